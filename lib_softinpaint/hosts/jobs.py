@@ -1,0 +1,35 @@
+"""Runs in progress, found through the identity of the host's processing object."""
+from __future__ import annotations
+
+import weakref
+from typing import Any, Generic, TypeVar
+
+Run = TypeVar("Run")
+
+
+class RunTable(Generic[Run]):
+    """What belongs to one processing object, and to no copy of it.
+
+    An attribute of the object would be shared by its copies, and peers write all attributes as JSON; the objects have
+    no hash, so a weak dictionary cannot hold them.
+    """
+
+    def __init__(self):
+        self._runs: dict[int, tuple[weakref.ref, Run]] = {}
+
+    def put(self, owner: Any, run: Run) -> None:
+        identity = id(owner)
+        self._runs[identity] = weakref.ref(owner, lambda _: self._runs.pop(identity, None)), run
+
+    def get(self, owner: Any) -> Run | None:
+        reference, run = self._runs.get(id(owner), (None, None))
+        return run if reference is not None and reference() is owner else None
+
+    def pop(self, owner: Any) -> Run | None:
+        run = self.get(owner)
+        if run is not None:
+            del self._runs[id(owner)]
+        return run
+
+    def __len__(self) -> int:
+        return len(self._runs)

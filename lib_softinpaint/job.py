@@ -1,0 +1,147 @@
+"""One generation's data, and the order in which the algorithm is called on it. No host."""
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from lib_softinpaint import blend, composite, difference, schedule
+from lib_softinpaint.mask import edge_taper, match_latent
+from lib_softinpaint.settings import Settings
+
+
+class SoftInpaintJob:
+    """Blends each step of one sampling run, measures its result and composites its decoded pictures.
+
+    Parameters
+    ----------
+    settings
+    repaint : (C, H, W), (B or 1, C, H, W) or (B or 1, C, T, H, W) float, 0 to 1
+        Latent repaint mask, all channels alike.
+    reference : (B, C, ..., H, W) float
+        Latent of the untouched original.
+    originals
+        For each picture of the batch (H, W, 3) uint8, as large as the result.
+    repaint_px
+        For each picture of the batch (H, W) float32, 0 to 1. Where it is 0 the result equals the original.
+    box
+        Left, top, width, height of the inpainted crop in the original; None where the whole picture is inpainted.
+    """
+
+    def __init__(self, settings: Settings, repaint: torch.Tensor, reference: torch.Tensor,
+                 originals: list[np.ndarray], repaint_px: list[np.ndarray], box: tuple[int, int, int, int] | None = None):
+        self.settings = settings
+        self.reference = reference.float()
+        self.repaint = match_latent(repaint, self.reference)
+        self.originals = originals
+        self.repaint_px = repaint_px
+        self.box = box
+        self.shown_latent: list[np.ndarray] = []
+
+    @cached_property
+    def _reference_norm(self) -> torch.Tensor:
+        return blend.channel_norm(self.reference)
+
+    @cached_property
+    def _log_repaint(self) -> torch.Tensor:
+        return self.repaint.log()
+
+    def blend(self, denoised: torch.Tensor, ratio: torch.Tensor) -> torch.Tensor:
+        """The denoised prediction of one step with the original blended in.
+
+        Parameters
+        ----------
+        denoised : (B, C, ..., H, W) float
+        ratio : (B or 1,) float
+            Noise-to-signal ratio of the step, from `schedule`.
+
+        Returns
+        -------
+        (B, C, ..., H, W), dtype of `denoised`, a new tensor
+        """
+        share = schedule.repaint_share(self._log_repaint, ratio.to(self.reference.device),
+                                       self.settings.schedule_bias, self.settings.preservation_strength)
+        return blend.blend(self.reference, self._reference_norm, denoised.float(), share,
+                           self.settings.transition_contrast_boost).to(denoised.dtype)
+
+    def blend_noise(self, noisy: torch.Tensor, noise: torch.Tensor,
+                    alpha_bar: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The noise prediction of one step whose denoised prediction has the original blended in, and the latter.
+
+        For samplers that ask their model for noise. Where the mask is 1 the noise stays as it was, bit for bit.
+
+        Parameters
+        ----------
+        noisy, noise : (B, C, ..., H, W) float
+            noisy = sqrt(alpha_bar) * denoised + sqrt(1 - alpha_bar) * noise.
+        alpha_bar : (B,) float, 0 to 1
+        """
+        alpha_bar = alpha_bar.to(noisy.device).clamp(schedule.SMALLEST_ALPHA_BAR, 1).view(-1, *[1] * (noisy.ndim - 1))
+        signal, deviation = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
+        denoised = (noisy.float() - deviation * noise.float()) / signal
+        blended = self.blend(denoised, schedule.ratio_from_alpha_bar(alpha_bar.flatten()))
+        implied = (noisy.float() - signal * blended) / deviation
+        return torch.where(self.repaint == 1, noise, implied.to(noise.dtype)), blended.to(noise.dtype)
+
+    def finish(self, samples: torch.Tensor) -> torch.Tensor:
+        """The sampled latent with the original's where the mask is 0.
+
+        Timestep samplers stop at a little noise, an interrupted one at much: outside the mask none of it may stay.
+        """
+        return torch.where(self.repaint == 0, self.reference.to(samples), samples)
+
+    def measure(self, samples: torch.Tensor) -> None:
+        """Decides how much of each new picture is shown, by how much its latent changed.
+
+        Parameters
+        ----------
+        samples : (B, C, ..., H, W) float
+        """
+        reference, samples = torch.broadcast_tensors(self.reference, samples.to(self.reference))
+        distance = difference.difference_map(_frames(reference), _frames(samples))
+        repaint = _frames(self.repaint.expand(samples.shape[0], 1, *samples.shape[2:])).squeeze(1)
+        shown = composite.opacity(distance, repaint, self.settings.mask_influence, self.settings.preservation_strength,
+                                  self.settings.difference_threshold, self.settings.difference_contrast)
+        self.shown_latent = list(shown.cpu().numpy())
+
+    def measure_by_mask(self, count: int) -> None:
+        """Decides the same by the mask alone, for `count` pictures whose latents are not known."""
+        repaint = _frames(self.repaint).squeeze(1)
+        shown = composite.mask_opacity(repaint, self.settings.preservation_strength).expand(count, -1, -1)
+        self.shown_latent = list(shown.cpu().numpy())
+
+    def shown(self, index: int, height: int, width: int) -> np.ndarray:
+        """How much of a new picture is shown at each pixel of the result.
+
+        Parameters
+        ----------
+        index
+            Place in the batch.
+        height, width
+            Size at which the latent was decoded.
+
+        Returns
+        -------
+        (H, W) float32, 0 to 1, exactly 0 outside the mask
+        """
+        enlarged = composite.enlarge(self.shown_latent[index], height, width)
+        if self.box is not None:
+            enlarged = composite.place(enlarged, self.box, *self.repaint_px[index].shape)
+        return enlarged * self._taper(index)
+
+    def _taper(self, index: int) -> np.ndarray:
+        # The pictures of a batch mostly share one mask.
+        mask = self.repaint_px[index]
+        if id(mask) not in self._tapers:
+            self._tapers[id(mask)] = edge_taper(mask, self.settings.edge_taper_px)
+        return self._tapers[id(mask)]
+
+    @cached_property
+    def _tapers(self) -> dict[int, np.ndarray]:
+        return {}
+
+
+def _frames(latent: torch.Tensor) -> torch.Tensor:
+    """Latent (B, C, H, W), or (B, C, T, H, W) as (B * T, C, H, W)."""
+    return latent if latent.ndim == 4 else latent.transpose(1, 2).flatten(0, 1)

@@ -1,0 +1,85 @@
+"""Noise level, and how much of each pixel is repainted at it."""
+from __future__ import annotations
+
+import torch
+
+NOISE_RATIO_LIMIT = 14.6146
+"""Noise-to-signal ratio of Stable Diffusion 1 at its first step. Flow models and models with zero terminal SNR reach
+infinity or thousands there; capped, the same settings act alike on all of them."""
+
+SMALLEST_ALPHA_BAR = 1e-8
+"""Guards divisions by the signal's share where a model's schedule ends in pure noise (alpha_bar = 0)."""
+
+
+def ratio_from_sigma(sigma: torch.Tensor) -> torch.Tensor:
+    """Noise-to-signal ratio of models that add noise of deviation sigma to an unscaled latent.
+
+    Parameters
+    ----------
+    sigma : (B,) float
+
+    Source: Karras et al., arXiv 2206.00364, section 2: there the ratio is sigma itself.
+    """
+    return sigma.float().clamp(0, NOISE_RATIO_LIMIT)
+
+
+def ratio_from_flow(sigma: torch.Tensor) -> torch.Tensor:
+    """Noise-to-signal ratio of flow models: the noisy latent is (1 - sigma) * latent + sigma * noise.
+
+    Parameters
+    ----------
+    sigma : (B,) float, 0 to 1
+
+    Source: Esser et al., arXiv 2403.03206, section 2.
+    """
+    sigma = sigma.float().clamp(0, 1)
+    return (sigma / (1 - sigma)).clamp(max=NOISE_RATIO_LIMIT)
+
+
+def ratio_from_alpha_bar(alpha_bar: torch.Tensor) -> torch.Tensor:
+    """Noise-to-signal ratio of the noisy latent sqrt(alpha_bar) * latent + sqrt(1 - alpha_bar) * noise.
+
+    Parameters
+    ----------
+    alpha_bar : (B,) float, 0 to 1
+
+    Source: Song et al., arXiv 2010.02502, equation 4.
+    """
+    alpha_bar = alpha_bar.float().clamp(SMALLEST_ALPHA_BAR, 1)
+    return ((1 - alpha_bar) / alpha_bar).sqrt().clamp(max=NOISE_RATIO_LIMIT)
+
+
+def alpha_bar_at(timestep: torch.Tensor, alphas_cumprod: torch.Tensor) -> torch.Tensor:
+    """Cumulated signal share at a timestep; between two timesteps its logarithm is interpolated linearly.
+
+    Parameters
+    ----------
+    timestep : (B,) float or int, 0 to T - 1
+    alphas_cumprod : (T,) float
+
+    Source: the discrete schedule of Zhao et al., arXiv 2302.04867 (UniPC), which has timesteps between integers.
+    """
+    timestep = timestep.to(alphas_cumprod.device, torch.float64).clamp(0, len(alphas_cumprod) - 1)
+    log_alpha_bar = alphas_cumprod.double().clamp(SMALLEST_ALPHA_BAR, 1).log()
+    below = timestep.floor().long()
+    above = timestep.ceil().long()
+    return torch.lerp(log_alpha_bar[below], log_alpha_bar[above], timestep - below).exp().float()
+
+
+def repaint_share(log_repaint: torch.Tensor, ratio: torch.Tensor, bias: float, strength: float) -> torch.Tensor:
+    """How much of each pixel is repainted at a noise level: repaint ** (strength * ratio ** bias).
+
+    Where the mask is 0 the share is 0, and where it is 1 the share is 1, whatever the exponent.
+
+    Parameters
+    ----------
+    log_repaint : (B or 1, 1, ..., H, W) float
+        Natural logarithm of the repaint mask, -inf where it is 0: the same at every step, so it is taken once.
+    ratio : (B or 1,) float
+        Noise-to-signal ratio.
+
+    Source: observed in AUTOMATIC1111 1.10.1, with sigma for the ratio; there 0 ** 0 is 1.
+    """
+    exponent = strength * ratio ** bias
+    share = torch.exp(log_repaint * exponent.view(-1, *[1] * (log_repaint.ndim - 1)).to(log_repaint))
+    return share.masked_fill(log_repaint == -torch.inf, 0)

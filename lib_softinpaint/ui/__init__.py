@@ -1,0 +1,1 @@
+"""What users see. The only folder that knows Gradio."""

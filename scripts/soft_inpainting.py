@@ -1,0 +1,39 @@
+"""The always-on script "Soft Inpainting": every hook is one line into the library."""
+from modules import scripts
+
+from lib_softinpaint.hosts import webui
+
+
+@webui.register
+class SoftInpainting(scripts.Script):
+    section = "inpaint"
+
+    def title(self):
+        return webui.TITLE
+
+    def show(self, is_img2img):
+        return scripts.AlwaysVisible if is_img2img else False
+
+    def ui(self, is_img2img):
+        return webui.build_ui(self)
+
+    def process(self, p, *args):
+        webui.process(p, args)
+
+    def process_batch(self, p, *args, **kwargs):
+        webui.process_batch(p)
+
+    def on_mask_blend(self, p, mba, *args):
+        webui.on_mask_blend(p, mba)
+
+    def post_sample(self, p, ps, *args):
+        webui.post_sample(p, ps)
+
+    def postprocess_maskoverlay(self, p, ppmo, *args):
+        webui.postprocess_maskoverlay(p, ppmo)
+
+    def postprocess_image_after_composite(self, p, pp, *args):
+        webui.postprocess_image_after_composite(p, pp)
+
+    def postprocess(self, p, processed, *args):
+        webui.postprocess(p)
