@@ -35,7 +35,7 @@ def opacity(distance: torch.Tensor, repaint: torch.Tensor, mask_influence: float
     half_shown_at = threshold * reluctance / (INFLUENCE_LIMIT - reluctance)
     change = torch.where(distance > 0, (distance / half_shown_at) ** contrast, 0)
     kept = 1 / (1 + change)
-    return 1 - kept * kept * kept * (kept * (6 * kept - 15) + 10)
+    return (1 - kept * kept * kept * (kept * (6 * kept - 15) + 10)).clamp(0, 1)
 
 
 def mask_opacity(repaint: torch.Tensor, preservation_strength: float) -> torch.Tensor:

@@ -197,6 +197,8 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     if isinstance(p.image_mask, list):
         _tell(p, "Soft inpainting was left out: it takes one mask, got a list.")
         return
+    if _painted(p.image_mask, p.inpainting_mask_invert).getbbox() is None:  # nothing to inpaint
+        return
     run = Run(settings)
     _runs.put(p, run)
     p.extra_generation_params.update(to_infotext(settings))
@@ -230,14 +232,10 @@ def _shape_mask(p: Any, run: Run) -> None:
     padding = p.inpaint_full_res_padding if p.inpaint_full_res else None
     # Blur is set per axis by outpainting; the feather is round.
     reach = feather_reach(max(p.mask_blur_x, p.mask_blur_y), padding)
-    run.mask = _feathered(p.image_mask, p.inpainting_mask_invert, reach)
-    if run.mask.getbbox() is None:
-        _runs.pop(p)
-        _put_fields_back(p, run)
-        return
+    run.mask = _feathered(_painted(p.image_mask, p.inpainting_mask_invert), reach)
     _set_field(p, run, "image_mask", run.mask)
     if p.latent_mask is not None:
-        _set_field(p, run, "latent_mask", _feathered(p.latent_mask, 0, reach))
+        _set_field(p, run, "latent_mask", _feathered(_painted(p.latent_mask, 0), reach))
     if p.mask_blur_x > 0 or p.mask_blur_y > 0:
         p.extra_generation_params["Mask blur"] = p.mask_blur
     if p.inpainting_mask_invert:
@@ -249,10 +247,14 @@ def _shape_mask(p: Any, run: Run) -> None:
         _set_field(p, run, "inpaint_full_res_padding", max(0, padding - int(np.ceil(reach))))
 
 
-def _feathered(mask: Image.Image, invert: int, reach_px: float) -> Image.Image:
+def _painted(mask: Image.Image, invert: int) -> Image.Image:
     grey = processing.create_binary_mask(mask, round=False)
-    painted = np.asarray(ImageOps.invert(grey) if invert else grey, np.float32) / 255
-    return Image.fromarray(np.rint(feather_outward(painted, reach_px) * 255).astype(np.uint8))
+    return ImageOps.invert(grey) if invert else grey
+
+
+def _feathered(painted: Image.Image, reach_px: float) -> Image.Image:
+    feathered = feather_outward(np.asarray(painted, np.float32) / 255, reach_px)
+    return Image.fromarray(np.rint(feathered * 255).astype(np.uint8))
 
 
 @_guarded
@@ -264,7 +266,7 @@ def process_batch(p: Any) -> None:
     if "inpaint_full_res_padding" in run.kept_fields and "Masked area padding" in p.extra_generation_params:
         p.extra_generation_params["Masked area padding"] = run.kept_fields["inpaint_full_res_padding"]
     _put_fields_back(p, run)
-    if p.mask_for_overlay is None:  # a blank mask: the host has turned to plain img2img
+    if p.mask_for_overlay is None:  # the host's blur has erased the mask: it has turned to plain img2img
         _give_way(p)
         return
     if run.job is None:

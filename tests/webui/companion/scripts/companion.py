@@ -1,4 +1,5 @@
 """Test extension: the built-in under another title, nested runs, injected faults, and Reload UI on request."""
+import gc
 import os
 from copy import copy
 
@@ -12,6 +13,11 @@ builtin = script_loading.load_module(builtin_path)
 class Builtin(builtin.Script):
     def title(self):
         return "Built-in soft inpainting"
+
+    def ui(self, is_img2img):
+        components = super().ui(is_img2img)
+        self.infotext_fields = None  # its whole-number defaults make the host answer 500 to a pasted 0.2
+        return components
 
 
 class Nested(scripts.Script):
@@ -100,6 +106,7 @@ def add_routes(demo, app):
 
     @app.get("/companion/runs")
     def runs_in_progress():
+        gc.collect()
         return len(webui._runs)
 
     @app.get("/companion/loaded")

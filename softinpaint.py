@@ -1,0 +1,102 @@
+"""Soft inpainting without a WebUI: makes its own .venv on first use, then runs one of its verbs.
+
+    python softinpaint.py test     runs the linter and the tests
+    python softinpaint.py bench    runs the speed benchmark
+"""
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import urllib.request
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+REQUIREMENTS = ROOT / "standalone-requirements.txt"
+INSTALLED = VENV / "installed-requirements.sha256"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+CPU_BUILDS_OF_TORCH = "https://download.pytorch.org/whl/cpu"
+ANSWER_SECONDS = 5
+DOWNLOAD_SIZE = {"cpu": "about 0.4 GB", "gpu": "about 4 GB"}
+
+
+def main(arguments):
+    if sys.version_info < (3, 10):  # noqa: UP036 - run by whatever Python the user has
+        return complain("Python 3.10 or later is needed, this is {}.{}.".format(*sys.version_info))
+    verbs = {"test": test, "bench": bench}
+    if not arguments or arguments[0] not in verbs:
+        print(__doc__.strip())
+        return 0 if arguments[:1] in ([], ["-h"], ["--help"]) else 2
+    try:
+        prepare()
+    except (subprocess.CalledProcessError, OSError) as fault:
+        return complain(f"The set-up in {VENV} failed: {reason(fault)} Run the command again to continue it.")
+    return verbs[arguments[0]](arguments[1:])
+
+
+def test(arguments):
+    say("linter")
+    linted = run("-m", "ruff", "check", ".")
+    say("tests")
+    tested = run("-m", "pytest", *arguments)
+    return linted or tested
+
+
+def bench(arguments):
+    return run("-m", "benchmarks.speed", *arguments)
+
+
+def prepare():
+    """Makes the virtual environment, unless it stands and holds what is required."""
+    wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+    if PYTHON.exists() and INSTALLED.exists() and INSTALLED.read_text() == wanted:
+        return
+    say(f"virtual environment in {VENV}")
+    venv.create(VENV, with_pip=True, symlinks=os.name != "nt")
+    kind = "gpu" if shutil.which("nvidia-smi") else "cpu"
+    torch = next(line for line in REQUIREMENTS.read_text().splitlines() if line.startswith("torch=="))
+    say(f"PyTorch, {kind.upper()} build, and the other packages: {DOWNLOAD_SIZE[kind]} to download, once")
+    pip(torch, *(["-i", CPU_BUILDS_OF_TORCH] if kind == "cpu" and answers(CPU_BUILDS_OF_TORCH) else []))
+    pip("-r", str(REQUIREMENTS))
+    INSTALLED.write_text(wanted)
+    say("set-up done")
+
+
+def answers(address):
+    try:
+        with urllib.request.urlopen(address + "/torch/", timeout=ANSWER_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+def pip(*arguments):
+    subprocess.run([str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments],
+                   check=True, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def reason(fault):
+    """The last error that a failed step printed, as a sentence."""
+    printed = (getattr(fault, "stderr", None) or getattr(fault, "output", None) or "").strip().splitlines()
+    errors = [line for line in printed if line.upper().startswith("ERROR")] or printed[-1:] or [str(fault)]
+    return errors[-1].rstrip(".") + "."
+
+
+def run(*arguments):
+    return subprocess.run([str(PYTHON), *arguments], cwd=ROOT).returncode
+
+
+def say(step):
+    print(f"[softinpaint] {step}", flush=True)
+
+
+def complain(sentence):
+    print(f"softinpaint: {sentence}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

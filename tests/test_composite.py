@@ -1,0 +1,80 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from lib_softinpaint.composite import composite, enlarge, mask_opacity, opacity, place
+
+
+def shown(distance, repaint=1.0, influence=0.0, strength=0.5, threshold=0.5, contrast=2.0):
+    return opacity(torch.tensor([[[distance]]]), torch.tensor([[[repaint]]]), influence, strength, threshold, contrast).item()
+
+
+def test_half_is_shown_where_the_distance_is_the_threshold():
+    assert shown(0.5) == pytest.approx(0.5, abs=1e-4)
+    assert shown(0.0) == 0
+    assert shown(5.0) > 0.999
+
+
+def test_influence_makes_the_mask_decide():
+    assert shown(0.5, repaint=0.01, influence=1.0) < shown(0.5, repaint=0.99, influence=1.0)
+    assert shown(0.5, repaint=0.0, influence=1.0) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("influence", "strength", "threshold", "contrast", "repaint", "distance"), list(itertools.product(
+    [0.0, 1.0], [0.0, 8.0], [0.0, 8.0], [0.0, 8.0], [0.0, 0.5, 1.0], [0.0, 0.3, 20.0])))
+def test_no_end_of_any_slider_gives_nan(influence, strength, threshold, contrast, repaint, distance):
+    got = shown(distance, repaint, influence, strength, threshold, contrast)
+    assert 0 <= got <= 1
+    if distance == 0:
+        assert got == 0
+
+
+def test_a_threshold_of_0_shows_all_that_changed_and_a_contrast_of_0_half_of_it():
+    assert shown(0.01, threshold=0.0) == 1
+    assert shown(0.01, contrast=0.0) == 0.5
+
+
+def test_the_mask_alone_shows_its_root_and_nothing_outside():
+    got = mask_opacity(torch.tensor([0.0, 0.25, 1.0]), 1.0)
+    assert got.tolist() == [0, 0.5, 1]
+    assert mask_opacity(torch.zeros(1), 0.0).item() == 0
+
+
+def test_enlarging_keeps_a_constant_and_the_range():
+    assert enlarge(np.ones((4, 5), np.float32), 32, 40) == pytest.approx(np.ones((32, 40)), abs=1e-6)
+    step = enlarge(np.tile(np.float32([0, 0, 1, 1]), (4, 1)), 32, 32)
+    assert step.min() >= 0
+    assert step.max() <= 1
+    assert np.diff(step[16]).min() > -0.01  # what Lanczos rings, softened
+
+
+def test_a_crop_is_placed_where_it_was_cut():
+    placed = place(np.ones((8, 8), np.float32), (3, 2, 4, 4), 10, 12)
+    wanted = np.zeros((10, 12), np.float32)
+    wanted[2:6, 3:7] = 1
+    assert (placed == wanted).all()
+
+
+def test_a_crop_of_other_proportions_covers_its_box_and_is_cut_evenly():
+    columns = np.tile(np.float32([0, 1, 1, 0]), (4, 1)).repeat(8, 0).repeat(8, 1)  # 32x32 for a box of 16x32
+    placed = place(columns, (0, 0, 16, 32), 32, 16)
+    assert placed[16] == pytest.approx(np.ones(16), abs=0.1)  # the outer quarters are cut off
+
+
+def test_outside_is_byte_exact_and_inside_is_rounded_once():
+    random = np.random.default_rng(0)
+    original, decoded = random.integers(0, 256, (2, 16, 16, 3), np.uint8)
+    share = np.zeros((16, 16), np.float32)
+    share[:4], share[4:8] = 1, 0.25
+    got = composite(original, decoded, share)
+    assert got.dtype == np.uint8
+    assert (got[8:] == original[8:]).all()
+    assert (got[:4] == decoded[:4]).all()
+    assert (got[4:8] == np.rint(0.75 * original[4:8].astype(float) + 0.25 * decoded[4:8])).all()
+
+
+def test_pictures_of_different_size_are_refused():
+    with pytest.raises(ValueError, match=r"of one size, got \(4, 4\), \(4, 5\) and \(4, 4\)"):
+        composite(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5, 3), np.uint8), np.zeros((4, 4)))

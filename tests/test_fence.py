@@ -1,0 +1,52 @@
+"""The import fence: which file may know which program, and that the library needs none of them."""
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LIBRARY = ROOT / "lib_softinpaint"
+ALLOWED = {"modules": {"hosts/webui.py"}, "diffusers": {"hosts/diffusers_pipeline.py"}, "gradio": {"ui/"}}
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("package", sorted(ALLOWED))
+def test_only_its_own_file_knows_a_program(package):
+    knowing = {path.relative_to(LIBRARY).as_posix() for path in LIBRARY.rglob("*.py")
+               if any(name.split(".")[0] == package for name in imports(path))}
+    assert all(any(name == place or (place.endswith("/") and name.startswith(place)) for place in ALLOWED[package])
+               for name in knowing), knowing
+
+
+def test_ruff_holds_the_same_fence(tmp_path):
+    intruder = LIBRARY / "intruder_for_the_fence_test.py"
+    intruder.write_text('"""Test."""\nimport gradio\nimport modules.shared\n\nprint(gradio, modules)\n')
+    try:
+        report = subprocess.run([sys.executable, "-m", "ruff", "check", "--no-cache", intruder], cwd=ROOT,
+                                capture_output=True, text=True)
+    finally:
+        intruder.unlink()
+    assert report.stdout.count("TID251") == 2
+
+
+def test_the_algorithm_imports_without_any_host():
+    host_free = [path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".") for path in LIBRARY.rglob("*.py")
+                 if path.name != "webui.py" and "ui/" not in path.relative_to(LIBRARY).as_posix()]
+    code = ("import sys\n"
+            "sys.modules.update(dict.fromkeys(['modules', 'gradio', 'diffusers']))\n"
+            f"for name in {host_free!r}: __import__(name)\n")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_script_is_short():
+    assert len((ROOT / "scripts/soft_inpainting.py").read_text(encoding="utf8").splitlines()) <= 40

@@ -1,0 +1,108 @@
+"""One job by hand, without a host, in the order in which hosts drive it."""
+import numpy as np
+import pytest
+import torch
+
+from lib_softinpaint import schedule
+from lib_softinpaint.job import SoftInpaintJob
+from lib_softinpaint.mask import feather_outward, to_latent
+from lib_softinpaint.settings import Settings
+from tests.tolerances import TOLERANCE
+
+SIZE = 64
+
+
+def make_job(batch=2, channels=4, frames=None, dtype=torch.float32, box=None, **settings):
+    generator = torch.Generator().manual_seed(0)
+    painted = np.zeros((SIZE, SIZE), np.float32)
+    painted[24:40, 24:40] = 1
+    repaint_px = feather_outward(painted, 16)
+    shape = (batch, channels, *([frames] if frames else []), SIZE // 8, SIZE // 8)
+    reference = torch.randn(shape, generator=generator).to(dtype)
+    original = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
+    mask = torch.from_numpy(to_latent(repaint_px, SIZE // 8, SIZE // 8))[None]
+    return SoftInpaintJob(Settings(enabled=True, **settings), mask, reference, [original] * batch, [repaint_px] * batch, box)
+
+
+@pytest.mark.parametrize("channels", [4, 16, 32])
+@pytest.mark.parametrize("frames", [None, 1, 3])
+def test_a_step_pins_the_outside_and_frees_the_core(channels, frames):
+    job = make_job(channels=channels, frames=frames)
+    denoised = torch.randn(job.reference.shape, generator=torch.Generator().manual_seed(1))
+    blended = job.blend(denoised, torch.tensor([3.0]))
+    outside, core = (job.repaint == 0).expand_as(denoised), (job.repaint == 1).expand_as(denoised)
+    assert outside.any()
+    assert core.any()
+    assert torch.equal(blended[outside], job.reference[outside])
+    assert torch.equal(blended[core], denoised[core])
+    assert blended.data_ptr() != denoised.data_ptr()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_every_dtype_is_blended_in_float32_and_given_back_as_it_came(dtype):
+    job = make_job()
+    denoised = torch.randn(job.reference.shape, generator=torch.Generator().manual_seed(1))
+    blended = job.blend(denoised.to(dtype), torch.tensor([3.0]))
+    assert blended.dtype == dtype
+    torch.testing.assert_close(blended.double(), job.blend(denoised, torch.tensor([3.0])).double(),
+                               atol=TOLERANCE[dtype], rtol=TOLERANCE[dtype])
+
+
+def test_blending_noise_is_blending_the_denoised_it_implies():
+    job = make_job()
+    generator = torch.Generator().manual_seed(1)
+    noisy, noise = torch.randn(2, *job.reference.shape, generator=generator)
+    alpha_bar = torch.tensor([0.3, 0.3])
+    blended_noise, blended = job.blend_noise(noisy, noise, alpha_bar)
+    denoised = (noisy - 0.7 ** 0.5 * noise) / 0.3 ** 0.5
+    torch.testing.assert_close(blended, job.blend(denoised, schedule.ratio_from_alpha_bar(alpha_bar)))
+    torch.testing.assert_close((noisy - 0.7 ** 0.5 * blended_noise) / 0.3 ** 0.5, blended, atol=1e-5, rtol=1e-5)
+    core = (job.repaint == 1).expand_as(noise)
+    assert torch.equal(blended_noise[core], noise[core])
+
+
+def test_noise_stays_finite_where_a_schedule_ends_in_pure_noise():
+    job = make_job()
+    noisy = torch.randn(job.reference.shape, generator=torch.Generator().manual_seed(1))
+    assert torch.isfinite(job.blend_noise(noisy, noisy, torch.tensor([0.0]))[0]).all()
+
+
+def test_the_finish_sets_the_outside_and_nothing_else():
+    job = make_job()
+    samples = torch.randn(job.reference.shape, generator=torch.Generator().manual_seed(1))
+    finished = job.finish(samples)
+    assert torch.equal(finished, torch.where(job.repaint == 0, job.reference, samples))
+
+
+@pytest.mark.parametrize("box", [None, (8, 4, 40, 40)])
+def test_the_outside_is_never_shown_and_the_core_wholly(box):
+    job = make_job(box=box)
+    job.measure(job.finish(job.reference + 5))
+    for index in range(2):
+        shown = job.shown(index, SIZE, SIZE)
+        assert shown.shape == (SIZE, SIZE)
+        assert (shown[job.repaint_px[index] == 0] == 0).all()
+    if box is None:
+        assert shown[32, 32] > 0.99
+
+
+def test_nothing_is_shown_where_nothing_changed():
+    job = make_job()
+    job.measure(job.reference)
+    assert job.shown(0, SIZE, SIZE).max() == 0
+
+
+def test_pictures_without_a_latent_are_shown_by_the_mask():
+    job = make_job()
+    job.measure_by_mask(2)
+    shown = job.shown(1, SIZE, SIZE)
+    assert shown[32, 32] > 0.95
+    assert (shown[job.repaint_px[1] == 0] == 0).all()
+
+
+def test_frames_are_measured_each_by_itself():
+    job = make_job(batch=1, frames=3)
+    samples = job.reference.clone()
+    samples[:, :, 1] += 5
+    job.measure(samples)
+    assert [shown.max() > 0.9 for shown in job.shown_latent] == [False, True, False]

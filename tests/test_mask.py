@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+import torch
+
+from lib_softinpaint.mask import edge_taper, feather_outward, feather_reach, match_latent, to_latent
+
+
+def disc(size=64, radius=8):
+    offset = np.arange(size) - size // 2
+    return (offset[:, None] ** 2 + offset[None] ** 2 <= radius ** 2).astype(np.float32)
+
+
+@pytest.mark.parametrize("reach", [0, 4, 20, 200])
+def test_what_was_painted_stays_whole(reach):
+    painted = disc()
+    feathered = feather_outward(painted, reach)
+    assert (feathered[painted == 1] == 1).all()
+    assert feathered.min() >= 0
+    assert feathered.max() == 1
+
+
+def test_the_feather_falls_to_zero_at_its_reach():
+    row = feather_outward(np.eye(1, 20, 5, dtype=np.float32), 4)[0]
+    wanted = 0.5 + 0.5 * np.cos(np.pi * np.array([1, 0.75, 0.5, 0.25, 0, 0.25, 0.5, 0.75, 1, 1]))
+    assert row[1:11] == pytest.approx(wanted, abs=1e-6)
+    assert (row[10:] == 0).all()
+
+
+def test_greys_are_strengths_and_fade_from_themselves():
+    painted = np.zeros((1, 20), np.float32)
+    painted[0, 5] = 0.5
+    row = feather_outward(painted, 4)[0]
+    assert row[5] == 0.5
+    assert row[7] == pytest.approx(0.25)
+
+
+def test_an_antialiased_rim_does_not_halve_the_feather():
+    painted = np.zeros((1, 30), np.float32)
+    painted[0, :6], painted[0, 6] = 1, 0.1
+    assert feather_outward(painted, 10)[0, 10] == pytest.approx(0.5, abs=0.01)
+
+
+def test_an_empty_mask_stays_empty():
+    assert not feather_outward(np.zeros((8, 8), np.float32), 20).any()
+
+
+def test_the_reach_follows_the_blur_and_only_masked_bounds_it():
+    assert feather_reach(64) == pytest.approx(153.6)
+    assert feather_reach(64, padding_px=32) == 32
+    assert feather_reach(64, padding_px=0) == 16
+    assert feather_reach(4, padding_px=32) == pytest.approx(9.6)
+
+
+def test_the_taper_is_zero_outside_and_one_deep_inside_and_never_under_the_mask():
+    mask = feather_outward(disc(96, 6), 30)
+    taper = edge_taper(mask, 10)
+    assert ((taper == 0) == (mask == 0)).all()
+    assert (taper >= mask).all()
+    assert taper[48, 48 + 6 + 12] == 1
+    assert np.abs(np.diff(taper[48])).max() < 0.16
+
+
+def test_without_a_taper_or_an_outside_all_inside_may_show():
+    assert (edge_taper(disc(), 0) == disc()).all()
+    assert (edge_taper(np.full((4, 4), 0.5, np.float32), 10) == 1).all()
+
+
+def test_a_hard_mask_keeps_its_hard_edge():
+    assert (edge_taper(disc(), 12) == disc()).all()
+
+
+def test_a_stroke_of_one_pixel_survives_into_the_latent():
+    painted = np.zeros((64, 64), np.float32)
+    painted[:, 13] = 1
+    assert to_latent(painted, 8, 8)[:, 1].tolist() == [1] * 8
+
+
+def test_greys_are_averaged_and_stay_in_range():
+    ramp = np.tile(np.linspace(0, 0.999, 64, dtype=np.float32), (64, 1))
+    latent = to_latent(ramp, 8, 8)
+    assert latent[0] == pytest.approx(ramp[0].reshape(8, 8).mean(1), abs=1e-6)
+    assert latent.dtype == np.float32
+
+
+def test_what_is_left_of_a_division_is_cut():
+    assert to_latent(np.ones((250, 260), np.float32), 31, 32).shape == (31, 32)
+
+
+def test_a_mask_smaller_than_the_latent_is_refused():
+    with pytest.raises(ValueError, match=r"at least as large as the latent \(8, 8\), got \(4, 4\)"):
+        to_latent(np.ones((4, 4), np.float32), 8, 8)
+
+
+@pytest.mark.parametrize(("mask_shape", "latent_shape", "wanted"), [
+    ((4, 6, 5), (2, 4, 6, 5), (1, 1, 6, 5)),
+    ((1, 16, 6, 5), (2, 16, 6, 5), (1, 1, 6, 5)),
+    ((2, 4, 6, 5), (2, 4, 6, 5), (2, 1, 6, 5)),
+    ((32, 6, 5), (1, 32, 3, 6, 5), (1, 1, 1, 6, 5)),
+    ((1, 16, 6, 5), (1, 16, 3, 6, 5), (1, 1, 1, 6, 5)),
+    ((1, 16, 1, 6, 5), (1, 16, 3, 6, 5), (1, 1, 1, 6, 5))])
+def test_masks_of_any_dimension_match_the_latent(mask_shape, latent_shape, wanted):
+    mask = match_latent(torch.full(mask_shape, 0.5, dtype=torch.float16), torch.zeros(latent_shape))
+    assert mask.shape == wanted
+    assert mask.dtype == torch.float32
+    assert (mask == 0.5).all()
+
+
+@pytest.mark.parametrize(("shape", "sentence"), [
+    ((6, 5), r"3, 4 or 5 dimensions, got \(6, 5\)"), ((4, 3, 5), r"height and width \(6, 5\), got \(3, 5\)")])
+def test_masks_that_cannot_match_are_refused(shape, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        match_latent(torch.zeros(shape), torch.zeros(1, 4, 6, 5))

@@ -1,0 +1,133 @@
+import dataclasses
+import math
+from pathlib import Path
+
+import pytest
+
+from lib_softinpaint import __version__
+from lib_softinpaint.settings import (
+    VERSION_KEY,
+    Settings,
+    from_infotext,
+    infotext_key,
+    markdown_table,
+    read_args,
+    to_infotext,
+)
+
+FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
+BUILTIN_INFOTEXT = {
+    "Soft inpainting enabled": "True", "Soft inpainting schedule bias": "0.2", "Soft inpainting preservation strength": "0.05",
+    "Soft inpainting transition contrast boost": "1", "Soft inpainting mask influence": "0",
+    "Soft inpainting difference threshold": "1.25", "Soft inpainting difference contrast": "1.25"}
+
+
+def test_the_order_names_and_defaults_are_the_apis_and_only_grow():
+    assert [(field.name, field.default) for field in dataclasses.fields(Settings)] == [
+        ("enabled", False), ("schedule_bias", 1.0), ("preservation_strength", 0.5), ("transition_contrast_boost", 4.0),
+        ("mask_influence", 0.0), ("difference_threshold", 0.5), ("difference_contrast", 2.0),
+        ("feather_source", "Mask blur"), ("edge_taper_px", 12.0)]
+
+
+def test_the_first_seven_are_the_builtins():
+    about = [(field.metadata["label"], field.metadata["elem_id"], field.metadata.get("low"), field.metadata.get("high"))
+             for field in list(FIELDS.values())[:7]]
+    assert about == [
+        ("Soft inpainting", "soft_inpainting_enabled", None, None),
+        ("Schedule bias", "mask_blend_power", 0, 8),
+        ("Preservation strength", "mask_blend_scale", 0, 8),
+        ("Transition contrast boost", "inpaint_detail_preservation", 1, 32),
+        ("Mask influence", "composite_mask_influence", 0, 1),
+        ("Difference threshold", "composite_difference_threshold", 0, 8),
+        ("Difference contrast", "composite_difference_contrast", 0, 8)]
+
+
+def test_number_defaults_are_floats_since_the_host_pastes_in_the_defaults_type():
+    assert all(isinstance(field.default, float) for field in FIELDS.values() if "low" in field.metadata)
+
+
+def test_labels_and_elem_ids_are_unique():
+    for name in ("label", "elem_id"):
+        assert len({field.metadata[name] for field in FIELDS.values()}) == len(FIELDS)
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("schedule_bias", "0.5"), ("schedule_bias", None), ("schedule_bias", math.nan), ("schedule_bias", 8.1),
+    ("schedule_bias", True), ("transition_contrast_boost", 0), ("enabled", 1), ("feather_source", "hots")])
+def test_the_librarys_door_raises(name, value):
+    with pytest.raises(ValueError, match=f"^{name} must be .*, got "):
+        Settings(**{name: value})
+
+
+def test_positional_arguments_may_be_shorter_or_longer():
+    assert read_args([]) == (Settings(), [])
+    assert read_args([True]) == (Settings(enabled=True), [])
+    assert read_args([True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 0, "a later version's", 7]) == (
+        Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 0), [])
+
+
+def test_what_clients_send_is_read():
+    assert read_args([True, None, "0.05", " 2 ", 0, None, "1.25"]) == (
+        Settings(enabled=True, preservation_strength=0.05, transition_contrast_boost=2, difference_contrast=1.25), [])
+    assert read_args(["true"])[0].enabled
+    assert read_args([1])[0].enabled
+    assert not read_args(["False"])[0].enabled
+    assert not read_args([None, 0.2])[0].enabled
+
+
+def test_a_dict_switches_on_unless_it_says_otherwise():
+    assert read_args([{"schedule_bias": 0.2}, 1.0, 0.5]) == (Settings(enabled=True, schedule_bias=0.2), [])
+    assert read_args([{"enabled": False, "schedule_bias": 0.2}]) == (Settings(), [])
+    assert read_args([{"enabled": None, "schedule_bias": None}]) == (Settings(enabled=True), [])
+
+
+def test_a_number_out_of_range_is_clamped_and_said():
+    settings, notes = read_args([True, 9, -0.5, 0])
+    assert (settings.schedule_bias, settings.preservation_strength, settings.transition_contrast_boost) == (8, 0, 1)
+    assert notes == ["Schedule bias must be from 0 to 8: 9 was taken as 8.",
+                     "Preservation strength must be from 0 to 8: -0.5 was taken as 0.",
+                     "Transition contrast boost must be from 1 to 32: 0 was taken as 1."]
+    assert read_args([True, math.inf])[0].schedule_bias == 8
+
+
+@pytest.mark.parametrize(("args", "sentence"), [
+    ([True, "much"], "Schedule bias must be a number from 0 to 8, got 'much'."),
+    ([True, math.nan], "Schedule bias must be a number from 0 to 8, got nan."),
+    ([True, True], "Schedule bias must be a number from 0 to 8, got True."),
+    ([True, [1]], r"Schedule bias must be a number from 0 to 8, got \[1\]."),
+    (["maybe"], "Soft inpainting must be true or false, got 'maybe'."),
+    ([True] + [None] * 6 + ["thick"], "Feather source must be one of Mask blur, host, got 'thick'."),
+    ([{"schedule_bais": 1}], "Soft inpainting has no setting 'schedule_bais'; it has enabled, schedule_bias, ")])
+def test_what_cannot_be_read_raises_one_sentence(args, sentence):
+    with pytest.raises(ValueError, match="^" + sentence):
+        read_args(args)
+
+
+def test_nothing_is_read_when_switched_off():
+    assert read_args([False, "much"]) == (Settings(), [])
+
+
+def test_infotext_makes_the_round_trip():
+    settings = Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 3)
+    written = {key: str(value) for key, value in to_infotext(settings).items()}
+    assert written == {**BUILTIN_INFOTEXT, "Soft inpainting feather source": "host", "Soft inpainting edge taper": "3",
+                       VERSION_KEY: __version__}
+    assert Settings(**{name: from_infotext(field, written) for name, field in FIELDS.items()}) == settings
+
+
+def test_a_picture_of_the_builtin_pastes_with_later_settings_at_its_equivalents():
+    pasted = {name: from_infotext(field, BUILTIN_INFOTEXT) for name, field in FIELDS.items()}
+    assert Settings(**pasted) == Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 0)
+
+
+def test_a_picture_without_soft_inpainting_pastes_nothing():
+    assert {from_infotext(field, {"Steps": "20"}) for field in FIELDS.values()} == {None}
+
+
+def test_pasted_nonsense_is_passed_over():
+    assert from_infotext(FIELDS["schedule_bias"], {infotext_key(FIELDS["schedule_bias"]): "much"}) is None
+
+
+def test_the_readme_holds_the_settings_table():
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf8")
+    assert markdown_table() in readme, "put `python -m lib_softinpaint.settings` into README.md"

@@ -1,0 +1,51 @@
+import pytest
+
+from tests.webui import host, record
+
+WHOLE_RUN = 100
+"""Tests: fewer are a selection, which is no record of the whole."""
+
+
+@pytest.fixture(scope="session")
+def checkout():
+    found = host.checkout()
+    if found is None:
+        pytest.skip("SOFTINPAINT_WEBUI names no WebUI checkout")
+    return found
+
+
+@pytest.fixture(scope="session")
+def webui(checkout):
+    """A WebUI with page and API, warmed up: the first picture after a start may differ."""
+    with host.WebUI(checkout, "main") as running:
+        running.inpaint(host.drawn_picture(), host.drawn_disc(), [True])
+        yield running
+
+
+@pytest.fixture
+def clean_log(webui):
+    """The log that one test adds holds no fault of a hook, and no run outlives its request."""
+    before = len(webui.log)
+    yield
+    added = webui.log[before:]
+    assert "Error running" not in added
+    assert "Soft inpainting failed" not in added
+    assert "Traceback" not in added
+    assert webui.get("/companion/runs") == 0
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "tests/webui/" in item.nodeid:
+            item.add_marker(pytest.mark.webui)
+
+
+def pytest_sessionfinish(session):
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if host.checkout() is None or reporter is None:
+        return
+    counts = {outcome: sum("tests/webui/" in report.nodeid for report in reporter.stats.get(outcome, []))
+              for outcome in ("passed", "failed", "error", "skipped")}
+    if sum(counts.values()) >= WHOLE_RUN:
+        version = (host.checkout() / "CHANGELOG.md").read_text(encoding="utf8").split(maxsplit=2)[1]
+        record.write(f"AUTOMATIC1111 {version}", {**counts, "failed": counts["failed"] + counts.pop("error")})

@@ -1,0 +1,206 @@
+"""Starts a real WebUI from the user's checkout, with its own data folder, on a free port, and asks it for pictures."""
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+ROOT = Path(__file__).parents[2]
+WORK = Path(__file__).parent / ".host"
+COMPANION = Path(__file__).parent / "companion"
+EXTENSION_FILES = ("scripts", "lib_softinpaint", "install.py")
+START_SECONDS = 180
+FLAGS = ("--skip-prepare-environment", "--skip-torch-cuda-test", "--skip-python-version-check", "--skip-version-check",
+         "--skip-install", "--use-cpu", "all", "--precision", "full", "--no-half", "--do-not-download-clip",
+         "--no-download-sd-model", "--disable-console-progressbars", "--api")
+
+
+def checkout() -> Path | None:
+    """The WebUI that the user names."""
+    named = os.environ.get("SOFTINPAINT_WEBUI")
+    return Path(named).resolve() if named else None
+
+
+def host_python(webui: Path) -> str:
+    """The WebUI's own Python: SOFTINPAINT_WEBUI_PYTHON, else that of its venv."""
+    inside = webui / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    return os.environ.get("SOFTINPAINT_WEBUI_PYTHON") or str(inside if inside.exists() else sys.executable)
+
+
+def quiet_environment() -> dict[str, str]:
+    return {**os.environ, "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1",
+            "GRADIO_ANALYTICS_ENABLED": "False", "PYTHONUNBUFFERED": "1"}
+
+
+def checkpoint(webui: Path) -> Path:
+    """The tiny checkpoint, written on first use."""
+    folder = WORK / "models"
+    if not (folder / "tiny.safetensors").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run([host_python(webui), Path(__file__).parent / "tiny_checkpoint.py", webui, folder],
+                       check=True, env=quiet_environment())
+    return folder / "tiny.safetensors"
+
+
+@dataclass
+class Result:
+    """What one request brought back."""
+    pictures: list[np.ndarray]
+    """Each (H, W, 3) uint8."""
+    infotexts: list[str]
+    seconds: float
+
+
+class WebUI:
+    """A running WebUI, stopped on leaving its context.
+
+    Parameters
+    ----------
+    name
+        Of its data folder, made anew.
+    flags
+        Added to the command line.
+    files
+        Text by path in the data folder, written before the start.
+    """
+
+    def __init__(self, webui: Path, name: str, flags: tuple[str, ...] = (), files: dict[str, str] | None = None):
+        self.data = WORK / name
+        self.starts = 0
+        shutil.rmtree(self.data, ignore_errors=True)
+        for source in EXTENSION_FILES:
+            target = self.data / "extensions" / "sd-webui-softinpaint" / source
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if (ROOT / source).is_dir() else shutil.copy)(ROOT / source, target)
+        shutil.copytree(COMPANION, self.data / "extensions" / "zz-companion")
+        for path, text in (files or {}).items():
+            (self.data / path).write_text(text)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        model = checkpoint(webui)
+        self._webui = webui
+        self._command = [host_python(webui), "launch.py", *FLAGS, "--server-name", "127.0.0.1", "--port", str(self.port),
+                         "--data-dir", self.data, "--ckpt-dir", model.parent, "--ckpt", model, *flags]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        return (self.data / "log.txt").read_text(errors="replace")
+
+    def __enter__(self) -> WebUI:
+        with open(self.data / "log.txt", "w") as log:
+            self._process = subprocess.Popen(self._command, cwd=self._webui, env=quiet_environment(), stdout=log,
+                                             stderr=subprocess.STDOUT)
+        try:
+            self.wait()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def wait(self) -> None:
+        """Until the WebUI has started; a request before that would break its start."""
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until:
+            assert self._process.poll() is None, self.log[-3000:]
+            if self.log.count("Startup time:") > self.starts:
+                self.starts += 1
+                self.get("/sdapi/v1/samplers")
+                return
+            time.sleep(0.2)
+        raise TimeoutError(f"the WebUI did not start within {START_SECONDS} s:\n{self.log[-3000:]}")
+
+    def get(self, route: str) -> Any:
+        with urllib.request.urlopen(self.url + route, timeout=60) as answer:
+            return json.load(answer)
+
+    def post(self, route: str, body: dict) -> Any:
+        request = urllib.request.Request(self.url + route, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=600) as answer:
+            return json.load(answer)
+
+    def inpaint(self, pictures: Image.Image | list[Image.Image], mask: Image.Image | None, soft: list | None = None,
+                title: str = "Soft Inpainting", options: dict | None = None, others: dict | None = None,
+                **fields: Any) -> Result:
+        """One request to the img2img API.
+
+        Parameters
+        ----------
+        soft
+            Arguments of the always-on script `title`; None leaves it out.
+        options
+            Override settings. Those that gate what is tested are always sent: the host keeps them between calls.
+        others
+            Arguments of further always-on scripts by title.
+        """
+        arguments = {**(others or {}), **({title: soft} if soft is not None else {})}
+        scripts = {name: {"args": args} for name, args in arguments.items()}
+        body = {
+            "init_images": [encoded(picture) for picture in (pictures if isinstance(pictures, list) else [pictures])],
+            "prompt": "a house on a hill", "seed": 1, "steps": 6, "width": 256, "height": 256, "cfg_scale": 7,
+            "sampler_name": "Euler a", "denoising_strength": 0.75, "mask_blur": 4, "inpainting_fill": 1,
+            "inpaint_full_res": False, "inpaint_full_res_padding": 32, "alwayson_scripts": scripts,
+            "override_settings": {"overlay_inpaint": True, "return_mask": False, "return_mask_composite": False,
+                                  "img2img_color_correction": False, "return_grid": False, **(options or {})}, **fields}
+        if mask is not None:
+            body["mask"] = encoded(mask)
+        start = time.perf_counter()
+        answer = self.post("/sdapi/v1/img2img", body)
+        return Result([decoded(picture) for picture in answer["images"]], json.loads(answer["info"])["infotexts"],
+                      time.perf_counter() - start)
+
+
+def encoded(picture: Image.Image) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def decoded(picture: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB"))
+
+
+def drawn_picture(width: int = 256, height: int = 256, seed: int = 0) -> Image.Image:
+    """Gradients, grain and two shapes: every pixel differs from its neighbours."""
+    row, column = np.mgrid[:height, :width]
+    waves = np.stack([128 + 90 * np.sin(column / 37 + seed) + 0 * row, 128 + 80 * np.cos(row / 29 + seed) + 0 * column,
+                      100 + 60 * np.sin((column + row) / 53)], axis=-1)
+    grain = np.random.default_rng(seed).normal(0, 6, (height, width, 3))
+    picture = Image.fromarray(np.clip(waves + grain, 0, 255).astype(np.uint8))
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((width // 5, height // 5, width // 3, height // 2), fill=(200, 40, 40))
+    draw.ellipse((width // 2, height // 2, width * 3 // 4, height * 3 // 4), fill=(20, 160, 60))
+    return picture
+
+
+def drawn_disc(width: int = 256, height: int = 256, radius: int = 32, x: float = 0.5, y: float = 0.5) -> Image.Image:
+    """White disc on black, at shares of the width and height."""
+    mask = Image.new("L", (width, height))
+    ImageDraw.Draw(mask).ellipse((width * x - radius, height * y - radius, width * x + radius, height * y + radius), fill=255)
+    return mask

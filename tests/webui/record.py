@@ -1,0 +1,32 @@
+"""What the last run of tests/webui ran on, since most machines have no WebUI to run it."""
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+RECORD = Path(__file__).parent / "last_run.json"
+
+
+def code_hash() -> str:
+    """Of all that the WebUI loads: scripts/ and lib_softinpaint/."""
+    digest = hashlib.sha256()
+    for path in sorted([*ROOT.glob("scripts/*.py"), *ROOT.glob("lib_softinpaint/**/*.py")]):
+        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def write(host: str, counts: dict[str, int]) -> None:
+    RECORD.write_text(json.dumps({"code": code_hash(), "host": host, **counts}, indent=1) + "\n")
+
+
+def sentence() -> str:
+    """Whether the last run still speaks for the code."""
+    if not RECORD.exists():
+        return "tests/webui: never run against a WebUI; set SOFTINPAINT_WEBUI to a checkout."
+    last = json.loads(RECORD.read_text())
+    ran = f"{last['passed']} passed, {last['failed']} failed on {last['host']}"
+    if last["code"] == code_hash():
+        return f"tests/webui: the last run ({ran}) was of this code."
+    return f"tests/webui: STALE, the last run ({ran}) was of other code; set SOFTINPAINT_WEBUI to a checkout and run it again."

@@ -1,0 +1,79 @@
+"""Taking the built-in's place: in every way a WebUI is started, and with what the built-in left behind."""
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.webui import host
+from tests.webui.test_requests import GUIDE, MASK, PICTURE, soft_keys
+
+# Written by AUTOMATIC1111 1.10.1 with its built-in, integers for floats; a user has saved a preservation strength of 2.
+BUILTIN_UI_CONFIG = (Path(__file__).parent / "builtin_ui_config.json").read_text()
+
+
+def owner_and_place(webui):
+    """Whose script answers to the title, and after which scripts it was loaded."""
+    paths = [path.replace("\\", "/") for path, _ in webui.get("/companion/loaded")]
+    mine = [place for place, path in enumerate(paths) if path.endswith("soft_inpainting.py")]
+    assert len(mine) == 1
+    return ("built-in" if "extensions-builtin" in paths[mine[0]] else "ours"), mine[0], paths
+
+
+def works(webui, args=(True,)):
+    return soft_keys(webui.inpaint(PICTURE, MASK, list(args), steps=4).infotexts[0])
+
+
+def test_it_stands_where_the_builtin_stood(webui):
+    owner, place, paths = owner_and_place(webui)
+    assert owner == "ours"
+    builtin = [index for index, path in enumerate(paths) if "extensions-builtin" in path]
+    assert builtin[0] < place < builtin[-1] or place < min(
+        index for index, path in enumerate(paths) if "/extensions/" in path and index != place)
+
+
+def test_without_a_page_and_with_an_old_ui_config(checkout):
+    with host.WebUI(checkout, "nowebui", ("--nowebui",), {"ui-config.json": BUILTIN_UI_CONFIG}) as webui:
+        assert owner_and_place(webui)[0] == "ours"
+        assert "version" in works(webui)
+        assert "Error" not in webui.log
+
+
+def test_an_old_ui_config_keeps_its_defaults_and_pasting_works(checkout):
+    with host.WebUI(checkout, "old-config", (), {"ui-config.json": BUILTIN_UI_CONFIG}) as webui:
+        config = {component["props"].get("elem_id"): component["props"] for component in webui.get("/config")["components"]}
+        assert config["mask_blend_scale"]["value"] == 2
+        old = webui.inpaint(PICTURE, MASK, [True, *GUIDE], title="Built-in soft inpainting").infotexts[0]
+        pasted = soft_keys(webui.inpaint(PICTURE, MASK, infotext=old).infotexts[0])
+        assert pasted["schedule bias"] == "0.2"
+        assert pasted["feather source"] == "host"
+
+
+def test_the_builtin_disabled(checkout):
+    files = {"config.json": json.dumps({"disabled_extensions": ["soft-inpainting"]})}
+    with host.WebUI(checkout, "disabled", ("--nowebui",), files) as webui:
+        assert owner_and_place(webui)[0] == "ours"
+        assert "version" in works(webui)
+
+
+def test_the_builtin_kept_by_the_option(checkout):
+    files = {"config.json": json.dumps({"softinpaint_keep_builtin": True})}
+    with host.WebUI(checkout, "kept", (), files) as webui:
+        assert owner_and_place(webui)[0] == "built-in"
+        assert "version" not in works(webui)
+        assert works(webui)["enabled"] == "True"
+        assert webui.get("/sdapi/v1/options")["softinpaint_keep_builtin"] is True
+
+
+@pytest.mark.usefixtures("clean_log")
+def test_after_reload_ui(webui):
+    axes_before = xyz_axes(webui)
+    webui.post("/companion/reload", {})
+    webui.wait()
+    assert owner_and_place(webui)[0] == "ours"
+    assert "version" in works(webui)
+    assert xyz_axes(webui) == axes_before
+
+
+def xyz_axes(webui):
+    return next(script["args"][0]["choices"] for script in webui.get("/sdapi/v1/script-info")
+                if script["name"] == "x/y/z plot" and script["is_img2img"])

@@ -1,0 +1,99 @@
+"""Settings as API clients send them, and what stands in the infotext."""
+import numpy as np
+import pytest
+
+from lib_softinpaint import __version__
+from tests.webui.host import drawn_disc, drawn_picture
+
+pytestmark = pytest.mark.usefixtures("clean_log")
+
+PICTURE, MASK = drawn_picture(), drawn_disc()
+GUIDE = [0.2, 0.05, 1, 0, 1.25, 1.25]
+
+
+def soft_keys(infotext):
+    pairs = (pair.split(": ", 1) for pair in infotext.splitlines()[-1].split(", ") if ": " in pair)
+    return {key.removeprefix("Soft inpainting "): value for key, value in pairs if key.startswith("Soft inpainting ")}
+
+
+def same(one, other):
+    return len(one.pictures) == len(other.pictures) and all(map(np.array_equal, one.pictures, other.pictures))
+
+
+def test_the_script_is_listed_once_in_the_builtins_place(webui):
+    listed = [script for script in webui.get("/sdapi/v1/script-info") if script["name"] == "soft inpainting"]
+    assert len(listed) == 1
+    assert [argument["label"] for argument in listed[0]["args"]][:7] == [
+        "Soft inpainting", "Schedule bias", "Preservation strength", "Transition contrast boost", "Mask influence",
+        "Difference threshold", "Difference contrast"]
+
+
+@pytest.mark.parametrize("args", [[False], [None], [False, 0.2, "nonsense"], [{"enabled": False}], []])
+def test_switched_off_is_absent(webui, args):
+    off = webui.inpaint(PICTURE, MASK, args)
+    assert same(off, webui.inpaint(PICTURE, MASK))
+    assert "Soft inpainting" not in off.infotexts[0]
+
+
+def test_the_same_request_after_another_job_gives_the_same_picture(webui):
+    first = webui.inpaint(PICTURE, MASK, [True], sampler_name="DDIM")
+    webui.inpaint(drawn_picture(192, 320, 3), drawn_disc(192, 320, 20), [True, *GUIDE], inpaint_full_res=True, width=320)
+    assert same(first, webui.inpaint(PICTURE, MASK, [True], sampler_name="DDIM"))
+
+
+@pytest.mark.parametrize("args", [
+    [True, 0.2, 0.05, 1, 0, 1.25, 1.25], ["true", "0.2", "0.05", "1", "0", "1.25", "1.25"], [True, *GUIDE, None, None, 1, 2],
+    [{"schedule_bias": 0.2, "preservation_strength": "0.05", "transition_contrast_boost": 1, "difference_threshold": 1.25,
+      "difference_contrast": 1.25, "mask_influence": None}]])
+def test_a_list_or_a_dict_of_numbers_strings_and_nulls_is_read_alike(webui, args):
+    result = webui.inpaint(PICTURE, MASK, args, steps=4)
+    assert soft_keys(result.infotexts[0]) == {
+        "enabled": "True", "schedule bias": "0.2", "preservation strength": "0.05", "transition contrast boost": "1",
+        "mask influence": "0", "difference threshold": "1.25", "difference contrast": "1.25", "feather source": "Mask blur",
+        "edge taper": "12", "version": __version__}
+    assert same(result, webui.inpaint(PICTURE, MASK, [True, *GUIDE], steps=4))
+
+
+def test_one_argument_means_defaults(webui):
+    assert soft_keys(webui.inpaint(PICTURE, MASK, [True]).infotexts[0])["preservation strength"] == "0.5"
+
+
+def test_a_number_out_of_range_is_clamped_and_the_infotext_says_so(webui):
+    result = webui.inpaint(PICTURE, MASK, [True, 1, 0.5, 0])
+    assert "Transition contrast boost must be from 1 to 32: 0 was taken as 1." in result.infotexts[0]
+    assert soft_keys(result.infotexts[0])["transition contrast boost"] == "1"
+    assert same(result, webui.inpaint(PICTURE, MASK, [True, 1, 0.5, 1]))
+
+
+@pytest.mark.parametrize(("args", "sentence"), [
+    ([True, "much"], "Schedule bias must be a number from 0 to 8, got 'much'."),
+    ([True, "NaN"], "Schedule bias must be a number from 0 to 8, got 'NaN'."),
+    ([{"bias": 1}], "Soft inpainting has no setting 'bias'"),
+    ([True, 1, 0.5, 4, 0, 0.5, 2, "soft"], "Feather source must be one of Mask blur, host, got 'soft'.")])
+def test_what_cannot_be_read_gives_ordinary_inpainting_and_a_sentence(webui, args, sentence):
+    result = webui.inpaint(PICTURE, MASK, args)
+    assert same(result, webui.inpaint(PICTURE, MASK))
+    assert sentence in result.infotexts[0]
+    assert "Soft inpainting enabled" not in result.infotexts[0]
+
+
+def test_the_infotext_makes_the_round_trip(webui):
+    made = webui.inpaint(PICTURE, MASK, [True, *GUIDE, "host", 3], mask_blur=8)
+    again = webui.inpaint(PICTURE, MASK, infotext=made.infotexts[0], mask_blur=8)
+    assert soft_keys(again.infotexts[0]) == soft_keys(made.infotexts[0])
+    assert same(made, again)
+
+
+def test_a_picture_of_the_builtin_pastes_and_looks_as_it_did(webui):
+    old = webui.inpaint(PICTURE, MASK, [True, *GUIDE], title="Built-in soft inpainting", mask_blur=8)
+    assert "Soft inpainting version" not in old.infotexts[0]
+    pasted = webui.inpaint(PICTURE, MASK, infotext=old.infotexts[0], mask_blur=8)
+    assert soft_keys(pasted.infotexts[0]) == {
+        **soft_keys(old.infotexts[0]), "feather source": "host", "edge taper": "0", "version": __version__}
+
+
+def test_the_users_own_mask_fields_stand_in_the_infotext(webui):
+    result = webui.inpaint(PICTURE, MASK, [True], mask_blur=13, inpainting_mask_invert=1, inpaint_full_res=True,
+                           inpaint_full_res_padding=29)
+    for pair in ("Mask blur: 13", "Mask mode: Inpaint not masked", "Inpaint area: Only masked", "Masked area padding: 29"):
+        assert pair in result.infotexts[0]

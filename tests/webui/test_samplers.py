@@ -1,0 +1,54 @@
+"""The grid: every sampler of the host, both areas, the four masked contents, two sizes, batches."""
+import itertools
+
+import numpy as np
+import pytest
+from scipy.ndimage import distance_transform_edt
+
+from lib_softinpaint.mask import feather_reach
+from tests.webui.host import drawn_disc, drawn_picture
+
+SAMPLERS = (
+    "DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 2S a", "DPM++ 3M SDE", "Euler a", "Euler", "LMS",
+    "Heun", "DPM2", "DPM2 a", "DPM fast", "DPM adaptive", "Restart", "DDIM", "DDIM CFG++", "PLMS", "UniPC", "LCM")
+CONTENTS = {"fill": 0, "original": 1, "latent noise": 2, "latent nothing": 3}
+BLUR, PADDING, RADIUS = 4, 32, 32
+CORE_EFFECT = 0.9
+
+pytestmark = pytest.mark.usefixtures("clean_log")
+
+
+def test_the_grid_has_every_sampler_of_the_host(webui):
+    assert {sampler["name"] for sampler in webui.get("/sdapi/v1/samplers")} == set(SAMPLERS)
+
+
+def check(webui, only_masked, width=256, height=256, **fields):
+    picture, mask = drawn_picture(width, height), drawn_disc(width, height, RADIUS)
+    request = dict(width=width, height=height, inpaint_full_res=only_masked, inpaint_full_res_padding=PADDING,
+                   mask_blur=BLUR, **fields)
+    soft, hard = webui.inpaint(picture, mask, [True], **request), webui.inpaint(picture, mask, **request)
+    painted = np.asarray(mask) == 255
+    outside = distance_transform_edt(~painted) > feather_reach(BLUR, PADDING if only_masked else None)
+    original = np.asarray(picture).astype(float)
+    assert len(soft.pictures) == len(hard.pictures)
+    for ours, theirs in zip(soft.pictures, hard.pictures):
+        assert (ours[outside] == original[outside]).all()
+        effect = np.abs(ours - original)[painted].mean()
+        assert effect > CORE_EFFECT * np.abs(theirs - original)[painted].mean()
+    return soft
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+@pytest.mark.parametrize("area", ["whole picture", "only masked"])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_outside_is_exact_and_the_core_is_repainted(webui, sampler, area, content):
+    check(webui, area == "only masked", sampler_name=sampler, inpainting_fill=CONTENTS[content])
+
+
+@pytest.mark.parametrize("area", ["whole picture", "only masked"])
+@pytest.mark.parametrize(("sampler", "content"), list(zip(SAMPLERS, itertools.cycle(CONTENTS))))
+def test_another_size_and_a_batch(webui, sampler, content, area):
+    soft = check(webui, area == "only masked", 320, 192, sampler_name=sampler, inpainting_fill=CONTENTS[content],
+                 batch_size=2)
+    assert len(soft.pictures) == 2
+    assert (soft.pictures[0] != soft.pictures[1]).any()
