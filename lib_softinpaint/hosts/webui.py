@@ -73,18 +73,19 @@ def register(script_class: type) -> type | None:
     "Reload UI", which clears all callbacks.
     """
     script_callbacks.on_ui_settings(_add_options)
+    builtin = next((place for place, entry in enumerate(scripts.scripts_data)
+                    if os.path.normpath(entry.path).endswith(BUILTIN_SCRIPT)), None)
+    if builtin is not None and shared.opts.data.get(KEEP_BUILTIN, False):
+        return None
     script_callbacks.on_cfg_denoiser(_on_cfg_denoiser)
     script_callbacks.on_cfg_after_cfg(_on_cfg_after_cfg)
     script_callbacks.on_before_ui(_add_axes)
     script_callbacks.on_app_started(_keep_floats)
     _add_axes()
-    builtin = next((place for place, entry in enumerate(scripts.scripts_data)
-                    if os.path.normpath(entry.path).endswith(BUILTIN_SCRIPT)), None)
     if builtin is None:
         return script_class
-    if not shared.opts.data.get(KEEP_BUILTIN, False):
-        path = script_class.title.__globals__["__file__"]
-        scripts.scripts_data[builtin] = scripts.ScriptClassData(script_class, path, scripts.basedir(), script_class.__module__)
+    path = script_class.title.__globals__["__file__"]
+    scripts.scripts_data[builtin] = scripts.ScriptClassData(script_class, path, scripts.basedir(), script_class.__module__)
     return None
 
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import os
@@ -20,7 +21,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 ROOT = Path(__file__).parents[2]
-WORK = Path(__file__).parent / ".host"
+WORK = Path(__file__).parent / "work"  # no dot: Gradio shows no files from hidden folders
 COMPANION = Path(__file__).parent / "companion"
 EXTENSION_FILES = ("scripts", "lib_softinpaint", "install.py")
 START_SECONDS = 180
@@ -130,9 +131,10 @@ class WebUI:
         while time.monotonic() < until:
             assert self._process.poll() is None, self.log[-3000:]
             if self.log.count("Startup time:") > self.starts:
-                self.starts += 1
-                self.get("/sdapi/v1/samplers")
-                return
+                with contextlib.suppress(urllib.error.URLError):  # without a page it listens a moment later
+                    self.get("/sdapi/v1/samplers")
+                    self.starts += 1
+                    return
             time.sleep(0.2)
         raise TimeoutError(f"the WebUI did not start within {START_SECONDS} s:\n{self.log[-3000:]}")
 

@@ -60,7 +60,9 @@ def test_one_argument_means_defaults(webui):
 
 def test_a_number_out_of_range_is_clamped_and_the_infotext_says_so(webui):
     result = webui.inpaint(PICTURE, MASK, [True, 1, 0.5, 0])
-    assert "Transition contrast boost must be from 1 to 32: 0 was taken as 1." in result.infotexts[0]
+    sentence = "Transition contrast boost must be from 1 to 32: 0 was taken as 1."
+    assert sentence in result.infotexts[0]
+    assert sentence in webui.get("/companion/witness")["comments"]
     assert soft_keys(result.infotexts[0])["transition contrast boost"] == "1"
     assert same(result, webui.inpaint(PICTURE, MASK, [True, 1, 0.5, 1]))
 
@@ -72,8 +74,9 @@ def test_a_number_out_of_range_is_clamped_and_the_infotext_says_so(webui):
     ([True, 1, 0.5, 4, 0, 0.5, 2, "soft"], "Feather source must be one of Mask blur, host, got 'soft'.")])
 def test_what_cannot_be_read_gives_ordinary_inpainting_and_a_sentence(webui, args, sentence):
     result = webui.inpaint(PICTURE, MASK, args)
-    assert same(result, webui.inpaint(PICTURE, MASK))
     assert sentence in result.infotexts[0]
+    assert sentence in webui.get("/companion/witness")["comments"]
+    assert same(result, webui.inpaint(PICTURE, MASK))
     assert "Soft inpainting enabled" not in result.infotexts[0]
 
 

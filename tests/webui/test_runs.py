@@ -161,6 +161,23 @@ def test_only_masked_at_the_border(webui, x, y, size):
     assert_inpainted(result.pictures[0], picture, mask, outside_of(mask, 16, 32))
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("content", range(4))
+def test_the_original_is_encoded_once_more_at_most(webui, content, batch):
+    webui.inpaint(PICTURE, MASK, [True], inpainting_fill=content, batch_size=batch, n_iter=2)
+    assert webui.get("/companion/witness")["encodes"] == (0 if content == 1 else 1)
+
+
+def test_outpainting_shapes_both_of_its_masks(webui):
+    result = webui.inpaint(PICTURE, None, [True], script_name="poor man's outpainting",
+                           script_args=[64, 8, 0, ["left", "right"]])
+    wide = result.pictures[0]
+    assert wide.shape == (256, 384, 3)
+    kept = slice(64 + 40, 384 - 64 - 40)
+    assert (wide[:, kept] == np.asarray(PICTURE)[:, 40:-40]).all()
+    assert soft_keys(result.infotexts[0])["enabled"] == "True"
+
+
 @pytest.mark.parametrize("only_masked", [False, True])
 def test_an_inverted_mask(webui, only_masked):
     result = webui.inpaint(PICTURE, ImageOps.invert(MASK), [True], inpainting_mask_invert=1, inpaint_full_res=only_masked)

@@ -1,0 +1,99 @@
+"""The part of the host that hosts/webui.py relies on, read from source text: nothing of the host is run.
+
+    python -m tests.contract.surface CHECKOUT    records it anew
+"""
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+ADAPTER = ROOT / "lib_softinpaint/hosts/webui.py"
+SCRIPT = ROOT / "scripts/soft_inpainting.py"
+RECORD = Path(__file__).parent / "automatic1111_1_10_1.json"
+
+PARAMETERS = {
+    "p": [("processing", "StableDiffusionProcessing"), ("processing", "StableDiffusionProcessingImg2Img")],
+    "mba": [("scripts", "MaskBlendArgs")],
+    "ps": [("scripts", "PostSampleArgs")],
+    "pp": [("scripts", "PostprocessImageArgs")],
+    "ppmo": [("scripts", "PostProcessMaskOverlayArgs")],
+    "denoiser": [("sd_samplers_cfg_denoiser", "CFGDenoiser"), ("sd_samplers_timesteps", "CFGDenoiserTimesteps")]}
+"""What our hooks' parameters are in the host: module and classes, base first."""
+
+
+def used_by_the_adapter() -> dict[str, set[str]]:
+    """Attributes that the adapter takes from each host module, and from each of its hooks' parameters."""
+    tree = ast.parse(ADAPTER.read_text(encoding="utf8"))
+    modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "modules"
+               for alias in node.names}
+    used = defaultdict(set)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules | set(PARAMETERS):
+            used[node.value.id].add(node.attr)
+    return dict(used)
+
+
+def hooks_of_the_script() -> dict[str, list[str]]:
+    """Names and parameters of the script's methods."""
+    methods = next(node for node in ast.parse(SCRIPT.read_text(encoding="utf8")).body if isinstance(node, ast.ClassDef)).body
+    return {method.name: parameters(method) for method in methods if isinstance(method, ast.FunctionDef)}
+
+
+def parameters(function: ast.FunctionDef) -> list[str]:
+    return [argument.arg for argument in (*function.args.args, *function.args.kwonlyargs)]
+
+
+def of_module(checkout: Path, module: str) -> dict[str, list[str] | None]:
+    """Names that a host module defines or imports at its top, functions and classes with their parameters."""
+    found: dict[str, list[str] | None] = {}
+    for node in ast.walk(ast.parse((checkout / "modules" / f"{module}.py").read_text(encoding="utf8"))):
+        if isinstance(node, ast.FunctionDef):
+            found.setdefault(node.name, parameters(node))
+        elif isinstance(node, ast.ClassDef):
+            constructor = next((item for item in node.body if getattr(item, "name", None) == "__init__"), None)
+            found[node.name] = parameters(constructor)[1:] if constructor else None
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            for target in getattr(node, "targets", [getattr(node, "target", None)]):
+                if isinstance(target, ast.Name):
+                    found.setdefault(target.id, None)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            for alias in node.names:
+                found.setdefault(alias.asname or alias.name, None)
+    return found
+
+
+def of_class(checkout: Path, module: str, name: str) -> set[str]:
+    """Fields, methods, properties and attributes set on self."""
+    tree = ast.parse((checkout / "modules" / f"{module}.py").read_text(encoding="utf8"))
+    body = next(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == name)
+    found = {item.name for item in body.body if isinstance(item, ast.FunctionDef)}
+    for node in ast.walk(body):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found.add(node.target.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self" \
+                and isinstance(node.ctx, ast.Store):
+            found.add(node.attr)
+    return found
+
+
+def read(checkout: Path) -> dict:
+    """What the adapter uses, as the checkout has it; names that it lacks are left out."""
+    surface: dict = {"modules": {}, "parameters": {}, "hooks": {}}
+    for owner, names in used_by_the_adapter().items():
+        if owner in PARAMETERS:
+            present = set().union(*(of_class(checkout, *where) for where in PARAMETERS[owner]))
+            surface["parameters"][owner] = sorted(names & present)
+        else:
+            defined = of_module(checkout, owner)
+            surface["modules"][owner] = {name: defined[name] for name in sorted(names) if name in defined}
+    methods = of_module(checkout, "scripts")
+    surface["hooks"] = {name: methods[name] for name in hooks_of_the_script() if name in methods}
+    return surface
+
+
+if __name__ == "__main__":
+    RECORD.write_text(json.dumps(read(Path(sys.argv[1])), indent=1, sort_keys=True) + "\n")

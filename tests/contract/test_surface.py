@@ -1,0 +1,31 @@
+"""What we use of the host is what was recorded from a real one, and what a checkout at hand has."""
+import json
+
+import pytest
+
+from tests.contract import surface
+from tests.webui import host
+
+RECORDED = json.loads(surface.RECORD.read_text())
+SET_BY_THE_HOSTS_RUN = {"p": {"batch_index"}, "denoiser": {"p"}}
+"""Attributes that the host sets from outside the class."""
+
+
+@pytest.mark.parametrize("owner", sorted(surface.used_by_the_adapter()))
+def test_all_that_is_used_is_recorded(owner):
+    used = surface.used_by_the_adapter()[owner] - SET_BY_THE_HOSTS_RUN.get(owner, set())
+    recorded = RECORDED["parameters"].get(owner) or RECORDED["modules"][owner]
+    assert used - set(recorded) == set()
+
+
+def test_every_hook_takes_what_the_host_gives():
+    for name, ours in surface.hooks_of_the_script().items():
+        given = RECORDED["hooks"][name]
+        assert [parameter for parameter in given if parameter in ours or parameter in ("self", "p")] == ours, name
+
+
+def test_a_checkout_at_hand_has_the_recorded_surface():
+    checkout = host.checkout()
+    if checkout is None:
+        pytest.skip("SOFTINPAINT_WEBUI names no WebUI checkout")
+    assert surface.read(checkout) == RECORDED

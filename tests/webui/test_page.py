@@ -1,0 +1,136 @@
+"""The guide's request through the page, in a real browser: painted, generated, looked up, pasted again."""
+import os
+import re
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.webui.host import drawn_picture
+from tests.webui.test_requests import GUIDE, soft_keys
+
+pytestmark = pytest.mark.usefixtures("clean_log")
+
+CHROMIUM_FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking",
+                  "--disable-component-update", "--disable-sync")
+SLIDERS = ("mask_blend_power", "mask_blend_scale", "inpaint_detail_preservation", "composite_mask_influence",
+           "composite_difference_threshold", "composite_difference_contrast")
+GENERATION_MS = 180_000
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = os.environ.get("SOFTINPAINT_CHROMIUM") or shutil.which("chromium")
+    if path is None:
+        pytest.skip("no chromium on the PATH and SOFTINPAINT_CHROMIUM names none")
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(webui, browser, tmp_path):
+    """img2img's inpaint tab with a picture loaded."""
+    opened = browser.new_page(viewport={"width": 1500, "height": 1400})
+    opened.goto(webui.url)
+    opened.wait_for_selector("#img2img_generate", state="attached")
+    opened.wait_for_function("window.opts && Object.keys(window.opts).length > 0")
+    for tabs, name in (("#tabs", "img2img"), ("#mode_img2img", "Inpaint")):
+        opened.locator(f"{tabs} > .tab-nav button", has_text=re.compile(f"^ *{name} *$")).click()
+    drawn_picture(512, 512).save(tmp_path / "picture.png")
+    opened.set_input_files("#img2maskimg input[type=file]", tmp_path / "picture.png")
+    opened.wait_for_selector("#img2maskimg canvas")
+    yield opened
+    opened.close()
+
+
+def set_number(page, elem_id, value):
+    number = page.locator(f"#{elem_id} input[type=number]").first
+    number.fill(str(value))
+    number.press("Tab")
+
+
+def number_in(page, elem_id):
+    return float(page.locator(f"#{elem_id} input[type=number]").first.input_value())
+
+
+def choose(page, elem_id, label):
+    page.locator(f"#{elem_id}").get_by_text(label, exact=True).first.click()
+
+
+def squiggle(page):
+    """Paints a zigzag, as the guide's author does."""
+    canvas = page.locator("#img2maskimg canvas").first.bounding_box()
+    corners = [(0.35, 0.6), (0.42, 0.68), (0.48, 0.6), (0.55, 0.68), (0.6, 0.6)]
+    across, down = (np.interp(np.linspace(0, 4, 33), range(5), values) for values in zip(*corners))
+    for step, (x, y) in enumerate(zip(across, down)):
+        page.mouse.move(canvas["x"] + x * canvas["width"], canvas["y"] + y * canvas["height"])
+        page.wait_for_timeout(20)  # the canvas draws once a frame
+        if step == 0:
+            page.mouse.down()
+    page.mouse.up()
+
+
+def open_accordion(page):
+    page.locator("#soft_inpainting_enabled .label-wrap").first.click()
+    page.locator("#mask_blend_power").first.wait_for(state="visible")
+
+
+def test_the_guides_squiggle(webui, page):
+    page.wait_for_timeout(1000)  # the host's canvas script takes hold of the picture
+    squiggle(page)
+    set_number(page, "img2img_mask_blur", 64)
+    choose(page, "img2img_inpainting_fill", "latent noise")
+    choose(page, "img2img_inpaint_full_res", "Whole picture")
+    set_number(page, "img2img_inpaint_full_res_padding", 0)
+    sampler = page.locator("#img2img_sampling input").first
+    sampler.fill("Euler a")
+    sampler.press("Enter")
+    for elem_id, value in (("steps", 20), ("cfg_scale", 7), ("denoising_strength", 1), ("batch_count", 3), ("batch_size", 3)):
+        set_number(page, f"img2img_{elem_id}", value)
+    open_accordion(page)
+    for elem_id, value in zip(SLIDERS, GUIDE):
+        set_number(page, elem_id, value)
+    page.click("#img2img_generate")
+    page.wait_for_function("document.querySelectorAll('#img2img_gallery .thumbnail-item').length >= 9", timeout=GENERATION_MS)
+
+    saved = sorted((webui.data / "outputs" / "img2img-images").rglob("*.png"))[-9:]
+    original = np.asarray(drawn_picture(512, 512))
+    for path in saved:
+        with Image.open(path) as picture:
+            infotext, pixels = picture.info["parameters"], np.asarray(picture.convert("RGB"))
+        changed = (pixels != original).any(axis=-1)
+        assert (np.abs(pixels.astype(int) - original).mean(axis=-1)[300:340, 190:300] > 0).mean() > 0.9  # on the squiggle
+        assert not changed[:100].any()  # far above it, more than 154 px
+        assert soft_keys(infotext)["preservation strength"] == "0.05"
+        assert "Mask blur: 64" in infotext
+
+    page.locator("#img2img_prompt textarea").fill(infotext)
+    set_number(page, "mask_blend_scale", 7)
+    page.click("#img2img_toprow #paste")
+    page.wait_for_function("+document.querySelector('#mask_blend_scale input[type=number]').value < 1")
+    assert [number_in(page, elem_id) for elem_id in SLIDERS] == GUIDE
+    page.screenshot(path=webui.data / "page.png", full_page=True)
+
+
+def test_an_old_picture_pastes_with_the_builtins_equivalents(page):
+    page.locator("#img2img_prompt textarea").fill(
+        "a hill\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512, Denoising strength: 1, "
+        "Soft inpainting enabled: True, Soft inpainting schedule bias: 0.2, Soft inpainting preservation strength: 0.05, "
+        "Soft inpainting transition contrast boost: 1, Soft inpainting mask influence: 0, "
+        "Soft inpainting difference threshold: 1.25, Soft inpainting difference contrast: 1.25, Version: v1.10.1")
+    page.click("#img2img_toprow #paste")
+    page.locator("#mask_blend_power").first.wait_for(state="visible")  # the accordion has opened
+    page.wait_for_function("+document.querySelector('#softinpaint_edge_taper input[type=number]').value == 0")
+    assert [number_in(page, elem_id) for elem_id in SLIDERS] == GUIDE
+    assert page.locator("#softinpaint_feather_source input:checked").first.input_value() == "host"
+
+
+def test_the_accordion_stands_once_under_the_inpaint_area(page):
+    labels = page.locator(".input-accordion").filter(has=page.locator("#softinpaint_feather_source"))
+    assert labels.count() == 1
+    box, area = labels.first.bounding_box(), page.locator("#img2img_inpaint_full_res").first.bounding_box()
+    assert 0 < box["y"] - area["y"] < 200
