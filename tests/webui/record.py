@@ -23,10 +23,11 @@ def write(host: str, counts: dict[str, int]) -> None:
 
 def sentence() -> str:
     """Whether the last run still speaks for the code."""
+    skipped = "tests/webui skipped: SOFTINPAINT_WEBUI names no WebUI checkout."
     if not RECORD.exists():
-        return "tests/webui: never run against a WebUI; set SOFTINPAINT_WEBUI to a checkout."
+        return f"{skipped} They were never run."
     last = json.loads(RECORD.read_text())
     ran = f"{last['passed']} passed, {last['failed']} failed on {last['host']}"
     if last["code"] == code_hash():
-        return f"tests/webui: the last run ({ran}) was of this code."
-    return f"tests/webui: STALE, the last run ({ran}) was of other code; set SOFTINPAINT_WEBUI to a checkout and run it again."
+        return f"{skipped} Their last run ({ran}) was of this code."
+    return f"{skipped} Their last run ({ran}) is STALE: it was of other code."
