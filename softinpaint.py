@@ -20,7 +20,7 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 CPU_BUILDS_OF_TORCH = "https://download.pytorch.org/whl/cpu"
 ANSWER_SECONDS = 5
-DOWNLOAD_SIZE = {"cpu": "about 0.4 GB", "gpu": "about 4 GB"}
+DOWNLOAD_SIZE = {"CPU": "about 0.4 GB", "GPU": "about 4 GB"}
 
 
 def main(arguments):
@@ -52,17 +52,26 @@ def bench(arguments):
 def prepare():
     """Makes the virtual environment, unless it stands and holds what is required."""
     wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
-    if PYTHON.exists() and INSTALLED.exists() and INSTALLED.read_text() == wanted:
+    if INSTALLED.exists() and INSTALLED.read_text() == wanted and runs():
         return
     say(f"virtual environment in {VENV}")
-    venv.create(VENV, with_pip=True, symlinks=os.name != "nt")
-    kind = "gpu" if shutil.which("nvidia-smi") else "cpu"
-    torch = next(line for line in REQUIREMENTS.read_text().splitlines() if line.startswith("torch=="))
-    say(f"PyTorch, {kind.upper()} build, and the other packages: {DOWNLOAD_SIZE[kind]} to download, once")
-    pip(torch, *(["-i", CPU_BUILDS_OF_TORCH] if kind == "cpu" and answers(CPU_BUILDS_OF_TORCH) else []))
+    venv.create(VENV, with_pip=True, clear=not runs(), symlinks=os.name != "nt")
+    # Only for Linux does the package index hold PyTorch with CUDA.
+    kind = "GPU" if sys.platform == "linux" and shutil.which("nvidia-smi") else "CPU"
+    say(f"PyTorch, {kind} build, and the other packages: {DOWNLOAD_SIZE[kind]} to download, once")
+    torch = [line for line in REQUIREMENTS.read_text().splitlines() if line.startswith("torch")]
+    pip(*torch, *(["-i", CPU_BUILDS_OF_TORCH] if kind == "CPU" and answers(CPU_BUILDS_OF_TORCH) else []))
     pip("-r", str(REQUIREMENTS))
     INSTALLED.write_text(wanted)
     say("set-up done")
+
+
+def runs():
+    """Whether the environment's Python starts: a system's upgrade may have taken away what it points to."""
+    try:
+        return subprocess.run([str(PYTHON), "-c", ""], capture_output=True).returncode == 0
+    except OSError:
+        return False
 
 
 def answers(address):
@@ -80,9 +89,11 @@ def pip(*arguments):
 
 def reason(fault):
     """The last error that a failed step printed, as a sentence."""
-    printed = (getattr(fault, "stderr", None) or getattr(fault, "output", None) or "").strip().splitlines()
-    errors = [line for line in printed if line.upper().startswith("ERROR")] or printed[-1:] or [str(fault)]
-    return errors[-1].rstrip(".") + "."
+    printed = getattr(fault, "stderr", None) or getattr(fault, "output", None) or ""
+    lines = (printed.decode(errors="replace") if isinstance(printed, bytes) else printed).strip().splitlines()
+    errors = [line for line in lines if line.upper().startswith("ERROR")] or lines[-1:] or [str(fault)]
+    unreached = "the package index could not be reached; " if any("Retrying" in line for line in lines) else ""
+    return unreached + errors[-1].rstrip(".") + "."
 
 
 def run(*arguments):

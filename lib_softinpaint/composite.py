@@ -6,6 +6,8 @@ import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from lib_softinpaint.mask import scaled_size
+
 SOFTENING_PX = 4.0
 """Pixels, a Gaussian's deviation: hides the latent grid of the opacity."""
 
@@ -78,11 +80,7 @@ def place(crop: np.ndarray, box: tuple[int, int, int, int], height: int, width: 
     (height, width) float32
     """
     left, top, box_width, box_height = box
-    crop_height, crop_width = crop.shape
-    if box_width * crop_height > crop_width * box_height:
-        scaled_width, scaled_height = box_width, crop_height * box_width // crop_width
-    else:
-        scaled_width, scaled_height = crop_width * box_height // crop_height, box_height
+    scaled_height, scaled_width = scaled_size(*crop.shape, box_height, box_width, "cover")
     scaled = Image.fromarray(crop.astype(np.float32)).resize((scaled_width, scaled_height), Image.Resampling.LANCZOS)
     whole = Image.new("F", (width, height))
     inset = (box_width // 2 - scaled_width // 2, box_height // 2 - scaled_height // 2)
@@ -92,23 +90,23 @@ def place(crop: np.ndarray, box: tuple[int, int, int, int], height: int, width: 
     return np.clip(np.asarray(whole), 0, 1)
 
 
-def composite(original: np.ndarray, decoded: np.ndarray, shown: np.ndarray) -> np.ndarray:
+def composite(original: np.ndarray, decoded: np.ndarray, opacity_px: np.ndarray) -> np.ndarray:
     """New pixels over the original, in float, rounded once.
 
     Parameters
     ----------
     original : (H, W, 3) uint8
     decoded : (H, W, 3) uint8 or float, 0 to 255
-    shown : (H, W) float32, 0 to 1
+    opacity_px : (H, W) float32, 0 to 1
         1 = decoded. Where it is 0 the result equals the original, byte for byte.
 
     Returns
     -------
     (H, W, 3) uint8
     """
-    if not original.shape[:2] == decoded.shape[:2] == shown.shape:
-        raise ValueError(f"original, decoded and shown must be of one size, got {original.shape[:2]}, "
-                         f"{decoded.shape[:2]} and {shown.shape}")
+    if not original.shape[:2] == decoded.shape[:2] == opacity_px.shape:
+        raise ValueError(f"original, decoded and opacity_px must be of one size, got {original.shape[:2]}, "
+                         f"{decoded.shape[:2]} and {opacity_px.shape}")
     result = original.astype(np.float32)
-    result += (decoded - result) * shown[..., None]
+    result += (decoded - result) * opacity_px[..., None]
     return np.clip(np.rint(result), 0, 255).astype(np.uint8)

@@ -37,7 +37,14 @@ class SoftInpaintJob:
         self.originals = originals
         self.repaint_px = repaint_px
         self.box = box
-        self.shown_latent: list[np.ndarray] = []
+        self.opacity_latent: list[np.ndarray] = []
+
+    def _follow(self, device: torch.device) -> None:
+        """Moves what is kept to where the host samples, once."""
+        if self.reference.device != device:
+            self.reference, self.repaint = self.reference.to(device), self.repaint.to(device)
+            self.__dict__.pop("_reference_norm", None)
+            self.__dict__.pop("_log_repaint", None)
 
     @cached_property
     def _reference_norm(self) -> torch.Tensor:
@@ -60,6 +67,7 @@ class SoftInpaintJob:
         -------
         (B, C, ..., H, W), dtype of `denoised`, a new tensor
         """
+        self._follow(denoised.device)
         share = schedule.repaint_share(self._log_repaint, ratio.to(self.reference.device),
                                        self.settings.schedule_bias, self.settings.preservation_strength)
         return blend.blend(self.reference, self._reference_norm, denoised.float(), share,
@@ -77,7 +85,8 @@ class SoftInpaintJob:
             noisy = sqrt(alpha_bar) * denoised + sqrt(1 - alpha_bar) * noise.
         alpha_bar : (B,) float, 0 to 1
         """
-        alpha_bar = alpha_bar.to(noisy.device).clamp(schedule.SMALLEST_ALPHA_BAR, 1).view(-1, *[1] * (noisy.ndim - 1))
+        alpha_bar = alpha_bar.to(noisy.device).clamp(schedule.SMALLEST_ALPHA_BAR, schedule.LARGEST_ALPHA_BAR)
+        alpha_bar = alpha_bar.view(-1, *[1] * (noisy.ndim - 1))
         signal, deviation = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
         denoised = (noisy.float() - deviation * noise.float()) / signal
         blended = self.blend(denoised, schedule.ratio_from_alpha_bar(alpha_bar.flatten()))
@@ -89,30 +98,32 @@ class SoftInpaintJob:
 
         Timestep samplers stop at a little noise, an interrupted one at much: outside the mask none of it may stay.
         """
-        return torch.where(self.repaint == 0, self.reference.to(samples), samples)
+        self._follow(samples.device)
+        return torch.where(self.repaint == 0, self.reference.to(samples.dtype), samples)
 
     def measure(self, samples: torch.Tensor) -> None:
-        """Decides how much of each new picture is shown, by how much its latent changed.
+        """Decides the opacity of each new picture, by how much its latent changed.
 
         Parameters
         ----------
         samples : (B, C, ..., H, W) float
         """
-        reference, samples = torch.broadcast_tensors(self.reference, samples.to(self.reference))
+        self._follow(samples.device)
+        reference, samples = torch.broadcast_tensors(self.reference, samples.float())
         distance = difference.difference_map(_frames(reference), _frames(samples))
         repaint = _frames(self.repaint.expand(samples.shape[0], 1, *samples.shape[2:])).squeeze(1)
-        shown = composite.opacity(distance, repaint, self.settings.mask_influence, self.settings.preservation_strength,
-                                  self.settings.difference_threshold, self.settings.difference_contrast)
-        self.shown_latent = list(shown.cpu().numpy())
+        opacity = composite.opacity(distance, repaint, self.settings.mask_influence, self.settings.preservation_strength,
+                                    self.settings.difference_threshold, self.settings.difference_contrast)
+        self.opacity_latent = list(opacity.cpu().numpy())
 
     def measure_by_mask(self, count: int) -> None:
         """Decides the same by the mask alone, for `count` pictures whose latents are not known."""
         repaint = _frames(self.repaint).squeeze(1)
-        shown = composite.mask_opacity(repaint, self.settings.preservation_strength).expand(count, -1, -1)
-        self.shown_latent = list(shown.cpu().numpy())
+        opacity = composite.mask_opacity(repaint, self.settings.preservation_strength).expand(count, -1, -1)
+        self.opacity_latent = list(opacity.cpu().numpy())
 
-    def shown(self, index: int, height: int, width: int) -> np.ndarray:
-        """How much of a new picture is shown at each pixel of the result.
+    def opacity_px(self, index: int, height: int, width: int) -> np.ndarray:
+        """Opacity of a new picture at each pixel of the result.
 
         Parameters
         ----------
@@ -125,7 +136,7 @@ class SoftInpaintJob:
         -------
         (H, W) float32, 0 to 1, exactly 0 outside the mask
         """
-        enlarged = composite.enlarge(self.shown_latent[index], height, width)
+        enlarged = composite.enlarge(self.opacity_latent[index], height, width)
         if self.box is not None:
             enlarged = composite.place(enlarged, self.box, *self.repaint_px[index].shape)
         return enlarged * self._taper(index)

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt
+from PIL import Image
+from scipy.ndimage import distance_transform_edt, gaussian_filter, maximum_filter
 
 REACH_PER_BLUR = 2.4
 """Pixels that a blur of one pixel's deviation reaches outward: there the WebUI's 8-bit Gaussian has fallen to 0. The
@@ -11,6 +12,9 @@ feather reaches as far, so that a guide's Mask blur keeps its meaning."""
 
 SMALLEST_REACH_PX = 16
 """Pixels. With Only masked the feather may leave the padding by this much, else padding 0 would mean no feather."""
+
+AREA_SHARE = 0.02
+"""Share of the painted pixels above which one grey is an area's strength, not a rim or a step of a gradient."""
 
 
 def feather_reach(blur_px: float, padding_px: int | None = None) -> float:
@@ -38,18 +42,79 @@ def feather_outward(painted: np.ndarray, reach_px: float) -> np.ndarray:
     mask = painted.astype(np.float32)
     if reach_px <= 0 or not mask.any():
         return mask
-    feathers = [_feather(mask > 0, mask, reach_px)]
-    core = mask == mask.max()
-    if (core != (mask > 0)).any():
-        # A core with an antialiased rim fades from the core, not from the rim's grey.
-        feathers.append(_feather(core, mask, reach_px))
-    return np.maximum.reduce([mask, *feathers])
+    # Each main grey fades from itself: an antialiased rim must not weaken the feather of the area inside it.
+    return np.maximum.reduce([mask, _feather(mask > 0, mask, reach_px),
+                              *(_feather(mask >= grey, mask, reach_px) for grey in _main_greys(mask))])
+
+
+def _main_greys(mask: np.ndarray) -> list[float]:
+    """The strengths in which areas are painted; a mask of one strength alone needs none, nor does a gradient."""
+    greys, counts = np.unique(mask[mask > 0], return_counts=True)
+    return [float(grey) for grey, count in zip(greys, counts) if count > AREA_SHARE * counts.sum() and grey > greys[0]]
 
 
 def _feather(shape: np.ndarray, strength: np.ndarray, reach_px: float) -> np.ndarray:
     distance, nearest = distance_transform_edt(~shape, return_indices=True)
     falloff = 0.5 + 0.5 * np.cos(np.pi * np.minimum(distance / reach_px, 1), dtype=np.float32)
     return strength[tuple(nearest)] * falloff
+
+
+def resized(mask: np.ndarray, height: int, width: int, how: str = "stretch") -> np.ndarray:
+    """Mask in another size: a core of 1 stays 1 however thin it is, and nothing rings.
+
+    Parameters
+    ----------
+    mask : (H, W) float32, 0 to 1
+    how
+        "stretch" to the size, "cover" it and cut off evenly what stands over, or be "contained" in it, the rest filled
+        with the border's values: the WebUI's resize modes 0 to 2.
+
+    Returns
+    -------
+    (height, width) float32, 0 to 1
+
+    Source: own.
+    """
+    scaled_height, scaled_width = scaled_size(*mask.shape, height, width, how)
+    size = (scaled_width, scaled_height)
+    values = np.asarray(Image.fromarray(mask.astype(np.float32)).resize(size, Image.Resampling.BILINEAR))
+    # A nearest pixel of a core grown by half a step: any core within the step is found.
+    steps = [max(1, -(-old // new)) for old, new in zip(mask.shape, (scaled_height, scaled_width))]
+    core = Image.fromarray(maximum_filter((mask == 1).astype(np.uint8), size=steps))
+    scaled = np.where(np.asarray(core.resize(size, Image.Resampling.NEAREST)) == 1, 1, values.clip(0, 1)).astype(np.float32)
+    above, left = height // 2 - scaled_height // 2, width // 2 - scaled_width // 2
+    scaled = scaled[max(0, -above):max(0, -above) + height, max(0, -left):max(0, -left) + width]
+    above, left = max(0, above), max(0, left)
+    return np.pad(scaled, ((above, height - above - scaled.shape[0]), (left, width - left - scaled.shape[1])), mode="edge")
+
+
+def scaled_size(old_height: int, old_width: int, height: int, width: int, how: str) -> tuple[int, int]:
+    """Height and width to which something is scaled before it is cut or padded, as `resized` says; rounded down."""
+    wider = width * old_height > height * old_width
+    if how == "stretch":
+        return height, width
+    if wider == (how == "cover"):
+        return old_height * width // old_width, width
+    return height, old_width * height // old_height
+
+
+def host_blur(painted: np.ndarray, blur_px: float) -> np.ndarray:
+    """Painted mask under the WebUI's own blur, which thins small masks out.
+
+    Parameters
+    ----------
+    painted : (H, W) float, 0 to 1
+
+    Returns
+    -------
+    (H, W) float32, multiples of 1/255 as the WebUI's 8-bit masks, so that the tails end
+
+    Source: observed in AUTOMATIC1111 1.10.1; its kernel is 2 * int(2.5 * blur + 0.5) + 1 wide.
+    """
+    mask = painted.astype(np.float32)
+    if blur_px > 0:
+        mask = gaussian_filter(mask, blur_px, mode="mirror", radius=int(2.5 * blur_px + 0.5))
+    return np.rint(mask * 255) / np.float32(255)
 
 
 def edge_taper(repaint: np.ndarray, taper_px: float) -> np.ndarray:

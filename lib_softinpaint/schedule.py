@@ -10,6 +10,9 @@ infinity or thousands there; capped, the same settings act alike on all of them.
 SMALLEST_ALPHA_BAR = 1e-8
 """Guards divisions by the signal's share where a model's schedule ends in pure noise (alpha_bar = 0)."""
 
+LARGEST_ALPHA_BAR = 1 - 1e-6
+"""Guards divisions by the noise's share where a schedule reaches the clean latent (alpha_bar = 1)."""
+
 
 def ratio_from_sigma(sigma: torch.Tensor) -> torch.Tensor:
     """Noise-to-signal ratio of models that add noise of deviation sigma to an unscaled latent.
@@ -59,11 +62,12 @@ def alpha_bar_at(timestep: torch.Tensor, alphas_cumprod: torch.Tensor) -> torch.
 
     Source: the discrete schedule of Zhao et al., arXiv 2302.04867 (UniPC), which has timesteps between integers.
     """
-    timestep = timestep.to(alphas_cumprod.device, torch.float64).clamp(0, len(alphas_cumprod) - 1)
-    log_alpha_bar = alphas_cumprod.double().clamp(SMALLEST_ALPHA_BAR, 1).log()
+    # In float32: Apple's and some of Intel's processors have no float64.
+    timestep = timestep.to(alphas_cumprod.device, torch.float32).clamp(0, len(alphas_cumprod) - 1)
+    log_alpha_bar = alphas_cumprod.float().clamp(SMALLEST_ALPHA_BAR, 1).log()
     below = timestep.floor().long()
     above = timestep.ceil().long()
-    return torch.lerp(log_alpha_bar[below], log_alpha_bar[above], timestep - below).exp().float()
+    return torch.lerp(log_alpha_bar[below], log_alpha_bar[above], timestep - below).exp()
 
 
 def repaint_share(log_repaint: torch.Tensor, ratio: torch.Tensor, bias: float, strength: float) -> torch.Tensor:

@@ -61,10 +61,11 @@ def test_blending_noise_is_blending_the_denoised_it_implies():
     assert torch.equal(blended_noise[core], noise[core])
 
 
-def test_noise_stays_finite_where_a_schedule_ends_in_pure_noise():
+@pytest.mark.parametrize("alpha_bar", [0.0, 1.0])
+def test_noise_stays_finite_at_both_ends_of_a_schedule(alpha_bar):
     job = make_job()
     noisy = torch.randn(job.reference.shape, generator=torch.Generator().manual_seed(1))
-    assert torch.isfinite(job.blend_noise(noisy, noisy, torch.tensor([0.0]))[0]).all()
+    assert torch.isfinite(job.blend_noise(noisy, noisy, torch.tensor([alpha_bar]))[0]).all()
 
 
 def test_the_finish_sets_the_outside_and_nothing_else():
@@ -79,7 +80,7 @@ def test_the_outside_is_never_shown_and_the_core_wholly(box):
     job = make_job(box=box)
     job.measure(job.finish(job.reference + 5))
     for index in range(2):
-        shown = job.shown(index, SIZE, SIZE)
+        shown = job.opacity_px(index, SIZE, SIZE)
         assert shown.shape == (SIZE, SIZE)
         assert (shown[job.repaint_px[index] == 0] == 0).all()
     if box is None:
@@ -89,13 +90,13 @@ def test_the_outside_is_never_shown_and_the_core_wholly(box):
 def test_nothing_is_shown_where_nothing_changed():
     job = make_job()
     job.measure(job.reference)
-    assert job.shown(0, SIZE, SIZE).max() == 0
+    assert job.opacity_px(0, SIZE, SIZE).max() == 0
 
 
 def test_pictures_without_a_latent_are_shown_by_the_mask():
     job = make_job()
     job.measure_by_mask(2)
-    shown = job.shown(1, SIZE, SIZE)
+    shown = job.opacity_px(1, SIZE, SIZE)
     assert shown[32, 32] > 0.95
     assert (shown[job.repaint_px[1] == 0] == 0).all()
 
@@ -105,4 +106,4 @@ def test_frames_are_measured_each_by_itself():
     samples = job.reference.clone()
     samples[:, :, 1] += 5
     job.measure(samples)
-    assert [shown.max() > 0.9 for shown in job.shown_latent] == [False, True, False]
+    assert [shown.max() > 0.9 for shown in job.opacity_latent] == [False, True, False]

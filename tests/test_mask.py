@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib_softinpaint.mask import edge_taper, feather_outward, feather_reach, match_latent, to_latent
+from lib_softinpaint.mask import edge_taper, feather_outward, feather_reach, match_latent, resized, to_latent
 
 
 def disc(size=64, radius=8):
@@ -38,6 +38,35 @@ def test_an_antialiased_rim_does_not_halve_the_feather():
     painted = np.zeros((1, 30), np.float32)
     painted[0, :6], painted[0, 6] = 1, 0.1
     assert feather_outward(painted, 10)[0, 10] == pytest.approx(0.5, abs=0.01)
+
+
+def test_each_of_two_areas_fades_from_its_own_strength():
+    painted = np.zeros((1, 90), np.float32)
+    painted[0, 5:15], painted[0, 4], painted[0, 15] = 0.5, 0.05, 0.05
+    painted[0, 60:70] = 1
+    row = feather_outward(painted, 10)[0]
+    assert row[19] == pytest.approx(0.25, abs=0.01)
+    assert row[74] == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("how", ["stretch", "cover", "contain"])
+@pytest.mark.parametrize("stroke", [1, 2, 6])
+@pytest.mark.parametrize(("old", "new"), [(2048, 512), (1024, 512), (300, 512), (256, 512)])
+def test_a_resized_core_survives_and_nothing_rings(how, stroke, old, new):
+    mask = np.zeros((64, old), np.float32)
+    mask[:, old // 2:old // 2 + stroke] = 1
+    got = resized(mask, 64 * new // old, new, how)
+    assert got.shape == (64 * new // old, new)
+    assert (got.max(axis=1) == 1).all()
+    assert (got[:, :new // 2 - 4] == 0).all()
+    assert (got[:, new // 2 + 4 + stroke * new // old:] == 0).all()
+
+
+def test_resizing_covers_or_contains_as_the_webui_does():
+    mask = np.tile(np.float32([0, 0.5, 0.5, 0]).repeat(8), (16, 1))
+    assert resized(mask, 16, 16, "cover") == pytest.approx(np.full((16, 16), 0.5), abs=0.26)
+    contained = resized(np.full((16, 32), 0.5, np.float32), 32, 32, "contain")
+    assert contained == pytest.approx(np.full((32, 32), 0.5))
 
 
 def test_an_empty_mask_stays_empty():

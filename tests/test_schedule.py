@@ -25,6 +25,12 @@ def test_a_timestep_between_two_has_the_mean_logarithm():
     assert between.tolist() == pytest.approx([below, (below * above) ** 0.5, above], rel=1e-5)
 
 
+def test_no_float64_is_needed(monkeypatch):
+    monkeypatch.setattr(torch.Tensor, "double", None)  # as good as absent on Apple's processors
+    got = schedule.alpha_bar_at(torch.tensor([399.5]), sd1_alphas_cumprod())
+    assert got.dtype == torch.float32
+
+
 def test_flow_models_reach_the_limit_and_not_infinity():
     ratio = schedule.ratio_from_flow(torch.tensor([0.0, 0.5, 0.75, 1.0]))
     assert ratio.tolist() == pytest.approx([0, 1, 3, 14.6146])

@@ -7,6 +7,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import types
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,9 +19,9 @@ from PIL import Image, ImageOps
 
 from lib_softinpaint import schedule
 from lib_softinpaint.composite import composite
-from lib_softinpaint.hosts.jobs import RunTable
+from lib_softinpaint.hosts.runs import RunTable
 from lib_softinpaint.job import SoftInpaintJob
-from lib_softinpaint.mask import feather_outward, feather_reach, to_latent
+from lib_softinpaint.mask import feather_outward, feather_reach, host_blur, match_latent, resized, to_latent
 from lib_softinpaint.settings import (
     FEATHER_FROM_BLUR,
     NOTE_KEY,
@@ -39,23 +41,31 @@ KEEP_BUILTIN = "softinpaint_keep_builtin"
 FILL_ORIGINAL = 1
 JUST_RESIZE_LATENT = 3
 ONLY_MASKED_RESIZE = 2
+MASK_RESIZES = {0: "stretch", 1: "cover", 2: "contain", JUST_RESIZE_LATENT: "stretch"}
+"""How the host's resize modes bring a mask to another size."""
 
 
 @dataclass
 class Run:
     """One `process_images` of the host: what was changed on its processing object, and the job once it is known."""
     settings: Settings
-    mask: Image.Image | None = None
-    """Shaped mask at the picture's size; None where the host shapes it."""
+    mask: np.ndarray | None = None
+    """Shaped mask (H, W) float32, as large as the one that came; None where the host shapes it."""
     kept_fields: dict[str, Any] = field(default_factory=dict)
+    host_is_ready: bool = False
+    """Whether the host's `init` has run."""
     host_masks: tuple[torch.Tensor, torch.Tensor] | None = None
     """The processing object's mask and nmask while neutral ones stand there."""
     job: SoftInpaintJob | None = None
+    noise_ratio: Callable[[torch.Tensor], torch.Tensor] | None = None
+    """From the host's sigma, as the model kind has it; for samplers that ask for the denoised latent."""
+    alphas_cumprod: torch.Tensor | None = None
+    """As the sampler reads it at its start; for samplers that ask for noise."""
     noisy: torch.Tensor | None = None
     """Input of the model call in progress, of samplers that ask for noise."""
     alpha_bar: torch.Tensor | None = None
-    shown: np.ndarray | None = None
-    """How much of the picture that is between the host's overlay and ours is shown at each pixel."""
+    opacity_px: np.ndarray | None = None
+    """Of the picture that is between the host's overlay and ours."""
 
 
 _runs: RunTable[Run] = RunTable()
@@ -84,8 +94,9 @@ def register(script_class: type) -> type | None:
     _add_axes()
     if builtin is None:
         return script_class
-    path = script_class.title.__globals__["__file__"]
-    scripts.scripts_data[builtin] = scripts.ScriptClassData(script_class, path, scripts.basedir(), script_class.__module__)
+    module = types.ModuleType(script_class.__module__)  # the loader's own module object cannot be reached while it loads
+    vars(module).update(script_class.title.__globals__)
+    scripts.scripts_data[builtin] = scripts.ScriptClassData(script_class, module.__file__, scripts.basedir(), module)
     return None
 
 
@@ -117,26 +128,29 @@ def _keep_floats(demo: Any, app: Any) -> None:
 
 def _add_axes() -> None:
     for entry in scripts.scripts_data:
-        options = getattr(entry.module, "axis_options", None)
-        if options is not None:
+        options, axis_option = getattr(entry.module, "axis_options", None), getattr(entry.module, "AxisOptionImg2Img", None)
+        if options is not None and axis_option is not None:
             known = {option.label for option in options}
-            options.extend(axis for axis in _axes(entry.module.AxisOptionImg2Img) if axis.label not in known)
+            options.extend(axis for axis in _axes(axis_option) if axis.label not in known)
 
 
 def _axes(axis_option: type) -> list[Any]:
     axes = []
-    for place, setting in enumerate(dataclasses.fields(Settings)):
+    for setting in dataclasses.fields(Settings):
         choices = ("True", "False") if isinstance(setting.default, bool) else setting.metadata.get("choices")
         axes.append(axis_option(
             f"[Soft inpainting] {setting.metadata['label']}", str if choices else float,
-            functools.partial(_apply_axis, place), choices=functools.partial(list, choices) if choices else None))
+            functools.partial(_apply_axis, setting.name), choices=functools.partial(list, choices) if choices else None))
     return axes
 
 
-def _apply_axis(place: int, p: Any, value: Any, values: list[Any]) -> None:
+def _apply_axis(name: str, p: Any, value: Any, values: list[Any]) -> None:
     script = next(script for script in p.scripts.alwayson_scripts if script.name == TITLE.lower())
     script_args = list(p.script_args)
-    script_args[script.args_from + place] = value
+    if isinstance(script_args[script.args_from], Mapping):
+        script_args[script.args_from] = {**script_args[script.args_from], name: value}
+    else:
+        script_args[script.args_from + [setting.name for setting in dataclasses.fields(Settings)].index(name)] = value
     p.script_args = script_args
 
 
@@ -149,8 +163,8 @@ def _tell(p: Any, sentence: str) -> None:
     p.extra_generation_params[NOTE_KEY] = f"{known} {sentence}" if known else sentence
 
 
-def _guarded(hook):
-    """A fault in a hook costs the soft inpainting, never the picture: the host's own result follows."""
+def _guarded(hook: Callable[..., None]) -> Callable[..., bool]:
+    """The hook, answering whether it went well: a fault costs the soft inpainting, the host's own result follows."""
     @functools.wraps(hook)
     def run_hook(p, *args):
         try:
@@ -158,26 +172,53 @@ def _guarded(hook):
             return True
         except Exception as fault:
             errors.report(f"Soft inpainting failed in {hook.__name__}; the WebUI's own inpainting follows", exc_info=True)
-            _give_up(p, f"Soft inpainting failed and was left out: {type(fault).__name__}: {fault}")
+            run = _withdraw(p)
+            _tell(p, f"Soft inpainting failed and was left out: {type(fault).__name__}: {fault}")
+            if run is not None:
+                _restore_ordinary_inpainting(p, run)
             return False
     return run_hook
 
 
-def _give_up(p: Any, sentence: str) -> None:
+def _withdraw(p: Any) -> Run | None:
+    """Ends the run and leaves nothing of it on `p`, the infotext included."""
     run = _runs.pop(p)
+    if run is not None:
+        _put_fields_back(p, run)
+        _put_masks_back(p, run)
     for key in infotext_keys():
         p.extra_generation_params.pop(key, None)
-    _tell(p, sentence)
-    if run is None:
+    return run
+
+
+def _restore_ordinary_inpainting(p: Any, run: Run) -> None:
+    """Masks and overlays as the host makes them without us, as far as its run has come."""
+    if not run.host_is_ready:
         return
-    _put_fields_back(p, run)
-    _put_masks_back(p, run)
-    if p.nmask is not None:
+    if run.job is None:
+        with devices.autocast():
+            p.init(p.all_prompts, p.all_seeds, p.all_subseeds)
+        return
+    if run.mask is None:
         p.nmask = p.nmask.round()
-        p.mask = 1 - p.nmask
+    else:
+        box = run.job.box
+        blurred = host_blur(np.asarray(_painted(p.image_mask, p.inpainting_mask_invert), np.float32) / 255, p.mask_blur_x)
+        p.nmask = match_latent(_latent_mask(p, blurred, box), p.init_latent).round()[0].expand_as(p.nmask).to(p.nmask)
+        gain = 2 if box is None else 1  # of a whole picture the host shows the outer half of the blur only
+        p.overlay_images = [_overlay(original, np.minimum(gain * _pixel_mask(p, blurred, original.shape[:2], box), 1))
+                            for original in run.job.originals]
+    p.mask = 1 - p.nmask
     denoiser = getattr(getattr(p, "sampler", None), "model_wrap_cfg", None)
     if getattr(denoiser, "nmask", None) is not None:
         denoiser.nmask, denoiser.mask = p.nmask, p.mask
+
+
+def _overlay(original: np.ndarray, repaint_px: np.ndarray) -> Image.Image:
+    """The original, the more transparent the more is repainted."""
+    overlay = Image.fromarray(original).convert("RGBA")
+    overlay.putalpha(Image.fromarray(np.rint((1 - repaint_px) * 255).astype(np.uint8)))
+    return overlay
 
 
 # One run, in the order of the hooks
@@ -185,7 +226,9 @@ def _give_up(p: Any, sentence: str) -> None:
 @_guarded
 def process(p: Any, args: tuple[Any, ...]) -> None:
     """Before the host's `init`: reads the settings and shapes the mask."""
-    _start_afresh(p)
+    # Loopback and others come again with the same object; X/Y/Z and detailers with a copy that shares the dict.
+    p.extra_generation_params = dict(p.extra_generation_params)
+    _withdraw(p)
     try:
         settings, notes = read_args(args)
     except ValueError as unreadable:
@@ -198,24 +241,21 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     if isinstance(p.image_mask, list):
         _tell(p, "Soft inpainting was left out: it takes one mask, got a list.")
         return
-    if _painted(p.image_mask, p.inpainting_mask_invert).getbbox() is None:  # nothing to inpaint
+    painted = _painted(p.image_mask, p.inpainting_mask_invert)
+    if painted.getbbox() is None:  # nothing to inpaint
         return
     run = Run(settings)
     _runs.put(p, run)
     p.extra_generation_params.update(to_infotext(settings))
     if settings.feather_source == FEATHER_FROM_BLUR:
-        _shape_mask(p, run)
+        _shape_mask(p, run, painted)
+    upscales = shared.opts.upscaler_for_img2img not in (None, "None") and p.resize_mode != JUST_RESIZE_LATENT
+    if upscales and not p.inpaint_full_res:
+        # An upscaler is slow, and the original that is composited is to be the picture that is encoded: once for both.
+        _set_field(p, run, "init_images", [images.resize_image(
+            p.resize_mode, images.flatten(picture, shared.opts.img2img_background_color), p.width, p.height)
+            for picture in p.init_images])
     _set_field(p, run, "mask_round", False)
-
-
-def _start_afresh(p: Any) -> None:
-    # Loopback and others come again with the same object, X/Y/Z with a copy that shares the infotext's dict.
-    before = _runs.pop(p)
-    if before is not None:
-        _put_fields_back(p, before)
-        _put_masks_back(p, before)
-    for key in infotext_keys():
-        p.extra_generation_params.pop(key, None)
 
 
 def _set_field(p: Any, run: Run, name: str, value: Any) -> None:
@@ -229,14 +269,14 @@ def _put_fields_back(p: Any, run: Run) -> None:
     run.kept_fields = {}
 
 
-def _shape_mask(p: Any, run: Run) -> None:
+def _shape_mask(p: Any, run: Run, painted: Image.Image) -> None:
     padding = p.inpaint_full_res_padding if p.inpaint_full_res else None
     # Blur is set per axis by outpainting; the feather is round.
     reach = feather_reach(max(p.mask_blur_x, p.mask_blur_y), padding)
-    run.mask = _feathered(_painted(p.image_mask, p.inpainting_mask_invert), reach)
-    _set_field(p, run, "image_mask", run.mask)
+    run.mask, shaped = _feathered(painted, reach)
+    _set_field(p, run, "image_mask", shaped)
     if p.latent_mask is not None:
-        _set_field(p, run, "latent_mask", _feathered(_painted(p.latent_mask, 0), reach))
+        _set_field(p, run, "latent_mask", _feathered(_painted(p.latent_mask, 0), reach)[1])
     if p.mask_blur_x > 0 or p.mask_blur_y > 0:
         p.extra_generation_params["Mask blur"] = p.mask_blur
     if p.inpainting_mask_invert:
@@ -253,9 +293,10 @@ def _painted(mask: Image.Image, invert: int) -> Image.Image:
     return ImageOps.invert(grey) if invert else grey
 
 
-def _feathered(painted: Image.Image, reach_px: float) -> Image.Image:
-    feathered = feather_outward(np.asarray(painted, np.float32) / 255, reach_px)
-    return Image.fromarray(np.rint(feathered * 255).astype(np.uint8))
+def _feathered(painted: Image.Image, reach_px: float) -> tuple[np.ndarray, Image.Image]:
+    """Shaped mask in the values that the host's 8-bit picture holds, and that picture."""
+    shaped = np.rint(feather_outward(np.asarray(painted, np.float32) / 255, reach_px) * 255).astype(np.uint8)
+    return shaped / np.float32(255), Image.fromarray(shaped)
 
 
 @_guarded
@@ -264,24 +305,20 @@ def process_batch(p: Any) -> None:
     run = _runs.get(p)
     if run is None:
         return
-    if "inpaint_full_res_padding" in run.kept_fields and "Masked area padding" in p.extra_generation_params:
-        p.extra_generation_params["Masked area padding"] = run.kept_fields["inpaint_full_res_padding"]
-    _put_fields_back(p, run)
+    run.host_is_ready = True
     if p.mask_for_overlay is None:  # the host's blur has erased the mask: it has turned to plain img2img
-        _give_way(p)
+        _withdraw(p)
         return
     if run.job is None:
+        if "inpaint_full_res_padding" in run.kept_fields and "Masked area padding" in p.extra_generation_params:
+            p.extra_generation_params["Masked area padding"] = run.kept_fields["inpaint_full_res_padding"]
         run.job = _make_job(p, run)
+        _put_fields_back(p, run)
+    run.noise_ratio = run.alphas_cumprod = None
     run.host_masks = p.mask, p.nmask
     # Samplers that mask before denoising lerp noisy latents with the clean original, where greys do harm. Neutral
     # masks make the host's blends the identity while its hooks are still called; the job blends instead.
     p.mask, p.nmask = torch.zeros_like(p.mask), torch.ones_like(p.nmask)
-
-
-def _give_way(p: Any) -> None:
-    _runs.pop(p)
-    for key in infotext_keys():
-        p.extra_generation_params.pop(key, None)
 
 
 def _put_masks_back(p: Any, run: Run) -> None:
@@ -293,32 +330,22 @@ def _put_masks_back(p: Any, run: Run) -> None:
 def _make_job(p: Any, run: Run) -> SoftInpaintJob:
     box = tuple(p.paste_to) if p.inpaint_full_res else None
     originals = [_original(p, picture, box) for picture in p.init_images]
-    masks = [_pixel_mask(p, run, original.size, box) for original in originals]
+    sizes = [original.size[::-1] for original in originals]
+    if run.mask is None:
+        masks = [_overlay_mask(overlay, size) for overlay, size in zip(p.overlay_images, sizes)]
+    else:
+        masks = [_pixel_mask(p, run.mask, size, box) for size in sizes]
+    repaint = p.nmask if run.mask is None or p.latent_mask is not None else _latent_mask(p, run.mask, box)
     repeat = p.batch_size if len(originals) == 1 else 1
-    return SoftInpaintJob(run.settings, _latent_mask(p, run, box), _reference(p, originals, box),
+    return SoftInpaintJob(run.settings, repaint, _reference(p, originals, box),
                           [np.asarray(original) for original in originals] * repeat, masks * repeat, box)
 
 
 def _original(p: Any, picture: Image.Image, box: tuple[int, ...] | None) -> Image.Image:
-    """The picture as the host's result should show it where nothing was painted."""
+    """The picture as the result should show it where nothing was painted: less what the VAE cannot decode."""
     picture = images.flatten(picture, shared.opts.img2img_background_color)
-    return picture if box is not None else _at_processing_size(p, picture)
-
-
-def _pixel_mask(p: Any, run: Run, size: tuple[int, int], box: tuple[int, ...] | None) -> np.ndarray:
-    mask = (p.mask_for_overlay if run.mask is None else run.mask).convert("L")
-    if box is not None or (run.mask is None and p.resize_mode != JUST_RESIZE_LATENT):
-        # A crop's place counts from the picture's corner, also in a picture that is larger than the mask.
-        canvas = Image.new("L", size)
-        canvas.paste(mask)
-        mask = canvas
-    else:
-        mask = _at_processing_size(p, mask).convert("L")
-    return np.asarray(mask, np.float32) / 255
-
-
-def _at_processing_size(p: Any, picture: Image.Image) -> Image.Image:
-    """The picture as the host's `init` sizes it, less what the VAE cannot decode."""
+    if box is not None:
+        return picture
     if p.resize_mode == JUST_RESIZE_LATENT:
         picture = picture.resize((p.width, p.height), Image.Resampling.LANCZOS)
     else:
@@ -327,15 +354,35 @@ def _at_processing_size(p: Any, picture: Image.Image) -> Image.Image:
     return picture if picture.size == (width, height) else picture.crop((0, 0, width, height))
 
 
-def _latent_mask(p: Any, run: Run, box: tuple[int, ...] | None) -> torch.Tensor:
-    if run.mask is None or p.latent_mask is not None:
-        return p.nmask
+def _overlay_mask(overlay: Image.Image, size: tuple[int, int]) -> np.ndarray:
+    """The host's own mask in the result's pixels (H, W): its overlay is the original where nothing is repainted."""
+    mask = 1 - np.asarray(overlay.getchannel("A"), np.float32) / 255
+    left_over = [overlay_side - side for overlay_side, side in zip(mask.shape, size)]
+    if all(0 <= pixels < processing.opt_f for pixels in left_over):  # what the VAE cannot decode
+        return mask[:size[0], :size[1]]
+    return resized(mask, *size)
+
+
+def _pixel_mask(p: Any, mask: np.ndarray, size: tuple[int, int], box: tuple[int, ...] | None) -> np.ndarray:
+    """Shaped mask in the result's pixels (H, W)."""
+    height, width = size
     if box is None:
-        mask = _at_processing_size(p, run.mask)
+        return resized(mask, p.height, p.width, MASK_RESIZES[p.resize_mode])[:height, :width]
+    # A crop's place counts from the picture's corner, also in a picture that is larger than the mask.
+    whole = np.zeros(size, np.float32)
+    common = mask[:height, :width]
+    whole[:common.shape[0], :common.shape[1]] = common
+    return whole
+
+
+def _latent_mask(p: Any, mask: np.ndarray, box: tuple[int, ...] | None) -> torch.Tensor:
+    """Shaped mask in latent size (1, h, w)."""
+    if box is None:
+        mask = resized(mask, p.height, p.width, MASK_RESIZES[p.resize_mode])
     else:
-        mask = images.resize_image(ONLY_MASKED_RESIZE, _cropped(run.mask, box), p.width, p.height)
-    repaint = to_latent(np.asarray(mask.convert("L"), np.float32) / 255, *p.init_latent.shape[-2:])
-    return torch.from_numpy(repaint)[None]
+        left, top, width, height = box
+        mask = resized(mask[top:top + height, left:left + width], p.height, p.width, MASK_RESIZES[ONLY_MASKED_RESIZE])
+    return torch.from_numpy(to_latent(mask, *p.init_latent.shape[-2:]))[None]
 
 
 def _cropped(picture: Image.Image, box: tuple[int, ...]) -> Image.Image:
@@ -373,17 +420,18 @@ def on_mask_blend(p: Any, mba: Any) -> None:
     if mba.is_final_blend:
         mba.blended_latent = run.job.finish(mba.current_latent)
     elif mba.denoiser.mask_before_denoising:
+        if run.alphas_cumprod is None:
+            run.alphas_cumprod = mba.denoiser.inner_model.inner_model.alphas_cumprod
         run.noisy = mba.current_latent
-        run.alpha_bar = schedule.alpha_bar_at(mba.sigma, mba.denoiser.alphas)
+        run.alpha_bar = schedule.alpha_bar_at(mba.sigma, run.alphas_cumprod)
         mba.blended_latent = mba.current_latent
     else:
-        mba.blended_latent = run.job.blend(mba.current_latent, _noise_ratio(mba.denoiser, mba.sigma))
-
-
-def _noise_ratio(denoiser: Any, sigma: torch.Tensor) -> torch.Tensor:
-    # A flow model's sigmas end at 1, the others' begin to matter there.
-    is_flow = float(denoiser.inner_model.sigmas.max()) <= 1
-    return schedule.ratio_from_flow(sigma) if is_flow else schedule.ratio_from_sigma(sigma)
+        if run.noise_ratio is None:
+            # A flow model's sigmas end at 1, the others' begin to matter there.
+            sigmas = getattr(mba.denoiser.inner_model, "sigmas", None)
+            is_flow = sigmas is not None and float(sigmas.max()) <= 1
+            run.noise_ratio = schedule.ratio_from_flow if is_flow else schedule.ratio_from_sigma
+        mba.blended_latent = run.job.blend(mba.current_latent, run.noise_ratio(mba.sigma))
 
 
 def _on_cfg_denoiser(params: Any) -> None:
@@ -403,16 +451,18 @@ def _on_cfg_after_cfg(params: Any) -> None:
 
 @_guarded
 def _after_cfg(p: Any, params: Any, denoiser: Any, run: Run) -> None:
-    denoised = params.x
-    if run.noisy is not None:
+    if run.noisy is None:
+        denoised = params.x.clone()  # LCM writes into what it is given
+    else:
         noisy, run.noisy = run.noisy, None
         params.x, denoised = run.job.blend_noise(noisy, params.x, run.alpha_bar)
-        if denoiser.need_last_noise_uncond:  # CFG++ steps along the unconditional noise
+        if getattr(denoiser, "need_last_noise_uncond", False):  # CFG++ steps along the unconditional noise
             denoiser.last_noise_uncond, _ = run.job.blend_noise(noisy, denoiser.last_noise_uncond, run.alpha_bar)
-    # The host shows, and on interruption returns, a prediction into which nothing is blended.
+    # The host shows, and on interruption returns, a prediction into which nothing is blended. Its `store_latent` would
+    # decode a second time where it may not do so beside the sampler.
     denoiser.sampler.last_latent = denoised
     if shared.opts.live_preview_content != "Negative prompt":
-        sd_samplers_common.store_latent(denoised)
+        shared.state.current_latent = denoised
 
 
 @_guarded
@@ -432,23 +482,22 @@ def post_sample(p: Any, ps: Any) -> None:
 def postprocess_maskoverlay(p: Any, ppmo: Any) -> None:
     """Before the host's overlay: takes it away, since it composites in 8 bits, premultiplied."""
     run = _runs.get(p)
-    if run is None or run.job is None or ppmo.overlay_image is None or ppmo.index >= len(run.job.shown_latent):
+    if run is None or run.job is None or ppmo.overlay_image is None or ppmo.index >= len(run.job.opacity_latent):
         return
-    shown = run.job.shown(ppmo.index, *_decoded_size(p))
-    overlay = Image.new("RGBA", shown.shape[::-1])
+    opacity_px = run.job.opacity_px(ppmo.index, *_decoded_size(p))
+    overlay = Image.new("RGBA", opacity_px.shape[::-1])
     if run.job.box is not None:
         # The host sets the crop on an empty canvas: what it saves before colour correction needs the outside.
-        overlay = Image.fromarray(run.job.originals[ppmo.index]).convert("RGBA")
-        overlay.putalpha(Image.fromarray(np.where(run.job.repaint_px[ppmo.index] == 0, 255, 0).astype(np.uint8)))
-    run.shown = shown
+        overlay = _overlay(run.job.originals[ppmo.index], run.job.repaint_px[ppmo.index] > 0)
+    run.opacity_px = opacity_px
     ppmo.overlay_image = overlay
-    ppmo.mask_for_overlay = Image.fromarray(np.rint(shown * 255).astype(np.uint8))
+    ppmo.mask_for_overlay = Image.fromarray(np.rint(opacity_px * 255).astype(np.uint8))
 
 
 def postprocess_image_after_composite(p: Any, pp: Any) -> None:
     """After the host's overlay: composites the decoded picture over the original."""
     run = _runs.get(p)
-    if run is None or run.shown is None:
+    if run is None or run.opacity_px is None:
         return
     if not _composite(p, pp, run):
         pp.image, _ = processing.apply_overlay(pp.image, None, p.overlay_images[p.batch_index])
@@ -456,12 +505,12 @@ def postprocess_image_after_composite(p: Any, pp: Any) -> None:
 
 @_guarded
 def _composite(p: Any, pp: Any, run: Run) -> None:
-    shown, run.shown = run.shown, None
+    opacity_px, run.opacity_px = run.opacity_px, None
     original = run.job.originals[p.batch_index]
-    if pp.image.size != shown.shape[::-1]:  # another script has enlarged the decoded picture
+    if pp.image.size != opacity_px.shape[::-1]:  # another script has enlarged the decoded picture
         original = np.asarray(Image.fromarray(original).resize(pp.image.size, Image.Resampling.LANCZOS))
-        shown = np.asarray(Image.fromarray(shown).resize(pp.image.size, Image.Resampling.BILINEAR))
-    pp.image = Image.fromarray(composite(original, np.asarray(pp.image.convert("RGB")), shown))
+        opacity_px = np.asarray(Image.fromarray(opacity_px).resize(pp.image.size, Image.Resampling.BILINEAR))
+    pp.image = Image.fromarray(composite(original, np.asarray(pp.image.convert("RGB")), opacity_px))
 
 
 @_guarded

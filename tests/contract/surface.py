@@ -21,8 +21,10 @@ PARAMETERS = {
     "ps": [("scripts", "PostSampleArgs")],
     "pp": [("scripts", "PostprocessImageArgs")],
     "ppmo": [("scripts", "PostProcessMaskOverlayArgs")],
-    "denoiser": [("sd_samplers_cfg_denoiser", "CFGDenoiser"), ("sd_samplers_timesteps", "CFGDenoiserTimesteps")]}
-"""What our hooks' parameters are in the host: module and classes, base first."""
+    "denoiser": [("sd_samplers_cfg_denoiser", "CFGDenoiser"), ("sd_samplers_timesteps", "CFGDenoiserTimesteps")],
+    "params": [("script_callbacks", "CFGDenoiserParams"), ("script_callbacks", "AfterCFGCallbackParams")],
+    "script": [("scripts", "Script")]}
+"""What our hooks' and callbacks' parameters are in the host: module and classes, base first."""
 
 
 def used_by_the_adapter() -> dict[str, set[str]]:
@@ -35,6 +37,12 @@ def used_by_the_adapter() -> dict[str, set[str]]:
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules | set(PARAMETERS):
             used[node.value.id].add(node.attr)
     return dict(used)
+
+
+def options_used_by_the_adapter() -> set[str]:
+    """Settings of the host that gate what the adapter does."""
+    return {node.attr for node in ast.walk(ast.parse(ADAPTER.read_text(encoding="utf8")))
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "shared.opts"} - {"data", "add_option"}
 
 
 def hooks_of_the_script() -> dict[str, list[str]]:
@@ -57,9 +65,11 @@ def of_module(checkout: Path, module: str) -> dict[str, list[str] | None]:
             constructor = next((item for item in node.body if getattr(item, "name", None) == "__init__"), None)
             found[node.name] = parameters(constructor)[1:] if constructor else None
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            tuple_fields = [ast.literal_eval(field) for field in getattr(node.value, "args", [])[1:]
+                            if ast.unparse(node.value).startswith("namedtuple(")]
             for target in getattr(node, "targets", [getattr(node, "target", None)]):
                 if isinstance(target, ast.Name):
-                    found.setdefault(target.id, None)
+                    found.setdefault(target.id, tuple_fields[0] if tuple_fields else None)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             for alias in node.names:
                 found.setdefault(alias.asname or alias.name, None)
@@ -72,8 +82,9 @@ def of_class(checkout: Path, module: str, name: str) -> set[str]:
     body = next(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == name)
     found = {item.name for item in body.body if isinstance(item, ast.FunctionDef)}
     for node in ast.walk(body):
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            found.add(node.target.id)
+        if isinstance(node, (ast.Assign, ast.AnnAssign)):
+            found |= {target.id for target in getattr(node, "targets", [getattr(node, "target", None)])
+                      if isinstance(target, ast.Name)}
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self" \
                 and isinstance(node.ctx, ast.Store):
             found.add(node.attr)
@@ -90,6 +101,8 @@ def read(checkout: Path) -> dict:
         else:
             defined = of_module(checkout, owner)
             surface["modules"][owner] = {name: defined[name] for name in sorted(names) if name in defined}
+    options = (checkout / "modules" / "shared_options.py").read_text(encoding="utf8")
+    surface["options"] = sorted(name for name in options_used_by_the_adapter() if f'"{name}": OptionInfo(' in options)
     methods = of_module(checkout, "scripts")
     surface["hooks"] = {name: methods[name] for name in hooks_of_the_script() if name in methods}
     return surface

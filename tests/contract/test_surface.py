@@ -18,6 +18,10 @@ def test_all_that_is_used_is_recorded(owner):
     assert used - set(recorded) == set()
 
 
+def test_all_options_that_are_read_are_recorded():
+    assert surface.options_used_by_the_adapter() == set(RECORDED["options"])
+
+
 def test_every_hook_takes_what_the_host_gives():
     for name, ours in surface.hooks_of_the_script().items():
         given = RECORDED["hooks"][name]

@@ -17,8 +17,9 @@ def code_hash() -> str:
     return digest.hexdigest()
 
 
-def write(host: str, counts: dict[str, int]) -> None:
-    RECORD.write_text(json.dumps({"code": code_hash(), "host": host, **counts}, indent=1) + "\n")
+def write(host: str, passed: int, skipped: int, failures: list[str]) -> None:
+    RECORD.write_text(json.dumps({"code": code_hash(), "host": host, "passed": passed, "skipped": skipped,
+                                  "failures": failures}, indent=1) + "\n")
 
 
 def sentence() -> str:
@@ -27,7 +28,8 @@ def sentence() -> str:
     if not RECORD.exists():
         return f"{skipped} They were never run."
     last = json.loads(RECORD.read_text())
-    ran = f"{last['passed']} passed, {last['failed']} failed on {last['host']}"
+    verdict = f"FAILED {', '.join(last['failures'])}" if last["failures"] else "all passed"
+    ran = f"{last['passed']} passed, {last['skipped']} skipped on {last['host']}: {verdict}"
     if last["code"] == code_hash():
         return f"{skipped} Their last run ({ran}) was of this code."
     return f"{skipped} Their last run ({ran}) is STALE: it was of other code."

@@ -82,6 +82,14 @@ def test_an_xyz_plot_overrides_each_setting_and_each_cell_has_its_own_infotext(w
     assert (cells[2] == webui.inpaint(PICTURE, MASK).pictures[0]).all()
 
 
+def test_an_xyz_plot_overrides_a_setting_sent_in_a_dict(webui):
+    arguments = [xyz_axes(webui).index("[Soft inpainting] Preservation strength"), "0.1, 4", [], 0, "", [], 0, "", [],
+                 False, True, False, False, False, False, False, 0, False]
+    result = webui.inpaint(PICTURE, MASK, [{"schedule_bias": 0.2}], script_name="x/y/z plot", script_args=arguments)
+    keys = [soft_keys(infotext) for infotext in result.infotexts[-2:]]
+    assert [(key["preservation strength"], key["schedule bias"]) for key in keys] == [("0.1", "0.2"), ("4", "0.2")]
+
+
 def test_batch_size_and_count(webui):
     result = webui.inpaint(PICTURE, MASK, [True], batch_size=2, n_iter=2)
     assert len(result.pictures) == 4
@@ -90,11 +98,15 @@ def test_batch_size_and_count(webui):
     assert len({picture.tobytes() for picture in result.pictures}) == 4
 
 
+@pytest.mark.parametrize("feather", ["Mask blur", "host"])
 @pytest.mark.parametrize("only_masked", [False, True])
 @pytest.mark.parametrize("content", [0, 1])
-def test_several_init_images_of_different_size(webui, only_masked, content):
+def test_several_init_images_of_different_size(webui, only_masked, content, feather):
+    if feather == "host" and only_masked:
+        pytest.skip("the host itself resizes its mask to each picture, but not the crop's place")
     pictures = [drawn_picture(), drawn_picture(300, 280, 2)]
-    result = webui.inpaint(pictures, MASK, [True], batch_size=2, inpaint_full_res=only_masked, inpainting_fill=content)
+    result = webui.inpaint(pictures, MASK, [{"feather_source": feather}], batch_size=2, inpaint_full_res=only_masked,
+                           inpainting_fill=content)
     resized = pictures if only_masked else [pictures[0], pictures[1].resize((256, 256), Image.Resampling.LANCZOS)]
     for got, original in zip(result.pictures, resized):
         mask = Image.new("L", original.size)
@@ -102,16 +114,18 @@ def test_several_init_images_of_different_size(webui, only_masked, content):
         assert_inpainted(got, original, mask, outside_of(mask, padding=32 if only_masked else None))
 
 
-@pytest.mark.parametrize("sampler", ["Euler a", "DDIM"])
+@pytest.mark.parametrize("sampler", ["Euler a", "DDIM", "LCM"])
 def test_an_interrupted_run_keeps_the_outside(webui, sampler):
     def interrupt():
-        time.sleep(1.5)
+        while webui.get("/sdapi/v1/progress?skip_current_image=true")["state"]["sampling_step"] < 3:
+            time.sleep(0.02)
         webui.post("/sdapi/v1/interrupt", {})
-    threading.Thread(target=interrupt).start()
+    waiting = threading.Thread(target=interrupt)
+    waiting.start()
     result = webui.inpaint(PICTURE, MASK, [True], steps=150, denoising_strength=1, sampler_name=sampler, n_iter=3)
+    waiting.join()
     assert len(result.pictures) < 3
-    original, outside = np.asarray(PICTURE), outside_of(MASK)
-    assert (result.pictures[0][outside] == original[outside]).all()
+    assert_inpainted(result.pictures[0], PICTURE, MASK)
 
 
 @pytest.mark.parametrize("only_masked", [False, True])
@@ -155,6 +169,17 @@ def test_resize_modes(webui, mode, content):
     corner = (slice(0, 40), slice(0, 30))
     assert (got[corner] == resized[corner]).all()
     assert np.abs(got[108:148, 108:148].astype(float) - resized[108:148, 108:148]).mean() > 20
+
+
+@pytest.mark.parametrize("size", [(128, 128), (1024, 1024)])
+def test_a_thin_stroke_without_blur_survives_any_resize(webui, size):
+    picture, mask = drawn_picture(*size), Image.new("L", size)
+    column = size[0] // 2
+    mask.paste(255, (column, size[1] // 4, column + 2, size[1] * 3 // 4))
+    result = webui.inpaint(picture, mask, [True], mask_blur=0, options={"return_mask": True})
+    resized, shown = np.asarray(picture.resize((256, 256), Image.Resampling.LANCZOS)), result.pictures[1][..., 0]
+    assert (result.pictures[0][:, :124] == resized[:, :124]).all()
+    assert shown[80:176, 126:132].max(axis=1).min() > 128
 
 
 @pytest.mark.parametrize(("x", "y"), [(0.0, 0.0), (1.0, 0.5), (0.5, 1.0)])

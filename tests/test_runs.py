@@ -2,7 +2,7 @@ import copy
 import gc
 from dataclasses import dataclass
 
-from lib_softinpaint.hosts.jobs import RunTable
+from lib_softinpaint.hosts.runs import RunTable
 
 
 @dataclass

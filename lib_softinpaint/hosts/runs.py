@@ -4,10 +4,10 @@ from __future__ import annotations
 import weakref
 from typing import Any, Generic, TypeVar
 
-Run = TypeVar("Run")
+State = TypeVar("State")
 
 
-class RunTable(Generic[Run]):
+class RunTable(Generic[State]):
     """What belongs to one processing object, and to no copy of it.
 
     An attribute of the object would be shared by its copies, and peers write all attributes as JSON; the objects have
@@ -15,17 +15,17 @@ class RunTable(Generic[Run]):
     """
 
     def __init__(self):
-        self._runs: dict[int, tuple[weakref.ref, Run]] = {}
+        self._runs: dict[int, tuple[weakref.ref, State]] = {}
 
-    def put(self, owner: Any, run: Run) -> None:
+    def put(self, owner: Any, run: State) -> None:
         identity = id(owner)
         self._runs[identity] = weakref.ref(owner, lambda _: self._runs.pop(identity, None)), run
 
-    def get(self, owner: Any) -> Run | None:
+    def get(self, owner: Any) -> State | None:
         reference, run = self._runs.get(id(owner), (None, None))
         return run if reference is not None and reference() is owner else None
 
-    def pop(self, owner: Any) -> Run | None:
+    def pop(self, owner: Any) -> State | None:
         run = self.get(owner)
         if run is not None:
             del self._runs[id(owner)]
