@@ -7,10 +7,10 @@ from tests.webui.test_runs import assert_alike, outside_of
 
 PICTURE, MASK = drawn_picture(), drawn_disc()
 METHODS = {"process": "_shape_mask", "process_batch": "_make_job", "blend": "blend", "blend_noise": "blend_noise",
-           "finish": "finish", "measure": "measure", "shown": "shown", "composite": "composite"}
+           "finish": "finish", "measure": "measure", "opacity": "opacity_px", "composite": "composite"}
 
 
-@pytest.mark.parametrize("blur", [4, 64])
+@pytest.mark.parametrize("blur", [4, 24])
 @pytest.mark.parametrize("only_masked", [False, True])
 @pytest.mark.parametrize("method", METHODS)
 def test_the_hosts_own_result_follows_and_all_is_said(webui, method, only_masked, blur):

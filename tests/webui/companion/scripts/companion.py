@@ -82,8 +82,10 @@ class Faulty(scripts.Script):
         import gradio as gr
         return [gr.Textbox("", label="Method that fails")]
 
+    undo = None
+
     def before_process(self, p, method):
-        if method:
+        if method and self.undo is None:
             from lib_softinpaint.hosts import webui
             owner = webui if hasattr(webui, method) else webui.SoftInpaintJob
             self.undo = owner, method, getattr(owner, method)
@@ -93,8 +95,9 @@ class Faulty(scripts.Script):
             setattr(owner, method, fail)
 
     def postprocess(self, p, processed, method):
-        if method:
+        if self.undo is not None:
             setattr(*self.undo)
+            self.undo = None
 
 
 class Witness(scripts.Script):
