@@ -1,7 +1,7 @@
 """Soft inpainting without a WebUI: makes its own .venv on first use, then runs one of its verbs.
 
-    python softinpaint.py test     runs the linter and the tests
-    python softinpaint.py bench    runs the speed benchmark
+    python3 softinpaint.py test     runs the linter and the tests
+    python3 softinpaint.py bench    runs the speed benchmark
 """
 import hashlib
 import os

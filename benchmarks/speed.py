@@ -1,6 +1,6 @@
 """Ratios of speed: ours against the definitions in reference.py, and against the built-in's own functions.
 
-    python softinpaint.py bench [--webui CHECKOUT]
+    python3 softinpaint.py bench [--webui CHECKOUT]
 
 Timings are noisy, so each figure is a ratio of medians taken in one run, in turns. Exits with 1 where a goal is missed.
 """

@@ -1,0 +1,322 @@
+"""Soft inpainting on diffusers. The only file that knows diffusers.
+
+The pipelines are diffusers' own image-to-image pipelines with two methods of the scheduler wrapped while they run: its
+step is where a prediction and the noisy latent meet, whatever the scheduler, and its scaling of the model's input is
+where an inpainting UNet's further channels join.
+"""
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline, StableDiffusionImg2ImgPipeline, StableDiffusionXLImg2ImgPipeline
+from diffusers.image_processor import VaeImageProcessor
+from diffusers.pipelines.stable_diffusion import StableDiffusionPipelineOutput
+from diffusers.utils.torch_utils import randn_tensor
+from PIL import Image
+
+from lib_softinpaint import schedule
+from lib_softinpaint.composite import composite
+from lib_softinpaint.fill import fill_from_outside
+from lib_softinpaint.job import SoftInpaintJob
+from lib_softinpaint.mask import feather_outward, feather_reach, host_blur, to_latent
+from lib_softinpaint.settings import FEATHER_FROM_BLUR, Settings
+
+MASKED_CONTENTS = ("fill", "original", "latent noise", "latent nothing")
+
+INPAINTING_CHANNELS = 9
+"""Input channels of a UNet that is also told the mask and the latent of the picture without what is masked."""
+
+
+class _SoftInpainting:
+    """What both pipelines add to their image-to-image parents."""
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        prompt: str | list[str] | None = None,
+        image: Image.Image | np.ndarray | torch.Tensor | None = None,
+        mask_image: Image.Image | np.ndarray | torch.Tensor | None = None,
+        height: int | None = None,
+        width: int | None = None,
+        padding_mask_crop: int | None = None,
+        strength: float = 0.75,
+        num_inference_steps: int = 20,
+        guidance_scale: float = 7.0,
+        num_images_per_prompt: int = 1,
+        masked_content: str = "original",
+        mask_blur: float = 4,
+        settings: Settings | None = None,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        output_type: str = "pil",
+        return_dict: bool = True,
+        **kwargs: Any,
+    ) -> StableDiffusionPipelineOutput | tuple:
+        r"""
+        Inpaints the masked area of a picture softly. Pixels that the mask does not reach equal the picture's.
+
+        Args:
+            prompt (`str` or `list[str]`, *optional*):
+                What to paint. A list gives one picture, or `num_images_per_prompt`, for each.
+            image (`PIL.Image.Image`, `np.ndarray` or `torch.Tensor`):
+                The picture: RGB, `(H, W, 3)` uint8 or float in `[0, 1]`, or `(3, H, W)` float in `[0, 1]`.
+            mask_image (`PIL.Image.Image`, `np.ndarray` or `torch.Tensor`):
+                As large as `image`; white is repainted, greys by that strength: mode L, `(H, W)` uint8 or float.
+            height, width (`int`, *optional*, defaults to the picture's, rounded down to what the VAE can encode):
+                Size at which the model works. The result is always as large as `image`.
+            padding_mask_crop (`int`, *optional*):
+                Pixels around the painted area that the model sees; only that crop is inpainted, at `height` and
+                `width`. The whole picture if `None`.
+            strength (`float`, *optional*, defaults to 0.75):
+                Denoising strength, above 0 and at most 1.
+            num_inference_steps (`int`, *optional*, defaults to 20):
+                Steps of the whole schedule; `strength` decides how many of them are run.
+            guidance_scale (`float`, *optional*, defaults to 7.0):
+                Classifier-free guidance, on above 1.
+            num_images_per_prompt (`int`, *optional*, defaults to 1):
+                Pictures for each prompt.
+            masked_content (`str`, *optional*, defaults to `"original"`):
+                What the masked area holds before noise is added: "fill", "original", "latent noise" or "latent nothing".
+            mask_blur (`float`, *optional*, defaults to 4):
+                Pixels; the feather around the painted area reaches 2.4 times as far.
+            settings ([`~lib_softinpaint.Settings`], *optional*):
+                Soft inpainting's settings. With `enabled=False` the mask is hard: every latent pixel is repainted or not.
+            generator (`torch.Generator` or a list of them, *optional*):
+                Makes the result deterministic.
+            output_type (`str`, *optional*, defaults to `"pil"`):
+                "pil", "np" (float in `[0, 1]`), "pt" or "latent".
+            return_dict (`bool`, *optional*, defaults to `True`):
+                Whether to return a `StableDiffusionPipelineOutput` or a tuple.
+            kwargs:
+                Whatever the image-to-image pipeline of the same model takes: `negative_prompt`, `callback_on_step_end`,
+                `cross_attention_kwargs`, `clip_skip`, `eta`, prompt embeddings, IP adapter images.
+
+        Returns:
+            `StableDiffusionPipelineOutput` with the pictures in `images`.
+
+        Raises:
+            ValueError: on a missing or unreadable picture or mask, on sizes that do not match, on an empty mask.
+        """
+        settings = settings or Settings(enabled=True)
+        original = _pixels(image, "image", 3)
+        painted = _pixels(mask_image, "mask_image", 1)
+        if masked_content not in MASKED_CONTENTS:
+            raise ValueError(f"masked_content must be one of {MASKED_CONTENTS}, got {masked_content!r}")
+        if painted.shape[:2] != original.shape[:2]:
+            raise ValueError(f"mask_image must be as large as image {original.shape[1::-1]}, got {painted.shape[1::-1]}")
+        if not painted.any():
+            raise ValueError("mask_image must have a pixel to repaint, got an empty mask")
+        if not 0 < strength <= 1:
+            raise ValueError(f"strength must be above 0 and at most 1, got {strength}")
+        height = (height or original.shape[0]) // self.vae_scale_factor * self.vae_scale_factor
+        width = (width or original.shape[1]) // self.vae_scale_factor * self.vae_scale_factor
+
+        repaint_px = _shaped(painted[..., 0] / np.float32(255), mask_blur, padding_mask_crop, settings)
+        reach = feather_reach(mask_blur, padding_mask_crop)
+        box = _box(repaint_px, height, width, None if padding_mask_crop is None else max(0, padding_mask_crop - int(reach)))
+        left, top, box_width, box_height = box
+        inside = np.s_[top:top + box_height, left:left + box_width]
+        picture = Image.fromarray(original[inside]).resize((width, height), Image.Resampling.LANCZOS)
+        mask = Image.fromarray(repaint_px[inside]).resize((width, height), Image.Resampling.LANCZOS)
+        mask = np.clip(np.asarray(mask), 0, 1)
+        latent_size = height // self.vae_scale_factor, width // self.vae_scale_factor
+        repaint = torch.from_numpy(to_latent(mask, *latent_size))[None]
+        if not settings.enabled:
+            repaint = repaint.round()
+
+        count = num_images_per_prompt * (len(prompt) if isinstance(prompt, list) else 1)
+        if prompt is None:
+            count = num_images_per_prompt * kwargs["prompt_embeds"].shape[0]
+        reference = self._encoded(picture)
+        job = SoftInpaintJob(settings, repaint, reference, [original] * count, [repaint_px] * count, box)
+        start = self._masked(masked_content, picture, mask, reference, job.repaint.to(reference), count, generator)
+        with self._hooked(job, picture, mask):
+            samples = super().__call__(
+                prompt=prompt, image=start.repeat(count // len(start), 1, 1, 1), strength=strength,
+                num_inference_steps=num_inference_steps, guidance_scale=guidance_scale,
+                num_images_per_prompt=num_images_per_prompt, generator=generator, output_type="latent", **kwargs).images
+        samples = job.finish(samples)
+        if output_type == "latent":
+            return StableDiffusionPipelineOutput(samples, None) if return_dict else (samples,)
+        pictures = self._composited(job, samples)
+        self.maybe_free_model_hooks()
+        pictures = {"pil": lambda: [Image.fromarray(picture) for picture in pictures],
+                    "np": lambda: np.stack(pictures).astype(np.float32) / 255,
+                    "pt": lambda: torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255}[output_type]()
+        return StableDiffusionPipelineOutput(pictures, None) if return_dict else (pictures,)
+
+    def _encoded(self, picture: Image.Image) -> torch.Tensor:
+        """Latent of a picture, at the VAE's mode: the same picture gives the same latent."""
+        with self._precise_vae() as vae:
+            pixels = self.image_processor.preprocess(picture).to(self._execution_device, vae.dtype)
+            return (vae.encode(pixels).latent_dist.mode() * vae.config.scaling_factor).to(self.unet.dtype)
+
+    def _masked(self, masked_content: str, picture: Image.Image, mask: np.ndarray, reference: torch.Tensor,
+                repaint: torch.Tensor, count: int, generator: Any) -> torch.Tensor:
+        """Latent with which sampling starts, before noise is added."""
+        if masked_content == "fill":
+            return self._encoded(Image.fromarray(fill_from_outside(np.asarray(picture), mask)))
+        if masked_content == "latent noise":
+            noise = randn_tensor((count, *reference.shape[1:]), generator=generator, device=reference.device,
+                                 dtype=reference.dtype)
+            return torch.lerp(reference.expand_as(noise), noise, repaint.expand_as(noise))
+        return reference * (1 - repaint) if masked_content == "latent nothing" else reference
+
+    @contextmanager
+    def _hooked(self, job: SoftInpaintJob, picture: Image.Image, mask: np.ndarray) -> Iterator[None]:
+        """The scheduler with the job's blend before each step, and with an inpainting UNet's further channels."""
+        step, scale_model_input = self.scheduler.step, self.scheduler.scale_model_input
+
+        @functools.wraps(step)  # the parents look at its parameters
+        def blended_step(model_output, timestep, sample, *args, **kwargs):
+            model_output = _blended_output(self.scheduler, job, model_output, timestep, sample)
+            return step(model_output, timestep, sample, *args, **kwargs)
+
+        wrapped: dict[str, Callable] = {"step": blended_step}
+        if self.unet.config.in_channels == INPAINTING_CHANNELS:
+            hard = mask >= 0.5
+            kept = np.where(hard[..., None], 127, np.asarray(picture)).astype(np.uint8)
+            conditioning = torch.cat([torch.from_numpy(to_latent(hard.astype(np.float32), *job.reference.shape[-2:])).round()
+                                      .to(job.reference)[None, None], self._encoded(Image.fromarray(kept))], 1)
+
+            @functools.wraps(scale_model_input)
+            def widened(sample, *args, **kwargs):
+                scaled = scale_model_input(sample, *args, **kwargs)
+                return torch.cat([scaled, conditioning.to(scaled).expand(len(scaled), -1, -1, -1)], dim=1)
+            wrapped["scale_model_input"] = widened
+        for name, method in wrapped.items():
+            setattr(self.scheduler, name, method)
+        try:
+            yield
+        finally:
+            for name in wrapped:
+                delattr(self.scheduler, name)
+
+    def _composited(self, job: SoftInpaintJob, samples: torch.Tensor) -> list[np.ndarray]:
+        soft = job.settings.enabled
+        if soft:
+            job.measure(samples)
+        results = []
+        with self._precise_vae() as vae:
+            for index, sample in enumerate(samples):
+                decoded = vae.decode(sample[None].to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0][0]
+                pixels = ((decoded.float().permute(1, 2, 0) + 1) * 127.5).clamp(0, 255).cpu().numpy()
+                # A hard inpainting's paste, as the WebUI's: the outer half of the mask's blur.
+                opacity_px = job.opacity_px(index, *job.box[:1:-1]) if soft else np.minimum(2 * job.repaint_px[index], 1)
+                results.append(composite(job.originals[index], _placed(pixels, job), opacity_px))
+        return results
+
+    @contextmanager
+    def _precise_vae(self) -> Iterator[Any]:
+        """The VAE, in float32 where its half-precision is known to overflow."""
+        if not (getattr(self.vae.config, "force_upcast", False) and self.vae.dtype == torch.float16):
+            yield self.vae
+            return
+        self.vae.to(torch.float32)
+        try:
+            yield self.vae
+        finally:
+            self.vae.to(torch.float16)
+
+
+class SoftInpaintXLPipeline(_SoftInpainting, StableDiffusionXLImg2ImgPipeline):
+    """Soft inpainting with SDXL; `SoftInpaintPipeline` gives it for a model of that family."""
+
+
+class SoftInpaintPipeline(_SoftInpainting, StableDiffusionImg2ImgPipeline):
+    """Soft inpainting with Stable Diffusion 1 and 2; from a model of SDXL's family it gives a `SoftInpaintXLPipeline`.
+
+    Examples:
+
+        >>> from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline
+        >>> pipeline = SoftInpaintPipeline.from_pretrained("demo/model")
+        >>> result = pipeline("a red house", picture, mask, mask_blur=8).images[0]  # doctest: +SKIP
+    """
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> DiffusionPipeline:
+        config = cls.load_config(pretrained_model_name_or_path, **{
+            name: kwargs[name] for name in ("cache_dir", "local_files_only", "revision", "token") if name in kwargs})
+        if "text_encoder_2" in config:
+            return SoftInpaintXLPipeline.from_pretrained(pretrained_model_name_or_path, **kwargs)
+        return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+
+    @classmethod
+    def from_pipe(cls, pipeline: DiffusionPipeline, **kwargs: Any) -> DiffusionPipeline:
+        if "text_encoder_2" in pipeline.components:
+            return SoftInpaintXLPipeline.from_pipe(pipeline, **kwargs)
+        return super().from_pipe(pipeline, **kwargs)
+
+
+def _pixels(picture: Any, name: str, channels: int) -> np.ndarray:
+    """(H, W, channels) uint8 of whatever kind of picture diffusers' users have."""
+    if isinstance(picture, Image.Image):
+        return np.asarray(picture.convert("RGB" if channels == 3 else "L")).reshape(*picture.size[::-1], channels)
+    if isinstance(picture, torch.Tensor):
+        picture = picture.detach().float().cpu()
+        picture = (picture.squeeze(0).permute(1, 2, 0) if picture.squeeze(0).ndim == 3 else picture.squeeze(0)).numpy()
+    if not isinstance(picture, np.ndarray):
+        raise ValueError(f"{name} must be a PIL image, an array or a tensor, got {type(picture).__name__}")
+    if picture.ndim == 2:
+        picture = picture[..., None]
+    if picture.ndim != 3 or picture.shape[2] != channels:
+        raise ValueError(f"{name} must be one picture of {channels} channels, got an array of shape {picture.shape}")
+    if picture.dtype == np.uint8:
+        return picture
+    if not (picture.min() >= 0 and picture.max() <= 1):
+        raise ValueError(f"{name} of floats must lie in [0, 1], got {picture.min()} to {picture.max()}")
+    return np.rint(picture * 255).astype(np.uint8)
+
+
+def _shaped(painted: np.ndarray, mask_blur: float, padding: int | None, settings: Settings) -> np.ndarray:
+    """Repaint mask in the picture's pixels, (H, W) float32."""
+    if settings.enabled and settings.feather_source == FEATHER_FROM_BLUR:
+        return feather_outward(painted, feather_reach(mask_blur, padding))
+    return host_blur(painted, mask_blur)
+
+
+def _box(repaint_px: np.ndarray, height: int, width: int, padding: int | None) -> tuple[int, int, int, int]:
+    """Left, top, width, height of what the model sees."""
+    if padding is None:
+        return 0, 0, *repaint_px.shape[::-1]
+    mask = Image.fromarray((repaint_px > 0).astype(np.uint8) * 255)
+    left, top, right, bottom = VaeImageProcessor.get_crop_region(mask, width, height, padding)
+    return left, top, right - left, bottom - top
+
+
+def _placed(pixels: np.ndarray, job: SoftInpaintJob) -> np.ndarray:
+    """Decoded pixels (h, w, 3) float32 where their box stands in a picture as large as the original."""
+    left, top, width, height = job.box
+    bands = [np.asarray(Image.fromarray(band).resize((width, height), Image.Resampling.LANCZOS))
+             for band in np.ascontiguousarray(pixels.transpose(2, 0, 1))]
+    whole = np.zeros(job.originals[0].shape, np.float32)
+    whole[top:top + height, left:left + width] = np.stack(bands, axis=-1)
+    return whole
+
+
+def _blended_output(scheduler: Any, job: SoftInpaintJob, output: torch.Tensor, timestep: Any,
+                    sample: torch.Tensor) -> torch.Tensor:
+    """A model's output whose denoised prediction has the original blended in.
+
+    The scheduler itself tells how much signal and noise its sample holds, by adding noise to a one and to a zero: so
+    this knows no scheduler by name.
+    """
+    timestep = torch.as_tensor(timestep, device=sample.device).reshape(1)
+    one, zero = torch.ones(1, 1, 1, 1, device=sample.device), torch.zeros(1, 1, 1, 1, device=sample.device)
+    signal, deviation = scheduler.add_noise(one, zero, timestep), scheduler.add_noise(zero, one, timestep)
+    kind = scheduler.config.prediction_type
+    if kind == "v_prediction":  # defined on samples of variance one
+        scale = (signal ** 2 + deviation ** 2).rsqrt()
+        sample, signal, deviation = sample * scale, signal * scale, deviation * scale
+    to_denoised, to_output = {
+        "epsilon": (lambda out: (sample - deviation * out) / signal, lambda x0: (sample - signal * x0) / deviation),
+        "v_prediction": (lambda out: signal * sample - deviation * out, lambda x0: (signal * sample - x0) / deviation),
+        "flow_prediction": (lambda out: sample - deviation * out, lambda x0: (sample - x0) / deviation),
+        "sample": (lambda out: out, lambda x0: x0),
+    }[kind]
+    blended = job.blend(to_denoised(output.float()), schedule.ratio_from_sigma((deviation / signal).flatten()))
+    return torch.where(job.repaint == 1, output, to_output(blended).to(output.dtype))

@@ -1,0 +1,158 @@
+"""The pipelines on random models of a few thousand parameters: what must hold whatever a model paints."""
+import diffusers
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.ndimage import distance_transform_edt
+
+from lib_softinpaint.hosts.diffusers_pipeline import MASKED_CONTENTS, SoftInpaintPipeline, SoftInpaintXLPipeline
+from lib_softinpaint.settings import Settings
+from tests import tiny_models
+from tests.webui.host import drawn_disc, drawn_picture
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # diffusers and transformers warn of each other's changes
+
+PICTURE, MASK, BLUR = drawn_picture(96, 72), drawn_disc(96, 72, 10), 3
+OUTSIDE = distance_transform_edt(np.asarray(MASK) == 0) > 2.4 * BLUR
+PAINTED = np.asarray(MASK) == 255
+SCHEDULERS = {
+    "Euler": (diffusers.EulerDiscreteScheduler, {}),
+    "Euler ancestral": (diffusers.EulerAncestralDiscreteScheduler, {}),
+    "DPM++ 2M": (diffusers.DPMSolverMultistepScheduler, {}),
+    "DPM++ 2M SDE Karras": (diffusers.DPMSolverMultistepScheduler,
+                            {"algorithm_type": "sde-dpmsolver++", "use_karras_sigmas": True}),
+    "Heun": (diffusers.HeunDiscreteScheduler, {}),
+    "DDIM": (diffusers.DDIMScheduler, {"clip_sample": False}),
+    "PNDM": (diffusers.PNDMScheduler, {"skip_prk_steps": True}),
+    "UniPC": (diffusers.UniPCMultistepScheduler, {}),
+    "LCM": (diffusers.LCMScheduler, {"clip_sample": False}),
+    "DDIM, v": (diffusers.DDIMScheduler, {"clip_sample": False, "prediction_type": "v_prediction"}),
+    "Euler, v": (diffusers.EulerDiscreteScheduler, {"prediction_type": "v_prediction"}),
+    "UniPC, flow": (diffusers.UniPCMultistepScheduler, {"prediction_type": "flow_prediction", "use_flow_sigmas": True})}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    return {"SD1": tiny_models.sd1(folder), "SD1 inpainting": tiny_models.sd1(folder, 9), "SDXL": tiny_models.sdxl(folder)}
+
+
+@pytest.fixture(params=["SD1", "SD1 inpainting", "SDXL"])
+def pipeline(models, request):
+    return quiet(SoftInpaintPipeline.from_pipe(models[request.param]))
+
+
+@pytest.fixture
+def small(models):
+    return quiet(SoftInpaintPipeline.from_pipe(models["SD1"]))
+
+
+def quiet(pipeline):
+    pipeline.scheduler = tiny_models.scheduler()
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def inpaint(pipeline, seed=1, **fields):
+    fields = {"mask_blur": BLUR, "num_inference_steps": 4, "output_type": "np", **fields}
+    result = pipeline("a", PICTURE, MASK, generator=torch.Generator().manual_seed(seed), **fields)
+    return np.rint(result.images * 255).astype(np.uint8) if fields["output_type"] == "np" else result.images
+
+
+def assert_inpainted(pictures):
+    original = np.asarray(PICTURE)
+    for picture in pictures:
+        assert picture.shape == original.shape
+        assert (picture[OUTSIDE] == original[OUTSIDE]).all()
+        assert np.abs(picture.astype(float) - original)[PAINTED].mean() > 10
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_every_scheduler_keeps_the_outside_and_repaints_the_core(pipeline, name):
+    scheduler, changes = SCHEDULERS[name]
+    pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config, **changes)
+    assert_inpainted(inpaint(pipeline))
+
+
+@pytest.mark.parametrize("padding", [None, 0, 12])
+@pytest.mark.parametrize("content", MASKED_CONTENTS)
+def test_every_masked_content_in_both_areas(small, content, padding):
+    result = small("a", PICTURE, MASK, mask_blur=BLUR, num_inference_steps=3, masked_content=content,
+                   padding_mask_crop=padding, height=64, width=64, generator=torch.Generator().manual_seed(1))
+    assert_inpainted([np.asarray(result.images[0])])
+
+
+def test_the_family_decides_the_class(models, tmp_path):
+    assert isinstance(SoftInpaintPipeline.from_pipe(models["SDXL"]), SoftInpaintXLPipeline)
+    for family, wanted in (("SD1", SoftInpaintPipeline), ("SDXL", SoftInpaintXLPipeline)):
+        models[family].save_pretrained(tmp_path / family)
+        assert isinstance(SoftInpaintPipeline.from_pretrained(tmp_path / family, local_files_only=True), wanted)
+
+
+def test_the_same_seed_gives_the_same_picture_and_another_one_another(small):
+    first, again, other = inpaint(small), inpaint(small), inpaint(small, seed=2)
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+def test_a_batch_equals_its_singles(small):
+    generators = [torch.Generator().manual_seed(seed) for seed in (1, 2)]
+    together = small("a", PICTURE, MASK, mask_blur=BLUR, num_inference_steps=3, num_images_per_prompt=2,
+                     generator=generators, output_type="np").images
+    apart = [inpaint(small, seed, num_inference_steps=3)[0] for seed in (1, 2)]
+    assert np.abs(np.rint(together * 255) - np.stack(apart)).max() <= 1
+
+
+def test_full_strength_and_no_guidance_and_prompts_in_a_list(small):
+    result = small(["a", "b"], PICTURE, MASK, mask_blur=BLUR, num_inference_steps=3, strength=1.0, guidance_scale=1.0,
+                   output_type="np", negative_prompt=None)
+    assert len(result.images) == 2
+
+
+def test_hard_inpainting_is_one_setting_away(small):
+    hard = inpaint(small, settings=Settings(enabled=False))
+    assert (hard[0] != inpaint(small)[0]).any()
+    far = distance_transform_edt(~PAINTED) > 3 * BLUR
+    assert (hard[0][far] == np.asarray(PICTURE)[far]).all()
+
+
+def test_a_callback_sees_each_step_and_the_scheduler_is_left_as_it_was(small):
+    steps = []
+    step = small.scheduler.step.__func__
+    inpaint(small, callback_on_step_end=lambda pipeline, step, timestep, tensors: steps.append(step) or tensors)
+    assert steps == [0, 1, 2]
+    assert small.scheduler.step.__func__ is step
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision(models, dtype):
+    pipeline = quiet(SoftInpaintPipeline.from_pipe(models["SD1"], torch_dtype=dtype))
+    try:
+        assert_inpainted(inpaint(pipeline))
+    finally:
+        pipeline.to(torch.float32)
+
+
+@pytest.mark.parametrize("kind", ["pil", "uint8", "float", "tensor"])
+def test_pictures_come_as_pil_arrays_and_tensors(small, kind):
+    picture, mask = {
+        "pil": (PICTURE, MASK), "uint8": (np.asarray(PICTURE), np.asarray(MASK)),
+        "float": (np.asarray(PICTURE) / np.float32(255), np.asarray(MASK) / np.float32(255)),
+        "tensor": (torch.from_numpy(np.asarray(PICTURE) / np.float32(255)).permute(2, 0, 1)[None],
+                   torch.from_numpy(np.asarray(MASK) / np.float32(255))[None, None])}[kind]
+    result = small("a", picture, mask, mask_blur=BLUR, num_inference_steps=2, generator=torch.Generator().manual_seed(1))
+    wanted = small("a", PICTURE, MASK, mask_blur=BLUR, num_inference_steps=2, generator=torch.Generator().manual_seed(1))
+    assert (np.asarray(result.images[0]) == np.asarray(wanted.images[0])).all()
+
+
+@pytest.mark.parametrize(("changes", "sentence"), [
+    ({"mask_image": drawn_disc(64, 64)}, "mask_image must be as large as image"),
+    ({"mask_image": Image.new("L", PICTURE.size)}, "mask_image must have a pixel to repaint"),
+    ({"image": None}, "image must be a PIL image, an array or a tensor, got NoneType"),
+    ({"image": np.full((72, 96, 3), 2.0)}, r"image of floats must lie in \[0, 1\]"),
+    ({"masked_content": "noise"}, "masked_content must be one of"),
+    ({"strength": 0}, "strength must be above 0")])
+def test_bad_input_gets_one_sentence(small, changes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        small(**{"prompt": "a", "image": PICTURE, "mask_image": MASK, **changes})
