@@ -1,0 +1,192 @@
+"""How good the scene model is: round trip of the autoencoder, and objects found in inpaintings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline
+from PIL import Image, ImageDraw
+
+from judge import recognised
+from networks import to_pictures, to_tensor, tokenize
+from scenes import HELD_OUT, PALETTE, SIZE, Kind, Scene, Thing
+
+STEPS = 20  # what a user of the demo waits for
+GUIDANCE = 5.0
+PSNR_SCENES = 64
+TRIALS = 24  # inpaintings per kind of object
+EVALUATED: tuple[Kind, ...] = ("sun", "moon", "cloud", "mountain", "tree", "pine", "house", "person")
+ROOM = 0.05  # the repainted area is wider than the object by this share of the picture side
+SHEET_PROMPTS = (
+    "a red house",
+    "two green trees",
+    "a person in blue",
+    "purple mountains, sunset",
+    "a sun, white clouds",
+    "night, a moon",
+    "a lake, a yellow house",
+    "",
+)
+
+
+def evaluate(model: Path, sheets: Path) -> None:
+    """Print round-trip PSNR and the share of recognised objects; write contact sheets to the folder `sheets`."""
+    pipeline = StableDiffusionPipeline.from_pretrained(model).to(torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    print(f"VAE round trip on {PSNR_SCENES} held-out scenes: {round_trip_psnr(pipeline.vae):.2f} dB")
+    with torch.no_grad():
+        tokens = tokenize(pipeline.tokenizer, ["", "a red house", Scene.from_seed(HELD_OUT).caption()])
+        means = pipeline.text_encoder(tokens).last_hidden_state.mean((1, 2))
+    print("text embedding means:", ", ".join(f"{mean:.3f}" for mean in means.tolist()))
+    Image.fromarray(sheet_of_prompts(pipeline)).save(sheets / "prompts.png")
+    sheet, hits, total = [], 0, 0
+    for kind in EVALUATED:
+        trials = list(find_trials(kind, TRIALS))
+        results = inpaint(pipeline, trials)
+        seen = [recognised(result, trial.thing, trial.scene, trial.repaint) for trial, result in zip(trials, results)]
+        real = [recognised(trial.answer, trial.thing, trial.scene, trial.repaint) for trial in trials]
+        false = [recognised(_another(trial), trial.thing, trial.scene, trial.repaint) for trial in trials]
+        check = f"judge on drawn ones {np.mean(real):.0%}, on other things {np.mean(false):.0%}"
+        print(f"{kind}: recognised {np.mean(seen):.0%} of {len(seen)} ({check})", flush=True)
+        sheet.append(_sheet_row(trials, results, seen))
+        hits, total = hits + sum(seen), total + len(seen)
+    print(f"all: recognised {hits / total:.0%} of {total}")
+    Image.fromarray(np.concatenate(sheet)).save(sheets / "inpaintings.png")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One inpainting: an object is asked for where the scene has none.
+
+    scene : picture to be inpainted; thing : object asked for; answer : the scene drawn with it,
+    (H, W, 3) uint8; repaint : (H, W) bool, True = repaint, whole latent pixels.
+    """
+
+    scene: Scene
+    thing: Thing
+    answer: np.ndarray
+    repaint: np.ndarray
+
+
+def find_trials(kind: str, count: int) -> Iterator[Trial]:
+    """Held-out scenes from which one thing of this kind, seen whole, has been taken away."""
+    seed = HELD_OUT
+    while count:
+        seed += 1
+        full = Scene.from_seed(seed)
+        for thing in full.things:
+            left, top, right, bottom = thing.box
+            alone = [other.kind for other in full.things].count(kind) == 1
+            inside = left > 0.02 and right < 0.98 and top > 0.02
+            if thing.kind != kind or not alone or not inside:
+                continue
+            without = replace(full, things=tuple(other for other in full.things if other != thing))
+            silhouette = replace(full, things=(thing,)).mask(thing)
+            seen = full.mask(thing).sum() / silhouette.sum()
+            if seen < (0.6 if kind == "mountain" else 0.95):
+                continue
+            yield Trial(without, thing, full.draw(), _roomy_box(full.mask(thing)))
+            count -= 1
+            break
+
+
+def _roomy_box(mask: np.ndarray) -> np.ndarray:
+    """(H, W) bool: the mask's bounding box with room around it, of whole latent pixels."""
+    box = np.zeros_like(mask)
+    spans = []
+    for hits in np.nonzero(mask):
+        first, last = hits.min() - ROOM * SIZE, hits.max() + ROOM * SIZE
+        spans.append(slice(max(int(first // 8) * 8, 0), int(last // 8) * 8 + 8))
+    box[tuple(spans)] = True
+    return box
+
+
+def _another(trial: Trial) -> np.ndarray:
+    """(H, W, 3) uint8: the scene with a thing of another kind in the asked one's place."""
+    discs = ("sun", "moon")
+    kinds = [kind for kind in EVALUATED if kind != trial.thing.kind and not (kind in discs and trial.thing.kind in discs)]
+    kind = kinds[trial.scene.seed % len(kinds)]
+    colour = trial.thing.colour if trial.thing.colour in PALETTE[kind] else PALETTE[kind][0]
+    return replace(trial.scene, things=(*trial.scene.things, replace(trial.thing, kind=kind, colour=colour))).draw()
+
+
+@torch.no_grad()
+def inpaint(pipeline: StableDiffusionPipeline, trials: list[Trial]) -> list[np.ndarray]:
+    """Plain hard inpainting at full denoising: (H, W, 3) uint8 results, the original outside the mask."""
+    vae, scheduler = pipeline.vae, pipeline.scheduler
+    originals = np.stack([trial.scene.draw() for trial in trials])
+    repaint = torch.from_numpy(np.stack([trial.repaint for trial in trials]))[:, None].float()
+    repaint_latent = repaint[:, :, ::8, ::8]
+    init = vae.encode(to_tensor(originals)).latent_dist.mean * vae.config.scaling_factor
+    embedding = embed(pipeline, [trial.thing.phrase() for trial in trials])
+    scheduler.set_timesteps(STEPS)
+    generator = torch.Generator().manual_seed(1)
+    noise = torch.randn(init.shape, generator=generator)
+    latent = noise
+    for index, timestep in enumerate(scheduler.timesteps):
+        latent = _guided_step(pipeline, latent, timestep, embedding)
+        rest = scheduler.timesteps[index + 1 : index + 2]
+        known = scheduler.add_noise(init, noise, rest.expand(len(init))) if len(rest) else init
+        latent = repaint_latent * latent + (1 - repaint_latent) * known
+    decoded = to_pictures(vae.decode(latent / vae.config.scaling_factor).sample)
+    return [np.where(trial.repaint[..., None], new, old) for trial, new, old in zip(trials, decoded, originals)]
+
+
+def embed(pipeline: StableDiffusionPipeline, prompts: list[str]) -> torch.Tensor:
+    """(2 B, 77, C) embeddings: empty prompts first, as guidance wants them."""
+    return pipeline.text_encoder(tokenize(pipeline.tokenizer, [""] * len(prompts) + prompts)).last_hidden_state
+
+
+def _guided_step(
+    pipeline: StableDiffusionPipeline, latent: torch.Tensor, timestep: torch.Tensor, embedding: torch.Tensor
+) -> torch.Tensor:
+    with torch.autocast("cpu", torch.bfloat16):
+        without, along = pipeline.unet(torch.cat([latent] * 2), timestep, embedding).sample.float().chunk(2)
+    return pipeline.scheduler.step(without + GUIDANCE * (along - without), timestep, latent).prev_sample
+
+
+@torch.no_grad()
+def round_trip_psnr(vae: AutoencoderKL) -> float:
+    """Mean PSNR in dB of encoding and decoding held-out scenes."""
+    ratios = []
+    for seed in range(HELD_OUT, HELD_OUT + PSNR_SCENES):
+        picture = Scene.from_seed(seed).draw()
+        decoded = to_pictures(vae.decode(vae.encode(to_tensor(picture[None])).latent_dist.mean).sample)[0]
+        ratios.append(20 * np.log10(255) - 10 * np.log10(np.mean((decoded.astype(float) - picture) ** 2)))
+    return float(np.mean(ratios))
+
+
+@torch.no_grad()
+def sheet_of_prompts(pipeline: StableDiffusionPipeline) -> np.ndarray:
+    """(H, W, 3) uint8 rows: scenes, their round trips, pictures from their captions, pictures from SHEET_PROMPTS."""
+    scenes = [Scene.from_seed(HELD_OUT + 500 + index) for index in range(len(SHEET_PROMPTS))]
+    originals = np.stack([scene.draw() for scene in scenes])
+    vae = pipeline.vae
+    round_trips = to_pictures(vae.decode(vae.encode(to_tensor(originals)).latent_dist.mean).sample)
+    rows = [originals, round_trips]
+    for prompts in ([scene.caption() for scene in scenes], list(SHEET_PROMPTS)):
+        latent = torch.randn((len(prompts), 4, SIZE // 8, SIZE // 8), generator=torch.Generator().manual_seed(2))
+        embedding = embed(pipeline, prompts)
+        pipeline.scheduler.set_timesteps(STEPS)
+        for timestep in pipeline.scheduler.timesteps:
+            latent = _guided_step(pipeline, latent, timestep, embedding)
+        rows.append(to_pictures(vae.decode(latent / vae.config.scaling_factor).sample))
+    return np.concatenate([np.concatenate(list(row), 1) for row in rows])
+
+
+def _sheet_row(trials: list[Trial], results: list[np.ndarray], seen: list[bool]) -> np.ndarray:
+    """Eight results side by side; the repainted area framed, green where the object was recognised."""
+    tiles = []
+    for trial, result, hit in list(zip(trials, results, seen))[:8]:
+        tile = Image.fromarray(result)
+        rows, columns = np.nonzero(trial.repaint)
+        pen = ImageDraw.Draw(tile)
+        frame = [columns.min(), rows.min(), columns.max(), rows.max()]
+        pen.rectangle(frame, outline=(0, 255, 0) if hit else (255, 0, 0))
+        pen.text((4, SIZE - 16), trial.thing.phrase(), fill=(255, 255, 255))
+        tiles.append(np.asarray(tile))
+    return np.concatenate(tiles, 1)

@@ -1,0 +1,114 @@
+"""Is the object that was asked for in the repainted area? Judged by colour and shape, without a trained judge.
+
+Analysis by synthesis: where the object's own colour is found, the scene generator draws that object
+into the same box, and the picture must agree with the drawing, in the object's own colour and in its
+other parts (roof, head, trunk, snow), and disagree just outside its outline.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from scenes import SIZE, SUPERSAMPLE, Light, Scene, Thing, paint, parts
+
+NEAR = 24.0  # CIE76 distance: about twice the spread of one colour under a scene's shade and varied light
+LEAST_AREA_PX = 120  # smaller spots of the colour are not an object
+LEAST_MAIN = 0.7  # share of the drawn object's own colour that must agree
+LEAST_REST = 0.4  # share of its other parts, which are small or vary (skin, hair, roof)
+MOST_AROUND = 0.35  # share of the ring around the outline that may carry the object's colour
+RING_PX = 4
+VARIANTS = 24
+
+
+def recognised(picture: np.ndarray, thing: Thing, scene: Scene, repaint: np.ndarray) -> bool:
+    """Whether an object of the thing's kind and colour is seen in the repainted area, of any size.
+
+    Parameters
+    ----------
+    picture : (H, W, 3) uint8
+    thing : the object asked for
+    scene : the scene around it, for its light
+    repaint : (H, W) bool, True = look here
+    """
+    lab = _lab(picture)
+    colours = {part.colour for part in parts(thing, scene.light) if part.main}
+    distance = _distance(lab, colours)
+    # Nearer to the object's colour than to what the scene shows there without it: new paint.
+    found = (distance < NEAR) & (distance < np.linalg.norm(lab - _lab(scene.draw()), axis=-1))
+    labels, _ = ndimage.label(ndimage.binary_opening(found & repaint))
+    for label, box in enumerate(ndimage.find_objects(labels), 1):
+        if (labels == label).sum() >= LEAST_AREA_PX and _agrees(lab, found, thing, scene.light, box):
+            return True
+    return False
+
+
+def _agrees(lab: np.ndarray, found: np.ndarray, thing: Thing, light: Light, box: tuple[slice, slice]) -> bool:
+    top, bottom, left, right = (edge / SIZE for edge in (box[0].start, box[0].stop, box[1].start, box[1].stop))
+    main_left, main_top, main_right, main_bottom = _main_box(replace(thing, x=0.5, y=0.75))
+    width = thing.width * (right - left) / (main_right - main_left)
+    height = thing.height * (bottom - top) / (main_bottom - main_top)
+    if not 0.45 < (width / height) / (thing.width / thing.height) < 2.2:
+        return False
+    x = (left + right) / 2 - ((main_left + main_right) / 2 - 0.5) * width / thing.width
+    y = bottom + (0.75 - main_bottom) * height / thing.height
+    for variant in range(VARIANTS):
+        candidate = replace(thing, x=x, y=y, width=width, height=height, variant=variant)
+        drawing, main, rest = _draw(candidate, light)
+        ring = ndimage.binary_dilation(main | rest, iterations=RING_PX) & ~ndimage.binary_dilation(main | rest)
+        close = np.linalg.norm(lab - drawing, axis=-1) < NEAR
+        if (
+            _share(close & found, main) >= LEAST_MAIN
+            and (not rest.any() or _share(close, rest) >= LEAST_REST)
+            and _share(found, ring) <= MOST_AROUND
+        ):
+            return True
+    return False
+
+
+def _draw(thing: Thing, light: Light) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The thing alone: (H, W, 3) Lab, and where its own colour and its other parts are seen."""
+    side = SIZE * SUPERSAMPLE
+    colour, main, rest = Image.new("RGB", (side, side)), Image.new("L", (side, side)), Image.new("L", (side, side))
+    for part in parts(thing, light):
+        paint(colour, part)
+        paint(main, part, 255 if part.main else 0)
+        paint(rest, part, 0 if part.main else 255)
+    shares = (np.asarray(mask.reduce(SUPERSAMPLE)) > 127 for mask in (main, rest))
+    return _lab(np.asarray(colour.reduce(SUPERSAMPLE))), *shares
+
+
+@lru_cache(maxsize=64)
+def _main_box(thing: Thing) -> tuple[float, float, float, float]:
+    """Left, top, right, bottom of the parts in the thing's own colour, picture shares."""
+    _, main, _ = _draw(thing, Scene.from_seed(0).light)
+    rows, columns = np.nonzero(main)
+    return columns.min() / SIZE, rows.min() / SIZE, (columns.max() + 1) / SIZE, (rows.max() + 1) / SIZE
+
+
+def _distance(lab: np.ndarray, colours: set[tuple[int, int, int]]) -> np.ndarray:
+    """(H, W) CIE76 distance to the nearest of the colours."""
+    targets = _lab(np.array(sorted(colours), np.uint8)[None])[0]
+    return np.linalg.norm(lab[..., None, :] - targets, axis=-1).min(-1)
+
+
+def _share(hit: np.ndarray, where: np.ndarray) -> float:
+    return float(hit[where].mean()) if where.any() else 0.0
+
+
+def _lab(picture: np.ndarray) -> np.ndarray:
+    """(..., 3) uint8 sRGB -> (..., 3) float32 CIELAB, D65.
+
+    Source: IEC 61966-2-1 (sRGB) and CIE 15.
+    """
+    values = picture.astype(np.float32) / 255
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    matrix = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]], np.float32)
+    xyz = linear @ matrix.T / np.array([0.9505, 1.0, 1.089], np.float32)
+    curved = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    x, y, z = curved[..., 0], curved[..., 1], curved[..., 2]
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1)

@@ -1,0 +1,343 @@
+"""Train, export and judge the scene model.
+
+    python train.py vae --minutes 25        # autoencoder, on drawn scenes
+    python train.py text --minutes 3        # text encoder alone: what a caption names
+    python train.py unet --minutes 60       # text encoder and UNet, on encoded scenes
+    python train.py decoder --minutes 10    # the decoder alone, once the latents are settled
+    python train.py export                  # checkpoints -> demo/model, fp16
+    python train.py evaluate                # figures, and contact sheets in demo/runs
+
+`--minutes` is a stage's total: a second call with the same number resumes after an interruption, a
+larger number continues. Checkpoints lie in demo/runs, which git ignores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from evaluation import evaluate
+from networks import TEXT_WIDTH, new_scheduler, new_text_encoder, new_tokenizer, new_unet, new_vae, to_tensor, tokenize
+from scenes import HELD_OUT, SIZE, Scene
+
+RUNS = Path(__file__).parent / "runs"
+MODEL = Path(__file__).parent / "model"
+
+THREADS = 2  # more gain little at these sizes
+SAVE_SECONDS = 180  # an interruption costs at most this much
+LONGEST_STEP_SECONDS = 10  # anything longer is a machine asleep, and no training time
+LOG_STEPS = 50
+EMA_DECAY = 0.999  # averages the last thousand steps; a run has a few thousand
+
+CROP_PX = 96  # crops train fastest ...
+CROP_BATCH = 8
+CROP_SHARE = 0.45  # ... but whole pictures must follow: normalisation sees other statistics there
+WHOLE_BATCH = 1  # about as many pixels as the crops
+VAE_RATE = 1e-3
+KL_WEIGHT = 3e-4  # only keeps the latents near unit scale
+EDGE_WEIGHT = 0.5  # sharp edges are what the eye checks first
+DECODER_RATE = 5e-4
+LATENT_NOISE = 0.03  # of the latents' deviation: what the sampler leaves behind should not show
+SCALING = 0.18215  # SD1's own value, so that programs which have it built in stay right
+
+SCENES = 8_000  # encoded once and kept in memory; captions are drawn anew each time
+ENCODE_BATCH = 8
+TEXT_BATCH = 32
+TEXT_RATE = 1e-3
+UNET_BATCH = 16
+UNET_RATE = 1e-3
+PAIRS = 1021  # buckets for pairs of neighbouring words, such as red and house: a prime, so that few collide
+DROPPED_CAPTIONS = 0.1  # learns the unconditional half of classifier-free guidance
+STRANGE_WORDS = 0.1  # share of captions with a word from outside the vocabulary, to be ignored
+MIN_SNR = 5.0  # Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy", section 3.4
+
+
+# Autoencoder
+
+
+def train_vae(minutes: float) -> None:
+    """Crops first, then whole pictures."""
+    vae = new_vae()
+
+    def batch(share: float, rng: np.random.Generator) -> torch.Tensor:
+        if share < CROP_SHARE:
+            return to_tensor(np.stack([crop for _ in range(CROP_BATCH // 2) for crop in _crops(rng)]))
+        return to_tensor(np.stack([Scene.from_seed(int(seed)).draw() for seed in rng.integers(HELD_OUT, size=WHOLE_BATCH)]))
+
+    def loss(share: float, rng: np.random.Generator) -> torch.Tensor:
+        pictures = batch(share, rng)
+        with torch.autocast("cpu", torch.bfloat16):
+            posterior = vae.encode(pictures).latent_dist
+            decoded = vae.decode(posterior.sample()).sample
+        return reconstruction_loss(decoded.float(), pictures) + KL_WEIGHT * _kl(posterior)
+
+    fit("vae", vae, loss, minutes, VAE_RATE)
+
+
+def reconstruction_loss(decoded: torch.Tensor, pictures: torch.Tensor) -> torch.Tensor:
+    """L1 and L2 of the pixels, L1 of their differences along both axes."""
+    error = decoded - pictures
+    edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+    return error.abs().mean() + error.square().mean() + EDGE_WEIGHT * edges
+
+
+def _kl(posterior) -> torch.Tensor:
+    mean, log_variance = posterior.mean.float(), posterior.logvar.float()
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
+
+
+def _crops(rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Two random crops of one new scene."""
+    picture = Scene.from_seed(int(rng.integers(HELD_OUT))).draw()
+    for top, left in rng.integers(0, SIZE - CROP_PX + 1, (2, 2)):
+        yield picture[top : top + CROP_PX, left : left + CROP_PX]
+
+
+def trained_vae() -> AutoencoderKL:
+    """The averaged autoencoder, its latents at zero mean and unit deviation per channel after scaling."""
+    vae = new_vae()
+    vae.load_state_dict(torch.load(RUNS / "vae.pt", map_location="cpu")["average"])
+    vae.eval().requires_grad_(False)
+    path = RUNS / "latents.pt"
+    if path.exists():
+        stored = torch.load(path, map_location="cpu")
+        _standardise(vae, stored["mean"], stored["deviation"])
+    path = RUNS / "decoder.pt"
+    if path.exists():
+        _decoder(vae).load_state_dict(torch.load(path, map_location="cpu")["average"])
+    return vae
+
+
+def _decoder(vae: AutoencoderKL) -> torch.nn.ModuleDict:
+    return torch.nn.ModuleDict({"decoder": vae.decoder, "post_quant_conv": vae.post_quant_conv})
+
+
+def train_decoder(minutes: float) -> None:
+    """The decoder alone on whole encoded scenes: the latents, and so the UNet, stay as they are."""
+    latents = encoded_scenes()
+    vae = trained_vae()
+    decoder = _decoder(vae).requires_grad_(True)
+
+    def loss(share: float, rng: np.random.Generator) -> torch.Tensor:
+        seeds = rng.integers(len(latents), size=WHOLE_BATCH)
+        pictures = to_tensor(np.stack([Scene.from_seed(int(seed)).draw() for seed in seeds]))
+        latent = latents[torch.from_numpy(seeds)].float()
+        with torch.autocast("cpu", torch.bfloat16):
+            decoded = vae.decode((latent + LATENT_NOISE * torch.randn_like(latent)) / SCALING).sample
+        return reconstruction_loss(decoded.float(), pictures)
+
+    fit("decoder", decoder, loss, minutes, DECODER_RATE)
+
+
+def _standardise(vae: AutoencoderKL, mean: torch.Tensor, deviation: torch.Tensor) -> None:
+    """Fold (latent - mean) / deviation / SCALING into the 1 x 1 convolutions around the latent, in place."""
+    vae.register_to_config(scaling_factor=SCALING)
+    scale = deviation * SCALING
+    into, out_of = vae.quant_conv, vae.post_quant_conv
+    with torch.no_grad():
+        into.weight[:4].div_(scale[:, None, None, None])
+        into.bias[:4].sub_(mean).div_(scale)
+        into.bias[4:].sub_(2 * scale.log())
+        out_of.bias.add_((out_of.weight[:, :, 0, 0] * mean).sum(1))
+        out_of.weight.mul_(scale[None, :, None, None])
+
+
+# Text encoder and UNet
+
+
+def encoded_scenes() -> torch.Tensor:
+    """(SCENES, 4, H / 8, W / 8) float16 latents of the scenes 0, 1, 2 ..., zero mean and unit deviation."""
+    path = RUNS / "latents.pt"
+    if not path.exists():
+        vae = trained_vae()
+        chunks = []
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            for first in range(0, SCENES, ENCODE_BATCH):
+                pictures = np.stack([Scene.from_seed(seed).draw() for seed in range(first, first + ENCODE_BATCH)])
+                chunks.append(vae.encode(to_tensor(pictures)).latent_dist.mean.float())
+                if first % 1000 < ENCODE_BATCH:
+                    print(f"encoded {first} of {SCENES} scenes", flush=True)
+        latents = torch.cat(chunks)
+        mean, deviation = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
+        scaled = ((latents - mean[:, None, None]) / deviation[:, None, None]).half()
+        torch.save({"latents": scaled, "mean": mean, "deviation": deviation}, path)
+    return torch.load(path, map_location="cpu")["latents"]
+
+
+def train_text(minutes: float) -> None:
+    """The text encoder alone: each token from a caption's end on tells which words and word pairs it had.
+
+    The UNet's attention starts out even over all 77 tokens, most of them padding. With the caption's
+    content in every one of these it finds the words at once, instead of learning first where to look.
+    """
+    tokenizer = new_tokenizer(RUNS / "tokenizer")
+    encoder = new_text_encoder(tokenizer)
+    size = len(tokenizer)
+    model = torch.nn.ModuleDict({"text": encoder, "words": torch.nn.Linear(TEXT_WIDTH, size + PAIRS)})
+
+    def loss(share: float, rng: np.random.Generator) -> torch.Tensor:
+        tokens = tokenize(tokenizer, [_training_caption(int(seed), rng) for seed in rng.integers(HELD_OUT, size=TEXT_BATCH)])
+        target = torch.zeros(TEXT_BATCH, size + PAIRS)
+        target.scatter_(1, tokens, 1.0)
+        target.scatter_(1, size + (tokens[:, :-1] * size + tokens[:, 1:]) % PAIRS, 1.0)
+        after = (tokens == tokenizer.eos_token_id).float()[..., None]
+        logits = model["words"](encoder(tokens).last_hidden_state)
+        error = binary_cross_entropy_with_logits(logits, target[:, None].expand_as(logits), reduction="none")
+        return (error * after).sum() / after.sum()
+
+    fit("text", model, loss, minutes, TEXT_RATE)
+
+
+def train_unet(minutes: float) -> None:
+    """Noise prediction on encoded scenes, text encoder included."""
+    latents = encoded_scenes()
+    tokenizer = new_tokenizer(RUNS / "tokenizer")
+    model = torch.nn.ModuleDict({"unet": new_unet(), "text": new_text_encoder(tokenizer)})
+    taught = torch.load(RUNS / "text.pt", map_location="cpu")["average"]
+    model.load_state_dict({key: value for key, value in taught.items() if key.startswith("text.")}, strict=False)
+    alphas = new_scheduler().alphas_cumprod
+
+    def loss(share: float, rng: np.random.Generator) -> torch.Tensor:
+        seeds = rng.integers(len(latents), size=UNET_BATCH)
+        tokens = tokenize(tokenizer, [_training_caption(int(seed), rng) for seed in seeds])
+        clean = latents[torch.from_numpy(seeds)].float()
+        noise = torch.randn_like(clean)
+        # More of the noisy steps: there the caption decides, below them the picture itself does.
+        timesteps = (torch.rand(UNET_BATCH).sqrt() * len(alphas)).long()
+        alpha = alphas[timesteps][:, None, None, None]
+        noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
+        with torch.autocast("cpu", torch.bfloat16):
+            embedding = model["text"](tokens).last_hidden_state
+            predicted = model["unet"](noisy, timesteps, embedding).sample
+        snr = alpha / (1 - alpha)
+        return (torch.clamp(MIN_SNR / snr, max=1) * (predicted.float() - noise).square()).mean()
+
+    fit("unet", model, loss, minutes, UNET_RATE)
+
+
+def _training_caption(seed: int, rng: np.random.Generator) -> str:
+    if rng.random() < DROPPED_CAPTIONS:
+        return ""
+    caption = Scene.from_seed(seed).caption(rng)
+    if rng.random() < STRANGE_WORDS:
+        word = "".join(rng.choice(list("abcdefghijklmnopqrstuvwxyz"), rng.integers(3, 10)))
+        caption = f"{caption}, {word}" if rng.random() < 0.5 else f"{word} {caption}"
+    return caption
+
+
+# Shared by both stages
+
+
+def fit(
+    name: str,
+    model: torch.nn.Module,
+    loss: Callable[[float, np.random.Generator], torch.Tensor],
+    minutes: float,
+    rate: float,
+) -> None:
+    """Train `model` until the stage's total is reached, from its checkpoint if there is one.
+
+    Parameters
+    ----------
+    loss : callable
+        Share of the stage that is done (0 to 1) and a random generator -> scalar loss of a new batch.
+    """
+    RUNS.mkdir(exist_ok=True)
+    path = RUNS / f"{name}.pt"
+    optimizer = torch.optim.AdamW(model.parameters(), rate, betas=(0.9, 0.99), weight_decay=1e-4)
+    average = {key: value.detach().clone() for key, value in model.state_dict().items()}
+    step, seconds = 0, 0.0
+    if path.exists():
+        state = torch.load(path, map_location="cpu")
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        average, step, seconds = state["average"], state["step"], state["seconds"]
+    rng = np.random.default_rng(step + 1)
+    torch.manual_seed(step + 1)
+    last, saved, mean = time.monotonic(), seconds, None
+    model.train()
+    while seconds < minutes * 60:
+        share = seconds / (minutes * 60)
+        for group in optimizer.param_groups:
+            group["lr"] = rate * min(1.0, (step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
+        value = loss(share, rng)
+        optimizer.zero_grad()
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+        decay = min(EMA_DECAY, step / (step + 10))
+        with torch.no_grad():
+            for key, parameter in model.state_dict().items():
+                average[key].lerp_(parameter, 1 - decay) if parameter.is_floating_point() else average[key].copy_(parameter)
+        mean = value.item() if mean is None else 0.98 * mean + 0.02 * value.item()
+        now = time.monotonic()
+        seconds, last = seconds + min(now - last, LONGEST_STEP_SECONDS), now
+        if step % LOG_STEPS == 0:
+            print(f"{name} step {step}, {seconds / 60:.1f} of {minutes:g} min, loss {mean:.4f}", flush=True)
+        if seconds - saved > SAVE_SECONDS or seconds >= minutes * 60:
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "average": average}
+            torch.save({**state, "step": step, "seconds": seconds}, path.with_suffix(".new"))
+            path.with_suffix(".new").replace(path)
+            saved = seconds
+
+
+# Export
+
+
+def export() -> None:
+    """Write the averaged weights as a diffusers pipeline in fp16."""
+    tokenizer = new_tokenizer(RUNS / "tokenizer")
+    model = torch.nn.ModuleDict({"unet": new_unet(), "text": new_text_encoder(tokenizer)})
+    model.load_state_dict(torch.load(RUNS / "unet.pt", map_location="cpu")["average"])
+    pipeline = StableDiffusionPipeline(
+        vae=trained_vae(),
+        text_encoder=model["text"],
+        tokenizer=tokenizer,
+        unet=model["unet"],
+        scheduler=new_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    shutil.rmtree(MODEL, ignore_errors=True)
+    pipeline.to(torch.float16).save_pretrained(MODEL)
+    new_tokenizer(MODEL / "tokenizer")  # vocab.json and merges.txt too, which transformers before 5 read
+    files = [path for path in MODEL.rglob("*") if path.is_file()]
+    for path in files:
+        path.chmod(0o644)
+    size = sum(path.stat().st_size for path in files)
+    print(f"{MODEL}: {size / 1e6:.1f} MB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stage", choices=("vae", "text", "unet", "decoder", "export", "evaluate"))
+    parser.add_argument("--minutes", type=float, default=25)
+    options = parser.parse_args()
+    torch.set_num_threads(THREADS)
+    if options.stage == "vae":
+        train_vae(options.minutes)
+    elif options.stage == "text":
+        train_text(options.minutes)
+    elif options.stage == "unet":
+        train_unet(options.minutes)
+    elif options.stage == "decoder":
+        train_decoder(options.minutes)
+    elif options.stage == "export":
+        export()
+    else:
+        evaluate(MODEL, RUNS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from judge import recognised
+from scenes import SIZE, Scene, main_colour, vocabulary
+
+SEEDS = range(40)
+
+
+def test_a_number_gives_the_same_scene_for_ever():
+    picture = Scene.from_seed(7).draw()
+    assert picture.shape == (SIZE, SIZE, 3)
+    assert picture.dtype == np.uint8
+    assert (picture == Scene.from_seed(7).draw()).all()
+    assert (picture != Scene.from_seed(8).draw()).any()
+
+
+def test_captions_keep_to_the_vocabulary():
+    words = set(vocabulary())
+    assert len(words) <= 100
+    for seed in SEEDS:
+        scene = Scene.from_seed(seed)
+        for caption in (scene.caption(), scene.caption(np.random.default_rng(seed))):
+            assert set(caption.replace(",", "").split()) <= words
+
+
+def test_a_thing_is_seen_in_its_box_and_in_its_colour():
+    for seed in SEEDS:
+        scene = Scene.from_seed(seed)
+        picture = scene.draw().astype(int)
+        for thing in scene.things:
+            seen = scene.mask(thing, main=True)
+            if thing.kind not in ("house", "tree", "person", "cloud") or seen.sum() < 400:
+                continue
+            left, top, right, bottom = (round(SIZE * side) for side in thing.box)
+            assert seen[max(0, top):bottom, max(0, left):right].sum() > 0.85 * seen.sum()
+            assert np.abs(np.median(picture[seen], axis=0) - main_colour(thing, scene.light)).max() < 60
+
+
+@pytest.mark.parametrize("kind", ["sun", "cloud", "tree", "house", "person"])
+def test_the_judge_knows_a_drawn_thing_from_none(kind):
+    drawn, blank = [], []
+    for seed in range(400):
+        scene = Scene.from_seed(seed)
+        for thing in scene.things:
+            mask = scene.mask(thing)
+            if thing.kind == kind and mask.sum() > 800 and len(drawn) < 6:
+                without = replace(scene, things=tuple(other for other in scene.things if other is not thing))
+                rows, columns = np.nonzero(mask)
+                repaint = np.zeros((SIZE, SIZE), bool)
+                repaint[max(0, rows.min() - 8):rows.max() + 9, max(0, columns.min() - 8):columns.max() + 9] = True
+                drawn.append(recognised(scene.draw(), thing, without, repaint))
+                blank.append(recognised(without.draw(), thing, without, repaint))
+    assert sum(drawn) >= len(drawn) - 1
+    assert not any(blank)
