@@ -1,6 +1,10 @@
 import os
 
+import torch
+
 from tests.webui import record
+
+torch.set_num_threads(1)  # tensors here are small: threads would only wait for each other, and long on a busy machine
 
 
 def pytest_terminal_summary(terminalreporter):
