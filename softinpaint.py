@@ -1,7 +1,10 @@
 """Soft inpainting without a WebUI: makes its own .venv on first use, then runs one of its verbs.
 
-    python3 softinpaint.py test     runs the linter and the tests
-    python3 softinpaint.py bench    runs the speed benchmark
+    python3 softinpaint.py demo             inpaints the bundled picture, hard and soft, and shows both side by side
+    python3 softinpaint.py inpaint --help   inpaints your pictures
+    python3 softinpaint.py checkpoint DIR   writes the bundled model as a checkpoint for the WebUI
+    python3 softinpaint.py test             runs the linter and the tests
+    python3 softinpaint.py bench            runs the speed benchmark
 """
 import hashlib
 import os
@@ -26,7 +29,7 @@ DOWNLOAD_SIZE = {"CPU": "about 0.4 GB", "GPU": "about 4 GB"}
 def main(arguments):
     if sys.version_info < (3, 10):  # noqa: UP036 - run by whatever Python the user has
         return complain("Python 3.10 or later is needed, this is {}.{}.".format(*sys.version_info))
-    verbs = {"test": test, "bench": bench}
+    verbs = {"demo": command, "inpaint": command, "checkpoint": command, "test": test, "bench": bench}
     if not arguments or arguments[0] not in verbs:
         print(__doc__.strip())
         return 0 if arguments[:1] in ([], ["-h"], ["--help"]) else 2
@@ -34,19 +37,25 @@ def main(arguments):
         prepare()
     except (subprocess.CalledProcessError, OSError) as fault:
         return complain(f"The set-up in {VENV} failed: {reason(fault)} Run the command again to continue it.")
-    return verbs[arguments[0]](arguments[1:])
+    return verbs[arguments[0]](arguments)
+
+
+def command(arguments):
+    """One of the command line's own verbs, in the caller's folder, since its arguments name files there."""
+    start = f"import sys; sys.path[0] = {str(ROOT)!r}; from lib_softinpaint.cli import main; sys.exit(main())"
+    return subprocess.run([str(PYTHON), "-c", start, *arguments]).returncode
 
 
 def test(arguments):
     say("linter")
     linted = run("-m", "ruff", "check", ".")
     say("tests")
-    tested = run("-m", "pytest", *arguments)
+    tested = run("-m", "pytest", *arguments[1:])
     return linted or tested
 
 
 def bench(arguments):
-    return run("-m", "benchmarks.speed", *arguments)
+    return run("-m", "benchmarks.speed", *arguments[1:])
 
 
 def prepare():
@@ -110,4 +119,7 @@ def complain(sentence):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -34,13 +34,13 @@ def new_vae() -> AutoencoderKL:
 
 
 def new_unet() -> UNet2DConditionModel:
-    """An untrained UNet of standard SD1 blocks: 64 channels x 1, 2, 2, attention at 8 x 8."""
+    """An untrained UNet of standard SD1 blocks: 64 channels x 1, 2, 2, attention at 16 x 16 and in the middle."""
     return UNet2DConditionModel(
         sample_size=SIZE // 8,
         in_channels=4,
         out_channels=4,
-        down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
         block_out_channels=(64, 128, 128),
         layers_per_block=1,
         cross_attention_dim=TEXT_WIDTH,
@@ -114,12 +114,17 @@ def _pieces(word: str, merges: list[tuple[str, str]]) -> list[str]:
 
 
 def new_scheduler() -> DDIMScheduler:
-    """SD1's noise schedule; its steps end at the last timestep, so that full denoising starts from pure noise."""
+    """SD1's noise schedule, velocity predicted; full denoising starts at the last timestep, from pure noise.
+
+    Velocity: at that timestep predicted noise says next to nothing about the picture, and it is there that the
+    caption decides what is painted where.
+    """
     return DDIMScheduler(
         beta_schedule="scaled_linear",
         beta_start=0.00085,
         beta_end=0.012,
         clip_sample=False,
+        prediction_type="v_prediction",
         set_alpha_to_one=False,
         steps_offset=1,
         timestep_spacing="trailing",

@@ -58,7 +58,6 @@ UNET_RATE = 1e-3
 PAIRS = 1021  # buckets for pairs of neighbouring words, such as red and house: a prime, so that few collide
 DROPPED_CAPTIONS = 0.1  # learns the unconditional half of classifier-free guidance
 STRANGE_WORDS = 0.1  # share of captions with a word from outside the vocabulary, to be ignored
-MIN_SNR = 5.0  # Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy", section 3.4
 
 
 # Autoencoder
@@ -198,13 +197,13 @@ def train_text(minutes: float) -> None:
 
 
 def train_unet(minutes: float) -> None:
-    """Noise prediction on encoded scenes, text encoder included."""
+    """Velocity prediction on encoded scenes, text encoder included."""
     latents = encoded_scenes()
     tokenizer = new_tokenizer(RUNS / "tokenizer")
     model = torch.nn.ModuleDict({"unet": new_unet(), "text": new_text_encoder(tokenizer)})
     taught = torch.load(RUNS / "text.pt", map_location="cpu")["average"]
     model.load_state_dict({key: value for key, value in taught.items() if key.startswith("text.")}, strict=False)
-    alphas = new_scheduler().alphas_cumprod
+    scheduler = new_scheduler()
 
     def loss(share: float, rng: np.random.Generator) -> torch.Tensor:
         seeds = rng.integers(len(latents), size=UNET_BATCH)
@@ -212,14 +211,12 @@ def train_unet(minutes: float) -> None:
         clean = latents[torch.from_numpy(seeds)].float()
         noise = torch.randn_like(clean)
         # More of the noisy steps: there the caption decides, below them the picture itself does.
-        timesteps = (torch.rand(UNET_BATCH).sqrt() * len(alphas)).long()
-        alpha = alphas[timesteps][:, None, None, None]
-        noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
+        timesteps = (torch.rand(UNET_BATCH).sqrt() * scheduler.config.num_train_timesteps).long()
+        noisy = scheduler.add_noise(clean, noise, timesteps)
         with torch.autocast("cpu", torch.bfloat16):
             embedding = model["text"](tokens).last_hidden_state
             predicted = model["unet"](noisy, timesteps, embedding).sample
-        snr = alpha / (1 - alpha)
-        return (torch.clamp(MIN_SNR / snr, max=1) * (predicted.float() - noise).square()).mean()
+        return (predicted.float() - scheduler.get_velocity(clean, noise, timesteps)).square().mean()
 
     fit("unet", model, loss, minutes, UNET_RATE)
 

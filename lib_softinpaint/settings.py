@@ -2,12 +2,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lib_softinpaint import __version__
+from lib_softinpaint.fields import Value, check_all, choice, read, slider, switch
 
 INFOTEXT_PREFIX = "Soft inpainting "
 VERSION_KEY = INFOTEXT_PREFIX + "version"
@@ -15,18 +15,6 @@ NOTE_KEY = INFOTEXT_PREFIX + "note"
 
 FEATHER_FROM_BLUR = "Mask blur"
 FEATHER_FROM_HOST = "host"
-
-
-def _switch(default: bool, **about: Any) -> Any:
-    return dataclasses.field(default=default, metadata=about)
-
-
-def _slider(default: float, low: float, high: float, step: float, **about: Any) -> Any:
-    return dataclasses.field(default=default, metadata={"low": low, "high": high, "step": step, **about})
-
-
-def _choice(default: str, choices: tuple[str, ...], **about: Any) -> Any:
-    return dataclasses.field(default=default, metadata={"choices": choices, **about})
 
 
 @dataclass(frozen=True)
@@ -38,56 +26,39 @@ class Settings:
     equal that extension's.
     """
 
-    enabled: bool = _switch(
+    enabled: bool = switch(
         False, label="Soft inpainting", key="enabled", elem_id="soft_inpainting_enabled",
         help="Blend repainted and original content by a grey mask.")
-    schedule_bias: float = _slider(
+    schedule_bias: float = slider(
         1.0, 0, 8, 0.1, label="Schedule bias", elem_id="mask_blend_power", group="Sampling",
         help="When grey areas keep the original: below 1 rather in the late steps, above 1 rather in the early ones.")
-    preservation_strength: float = _slider(
+    preservation_strength: float = slider(
         0.5, 0, 8, 0.05, label="Preservation strength", elem_id="mask_blend_scale", group="Sampling",
         help="How much of the original grey areas keep: 0 repaints them wholly, high values hardly at all.")
-    transition_contrast_boost: float = _slider(
+    transition_contrast_boost: float = slider(
         4.0, 1, 32, 0.5, label="Transition contrast boost", elem_id="inpaint_detail_preservation", group="Sampling",
         help="Contrast kept where old and new content mix; it does not change the width of the transition.")
-    mask_influence: float = _slider(
+    mask_influence: float = slider(
         0.0, 0, 1, 0.05, label="Mask influence", elem_id="composite_mask_influence", group="Composite",
         help="What decides which pixels are new: 0 how much the picture changed there, 1 also the mask.")
-    difference_threshold: float = _slider(
+    difference_threshold: float = slider(
         0.5, 0, 8, 0.25, label="Difference threshold", elem_id="composite_difference_threshold", group="Composite",
         help="How much the picture must change at a place before its new pixels are shown.")
-    difference_contrast: float = _slider(
+    difference_contrast: float = slider(
         2.0, 0, 8, 0.25, label="Difference contrast", elem_id="composite_difference_contrast", group="Composite",
         help="How sharply shown and hidden pixels are divided: low values fade, high values cut.")
-    feather_source: str = _choice(
+    feather_source: str = choice(
         FEATHER_FROM_BLUR, (FEATHER_FROM_BLUR, FEATHER_FROM_HOST), label="Feather source",
         elem_id="softinpaint_feather_source", group="Mask", builtin=FEATHER_FROM_HOST,
         help="Mask blur: what you paint is repainted in full and fades outward by 2.4 times Mask blur. "
              "host: the WebUI's own blur, which thins small masks out.")
-    edge_taper_px: float = _slider(
+    edge_taper_px: float = slider(
         12.0, 0, 64, 1, label="Edge taper, pixels", key="edge taper", elem_id="softinpaint_edge_taper",
         group="Composite", builtin=0.0,
         help="Pixels over which new content fades in from the mask's outer rim; pixels outside never change.")
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
-
-
-def _checked(field: dataclasses.Field, value: Any) -> bool | float | str:
-    """The value as its field's type; ValueError where it is none of the field's values."""
-    if "choices" in field.metadata:
-        if value not in field.metadata["choices"]:
-            raise ValueError(f"{field.name} must be one of {field.metadata['choices']}, got {value!r}")
-        return value
-    if isinstance(field.default, bool):
-        if not isinstance(value, bool):
-            raise ValueError(f"{field.name} must be True or False, got {value!r}")
-        return value
-    low, high = field.metadata["low"], field.metadata["high"]
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise ValueError(f"{field.name} must be a number from {low} to {high}, got {value!r}")
-    return float(value)
+        check_all(self)
 
 
 # What API clients, other scripts and pasted infotext send
@@ -119,36 +90,10 @@ def read_args(args: Sequence[Any]) -> tuple[Settings, list[str]]:
     values = {}
     for field in fields:
         if field.name in given:
-            values[field.name] = _read(field, given[field.name], notes)
+            values[field.name] = read(field, given[field.name], notes)
         if field.name == "enabled" and not values.get("enabled", field.default):
             return Settings(), []
     return Settings(**values), notes
-
-
-def _read(field: dataclasses.Field, value: Any, notes: list[str]) -> bool | float | str:
-    label = field.metadata["label"]
-    if "choices" in field.metadata:
-        by_lower_case = {choice.lower(): choice for choice in field.metadata["choices"]}
-        if str(value).strip().lower() not in by_lower_case:
-            raise ValueError(f"{label} must be one of {', '.join(by_lower_case.values())}, got {value!r}.")
-        return by_lower_case[str(value).strip().lower()]
-    if isinstance(field.default, bool):
-        words = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False, "": False}
-        if str(value).strip().lower() not in words:
-            raise ValueError(f"{label} must be true or false, got {value!r}.")
-        return words[str(value).strip().lower()]
-    low, high = field.metadata["low"], field.metadata["high"]
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if math.isnan(number):
-        raise ValueError(f"{label} must be a number from {low} to {high}, got {value!r}.")
-    if not low <= number <= high:
-        clamped = min(max(number, low), high)
-        notes.append(f"{label} must be from {low} to {high}: {value} was taken as {clamped:g}.")
-        return float(clamped)
-    return number
 
 
 # Infotext
@@ -169,14 +114,14 @@ def to_infotext(settings: Settings) -> dict[str, Any]:
     return {**written, **whole, VERSION_KEY: __version__}
 
 
-def from_infotext(field: dataclasses.Field, params: Mapping[str, Any]) -> bool | float | str | None:
+def from_infotext(field: dataclasses.Field, params: Mapping[str, Any]) -> Value | None:
     """One setting's value in a picture's infotext; None where the picture says nothing of it.
 
     A picture without the version key was made by the built-in extension: what that lacked is set as it behaved.
     """
     if infotext_key(field) in params:
         try:
-            return _read(field, params[infotext_key(field)], [])
+            return read(field, params[infotext_key(field)], [])
         except ValueError:
             return None
     made_by_builtin = infotext_key(dataclasses.fields(Settings)[0]) in params and VERSION_KEY not in params

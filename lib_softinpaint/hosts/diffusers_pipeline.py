@@ -23,7 +23,7 @@ from lib_softinpaint import schedule
 from lib_softinpaint.composite import composite
 from lib_softinpaint.fill import fill_from_outside
 from lib_softinpaint.job import SoftInpaintJob
-from lib_softinpaint.mask import feather_outward, feather_reach, host_blur, to_latent
+from lib_softinpaint.mask import feather_outward, feather_reach, host_blur, resized, to_latent
 from lib_softinpaint.settings import FEATHER_FROM_BLUR, Settings
 
 MASKED_CONTENTS = ("fill", "original", "latent noise", "latent nothing")
@@ -121,8 +121,7 @@ class _SoftInpainting:
         left, top, box_width, box_height = box
         inside = np.s_[top:top + box_height, left:left + box_width]
         picture = Image.fromarray(original[inside]).resize((width, height), Image.Resampling.LANCZOS)
-        mask = Image.fromarray(repaint_px[inside]).resize((width, height), Image.Resampling.LANCZOS)
-        mask = np.clip(np.asarray(mask), 0, 1)
+        mask = resized(repaint_px[inside], height, width)
         latent_size = height // self.vae_scale_factor, width // self.vae_scale_factor
         repaint = torch.from_numpy(to_latent(mask, *latent_size))[None]
         if not settings.enabled:

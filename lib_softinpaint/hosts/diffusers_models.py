@@ -1,0 +1,146 @@
+"""Requests in the WebUI's terms, run on diffusers: models from folders, files and names, samplers by the WebUI's names."""
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
+from diffusers.utils import logging
+from PIL import Image, ImageOps
+
+from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline
+from lib_softinpaint.request import INPAINT_NOT_MASKED, ONLY_MASKED, RANDOM_SEED, Request
+from lib_softinpaint.settings import Settings
+
+SCENE_MODEL = Path(__file__).parents[2] / "demo" / "model"
+"""The bundled model: flat illustrations of landscapes, 256 x 256."""
+
+SAMPLERS: dict[str, tuple[type, dict[str, Any]]] = {
+    "Euler": (diffusers.EulerDiscreteScheduler, {}),
+    "Euler a": (diffusers.EulerAncestralDiscreteScheduler, {}),
+    "Heun": (diffusers.HeunDiscreteScheduler, {}),
+    "LMS": (diffusers.LMSDiscreteScheduler, {}),
+    "DPM2": (diffusers.KDPM2DiscreteScheduler, {}),
+    "DPM2 a": (diffusers.KDPM2AncestralDiscreteScheduler, {}),
+    "DPM++ 2M": (diffusers.DPMSolverMultistepScheduler, {}),
+    "DPM++ 2M SDE": (diffusers.DPMSolverMultistepScheduler, {"algorithm_type": "sde-dpmsolver++"}),
+    "DDIM": (diffusers.DDIMScheduler, {"clip_sample": False}),
+    "PLMS": (diffusers.PNDMScheduler, {"skip_prk_steps": True}),
+    "UniPC": (diffusers.UniPCMultistepScheduler, {}),
+    "LCM": (diffusers.LCMScheduler, {"clip_sample": False})}
+SCHEDULE_TYPES: dict[str, dict[str, bool]] = {
+    "Automatic": {}, "Karras": {"use_karras_sigmas": True}, "Exponential": {"use_exponential_sigmas": True}}
+
+
+def soft_inpaint(picture: Image.Image, mask: Image.Image, prompt: str = "", *, model: str | Path = SCENE_MODEL,
+                 settings: Settings | None = None, device: str | None = None, **fields: Any) -> Image.Image:
+    """The picture with its masked area repainted softly; pixels that the mask does not reach stay as they are.
+
+    Parameters
+    ----------
+    picture, mask
+        Of one size. White is repainted, greys by that strength.
+    model
+        A diffusers folder, a .safetensors file of the original format, or a name on the Hugging Face Hub.
+    device
+        As PyTorch names it; the first GPU of NVIDIA's if there is one, else the processor.
+    fields
+        Further fields of `lib_softinpaint.request.Request`, such as `seed`, `steps` and `mask_blur`.
+
+    Raises
+    ------
+    ValueError
+        On sizes that do not match, an empty mask, a value out of range, or a model that is none.
+    """
+    request = Request(prompt=prompt, settings=settings or Settings(enabled=True), **fields)
+    return inpaint(load(str(model), device), request, picture, mask)
+
+
+def random_seed() -> int:
+    return random.randrange(2 ** 32)
+
+
+@lru_cache(maxsize=1)
+def load(model: str, device: str | None = None) -> DiffusionPipeline:
+    """A soft-inpainting pipeline for the model, ready on its device: half precision on GPUs, float32 else.
+
+    Raises ValueError where `model` is no model.
+    """
+    logging.disable_progress_bar()
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = torch.float16 if device.startswith("cuda") else torch.float32
+    try:
+        if Path(model).is_file():
+            pipeline = SoftInpaintPipeline.from_pipe(_single_file(model, dtype))
+        else:
+            pipeline = SoftInpaintPipeline.from_pretrained(
+                model, torch_dtype=dtype, local_files_only=Path(model).is_dir())
+    except Exception as fault:  # each kind of broken model has its own error
+        reason = str(fault).strip().partition("\n")[0] or type(fault).__name__
+        raise ValueError("model must be a diffusers folder, a .safetensors file or a name on the Hugging Face Hub, "
+                         f"got {model!r}: {reason}") from fault
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline.to(device)
+
+
+def _single_file(path: str, dtype: torch.dtype) -> DiffusionPipeline:
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        large = any("conditioner.embedders.1" in key for key in file.keys())  # noqa: SIM118 - it is no dict
+    return (StableDiffusionXLPipeline if large else StableDiffusionPipeline).from_single_file(path, torch_dtype=dtype)
+
+
+def scheduler(pipeline: DiffusionPipeline, sampler: str, schedule_type: str) -> Any:
+    """The WebUI's sampler as a scheduler of diffusers for the pipeline's model.
+
+    Raises ValueError on names that diffusers has no counterpart of.
+    """
+    if sampler not in SAMPLERS:
+        raise ValueError(f"Sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}")
+    if schedule_type not in SCHEDULE_TYPES:
+        raise ValueError(f"Schedule type must be one of {', '.join(SCHEDULE_TYPES)}, got {schedule_type!r}")
+    kind, changes = SAMPLERS[sampler]
+    changes = {**changes, **SCHEDULE_TYPES[schedule_type]}
+    if unknown := changes.keys() - inspect.signature(kind).parameters.keys():
+        raise ValueError(f"Schedule type must be Automatic with the sampler {sampler}, got {schedule_type!r}"
+                         f" ({', '.join(unknown)})")
+    return kind.from_config(pipeline.scheduler.config, **changes)
+
+
+def inpaint(pipeline: DiffusionPipeline, request: Request, picture: Image.Image, mask: Image.Image,
+            on_step: Callable[[float], None] | None = None) -> Image.Image:
+    """One picture.
+
+    Parameters
+    ----------
+    pipeline
+        From `load`.
+    on_step
+        Called after each step with the share that is done, 0 to 1.
+    """
+    kept = pipeline.scheduler
+    pipeline.scheduler = scheduler(pipeline, request.sampler, request.schedule_type)
+
+    def report(running: DiffusionPipeline, step: int, timestep: Any, tensors: dict) -> dict:
+        if on_step:
+            on_step((step + 1) / running.num_timesteps)
+        return tensors
+
+    try:
+        return pipeline(
+            request.prompt, picture, ImageOps.invert(mask.convert("L")) if request.mask_mode == INPAINT_NOT_MASKED else mask,
+            height=request.height or None, width=request.width or None, strength=request.denoising_strength,
+            padding_mask_crop=request.masked_area_padding if request.inpaint_area == ONLY_MASKED else None,
+            num_inference_steps=request.steps, guidance_scale=request.cfg_scale, negative_prompt=request.negative_prompt,
+            masked_content=request.masked_content, mask_blur=request.mask_blur, settings=request.settings,
+            generator=torch.Generator().manual_seed(random_seed() if request.seed == RANDOM_SEED else request.seed),
+            callback_on_step_end=report).images[0]
+    finally:
+        pipeline.scheduler = kept

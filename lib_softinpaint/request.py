@@ -1,0 +1,113 @@
+"""One inpainting as plain data, in the WebUI's terms: the source of the command line's options, infotext and API body."""
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lib_softinpaint import __version__, settings
+from lib_softinpaint.fields import check_all, choice, read, slider, text
+from lib_softinpaint.settings import Settings
+
+INPAINT_MASKED, INPAINT_NOT_MASKED = MASK_MODES = ("Inpaint masked", "Inpaint not masked")
+WHOLE_PICTURE, ONLY_MASKED = INPAINT_AREAS = ("Whole picture", "Only masked")
+MASKED_CONTENTS = ("fill", "original", "latent noise", "latent nothing")
+"""In the order of the WebUI's numbers for them."""
+
+RANDOM_SEED = -1
+LARGEST_SEED = 2 ** 32 - 1
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a model. Raises ValueError on a value that is not one of its field's.
+
+    The order is the infotext's. `unsaid` is a value that the WebUI's infotext leaves out.
+    """
+
+    prompt: str = text("", label="Prompt", help="What to paint.")
+    negative_prompt: str = text("", label="Negative prompt", help="What not to paint.")
+    steps: int = slider(20, 1, 150, 1, label="Steps", help="Sampling steps; the denoising strength's share of them is run.")
+    sampler: str = text("Euler a", label="Sampler", help="Sampler, by the WebUI's name.")
+    schedule_type: str = text("Automatic", label="Schedule type", unsaid="Automatic",
+                              help="Noise schedule, by the WebUI's name.")
+    cfg_scale: float = slider(7.0, 1, 30, 0.5, label="CFG scale", help="How closely the prompt is followed.")
+    seed: int = slider(RANDOM_SEED, RANDOM_SEED, LARGEST_SEED, 1, label="Seed", help="Start of the noise; -1: a random one.")
+    width: int = slider(0, 0, 8192, 8, label="Width", help="Width at which the model works, pixels; 0: the picture's.")
+    height: int = slider(0, 0, 8192, 8, label="Height", help="Height at which the model works, pixels; 0: the picture's.")
+    denoising_strength: float = slider(0.75, 0.01, 1, 0.01, label="Denoising strength",
+                                       help="How much may change: 1 repaints from pure noise.")
+    mask_mode: str = choice(INPAINT_MASKED, MASK_MODES, label="Mask mode", unsaid=INPAINT_MASKED,
+                            help="Whether the mask's white or its black is repainted.")
+    mask_blur: int = slider(4, 0, 64, 1, label="Mask blur", unsaid=0,
+                            help="Pixels; the feather around the painted area reaches 2.4 times as far.")
+    inpaint_area: str = choice(WHOLE_PICTURE, INPAINT_AREAS, label="Inpaint area", unsaid=WHOLE_PICTURE,
+                               help="What the model sees: everything, or the painted area with some padding.")
+    masked_area_padding: int = slider(32, 0, 256, 4, label="Masked area padding",
+                                      help="Pixels around the painted area, with Only masked.")
+    masked_content: str = choice("original", MASKED_CONTENTS, label="Masked content", unsaid="original",
+                                 help="What the painted area holds before noise is added.")
+    settings: Settings = field(default_factory=lambda: Settings(enabled=True))
+
+    def __post_init__(self):
+        check_all(self)
+
+
+FIELDS = tuple(each for each in dataclasses.fields(Request) if each.metadata)
+_APART = {"prompt", "negative_prompt", "width", "height"}
+"""Fields whose place in the infotext is not that of a key of their own."""
+
+
+# Infotext
+
+def to_infotext(request: Request, **others: Any) -> dict[str, Any]:
+    """Keys and values that the result carries, in the WebUI's order, Prompt and Negative prompt among them.
+
+    Parameters
+    ----------
+    others
+        What was only known when the picture was made, such as Size and Model.
+    """
+    written = {each.metadata["label"]: getattr(request, each.name) for each in FIELDS
+               if each.name not in _APART and getattr(request, each.name) != each.metadata.get("unsaid")}
+    if request.inpaint_area == WHOLE_PICTURE:
+        del written["Masked area padding"]
+    whole = {key: int(value) for key, value in written.items() if isinstance(value, float) and value.is_integer()}
+    soft = settings.to_infotext(request.settings) if request.settings.enabled else {}
+    return {"Prompt": request.prompt, "Negative prompt": request.negative_prompt, **written, **whole, **others, **soft,
+            "Version": f"softinpaint {__version__}"}
+
+
+def from_infotext(params: Mapping[str, str]) -> tuple[Request, list[str]]:
+    """The request that made a picture with this infotext, and one sentence for each number that had to be clamped.
+
+    A picture without Soft inpainting's keys was made by hard inpainting. Raises ValueError on what cannot be read.
+    """
+    notes: list[str] = []
+    given = dict(params)
+    if "Size" in given:
+        given["Width"], _, given["Height"] = given["Size"].partition("x")
+    values = {}
+    for each in FIELDS:
+        value = given.get(each.metadata["label"], each.metadata.get("unsaid"))
+        if value is not None:
+            values[each.name] = read(each, value, notes)
+    soft = {each.name: settings.from_infotext(each, given) for each in dataclasses.fields(Settings)}
+    return Request(**values, settings=Settings(**{name: value for name, value in soft.items() if value is not None})), notes
+
+
+# The WebUI's API
+
+def to_api(request: Request) -> dict[str, Any]:
+    """Body of a call to /sdapi/v1/img2img, without its pictures."""
+    soft = {"Soft Inpainting": {"args": [dataclasses.asdict(request.settings)]}} if request.settings.enabled else {}
+    return {
+        "prompt": request.prompt, "negative_prompt": request.negative_prompt, "steps": request.steps,
+        "sampler_name": request.sampler, "scheduler": request.schedule_type, "cfg_scale": request.cfg_scale,
+        "seed": request.seed, "width": request.width, "height": request.height,
+        "denoising_strength": request.denoising_strength, "mask_blur": request.mask_blur,
+        "inpainting_mask_invert": MASK_MODES.index(request.mask_mode),
+        "inpaint_full_res": request.inpaint_area == ONLY_MASKED,
+        "inpaint_full_res_padding": request.masked_area_padding,
+        "inpainting_fill": MASKED_CONTENTS.index(request.masked_content), "alwayson_scripts": soft}
