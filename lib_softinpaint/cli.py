@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import sys
 import warnings
@@ -16,7 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lib_softinpaint import infotext
 from lib_softinpaint.fields import Value
-from lib_softinpaint.request import FIELDS, LARGEST_SEED, RANDOM_SEED, Request, from_infotext, to_infotext
+from lib_softinpaint.request import FIELDS, INPAINT_NOT_MASKED, LARGEST_SEED, Request, from_infotext, to_infotext, with_seed
 from lib_softinpaint.settings import Settings
 from lib_softinpaint.sheet import side_by_side
 
@@ -32,10 +33,10 @@ MASKS_ALPHA = ("RGBA", "LA", "PA")
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; 0, or 2 with one sentence on what was wrong with its input."""
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+    for library in ("TRANSFORMERS", "DIFFUSERS", "HF_HUB"):
+        os.environ.setdefault(f"{library}_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    warnings.simplefilter("ignore", FutureWarning)  # diffusers and transformers warn of each other's changes
+    warnings.simplefilter("ignore")  # diffusers and transformers warn of each other's changes
     try:
         return commands.main(arguments, prog_name="softinpaint.py", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as fault:
@@ -123,22 +124,17 @@ def inpaint(context: click.Context, pictures: tuple[Path, ...], mask: Path, outp
     """
     given = {name: value for name, value in values.items()
              if like is None or context.get_parameter_source(name) != ParameterSource.DEFAULT}
-    request = _request(_liked(like) if like else Request(), given)
-    if request.seed == RANDOM_SEED:
-        from lib_softinpaint.hosts.diffusers_models import random_seed
-        request = replace(request, seed=random_seed())
+    request = with_seed(_request(_liked(like) if like else Request(), given))
     jobs = list(_jobs(pictures, mask, output, count))
-    for _, _, target, _ in jobs:
+    for path, its_mask, target, _ in jobs:
+        _check(path, its_mask, request.mask_mode)
         if target.exists() and not force:
             raise click.UsageError(f"--force is needed to overwrite {target}, which exists")
     with _Progress(len(jobs)) as advance:
         make = _maker(model, device, advance) if webui is None else _sender(webui, model, advance)
         for path, its_mask, target, number in jobs:
             numbered = replace(request, seed=(request.seed + number) % (LARGEST_SEED + 1))
-            try:
-                made, about = make(numbered, _opened(path), _opened_mask(its_mask))
-            except ValueError as fault:
-                raise ValueError(f"{path}: {fault}" if len(jobs) > 1 else str(fault)) from fault
+            made, about = make(numbered, _opened(path), _opened_mask(its_mask))
             target.parent.mkdir(parents=True, exist_ok=True)
             _save(made, target, about)
             click.echo(target)
@@ -176,6 +172,15 @@ def _jobs(pictures: tuple[Path, ...], mask: Path, output: Path, count: int) -> I
         for number in range(count):
             name = f"{path.stem}-{number + 1}{suffix}" if count > 1 else path.stem + suffix
             yield path, _mask_for(path, mask), output if output.suffix else output / name, number
+
+
+def _check(picture: Path, mask: Path, mask_mode: str) -> None:
+    """Complains before anything is made, so that no bad file is found behind an hour of good ones."""
+    size, painted = _opened(picture).size, _opened_mask(mask)
+    if painted.size != size:
+        raise click.UsageError(f"a mask must be as large as its picture {size}, {mask} is {painted.size}")
+    if painted.getextrema() == ((255, 255) if mask_mode == INPAINT_NOT_MASKED else (0, 0)):
+        raise click.UsageError(f"a mask must have something to repaint, {mask} has nothing")
 
 
 def _in_folder(folder: Path) -> list[Path]:
@@ -228,7 +233,8 @@ class _Progress:
     """Progress bar over pictures, fed with each picture's share; quiet where nobody looks."""
 
     def __init__(self, pictures: int):
-        self._bar = click.progressbar(length=pictures * PROGRESS_STEPS, file=sys.stderr, show_pos=False)
+        terminal = sys.stderr if sys.stderr.isatty() else io.StringIO()
+        self._bar = click.progressbar(length=pictures * PROGRESS_STEPS, file=terminal, show_pos=False)
         self._before = 0.0
 
     def __enter__(self) -> Callable[[float], None]:

@@ -2,8 +2,9 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lib_softinpaint import __version__, settings
@@ -52,6 +53,11 @@ class Request:
 
     def __post_init__(self):
         check_all(self)
+
+
+def with_seed(request: Request) -> Request:
+    """The request with a seed: a random one where it asks for that."""
+    return replace(request, seed=random.randint(0, LARGEST_SEED)) if request.seed == RANDOM_SEED else request
 
 
 FIELDS = tuple(each for each in dataclasses.fields(Request) if each.metadata)

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import inspect
-import random
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +14,7 @@ from diffusers.utils import logging
 from PIL import Image, ImageOps
 
 from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline
-from lib_softinpaint.request import INPAINT_NOT_MASKED, ONLY_MASKED, RANDOM_SEED, Request
+from lib_softinpaint.request import INPAINT_NOT_MASKED, ONLY_MASKED, Request, with_seed
 from lib_softinpaint.settings import Settings
 
 SCENE_MODEL = Path(__file__).parents[2] / "demo" / "model"
@@ -62,10 +61,6 @@ def soft_inpaint(picture: Image.Image, mask: Image.Image, prompt: str = "", *, m
     return inpaint(load(str(model), device), request, picture, mask)
 
 
-def random_seed() -> int:
-    return random.randrange(2 ** 32)
-
-
 @lru_cache(maxsize=1)
 def load(model: str, device: str | None = None) -> DiffusionPipeline:
     """A soft-inpainting pipeline for the model, ready on its device: half precision on GPUs, float32 else.
@@ -108,9 +103,8 @@ def scheduler(pipeline: DiffusionPipeline, sampler: str, schedule_type: str) -> 
         raise ValueError(f"Schedule type must be one of {', '.join(SCHEDULE_TYPES)}, got {schedule_type!r}")
     kind, changes = SAMPLERS[sampler]
     changes = {**changes, **SCHEDULE_TYPES[schedule_type]}
-    if unknown := changes.keys() - inspect.signature(kind).parameters.keys():
-        raise ValueError(f"Schedule type must be Automatic with the sampler {sampler}, got {schedule_type!r}"
-                         f" ({', '.join(unknown)})")
+    if changes.keys() - inspect.signature(kind).parameters.keys():
+        raise ValueError(f"Schedule type must be Automatic with the sampler {sampler}, got {schedule_type!r}")
     return kind.from_config(pipeline.scheduler.config, **changes)
 
 
@@ -140,7 +134,7 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, picture: Image.Image,
             padding_mask_crop=request.masked_area_padding if request.inpaint_area == ONLY_MASKED else None,
             num_inference_steps=request.steps, guidance_scale=request.cfg_scale, negative_prompt=request.negative_prompt,
             masked_content=request.masked_content, mask_blur=request.mask_blur, settings=request.settings,
-            generator=torch.Generator().manual_seed(random_seed() if request.seed == RANDOM_SEED else request.seed),
+            generator=torch.Generator().manual_seed(with_seed(request).seed),
             callback_on_step_end=report).images[0]
     finally:
         pipeline.scheduler = kept

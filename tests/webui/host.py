@@ -14,11 +14,14 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
+
+import sd1_checkpoint
 
 ROOT = Path(__file__).parents[2]
 WORK = Path(__file__).parent / "work"  # no dot: Gradio shows no files from hidden folders
@@ -48,14 +51,10 @@ def quiet_environment() -> dict[str, str]:
             "GRADIO_ANALYTICS_ENABLED": "False", "PYTHONUNBUFFERED": "1", "MKL_CBWR": "AVX2,STRICT"}
 
 
-def checkpoint(webui: Path) -> Path:
-    """The tiny checkpoint, written on first use."""
-    folder = WORK / "models"
-    if not (folder / "tiny.safetensors").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run([host_python(webui), Path(__file__).parent / "tiny_checkpoint.py", webui, folder],
-                       check=True, env=quiet_environment())
-    return folder / "tiny.safetensors"
+@lru_cache(maxsize=1)
+def checkpoint() -> Path:
+    """The bundled scene model in the WebUI's format."""
+    return sd1_checkpoint.export(sd1_checkpoint.MODEL, WORK / "models")
 
 
 @dataclass
@@ -94,7 +93,7 @@ class WebUI:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        model = checkpoint(webui)
+        model = checkpoint()
         self._webui = webui
         self._command = [host_python(webui), "launch.py", *FLAGS, "--server-name", "127.0.0.1", "--port", str(self.port),
                          "--data-dir", self.data, "--ckpt-dir", model.parent, "--ckpt", model, *flags]

@@ -1,0 +1,182 @@
+"""The command line: once through its real entry point, its sentences in this process."""
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.ndimage import distance_transform_edt
+
+from lib_softinpaint import cli, infotext
+from lib_softinpaint.request import FIELDS
+from lib_softinpaint.settings import Settings
+from lib_softinpaint.sheet import GAP_PX, LABEL_PX
+
+ROOT = Path(__file__).parent.parent
+PICTURE, MASK = ROOT / "demo/picture.png", ROOT / "demo/mask.png"
+README = (ROOT / "README.md").read_text(encoding="utf8")
+
+
+def run(folder, *words):
+    """The entry point, in a folder of its own as a user's would be."""
+    command = [sys.executable, ROOT / "softinpaint.py", *map(str, words)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def pixels(path):
+    return np.asarray(Image.open(path).convert("RGB")).astype(int)
+
+
+def outside(mask, blur):
+    return distance_transform_edt(np.asarray(Image.open(mask)) == 0) > 2.4 * blur
+
+
+@pytest.fixture
+def complaint(tmp_path, monkeypatch, capsys):
+    """What the command says of bad input; nothing is written then."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(PICTURE, "picture.png")
+    shutil.copy(MASK, "mask.png")
+
+    def complain(*words):
+        before = sorted(tmp_path.rglob("*"))
+        assert cli.main(list(words)) == cli.BAD_INPUT
+        assert sorted(tmp_path.rglob("*")) == before
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1, said
+        return said
+    return complain
+
+
+def test_the_demo_shows_what_it_claims_twice_in_a_row(tmp_path):
+    for number in ("", "-2"):
+        done = run(tmp_path, "demo")
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        assert str(tmp_path / "outputs" / f"demo{number}.png") in done.stdout
+    sheet, result = pixels(tmp_path / "outputs/demo-compared.png"), pixels(tmp_path / "outputs/demo.png")
+    tiles = np.split(sheet[LABEL_PX:, :4 * (256 + GAP_PX)], [(256 + GAP_PX) * number for number in (1, 2, 3)], axis=1)
+    original, mask, hard, soft = (tile[:, :256] for tile in tiles)
+    assert (original == pixels(PICTURE)).all()
+    assert (mask == pixels(MASK)).all()
+    assert (soft == result).all()
+    away = outside(MASK, cli.DEMO_REQUEST.mask_blur)
+    assert (soft[away] == original[away]).all()
+    for made in (hard, soft):
+        assert np.abs(made - original)[mask[..., 0] == 255].mean() > 10
+    assert (hard != soft).any()
+    assert (pixels(tmp_path / "outputs/demo-2.png") == result).all()
+
+
+def test_a_picture_is_made_again_from_its_own_infotext(tmp_path):
+    first = run(tmp_path, "inpaint", PICTURE, MASK, "--prompt", "a moon, night", "--steps", 4, "--schedule-bias", 0.5,
+                "--sampler", "UniPC", "--masked-content", "latent noise", "--no-enabled", "-o", "first.png")
+    again = run(tmp_path, "inpaint", PICTURE, MASK, "--like", "first.png", "-o", "again.webp")
+    other = run(tmp_path, "inpaint", PICTURE, MASK, "--like", "first.png", "--enabled", "-o", "made/other.png")
+    assert [done.returncode for done in (first, again, other)] == [0, 0, 0], first.stderr + again.stderr + other.stderr
+    assert infotext.of_picture(tmp_path / "first.png") == infotext.of_picture(tmp_path / "again.webp")
+    assert (pixels(tmp_path / "first.png") == pixels(tmp_path / "again.webp")).all()
+    assert (pixels(tmp_path / "first.png") != pixels(tmp_path / "made/other.png")).any()
+    assert "Soft inpainting schedule bias: 1," in infotext.of_picture(tmp_path / "made/other.png")
+
+
+def test_folders_of_pictures_and_of_masks_and_several_results(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("pictures", "masks"):
+        (tmp_path / folder).mkdir()
+    for index, name in enumerate(("one.png", "two.jpg")):
+        Image.open(PICTURE).crop((0, 0, 64, 64 + 8 * index)).save(tmp_path / "pictures" / name)
+        Image.open(MASK).crop((100, 140, 164, 204 + 8 * index)).save(tmp_path / "masks" / Path(name).with_suffix(".png"))
+    words = ["inpaint", "pictures", "masks", "--steps", "2", "--count", "2", "--seed", "5", "-o", "made"]
+    assert cli.main(words) == 0
+    assert sorted(path.name for path in Path("made").iterdir()) == ["one-1.png", "one-2.png", "two-1.jpg", "two-2.jpg"]
+    assert [infotext.parse(infotext.of_picture(Path(f"made/one-{number}.png")))["Seed"] for number in (1, 2)] == ["5", "6"]
+    assert cli.main(words) == cli.BAD_INPUT
+    assert "--force is needed to overwrite" in capsys.readouterr().err
+    assert cli.main([*words, "--force"]) == 0
+
+
+def test_a_mask_painted_on_a_transparent_layer(tmp_path):
+    white, alpha = Image.new("L", (2, 1), 255), Image.fromarray(np.array([[0, 255]], np.uint8))
+    Image.merge("RGBA", [white, white, white, alpha]).save(tmp_path / "mask.png")
+    assert np.asarray(cli._opened_mask(tmp_path / "mask.png")).tolist() == [[0, 255]]
+
+
+def test_every_setting_is_an_option_by_its_name():
+    names = {option.name for option in cli.inpaint.params}
+    assert {*Settings.__dataclass_fields__, *(field.name for field in FIELDS)} <= names
+
+
+@pytest.mark.parametrize(("words", "sentence"), [
+    ("inpaint", "Missing argument 'PICTURE...'."),
+    ("inpaint nothing.png mask.png", "a picture must exist, nothing.png does not"),
+    ("inpaint picture.png nothing.png", "a picture must exist, nothing.png does not"),
+    ("inpaint picture.png text.png", "a picture must be readable, text.png is not: cannot identify image file"),
+    ("inpaint picture.png small.png", "a mask must be as large as its picture (256, 256), small.png is (64, 64)"),
+    ("inpaint picture.png empty.png", "a mask must have something to repaint, empty.png has nothing"),
+    ("inpaint picture.png mask.png --schedule-bias 9", "Invalid value for '--schedule-bias': 9.0 is not in the range"),
+    ("inpaint picture.png mask.png --no-such 9", "No such option '--no-such'."),
+    ("inpaint picture.png mask.png --model .", "model must be a diffusers folder, a .safetensors file or a name"),
+    ("inpaint picture.png mask.png --model text.png", "model must be a diffusers folder, a .safetensors file or a name"),
+    ("inpaint picture.png mask.png --sampler Restart", "Sampler must be one of Euler, Euler a"),
+    ("inpaint picture.png mask.png --schedule-type Karras --sampler DDIM", "Schedule type must be Automatic with"),
+    ("inpaint picture.png mask.png --like mask.png", "--like needs a picture with infotext, mask.png has none"),
+    ("inpaint picture.png mask.png -o picture.png", "--force is needed to overwrite picture.png, which exists"),
+    ("inpaint picture.png mask.png -o made.gif", "--output must be a folder or end in .png, .webp, .jpg, .jpeg, got made.gif"),
+    ("inpaint picture.png picture.png mask.png -o made.png", "--output must be a folder for more than one result"),
+    ("inpaint folder mask.png", "PICTURE must be a picture or a folder of"),
+    ("inpaint picture.png folder", "MASK must hold a mask named picture, got the folder folder"),
+    ("inpaint picture.png mask.png --webui http://127.0.0.1:9", "a WebUI must answer at http://127.0.0.1:9"),
+    ("paint", "No such command 'paint'.")])
+def test_bad_input_gets_one_sentence(complaint, words, sentence):
+    Path("text.png").write_text("no picture")
+    Path("folder").mkdir()
+    Image.new("L", (64, 64), 255).save("small.png")
+    Image.new("L", (256, 256)).save("empty.png")
+    assert f"softinpaint: {sentence}" in complaint(*words.split())
+
+
+def test_the_exit_code_of_bad_input_passes_through_the_entry_point(tmp_path):
+    done = run(tmp_path, "inpaint", "nothing.png", "nothing.png")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "softinpaint: a picture must exist, nothing.png does not\n")
+
+
+# The README's examples, as written
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """The demo's files where the README's examples look for them."""
+    for name in ("picture.png", "mask.png"):
+        (tmp_path / "demo").mkdir(exist_ok=True)
+        shutil.copy(ROOT / "demo" / name, tmp_path / "demo")
+    return tmp_path
+
+
+def test_the_readmes_commands(checkout):
+    commands = [line for block in blocks("sh") for line in block.replace("\\\n", " ").splitlines()
+                if line.startswith("python3 softinpaint.py inpaint") and "--webui" not in line]
+    assert commands
+    for command in commands:
+        done = run(checkout, *shlex.split(command)[2:])
+        assert done.returncode == 0, done.stderr
+        assert (pixels(checkout / done.stdout.splitlines()[-1]) != pixels(PICTURE)).any()
+
+
+def test_the_readmes_library_example(checkout):
+    example = next(block for block in blocks("python") if "soft_inpaint" in block)
+    assert len(example.strip().splitlines()) <= 7
+    done = subprocess.run([sys.executable, "-c", f"import sys; sys.path[0] = {str(ROOT)!r}\n{example}"], cwd=checkout,
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    made = pixels(checkout / "result.png")
+    away = outside(MASK, 64)
+    assert (made[away] == pixels(PICTURE)[away]).all()
+    assert (made != pixels(PICTURE)).any()

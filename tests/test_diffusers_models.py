@@ -1,0 +1,92 @@
+"""Requests on the bundled scene model: what must hold whichever sampler paints."""
+import diffusers
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageOps
+
+from lib_softinpaint import Settings, soft_inpaint
+from lib_softinpaint.hosts import diffusers_models as models
+from lib_softinpaint.request import Request
+from tests.test_cli import MASK, PICTURE, outside, pixels
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # diffusers and transformers warn of each other's changes
+
+REQUEST = Request(prompt="an orange tree", steps=5, denoising_strength=1, masked_content="fill", mask_blur=8, seed=3)
+ORIGINAL, PAINTED, AWAY = pixels(PICTURE), pixels(MASK)[..., 0] == 255, outside(MASK, REQUEST.mask_blur)
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return models.load(str(models.SCENE_MODEL), "cpu")
+
+
+def painted(pipeline, picture=PICTURE, mask=MASK, **changes):
+    request = Request(**{**vars(REQUEST), **changes})
+    return np.asarray(models.inpaint(pipeline, request, Image.open(picture), Image.open(mask))).astype(int)
+
+
+@pytest.mark.parametrize("sampler", models.SAMPLERS)
+def test_every_sampler_keeps_the_outside_exact_and_repaints_the_core(pipeline, sampler):
+    made = painted(pipeline, sampler=sampler)
+    hard = painted(pipeline, sampler=sampler, settings=Settings(enabled=False))
+    assert (made[AWAY] == ORIGINAL[AWAY]).all()
+    change, by_hard = (np.abs(picture - ORIGINAL)[PAINTED].mean() for picture in (made, hard))
+    assert change > 0.7 * by_hard > 5  # the two paint different things: the mask's grey rim is theirs to use or not
+
+
+@pytest.mark.parametrize("schedule_type", models.SCHEDULE_TYPES)
+def test_every_schedule_type(pipeline, schedule_type):
+    made = painted(pipeline, sampler="DPM++ 2M", schedule_type=schedule_type)
+    assert (made[AWAY] == ORIGINAL[AWAY]).all()
+    assert (made != painted(pipeline, sampler="DPM++ 2M", schedule_type="Karras")).any() == (schedule_type != "Karras")
+
+
+def test_the_pipelines_own_scheduler_is_left_as_it_was(pipeline):
+    painted(pipeline, sampler="UniPC")
+    assert isinstance(pipeline.scheduler, diffusers.DDIMScheduler)
+
+
+def test_the_same_seed_gives_the_same_picture_and_another_another(pipeline):
+    assert (painted(pipeline) == painted(pipeline)).all()
+    assert (painted(pipeline) != painted(pipeline, seed=4)).any()
+
+
+def test_a_batch_equals_its_singles(pipeline):
+    fields = dict(strength=1.0, num_inference_steps=5, masked_content="fill", mask_blur=8, guidance_scale=5.0)
+    picture, mask = Image.open(PICTURE), Image.open(MASK)
+
+    def made(*seeds):
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        return pipeline("a moon", picture, mask, num_images_per_prompt=len(seeds), generator=generators, **fields).images
+    together, apart = made(1, 2), [*made(1), *made(2)]
+    for one, other in zip(together, apart):
+        assert np.abs(np.asarray(one).astype(int) - np.asarray(other)).max() <= 1
+
+
+def test_only_masked_and_not_masked(pipeline, tmp_path):
+    only = painted(pipeline, inpaint_area="Only masked", masked_area_padding=16)
+    assert (only[AWAY] == ORIGINAL[AWAY]).all()
+    assert (only != painted(pipeline)).any()
+    ImageOps.invert(Image.open(MASK).convert("L")).save(tmp_path / "inverted.png")
+    assert (painted(pipeline, mask=tmp_path / "inverted.png", mask_mode="Inpaint not masked") == painted(pipeline)).all()
+
+
+def test_each_step_reports_the_share_that_is_done(pipeline):
+    shares = []
+    models.inpaint(pipeline, REQUEST, Image.open(PICTURE), Image.open(MASK), on_step=shares.append)
+    assert shares == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+
+
+def test_one_function_does_it_all():
+    made = soft_inpaint(Image.open(PICTURE), Image.open(MASK), "a house", steps=2, mask_blur=8, seed=1)
+    assert (np.asarray(made)[AWAY] == ORIGINAL[AWAY]).all()
+    with pytest.raises(TypeError, match="mask_blurr"):
+        soft_inpaint(Image.open(PICTURE), Image.open(MASK), mask_blurr=8)
+
+
+def test_what_is_no_model_gets_a_sentence(tmp_path):
+    (tmp_path / "broken.safetensors").write_bytes(b"no weights")
+    for name in (tmp_path, tmp_path / "broken.safetensors"):
+        with pytest.raises(ValueError, match="model must be a diffusers folder, a .safetensors file or a name .*, got "):
+            models.load(str(name))

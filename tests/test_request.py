@@ -1,0 +1,76 @@
+import dataclasses
+
+import pytest
+
+from lib_softinpaint import infotext
+from lib_softinpaint.request import FIELDS, MASKED_CONTENTS, Request, from_infotext, to_api, to_infotext
+from lib_softinpaint.settings import Settings
+
+FULL = Request(
+    prompt='a house, "red": big', negative_prompt="blur,\nnoise", steps=9, sampler="DPM++ 2M", schedule_type="Karras",
+    cfg_scale=5.5, seed=7, width=256, height=320, denoising_strength=0.5, mask_mode="Inpaint not masked", mask_blur=12,
+    inpaint_area="Only masked", masked_area_padding=64, masked_content="latent noise",
+    settings=Settings(enabled=True, schedule_bias=0.2, feather_source="host", edge_taper_px=3))
+FROM_BUILTIN = (
+    "a girl on a mountain\nNegative prompt: blur\nSteps: 20, Sampler: Euler a, Schedule type: Automatic, CFG scale: 7.0, "
+    "Seed: 3, Size: 512x768, Model hash: 6ce0161689, Denoising strength: 1.0, Soft inpainting enabled: True, "
+    "Soft inpainting schedule bias: 0.2, Soft inpainting preservation strength: 0.05, "
+    "Soft inpainting transition contrast boost: 1, Soft inpainting mask influence: 0, "
+    "Soft inpainting difference threshold: 1.25, Soft inpainting difference contrast: 1.25, Mask blur: 64, "
+    "Masked content: latent noise, Version: v1.10.1")
+
+
+def written(request):
+    return infotext.dump(to_infotext(request, Size=f"{request.width}x{request.height}"))
+
+
+@pytest.mark.parametrize("request_", [FULL, Request(seed=1), Request(settings=Settings(enabled=False))])
+def test_the_infotext_brings_the_request_back(request_):
+    assert from_infotext(infotext.parse(written(request_))) == (request_, [])
+
+
+def test_a_picture_of_the_builtin_brings_its_settings_and_what_it_lacked_as_it_behaved():
+    request, notes = from_infotext(infotext.parse(FROM_BUILTIN))
+    assert request == Request(
+        prompt="a girl on a mountain", negative_prompt="blur", seed=3, width=512, height=768, denoising_strength=1,
+        mask_blur=64, masked_content="latent noise", settings=Settings(
+            enabled=True, schedule_bias=0.2, preservation_strength=0.05, transition_contrast_boost=1, mask_influence=0,
+            difference_threshold=1.25, difference_contrast=1.25, feather_source="host", edge_taper_px=0))
+    assert notes == []
+
+
+def test_a_number_out_of_range_is_clamped_with_a_note():
+    request, notes = from_infotext({"Steps": "900", "Seed": "1"})
+    assert request.steps == 150
+    assert notes == ["Steps must be from 1 to 150: 900 was taken as 150."]
+
+
+def test_a_value_that_cannot_be_read_gets_a_sentence():
+    with pytest.raises(ValueError, match="Steps must be a number from 1 to 150, got 'many'"):
+        from_infotext({"Steps": "many"})
+
+
+def test_the_infotext_leaves_out_what_the_webui_leaves_out():
+    keys = to_infotext(Request(seed=1, mask_blur=0)).keys()
+    assert not keys & {"Mask mode", "Mask blur", "Inpaint area", "Masked area padding", "Masked content", "Schedule type"}
+    assert not any(key.startswith("Soft") for key in to_infotext(Request(settings=Settings(enabled=False))))
+
+
+def test_the_api_body_is_the_webuis():
+    body = to_api(FULL)
+    assert body["inpainting_fill"] == MASKED_CONTENTS.index("latent noise") == 2
+    assert (body["inpainting_mask_invert"], body["inpaint_full_res"], body["inpaint_full_res_padding"]) == (1, True, 64)
+    assert body["alwayson_scripts"] == {"Soft Inpainting": {"args": [dataclasses.asdict(FULL.settings)]}}
+    assert to_api(Request(settings=Settings(enabled=False)))["alwayson_scripts"] == {}
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("steps", 0), ("steps", 2.5), ("steps", "20"), ("mask_mode", "mask"), ("prompt", None), ("denoising_strength", 0),
+    ("seed", 2 ** 32)])
+def test_the_librarys_door_raises(name, value):
+    with pytest.raises(ValueError, match=f"^{name} must be .*, got "):
+        Request(**{name: value})
+
+
+def test_defaults_stand_in_their_range():
+    assert Request() == Request(**{field.name: field.default for field in FIELDS})

@@ -1,0 +1,14 @@
+import numpy as np
+from PIL import Image
+
+from lib_softinpaint.sheet import GAP_PX, LABEL_PX, side_by_side
+
+
+def test_the_tiles_stand_beside_one_another_under_their_names():
+    red, grey = Image.new("RGB", (60, 40), (255, 0, 0)), Image.new("L", (60, 40), 99)
+    sheet = np.asarray(side_by_side({"red": red, "grey": grey}))
+    assert sheet.shape == (40 + LABEL_PX, 2 * 60 + GAP_PX, 3)
+    assert (sheet[LABEL_PX:, :60] == (255, 0, 0)).all()
+    assert (sheet[LABEL_PX:, 60 + GAP_PX:] == 99).all()
+    assert (sheet[:LABEL_PX, :60] < 128).any()
+    assert (sheet[:LABEL_PX, 60 + GAP_PX:] < 128).any()
