@@ -8,7 +8,9 @@
     python train.py evaluate                # figures, and contact sheets in demo/runs
 
 `--minutes` is a stage's total: a second call with the same number resumes after an interruption, a
-larger number continues. Checkpoints lie in demo/runs, which git ignores.
+larger number continues. Checkpoints lie in demo/runs, which git ignores. A stage without a checkpoint starts
+from the weights in demo/model: `unet` and `decoder` can go on from there at once. To begin anew, take
+demo/model away first.
 """
 
 from __future__ import annotations
@@ -65,7 +67,7 @@ STRANGE_WORDS = 0.1  # share of captions with a word from outside the vocabulary
 
 def train_vae(minutes: float) -> None:
     """Crops first, then whole pictures."""
-    vae = new_vae()
+    vae = started(new_vae(), "vae")
 
     def batch(share: float, rng: np.random.Generator) -> torch.Tensor:
         if share < CROP_SHARE:
@@ -103,8 +105,10 @@ def _crops(rng: np.random.Generator) -> Iterator[np.ndarray]:
 
 def trained_vae() -> AutoencoderKL:
     """The averaged autoencoder, its latents at zero mean and unit deviation per channel after scaling."""
-    vae = new_vae()
-    vae.load_state_dict(torch.load(RUNS / "vae.pt", map_location="cpu")["average"])
+    vae = started(new_vae(), "vae")
+    path = RUNS / "vae.pt"
+    if path.exists():
+        vae.load_state_dict(torch.load(path, map_location="cpu")["average"])
     vae.eval().requires_grad_(False)
     path = RUNS / "latents.pt"
     if path.exists():
@@ -200,9 +204,12 @@ def train_unet(minutes: float) -> None:
     """Velocity prediction on encoded scenes, text encoder included."""
     latents = encoded_scenes()
     tokenizer = new_tokenizer(RUNS / "tokenizer")
-    model = torch.nn.ModuleDict({"unet": new_unet(), "text": new_text_encoder(tokenizer)})
-    taught = torch.load(RUNS / "text.pt", map_location="cpu")["average"]
-    model.load_state_dict({key: value for key, value in taught.items() if key.startswith("text.")}, strict=False)
+    text = started(new_text_encoder(tokenizer), "text_encoder")
+    model = torch.nn.ModuleDict({"unet": started(new_unet(), "unet"), "text": text})
+    path = RUNS / "text.pt"
+    if path.exists():
+        taught = torch.load(path, map_location="cpu")["average"]
+        model.load_state_dict({key: value for key, value in taught.items() if key.startswith("text.")}, strict=False)
     scheduler = new_scheduler()
 
     def loss(share: float, rng: np.random.Generator) -> torch.Tensor:
@@ -231,7 +238,14 @@ def _training_caption(seed: int, rng: np.random.Generator) -> str:
     return caption
 
 
-# Shared by both stages
+# Shared by all stages
+
+
+def started(network: torch.nn.Module, part: str) -> torch.nn.Module:
+    """The network with its weights in demo/model, if there are any."""
+    if (MODEL / part).exists():
+        network.load_state_dict(type(network).from_pretrained(MODEL / part).float().state_dict())
+    return network
 
 
 def fit(
@@ -248,7 +262,6 @@ def fit(
     loss : callable
         Share of the stage that is done (0 to 1) and a random generator -> scalar loss of a new batch.
     """
-    RUNS.mkdir(exist_ok=True)
     path = RUNS / f"{name}.pt"
     optimizer = torch.optim.AdamW(model.parameters(), rate, betas=(0.9, 0.99), weight_decay=1e-4)
     average = {key: value.detach().clone() for key, value in model.state_dict().items()}
@@ -294,8 +307,11 @@ def fit(
 def export() -> None:
     """Write the averaged weights as a diffusers pipeline in fp16."""
     tokenizer = new_tokenizer(RUNS / "tokenizer")
-    model = torch.nn.ModuleDict({"unet": new_unet(), "text": new_text_encoder(tokenizer)})
-    model.load_state_dict(torch.load(RUNS / "unet.pt", map_location="cpu")["average"])
+    text = started(new_text_encoder(tokenizer), "text_encoder")
+    model = torch.nn.ModuleDict({"unet": started(new_unet(), "unet"), "text": text})
+    path = RUNS / "unet.pt"
+    if path.exists():
+        model.load_state_dict(torch.load(path, map_location="cpu")["average"])
     pipeline = StableDiffusionPipeline(
         vae=trained_vae(),
         text_encoder=model["text"],
@@ -322,6 +338,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=25)
     options = parser.parse_args()
     torch.set_num_threads(THREADS)
+    RUNS.mkdir(exist_ok=True)
     if options.stage == "vae":
         train_vae(options.minutes)
     elif options.stage == "text":

@@ -16,6 +16,9 @@ WHOLE_PICTURE, ONLY_MASKED = INPAINT_AREAS = ("Whole picture", "Only masked")
 MASKED_CONTENTS = ("fill", "original", "latent noise", "latent nothing")
 """In the order of the WebUI's numbers for them."""
 
+OLD_SCHEDULE_TYPES = (" Karras", " Exponential")
+"""Ends of samplers' names, by which the WebUI before 1.9 named the schedule type."""
+
 RANDOM_SEED = -1
 LARGEST_SEED = 2 ** 32 - 1
 
@@ -94,6 +97,8 @@ def from_infotext(params: Mapping[str, str]) -> tuple[Request, list[str]]:
     given = dict(params)
     if "Size" in given:
         given["Width"], _, given["Height"] = given["Size"].partition("x")
+    if given.get("Sampler", "").endswith(OLD_SCHEDULE_TYPES):
+        given["Sampler"], _, given["Schedule type"] = given["Sampler"].rpartition(" ")
     values = {}
     for each in FIELDS:
         value = given.get(each.metadata["label"], each.metadata.get("unsaid"))

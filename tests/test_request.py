@@ -39,6 +39,11 @@ def test_a_picture_of_the_builtin_brings_its_settings_and_what_it_lacked_as_it_b
     assert notes == []
 
 
+def test_an_old_samplers_name_holds_the_schedule_type():
+    request, _ = from_infotext({"Sampler": "DPM++ 2M SDE Karras", "Seed": "1"})
+    assert (request.sampler, request.schedule_type) == ("DPM++ 2M SDE", "Karras")
+
+
 def test_a_number_out_of_range_is_clamped_with_a_note():
     request, notes = from_infotext({"Steps": "900", "Seed": "1"})
     assert request.steps == 150

@@ -46,8 +46,10 @@ def script(arguments):
     ({}, "must be started with --api"),
     ({"/sdapi/v1/script-info": (200, [])}, "must have this extension installed, .* has no soft inpainting"),
     ({"/sdapi/v1/script-info": script(7)}, "must have this extension installed, .* has the built-in soft inpainting"),
-    ({"/sdapi/v1/script-info": script(9), "/sdapi/v1/img2img": (422, {"detail": "Sampler not found"})},
-     "answered 422: Sampler not found")])
+    ({"/sdapi/v1/script-info": script(9), "/sdapi/v1/samplers": (200, [{"name": "DDIM"}])},
+     "Sampler must be one of DDIM, got 'Euler a'"),
+    ({"/sdapi/v1/script-info": script(9), "/sdapi/v1/samplers": (200, [{"name": "Euler a"}]),
+      "/sdapi/v1/img2img": (422, {"detail": "No mask"})}, "answered 422: No mask")])
 def test_each_thing_that_is_wrong_gets_its_sentence(server, answers, sentence):
     server.answers = answers
     with pytest.raises((ConnectionError, ValueError), match=sentence):

@@ -38,6 +38,7 @@ def inpaint(url: str, request: Request, picture: Image.Image, mask: Image.Image,
         raise ValueError(f"mask_image must be as large as image {picture.size}, got {mask.size}")
     if request.settings.enabled:
         _demand_extension(url)
+    _demand_sampler(url, request.sampler)
     width, height = (request.width or picture.width) // 8 * 8, (request.height or picture.height) // 8 * 8
     changes = {"sd_model_checkpoint": model} if model else {}
     body = {**to_api(request), "width": width, "height": height, "init_images": [_encoded(picture)], "mask": _encoded(mask),
@@ -53,6 +54,13 @@ def _demand_extension(url: str) -> None:
     if not scripts or len(scripts[0]["args"]) < len(Settings.__dataclass_fields__):
         raise ValueError(f"the WebUI must have this extension installed, the one at {url} has "
                          f"{'the built-in soft inpainting' if scripts else 'no soft inpainting'}")
+
+
+def _demand_sampler(url: str, sampler: str) -> None:
+    """An unknown sampler's place would silently be taken by the WebUI's first one."""
+    names = [each["name"] for each in _ask(url, "samplers")]
+    if sampler not in names:
+        raise ValueError(f"Sampler must be one of {', '.join(names)}, got {sampler!r}")
 
 
 def _ask(url: str, route: str, body: dict[str, Any] | None = None) -> Any:
