@@ -29,7 +29,7 @@ DOWNLOAD_SIZE = {"CPU": "about 0.4 GB", "GPU": "about 4 GB"}
 def main(arguments):
     if sys.version_info < (3, 10):  # noqa: UP036 - run by whatever Python the user has
         return complain("Python 3.10 or later is needed, this is {}.{}.".format(*sys.version_info))
-    verbs = {"demo": command, "inpaint": command, "checkpoint": command, "test": test, "bench": bench}
+    verbs = {"demo": command, "inpaint": command, "checkpoint": checkpoint, "test": test, "bench": bench}
     if not arguments or arguments[0] not in verbs:
         print(__doc__.strip())
         return 0 if arguments[:1] in ([], ["-h"], ["--help"]) else 2
@@ -44,6 +44,10 @@ def command(arguments):
     """One of the command line's own verbs, in the caller's folder, since its arguments name files there."""
     start = f"import sys; sys.path[0] = {str(ROOT)!r}; from lib_softinpaint.cli import main; sys.exit(main())"
     return subprocess.run([str(PYTHON), "-c", start, *arguments]).returncode
+
+
+def checkpoint(arguments):
+    return subprocess.run([str(PYTHON), str(ROOT / "demo" / "sd1_checkpoint.py"), *arguments[1:]]).returncode
 
 
 def test(arguments):

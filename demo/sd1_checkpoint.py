@@ -204,7 +204,10 @@ def main(folder: Path, force: bool) -> None:
     """Write the bundled scene model as a checkpoint for the WebUI into FOLDER, its models/Stable-diffusion."""
     if (folder / f"{NAME}.safetensors").exists() and not force:
         raise click.UsageError(f"--force is needed to overwrite {NAME}.safetensors in {folder}")
-    click.echo(export(MODEL, folder))
+    try:
+        click.echo(export(MODEL, folder))
+    except OSError as fault:
+        raise click.UsageError(f"{folder} must be a folder that can be written to: {fault}") from fault
 
 
 if __name__ == "__main__":

@@ -6,36 +6,54 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from click.core import ParameterSource
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from lib_softinpaint import infotext
 from lib_softinpaint.fields import Value
-from lib_softinpaint.request import FIELDS, INPAINT_NOT_MASKED, LARGEST_SEED, Request, from_infotext, to_infotext, with_seed
+from lib_softinpaint.request import (
+    FIELDS,
+    INPAINT_NOT_MASKED,
+    LARGEST_SEED,
+    ONLY_MASKED,
+    Request,
+    from_infotext,
+    to_infotext,
+    with_seed,
+    working_size,
+)
 from lib_softinpaint.settings import Settings
 from lib_softinpaint.sheet import side_by_side
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "demo"
+SCENES = "softinpaint-scenes"
+"""What infotext calls the bundled model, as the WebUI does."""
+
 DEMO_REQUEST = Request(prompt="an orange tree", denoising_strength=1, masked_content="fill", mask_blur=8, cfg_scale=5, seed=3)
 OUTPUTS = Path("outputs")
 PROGRESS_STEPS = 100  # per picture
+LARGEST_SQUASH = 0.02  # of a picture's shape: sizes are whole multiples of eight
 BAD_INPUT = 2
 
-MASKS_ALPHA = ("RGBA", "LA", "PA")
+SMALLEST_PX = 8
+WITH_TRANSPARENCY = (".png", ".webp")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; 0, or 2 with one sentence on what was wrong with its input."""
     for library in ("TRANSFORMERS", "DIFFUSERS", "HF_HUB"):
         os.environ.setdefault(f"{library}_VERBOSITY", "error")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     warnings.simplefilter("ignore")  # diffusers and transformers warn of each other's changes
     try:
         return commands.main(arguments, prog_name="softinpaint.py", standalone_mode=False) or 0
@@ -66,15 +84,15 @@ def demo(output: Path) -> None:
     """Inpaint the bundled picture with the bundled model, hard and soft, and show both side by side."""
     picture, mask = _opened(DEMO / "picture.png"), _opened_mask(DEMO / "mask.png")
     result, compared = _unused(output / "demo.png", output / "demo-compared.png")
-    output.mkdir(parents=True, exist_ok=True)
+    _made_folders([result])
     hard = replace(DEMO_REQUEST, settings=Settings(enabled=False))
     click.echo(f'Inpainting "{DEMO_REQUEST.prompt}" with the bundled model')
     with _Progress(2) as advance:
-        make = _maker(None, None, advance)
+        make = _maker(DEMO_REQUEST, None, None, advance)
         (by_hard, _), (by_soft, about) = make(hard, picture, mask), make(DEMO_REQUEST, picture, mask)
     tiles = {"original": picture, "mask": mask, "hard inpainting": by_hard, "soft inpainting": by_soft}
-    _save(side_by_side(tiles), compared, about)
-    _save(by_soft, result, about)
+    _save(side_by_side(tiles), compared, about, picture)
+    _save(by_soft, result, about, picture)
     click.echo(f"Compared side by side: {compared.resolve()}\nResult: {result.resolve()}")
 
 
@@ -101,56 +119,72 @@ def _option(field: dataclasses.Field, default: Value) -> Callable:
 
 
 @commands.command()
-@click.argument("pictures", nargs=-1, required=True, metavar="PICTURE...", type=click.Path(path_type=Path))
-@click.argument("mask", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, metavar="PICTURE... MASK", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=OUTPUTS,
-              help="File for one result, or folder for many; .png, .webp and .jpg carry infotext.")
+              help="File for one result (.png, .webp or .jpg, which cannot keep the outside exact), or folder for PNG files.")
 @click.option("--force", is_flag=True, help="Overwrite results that exist.")
 @click.option("--count", type=click.IntRange(1), default=1, help="Results for each picture, with seeds one apart.")
 @click.option("--like", type=click.Path(path_type=Path), metavar="PICTURE",
-              help="Take the prompt and every setting from this picture's infotext; options given here win.")
+              help="Take the prompt and every setting but the model from this picture's infotext; options given here win.")
 @click.option("--model", help="Diffusers folder, .safetensors file or name on the Hugging Face Hub; the bundled model if not "
-                              "given. With --webui: a checkpoint of that WebUI.")
+                              "given. With --webui: a checkpoint of that WebUI, else the one that it has loaded.")
 @click.option("--device", help="As PyTorch names it; NVIDIA's GPU if there is one, else the processor.")
-@click.option("--webui", metavar="URL", help="Let a running WebUI with this extension make the pictures, by its API.")
+@click.option("--webui", metavar="URL", help="Let a running WebUI with this extension make the pictures, by its API; with "
+                                             "user:password@ before the host where it was started with --api-auth.")
 @_options_of(FIELDS)
 @_options_of(dataclasses.fields(Settings), enabled=True)
 @click.pass_context
-def inpaint(context: click.Context, pictures: tuple[Path, ...], mask: Path, output: Path, force: bool, count: int,
+def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force: bool, count: int,
             like: Path | None, model: str | None, device: str | None, webui: str | None, **values: Value) -> None:
     """Inpaint PICTURE where MASK is white, or several pictures, or folders of them.
 
     MASK is one file for all pictures, or a folder with a mask of each picture's name. Grey repaints by that strength.
     """
+    if len(paths) < 2:
+        raise click.UsageError(f"PICTURE and MASK must both be given, got {' '.join(map(str, paths)) or 'neither'}")
     given = {name: value for name, value in values.items()
              if like is None or context.get_parameter_source(name) != ParameterSource.DEFAULT}
-    request = with_seed(_request(_liked(like) if like else Request(), given))
-    jobs = list(_jobs(pictures, mask, output, count))
-    for path, its_mask, target, _ in jobs:
-        _check(path, its_mask, request.mask_mode)
-        if target.exists() and not force:
-            raise click.UsageError(f"--force is needed to overwrite {target}, which exists")
+    request = with_seed(_request(_liked(like, model) if like else Request(), given))
+    jobs = list(_jobs(paths[:-1], paths[-1], output, count))
+    _check_targets([job.target for job in jobs], force)
+    for job in jobs:
+        _check(job.picture, job.mask, request.mask_mode)
+    _made_folders(job.target for job in jobs)
     with _Progress(len(jobs)) as advance:
-        make = _maker(model, device, advance) if webui is None else _sender(webui, model, advance)
-        for path, its_mask, target, number in jobs:
-            numbered = replace(request, seed=(request.seed + number) % (LARGEST_SEED + 1))
-            made, about = make(numbered, _opened(path), _opened_mask(its_mask))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _save(made, target, about)
-            click.echo(target)
+        make = _maker(request, model, device, advance) if webui is None else _sender(webui, model, advance)
+        for job in jobs:
+            picture = _opened(job.picture)
+            numbered = replace(request, seed=(request.seed + job.number) % (LARGEST_SEED + 1))
+            if like and not given.keys() & {"width", "height"}:
+                numbered = _fitted(numbered, job.picture, picture.size)
+            made, about = make(numbered, picture.convert("RGB"), _opened_mask(job.mask))
+            _save(_finished(made, picture, job.target), job.target, about, picture)
+            click.echo(job.target)
 
 
 # What is asked
 
-def _liked(path: Path) -> Request:
+def _liked(path: Path, model: str | None) -> Request:
     _opened(path)
     text = infotext.of_picture(path)
     if not text:
         raise click.UsageError(f"--like needs a picture with infotext, {path} has none")
-    request, notes = from_infotext(infotext.parse(text))
+    params = infotext.parse(text)
+    request, notes = from_infotext(params)
+    if model is None and params.get("Model", SCENES) != SCENES:
+        notes.append(f"{path} was made with the model {params['Model']}; --model chooses one.")
     for note in notes:
         click.echo(f"softinpaint: {note}", err=True)
     return request
+
+
+def _fitted(request: Request, path: Path, size: tuple[int, int]) -> Request:
+    """The request without the other picture's size where that would squash this one."""
+    width, height = working_size(request, size)
+    if request.inpaint_area == ONLY_MASKED or abs(width / height * size[1] / size[0] - 1) < LARGEST_SQUASH:
+        return request
+    click.echo(f"softinpaint: {path} has another shape than {width}x{height}, its own size is taken.", err=True)
+    return replace(request, width=0, height=0)
 
 
 def _request(start: Request, given: dict[str, Value]) -> Request:
@@ -159,24 +193,43 @@ def _request(start: Request, given: dict[str, Value]) -> Request:
     return replace(start, settings=settings, **{name: value for name, value in given.items() if name not in soft})
 
 
-def _jobs(pictures: tuple[Path, ...], mask: Path, output: Path, count: int) -> Iterator[tuple[Path, Path, Path, int]]:
-    """Picture, mask, target and number of each result to make."""
+@dataclass(frozen=True)
+class _Job:
+    """One result to make; `number` counts those of one picture from 0."""
+    picture: Path
+    mask: Path
+    target: Path
+    number: int
+
+
+def _jobs(pictures: tuple[Path, ...], mask: Path, output: Path, count: int) -> Iterator[_Job]:
     paths = [each for path in pictures for each in (sorted(_in_folder(path)) if path.is_dir() else [path])]
     many = len(paths) * count > 1
-    if output.suffix and output.suffix.lower() not in infotext.SAVE_OPTIONS:
+    single = bool(output.suffix) and not output.is_dir()
+    if single and output.suffix.lower() not in infotext.SAVE_OPTIONS:
         raise click.UsageError(f"--output must be a folder or end in {', '.join(infotext.SAVE_OPTIONS)}, got {output}")
-    if output.suffix and many:
+    if single and many:
         raise click.UsageError(f"--output must be a folder for more than one result, got {output}")
     for path in paths:
-        suffix = path.suffix if path.suffix.lower() in infotext.SAVE_OPTIONS else ".png"
         for number in range(count):
-            name = f"{path.stem}-{number + 1}{suffix}" if count > 1 else path.stem + suffix
-            yield path, _mask_for(path, mask), output if output.suffix else output / name, number
+            name = f"{path.stem}-{number + 1}.png" if count > 1 else f"{path.stem}.png"
+            yield _Job(path, _mask_for(path, mask), output if single else output / name, number)
+
+
+def _check_targets(targets: list[Path], force: bool) -> None:
+    for target, times in Counter(str(target).casefold() for target in targets).items():
+        if times > 1:
+            raise click.UsageError(f"results must have names of their own, {times} of them would be {target}")
+    for target in targets:
+        if target.exists() and not force:
+            raise click.UsageError(f"--force is needed to overwrite {target}, which exists")
 
 
 def _check(picture: Path, mask: Path, mask_mode: str) -> None:
     """Complains before anything is made, so that no bad file is found behind an hour of good ones."""
     size, painted = _opened(picture).size, _opened_mask(mask)
+    if min(size) < SMALLEST_PX:
+        raise click.UsageError(f"a picture must be {SMALLEST_PX} pixels wide and high at least, {picture} is {size}")
     if painted.size != size:
         raise click.UsageError(f"a mask must be as large as its picture {size}, {mask} is {painted.size}")
     if painted.getextrema() == ((255, 255) if mask_mode == INPAINT_NOT_MASKED else (0, 0)):
@@ -193,9 +246,9 @@ def _in_folder(folder: Path) -> list[Path]:
 def _mask_for(picture: Path, mask: Path) -> Path:
     if not mask.is_dir():
         return mask
-    found = sorted(path for path in mask.glob(f"{picture.stem}.*") if path.suffix.lower() in infotext.SAVE_OPTIONS)
-    if not found:
-        raise click.UsageError(f"MASK must hold a mask named {picture.stem}, got the folder {mask}")
+    found = [path for path in _in_folder(mask) if path.stem == picture.stem]
+    if len(found) != 1:
+        raise click.UsageError(f"MASK must hold one mask named {picture.stem}, the folder {mask} has {len(found)}")
     return found[0]
 
 
@@ -204,17 +257,20 @@ def _mask_for(picture: Path, mask: Path) -> Path:
 Maker = Callable[[Request, Image.Image, Image.Image], tuple[Image.Image, str]]
 
 
-def _maker(model: str | None, device: str | None, advance: Callable[[float], None]) -> Maker:
-    """Pictures by a model here; importing it takes a second, so only once the input is known to be good."""
+def _maker(request: Request, model: str | None, device: str | None, advance: Callable[[float], None]) -> Maker:
+    """Pictures by a model here; importing diffusers takes seconds, so only once the input is known to be good."""
     from lib_softinpaint.hosts import diffusers_models as models
 
+    models.scheduler_class(request.sampler, request.schedule_type)
+    if model:
+        click.echo(f"Loading {model}", err=True)
     pipeline = models.load(str(model or models.SCENE_MODEL), device)
-    name = Path(model).stem if model else "softinpaint scenes"
+    name = Path(model).name.removesuffix(".safetensors") if model else SCENES
 
     def make(request: Request, picture: Image.Image, mask: Image.Image) -> tuple[Image.Image, str]:
         made = models.inpaint(pipeline, request, picture, mask, on_step=advance)
-        size = f"{request.width or picture.width // 8 * 8}x{request.height or picture.height // 8 * 8}"
-        return made, infotext.dump(to_infotext(request, Size=size, Model=name))
+        width, height = working_size(request, picture.size)
+        return made, infotext.dump(to_infotext(request, Size=f"{width}x{height}", Model=name))
     return make
 
 
@@ -235,15 +291,16 @@ class _Progress:
     def __init__(self, pictures: int):
         terminal = sys.stderr if sys.stderr.isatty() else io.StringIO()
         self._bar = click.progressbar(length=pictures * PROGRESS_STEPS, file=terminal, show_pos=False)
-        self._before = 0.0
+        self._done = 0
 
     def __enter__(self) -> Callable[[float], None]:
         self._bar.__enter__()
         return self._advance
 
     def _advance(self, share: float) -> None:
-        self._bar.update(round((share - self._before) * PROGRESS_STEPS))
-        self._before = 0.0 if share >= 1 else share
+        reached = round(share * PROGRESS_STEPS)
+        self._bar.update(reached - self._done)
+        self._done = reached % PROGRESS_STEPS
 
     def __exit__(self, *fault: Any) -> None:
         self._bar.__exit__(*fault)
@@ -252,25 +309,36 @@ class _Progress:
 # Files
 
 def _opened(path: Path) -> Image.Image:
-    """(RGB) picture, turned upright."""
+    """Picture as it is stored, turned upright; its mode is that of 8 bits."""
     try:
-        with Image.open(path) as picture:
-            return ImageOps.exif_transpose(picture).convert("RGB")
+        with Image.open(path) as stored:
+            picture = ImageOps.exif_transpose(stored)
+            picture.load()
     except FileNotFoundError as fault:
         raise click.UsageError(f"a picture must exist, {path} does not") from fault
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as fault:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as fault:
         raise click.UsageError(f"a picture must be readable, {path} is not: {fault}") from fault
+    if picture.mode == "F":
+        raise click.UsageError(f"a picture must have whole numbers for pixels, {path} has floats")
+    if picture.mode.startswith("I"):  # 16 bits, which Pillow would clip to 8
+        return Image.fromarray(np.rint(np.asarray(picture) / 257).clip(0, 255).astype(np.uint8))
+    return picture.convert("RGBA") if "transparency" in picture.info else picture
 
 
 def _opened_mask(path: Path) -> Image.Image:
     """(L) mask; what is transparent is not repainted."""
-    _opened(path)
-    with Image.open(path) as picture:
-        mask = ImageOps.exif_transpose(picture)
-    if mask.mode not in MASKS_ALPHA:
+    mask = _opened(path)
+    if "A" not in mask.getbands():
         return mask.convert("L")
-    clear = Image.new("RGBA", mask.size, (0, 0, 0, 255))
-    return Image.alpha_composite(clear, mask.convert("RGBA")).convert("L")
+    black = Image.new("RGBA", mask.size, (0, 0, 0, 255))
+    return Image.alpha_composite(black, mask.convert("RGBA")).convert("L")
+
+
+def _finished(made: Image.Image, source: Image.Image, target: Path) -> Image.Image:
+    """The result with the transparency of its source, where the format has any."""
+    if "A" in source.getbands() and source.size == made.size and target.suffix.lower() in WITH_TRANSPARENCY:
+        made.putalpha(source.getchannel("A"))
+    return made
 
 
 def _unused(*paths: Path) -> list[Path]:
@@ -282,8 +350,18 @@ def _unused(*paths: Path) -> list[Path]:
     return free
 
 
-def _save(picture: Image.Image, path: Path, about: str) -> None:
+def _made_folders(targets: Iterable[Path]) -> None:
+    folder = Path()
     try:
-        infotext.save(picture, path, about)
+        for folder in {target.parent for target in targets}:
+            folder.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
-        raise click.ClickException(f"{path} could not be written: {fault}") from fault
+        raise click.UsageError(f"{folder} must be a folder that can be written to: {fault.strerror}") from fault
+
+
+def _save(picture: Image.Image, path: Path, about: str, source: Image.Image) -> None:
+    profile = source.info.get("icc_profile") if source.mode.startswith("RGB") else None
+    try:
+        infotext.save(picture, path, about, profile)
+    except OSError as fault:
+        raise click.UsageError(f"{path} could not be written: {fault.strerror or fault}") from fault

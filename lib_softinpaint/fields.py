@@ -81,6 +81,8 @@ def read(field: dataclasses.Field, value: Any, notes: list[str]) -> Value:
         raise ValueError(f"{label} must be a number from {low} to {high}, got {value!r}.")
     if not low <= number <= high:
         clamped = min(max(number, low), high)
-        notes.append(f"{label} must be from {low} to {high}: {value} was taken as {clamped:g}.")
+        notes.append(f"{label} must be from {low} to {high}: {value} was taken as {clamped}.")
         number = clamped
+    if isinstance(field.default, int) and number != int(number):
+        raise ValueError(f"{label} must be a whole number, got {value!r}.")
     return type(field.default)(number)

@@ -55,19 +55,26 @@ def of_picture(path: Path) -> str | None:
     """The infotext in a picture file; None where it has none."""
     with Image.open(path) as picture:
         comment = picture.getexif().get_ifd(EXIF_IFD).get(USER_COMMENT)
-        if comment and comment.startswith(UNICODE):
-            return comment.removeprefix(UNICODE).decode("utf-16-be")
-        return picture.info.get(PNG_KEY)
+        if isinstance(comment, bytes):
+            start, rest = comment[:len(UNICODE)], comment[len(UNICODE):]
+            comment = rest.decode("utf-16-be" if start == UNICODE else "ascii", errors="replace").strip("\0 ")
+        return comment or picture.info.get(PNG_KEY)
 
 
-def save(picture: Image.Image, path: Path, text: str) -> None:
-    """Writes a picture with its infotext, in the format that the suffix names."""
+def save(picture: Image.Image, path: Path, text: str, colour_profile: bytes | None = None) -> None:
+    """Writes a picture with its infotext, in the format that the suffix names.
+
+    Parameters
+    ----------
+    colour_profile
+        ICC profile of its colours; sRGB if None.
+    """
     suffix = path.suffix.lower()
     if suffix == ".png":
         about = PngInfo()
         about.add_text(PNG_KEY, text) if text.isascii() else about.add_itxt(PNG_KEY, text)
-        picture.save(path, pnginfo=about)
+        picture.save(path, pnginfo=about, icc_profile=colour_profile)
         return
     exif = Image.Exif()
     exif.get_ifd(EXIF_IFD)[USER_COMMENT] = UNICODE + text.encode("utf-16-be")
-    picture.save(path, exif=exif, **SAVE_OPTIONS[suffix])
+    picture.save(path, exif=exif, icc_profile=colour_profile, **SAVE_OPTIONS[suffix])

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +19,9 @@ MASKED_CONTENTS = ("fill", "original", "latent noise", "latent nothing")
 
 OLD_SCHEDULE_TYPES = (" Karras", " Exponential")
 """Ends of samplers' names, by which the WebUI before 1.9 named the schedule type."""
+
+LATENT_PX = 8
+"""Pixels to a side of a latent pixel, for all of Stable Diffusion's autoencoders."""
 
 RANDOM_SEED = -1
 LARGEST_SEED = 2 ** 32 - 1
@@ -95,8 +99,8 @@ def from_infotext(params: Mapping[str, str]) -> tuple[Request, list[str]]:
     """
     notes: list[str] = []
     given = dict(params)
-    if "Size" in given:
-        given["Width"], _, given["Height"] = given["Size"].partition("x")
+    if size := re.fullmatch(r"(\d+)x(\d+)", given.get("Size", "")):
+        given["Width"], given["Height"] = size.groups()
     if given.get("Sampler", "").endswith(OLD_SCHEDULE_TYPES):
         given["Sampler"], _, given["Schedule type"] = given["Sampler"].rpartition(" ")
     values = {}
@@ -104,19 +108,30 @@ def from_infotext(params: Mapping[str, str]) -> tuple[Request, list[str]]:
         value = given.get(each.metadata["label"], each.metadata.get("unsaid"))
         if value is not None:
             values[each.name] = read(each, value, notes)
-    soft = {each.name: settings.from_infotext(each, given) for each in dataclasses.fields(Settings)}
+    soft = {}
+    for each in dataclasses.fields(Settings):
+        key = settings.infotext_key(each)
+        soft[each.name] = read(each, given[key], notes) if key in given else settings.from_infotext(each, given)
+    if not soft["enabled"]:
+        notes.append("Soft inpainting is off, since the picture was made without it.")
     return Request(**values, settings=Settings(**{name: value for name, value in soft.items() if value is not None})), notes
+
+
+def working_size(request: Request, picture: tuple[int, int]) -> tuple[int, int]:
+    """Width and height at which the model works for a picture of this width and height: whole latent pixels."""
+    return (request.width or picture[0]) // LATENT_PX * LATENT_PX, (request.height or picture[1]) // LATENT_PX * LATENT_PX
 
 
 # The WebUI's API
 
-def to_api(request: Request) -> dict[str, Any]:
-    """Body of a call to /sdapi/v1/img2img, without its pictures."""
+def to_api(request: Request, picture: tuple[int, int]) -> dict[str, Any]:
+    """Body of a call to /sdapi/v1/img2img for a picture of this width and height, without the picture and its mask."""
+    width, height = working_size(request, picture)
     soft = {"Soft Inpainting": {"args": [dataclasses.asdict(request.settings)]}} if request.settings.enabled else {}
     return {
         "prompt": request.prompt, "negative_prompt": request.negative_prompt, "steps": request.steps,
         "sampler_name": request.sampler, "scheduler": request.schedule_type, "cfg_scale": request.cfg_scale,
-        "seed": request.seed, "width": request.width, "height": request.height,
+        "seed": request.seed, "width": width, "height": height,
         "denoising_strength": request.denoising_strength, "mask_blur": request.mask_blur,
         "inpainting_mask_invert": MASK_MODES.index(request.mask_mode),
         "inpaint_full_res": request.inpaint_area == ONLY_MASKED,

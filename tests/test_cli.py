@@ -28,7 +28,8 @@ def run(folder, *words):
 
 
 def pixels(path):
-    return np.asarray(Image.open(path).convert("RGB")).astype(int)
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB")).astype(int)
 
 
 def outside(mask, blur):
@@ -37,17 +38,17 @@ def outside(mask, blur):
 
 @pytest.fixture
 def complaint(tmp_path, monkeypatch, capsys):
-    """What the command says of bad input; nothing is written then."""
+    """What the command says of bad input; no file is written then."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(PICTURE, "picture.png")
     shutil.copy(MASK, "mask.png")
 
     def complain(*words):
-        before = sorted(tmp_path.rglob("*"))
+        before = sorted(path for path in tmp_path.rglob("*") if path.is_file())
         assert cli.main(list(words)) == cli.BAD_INPUT
-        assert sorted(tmp_path.rglob("*")) == before
+        assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == before
         said = capsys.readouterr().err
-        assert said.count("\n") == 1, said
+        assert said.count("softinpaint: ") == 1, said
         return said
     return complain
 
@@ -93,11 +94,71 @@ def test_folders_of_pictures_and_of_masks_and_several_results(tmp_path, monkeypa
         Image.open(MASK).crop((100, 140, 164, 204 + 8 * index)).save(tmp_path / "masks" / Path(name).with_suffix(".png"))
     words = ["inpaint", "pictures", "masks", "--steps", "2", "--count", "2", "--seed", "5", "-o", "made"]
     assert cli.main(words) == 0
-    assert sorted(path.name for path in Path("made").iterdir()) == ["one-1.png", "one-2.png", "two-1.jpg", "two-2.jpg"]
+    assert sorted(path.name for path in Path("made").iterdir()) == ["one-1.png", "one-2.png", "two-1.png", "two-2.png"]
     assert [infotext.parse(infotext.of_picture(Path(f"made/one-{number}.png")))["Seed"] for number in (1, 2)] == ["5", "6"]
     assert cli.main(words) == cli.BAD_INPUT
     assert "--force is needed to overwrite" in capsys.readouterr().err
     assert cli.main([*words, "--force"]) == 0
+
+
+def test_a_mask_folder_is_asked_for_the_very_name(tmp_path):
+    for name in ("x.a.png", "x.png", "photo[1].png"):
+        shutil.copy(MASK, tmp_path / name)
+    assert cli._mask_for(Path("x.jpg"), tmp_path).name == "x.png"
+    assert cli._mask_for(Path("photo[1].jpg"), tmp_path).name == "photo[1].png"
+
+
+def test_pictures_of_any_mode_are_read_as_they_look(tmp_path):
+    deep = np.array([[0, 257 * 100, 65535]], np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    assert np.asarray(cli._opened_mask(tmp_path / "deep.png")).tolist() == [[0, 100, 255]]
+    palette = Image.fromarray(np.array([[0, 1]], np.uint8), "P")
+    palette.putpalette([255, 255, 255, 255, 255, 255])
+    palette.save(tmp_path / "palette.png", transparency=0)
+    assert np.asarray(cli._opened_mask(tmp_path / "palette.png")).tolist() == [[0, 255]]
+
+
+def test_transparency_and_colour_profile_stay(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    picture = Image.open(PICTURE).convert("RGBA")
+    picture.putalpha(Image.open(MASK).convert("L"))
+    picture.save("layer.png", icc_profile=b"a profile")
+    assert cli.main(["inpaint", "layer.png", str(MASK), "--steps", "2", "-o", "made.png"]) == 0
+    with Image.open("made.png") as made:
+        assert (np.asarray(made.getchannel("A")) == np.asarray(Image.open(MASK).convert("L"))).all()
+        assert made.info["icc_profile"] == b"a profile"
+
+
+def test_another_shape_than_the_likened_pictures_keeps_its_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["--steps", "2", "-o", "first.png"]
+    assert cli.main(["inpaint", str(PICTURE), str(MASK), "--width", "128", "--height", "128", *words]) == 0
+    for path in (PICTURE, MASK):
+        Image.open(path).crop((80, 100, 208, 204)).save(path.name)
+    assert cli.main(["inpaint", "picture.png", "mask.png", "--like", "first.png", "-o", "made.png"]) == 0
+    assert "picture.png has another shape than 128x128, its own size is taken" in capsys.readouterr().err
+    assert "Size: 128x104" in infotext.of_picture(Path("made.png"))
+
+
+def test_the_bar_is_full_at_the_end():
+    for steps in (7, 30, 150):
+        progress = cli._Progress(2)
+        with progress as advance:
+            for _ in range(2):
+                for step in range(steps):
+                    advance((step + 1) / steps)
+        assert progress._bar.pos == progress._bar.length
+
+
+def test_every_verb_of_the_entry_points_help_exists(tmp_path):
+    verbs = re.findall(r"python3 softinpaint.py (\w+)", run(tmp_path).stdout)
+    assert {"demo", "inpaint", "checkpoint", "test", "bench"} == set(verbs)
+    done = run(tmp_path, "checkpoint", "models")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "models" / "softinpaint-scenes.yaml").exists()
+    assert run(tmp_path, "checkpoint", "models").returncode == cli.BAD_INPUT
+    for verb in ("demo", "inpaint", "bench"):
+        assert "--help" in run(tmp_path, verb, "--help").stdout
 
 
 def test_a_mask_painted_on_a_transparent_layer(tmp_path):
@@ -112,7 +173,13 @@ def test_every_setting_is_an_option_by_its_name():
 
 
 @pytest.mark.parametrize(("words", "sentence"), [
-    ("inpaint", "Missing argument 'PICTURE...'."),
+    ("inpaint", "PICTURE and MASK must both be given, got neither"),
+    ("inpaint picture.png", "PICTURE and MASK must both be given, got picture.png"),
+    ("inpaint picture.png folder/picture.png mask.png -o made", "results must have names of their own, 2 of them would be"),
+    ("inpaint speck.png speck.png", "a picture must be 8 pixels wide and high at least, speck.png is (7, 9)"),
+    ("inpaint floats.tiff mask.png", "a picture must have whole numbers for pixels, floats.tiff has floats"),
+    ("inpaint picture.png mask.png -o text.png/made.png --force", "text.png must be a folder that can be written to"),
+    ("inpaint picture.png mask.png --device nonsense", "device must be one that this PyTorch has, got 'nonsense'"),
     ("inpaint nothing.png mask.png", "a picture must exist, nothing.png does not"),
     ("inpaint picture.png nothing.png", "a picture must exist, nothing.png does not"),
     ("inpaint picture.png text.png", "a picture must be readable, text.png is not: cannot identify image file"),
@@ -120,8 +187,8 @@ def test_every_setting_is_an_option_by_its_name():
     ("inpaint picture.png empty.png", "a mask must have something to repaint, empty.png has nothing"),
     ("inpaint picture.png mask.png --schedule-bias 9", "Invalid value for '--schedule-bias': 9.0 is not in the range"),
     ("inpaint picture.png mask.png --no-such 9", "No such option '--no-such'."),
-    ("inpaint picture.png mask.png --model .", "model must be a diffusers folder, a .safetensors file or a name"),
-    ("inpaint picture.png mask.png --model text.png", "model must be a diffusers folder, a .safetensors file or a name"),
+    ("inpaint picture.png mask.png --model .", "model must be a diffusers folder, a .safetensors file"),
+    ("inpaint picture.png mask.png --model text.png", "model must be a diffusers folder, a .safetensors file"),
     ("inpaint picture.png mask.png --sampler Restart", "Sampler must be one of Euler, Euler a"),
     ("inpaint picture.png mask.png --schedule-type Karras --sampler DDIM", "Schedule type must be Automatic with"),
     ("inpaint picture.png mask.png --like mask.png", "--like needs a picture with infotext, mask.png has none"),
@@ -129,13 +196,18 @@ def test_every_setting_is_an_option_by_its_name():
     ("inpaint picture.png mask.png -o made.gif", "--output must be a folder or end in .png, .webp, .jpg, .jpeg, got made.gif"),
     ("inpaint picture.png picture.png mask.png -o made.png", "--output must be a folder for more than one result"),
     ("inpaint folder mask.png", "PICTURE must be a picture or a folder of"),
-    ("inpaint picture.png folder", "MASK must hold a mask named picture, got the folder folder"),
+    ("inpaint picture.png twice", "MASK must hold one mask named picture, the folder twice has 2"),
     ("inpaint picture.png mask.png --webui http://127.0.0.1:9", "a WebUI must answer at http://127.0.0.1:9"),
     ("paint", "No such command 'paint'.")])
 def test_bad_input_gets_one_sentence(complaint, words, sentence):
     Path("text.png").write_text("no picture")
-    Path("folder").mkdir()
+    for folder in ("folder", "twice"):
+        Path(folder).mkdir()
+    for path in ("twice/picture.png", "twice/picture.webp"):
+        shutil.copy("mask.png", path)
     Image.new("L", (64, 64), 255).save("small.png")
+    Image.new("L", (7, 9), 255).save("speck.png")
+    Image.new("F", (256, 256)).save("floats.tiff")
     Image.new("L", (256, 256)).save("empty.png")
     assert f"softinpaint: {sentence}" in complaint(*words.split())
 

@@ -39,7 +39,21 @@ def test_every_sampler_keeps_the_outside_exact_and_repaints_the_core(pipeline, s
 def test_every_schedule_type(pipeline, schedule_type):
     made = painted(pipeline, sampler="DPM++ 2M", schedule_type=schedule_type)
     assert (made[AWAY] == ORIGINAL[AWAY]).all()
-    assert (made != painted(pipeline, sampler="DPM++ 2M", schedule_type="Karras")).any() == (schedule_type != "Karras")
+    karras = (made == painted(pipeline, sampler="DPM++ 2M", schedule_type="Karras")).all()
+    assert karras == (schedule_type in ("Automatic", "Karras"))
+
+
+@pytest.mark.parametrize(("sampler", "schedule_type"), [("DDIM", "Karras"), ("Restart", "Automatic"), ("Euler", "Beta")])
+def test_names_without_a_counterpart(sampler, schedule_type):
+    with pytest.raises(ValueError, match=r"^(Sampler|Schedule type) must be .*, got '"):
+        models.scheduler_class(sampler, schedule_type)
+
+
+@pytest.mark.parametrize("changes", [{"steps": 1}, {"denoising_strength": 0.01}])
+@pytest.mark.parametrize("enabled", [True, False])
+def test_there_is_always_a_step(pipeline, changes, enabled):
+    made = painted(pipeline, settings=Settings(enabled=enabled), **{"denoising_strength": 0.5, **changes})
+    assert (made[PAINTED] != ORIGINAL[PAINTED]).any()
 
 
 def test_the_pipelines_own_scheduler_is_left_as_it_was(pipeline):
@@ -88,5 +102,5 @@ def test_one_function_does_it_all():
 def test_what_is_no_model_gets_a_sentence(tmp_path):
     (tmp_path / "broken.safetensors").write_bytes(b"no weights")
     for name in (tmp_path, tmp_path / "broken.safetensors"):
-        with pytest.raises(ValueError, match="model must be a diffusers folder, a .safetensors file or a name .*, got "):
+        with pytest.raises(ValueError, match="model must be a diffusers folder, a .safetensors file .*, got "):
             models.load(str(name))

@@ -40,6 +40,23 @@ def test_files_carry_it(tmp_path, suffix, text):
             assert (np.asarray(saved) == np.asarray(PICTURE)).all()
 
 
+@pytest.mark.parametrize(("comment", "text"), [
+    (b"ASCII\0\0\0a house", "a house"), (b"UNICODE\0" + TEXT.encode("utf-16-be") + b"\0", None), ("a house", "a house")])
+def test_comments_of_other_programs_do_no_harm(tmp_path, comment, text):
+    exif = Image.Exif()
+    exif.get_ifd(infotext.EXIF_IFD)[infotext.USER_COMMENT] = comment
+    PICTURE.save(tmp_path / "other.jpg", exif=exif)
+    found = infotext.of_picture(tmp_path / "other.jpg")
+    assert found == text if text else found.startswith(TEXT)
+
+
+def test_a_colour_profile_stays(tmp_path):
+    for suffix in infotext.SAVE_OPTIONS:
+        infotext.save(PICTURE, tmp_path / f"picture{suffix}", TEXT, b"a profile")
+        with Image.open(tmp_path / f"picture{suffix}") as saved:
+            assert saved.info["icc_profile"] == b"a profile"
+
+
 def test_a_picture_without_it(tmp_path):
     PICTURE.save(tmp_path / "plain.png")
     assert infotext.of_picture(tmp_path / "plain.png") is None

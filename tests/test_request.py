@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from lib_softinpaint import infotext
-from lib_softinpaint.request import FIELDS, MASKED_CONTENTS, Request, from_infotext, to_api, to_infotext
+from lib_softinpaint.request import FIELDS, MASKED_CONTENTS, Request, from_infotext, to_api, to_infotext, working_size
 from lib_softinpaint.settings import Settings
 
 FULL = Request(
@@ -26,7 +26,9 @@ def written(request):
 
 @pytest.mark.parametrize("request_", [FULL, Request(seed=1), Request(settings=Settings(enabled=False))])
 def test_the_infotext_brings_the_request_back(request_):
-    assert from_infotext(infotext.parse(written(request_))) == (request_, [])
+    again, notes = from_infotext(infotext.parse(written(request_)))
+    assert again == request_
+    assert len(notes) == (not request_.settings.enabled)
 
 
 def test_a_picture_of_the_builtin_brings_its_settings_and_what_it_lacked_as_it_behaved():
@@ -39,13 +41,35 @@ def test_a_picture_of_the_builtin_brings_its_settings_and_what_it_lacked_as_it_b
     assert notes == []
 
 
+def test_the_model_works_in_whole_latent_pixels_of_the_pictures_size_or_the_given_one():
+    assert working_size(Request(), (250, 203)) == (248, 200)
+    assert working_size(Request(width=100), (250, 203)) == (96, 200)
+
+
+@pytest.mark.parametrize("params", [{"Size": "512"}, {"Size": "large"}])
+def test_a_size_of_another_form_is_not_taken(params):
+    assert from_infotext({"Seed": "1", **params})[0].width == 0
+
+
+def test_a_picture_without_soft_inpainting_says_so():
+    request, notes = from_infotext({"Seed": "1"})
+    assert not request.settings.enabled
+    assert notes == ["Soft inpainting is off, since the picture was made without it."]
+
+
+@pytest.mark.parametrize("params", [{"Soft inpainting schedule bias": "abc"}, {"Steps": "2.5"}])
+def test_a_setting_that_cannot_be_read_is_not_passed_over(params):
+    with pytest.raises(ValueError, match="must be"):
+        from_infotext({"Seed": "1", "Soft inpainting enabled": "True", **params})
+
+
 def test_an_old_samplers_name_holds_the_schedule_type():
     request, _ = from_infotext({"Sampler": "DPM++ 2M SDE Karras", "Seed": "1"})
     assert (request.sampler, request.schedule_type) == ("DPM++ 2M SDE", "Karras")
 
 
 def test_a_number_out_of_range_is_clamped_with_a_note():
-    request, notes = from_infotext({"Steps": "900", "Seed": "1"})
+    request, notes = from_infotext({"Steps": "900", "Seed": "1", "Soft inpainting enabled": "True"})
     assert request.steps == 150
     assert notes == ["Steps must be from 1 to 150: 900 was taken as 150."]
 
@@ -62,11 +86,12 @@ def test_the_infotext_leaves_out_what_the_webui_leaves_out():
 
 
 def test_the_api_body_is_the_webuis():
-    body = to_api(FULL)
+    body = to_api(FULL, (300, 300))
     assert body["inpainting_fill"] == MASKED_CONTENTS.index("latent noise") == 2
+    assert (body["width"], body["height"]) == (256, 320)
     assert (body["inpainting_mask_invert"], body["inpaint_full_res"], body["inpaint_full_res_padding"]) == (1, True, 64)
     assert body["alwayson_scripts"] == {"Soft Inpainting": {"args": [dataclasses.asdict(FULL.settings)]}}
-    assert to_api(Request(settings=Settings(enabled=False)))["alwayson_scripts"] == {}
+    assert to_api(Request(settings=Settings(enabled=False)), (64, 64))["alwayson_scripts"] == {}
 
 
 @pytest.mark.parametrize(("name", "value"), [

@@ -1,4 +1,5 @@
 """The client's sentences, before a server that answers as a WebUI would; a real one: tests/webui/test_command_line.py."""
+import base64
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -17,6 +18,7 @@ def server():
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self):
             code, body = self.server.answers.get(self.path, (404, {"detail": "Not Found"}))
+            self.server.authorization = self.headers["Authorization"]
             if self.command == "POST":
                 self.rfile.read(int(self.headers["Content-Length"]))
             self.send_response(code)
@@ -42,26 +44,42 @@ def script(arguments):
     return 200, [{"name": "soft inpainting", "is_img2img": True, "args": [{}] * arguments}]
 
 
+GOOD = {"/sdapi/v1/script-info": script(9), "/sdapi/v1/samplers": (200, [{"name": "Euler a"}]),
+        "/sdapi/v1/schedulers": (200, [{"label": "Automatic"}]), "/sdapi/v1/sd-models": (200, [{"model_name": "scenes"}]),
+        "/sdapi/v1/img2img": (200, {"images": [webui_api._encoded(PICTURE)], "info": '{"infotexts": ["Steps: 1"]}'})}
+
+
 @pytest.mark.parametrize(("answers", "sentence"), [
     ({}, "must be started with --api"),
     ({"/sdapi/v1/script-info": (200, [])}, "must have this extension installed, .* has no soft inpainting"),
     ({"/sdapi/v1/script-info": script(7)}, "must have this extension installed, .* has the built-in soft inpainting"),
     ({"/sdapi/v1/script-info": script(9), "/sdapi/v1/samplers": (200, [{"name": "DDIM"}])},
      "Sampler must be one of DDIM, got 'Euler a'"),
-    ({"/sdapi/v1/script-info": script(9), "/sdapi/v1/samplers": (200, [{"name": "Euler a"}]),
-      "/sdapi/v1/img2img": (422, {"detail": "No mask"})}, "answered 422: No mask")])
+    ({**GOOD, "/sdapi/v1/schedulers": (200, [{"label": "Karras"}])}, "Schedule type must be one of Karras, got 'Automatic'"),
+    ({**GOOD, "/sdapi/v1/img2img": (422, {"detail": "No mask"})}, "answered 422: No mask"),
+    ({**GOOD, "/sdapi/v1/img2img": (500, ["odd"])}, "answered 500: \\['odd'\\]"),
+    ({**GOOD, "/sdapi/v1/img2img": (200, {"images": [], "info": "{}"})}, "returned no picture"),
+    ({**GOOD, "/sdapi/v1/img2img": (200, {"images": None})}, "no WebUI's answer"),
+    ({"/sdapi/v1/script-info": (200, {"some": "other"})}, "no WebUI's answer")])
 def test_each_thing_that_is_wrong_gets_its_sentence(server, answers, sentence):
     server.answers = answers
     with pytest.raises((ConnectionError, ValueError), match=sentence):
         webui_api.inpaint(f"http://127.0.0.1:{server.server_port}/", Request(), PICTURE, MASK)
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "nonsense", "ftp://127.0.0.1:9"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://127.0.0.1:x", "127.0.0.1:9", "ftp://127.0.0.1:9",
+                                 "http://me:secret@127.0.0.1:9"])
 def test_an_address_where_nothing_answers(url):
-    with pytest.raises(ConnectionError, match=f"a WebUI must answer at {url}"):
+    with pytest.raises(ConnectionError, match="a WebUI must answer at (http|ftp)://127.0.0.1:") as fault:
         webui_api.inpaint(url, Request(), PICTURE, MASK)
+    assert "secret" not in str(fault.value)
 
 
-def test_a_mask_of_another_size():
-    with pytest.raises(ValueError, match=r"must be as large as image \(16, 16\), got \(8, 8\)"):
-        webui_api.inpaint("http://127.0.0.1:9", Request(), PICTURE, MASK.resize((8, 8)))
+def test_the_picture_and_its_infotext_come_back(server):
+    server.answers = GOOD
+    address = f"me:secret@127.0.0.1:{server.server_port}"
+    made, about = webui_api.inpaint(address, Request(), PICTURE, MASK, "scenes")
+    assert (made.size, about) == (PICTURE.size, "Steps: 1")
+    assert server.authorization == "Basic " + base64.b64encode(b"me:secret").decode()
+    with pytest.raises(ValueError, match="model must be one of scenes, got 'other'"):
+        webui_api.inpaint(address, Request(), PICTURE, MASK, "other")

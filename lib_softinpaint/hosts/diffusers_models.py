@@ -20,21 +20,23 @@ from lib_softinpaint.settings import Settings
 SCENE_MODEL = Path(__file__).parents[2] / "demo" / "model"
 """The bundled model: flat illustrations of landscapes, 256 x 256."""
 
-SAMPLERS: dict[str, tuple[type, dict[str, Any]]] = {
-    "Euler": (diffusers.EulerDiscreteScheduler, {}),
-    "Euler a": (diffusers.EulerAncestralDiscreteScheduler, {}),
-    "Heun": (diffusers.HeunDiscreteScheduler, {}),
-    "LMS": (diffusers.LMSDiscreteScheduler, {}),
-    "DPM2": (diffusers.KDPM2DiscreteScheduler, {}),
-    "DPM2 a": (diffusers.KDPM2AncestralDiscreteScheduler, {}),
-    "DPM++ 2M": (diffusers.DPMSolverMultistepScheduler, {}),
-    "DPM++ 2M SDE": (diffusers.DPMSolverMultistepScheduler, {"algorithm_type": "sde-dpmsolver++"}),
-    "DDIM": (diffusers.DDIMScheduler, {"clip_sample": False}),
-    "PLMS": (diffusers.PNDMScheduler, {"skip_prk_steps": True}),
-    "UniPC": (diffusers.UniPCMultistepScheduler, {}),
-    "LCM": (diffusers.LCMScheduler, {"clip_sample": False})}
+SAMPLERS: dict[str, tuple[type, dict[str, Any], str]] = {
+    "Euler": (diffusers.EulerDiscreteScheduler, {}, "Uniform"),
+    "Euler a": (diffusers.EulerAncestralDiscreteScheduler, {}, "Uniform"),
+    "Heun": (diffusers.HeunDiscreteScheduler, {}, "Uniform"),
+    "LMS": (diffusers.LMSDiscreteScheduler, {}, "Uniform"),
+    "DPM2": (diffusers.KDPM2DiscreteScheduler, {}, "Karras"),
+    "DPM2 a": (diffusers.KDPM2AncestralDiscreteScheduler, {}, "Karras"),
+    "DPM++ 2M": (diffusers.DPMSolverMultistepScheduler, {}, "Karras"),
+    "DPM++ 2M SDE": (diffusers.DPMSolverMultistepScheduler, {"algorithm_type": "sde-dpmsolver++"}, "Exponential"),
+    "DDIM": (diffusers.DDIMScheduler, {"clip_sample": False}, "Uniform"),
+    "PLMS": (diffusers.PNDMScheduler, {"skip_prk_steps": True}, "Uniform"),
+    "UniPC": (diffusers.UniPCMultistepScheduler, {}, "Uniform"),
+    "LCM": (diffusers.LCMScheduler, {"clip_sample": False}, "Uniform")}
+"""Class, changes to its configuration, and the schedule type that Automatic means, as in AUTOMATIC1111 1.10.1."""
+
 SCHEDULE_TYPES: dict[str, dict[str, bool]] = {
-    "Automatic": {}, "Karras": {"use_karras_sigmas": True}, "Exponential": {"use_exponential_sigmas": True}}
+    "Automatic": {}, "Uniform": {}, "Karras": {"use_karras_sigmas": True}, "Exponential": {"use_exponential_sigmas": True}}
 
 
 def soft_inpaint(picture: Image.Image, mask: Image.Image, prompt: str = "", *, model: str | Path = SCENE_MODEL,
@@ -78,10 +80,13 @@ def load(model: str, device: str | None = None) -> DiffusionPipeline:
                 model, torch_dtype=dtype, local_files_only=Path(model).is_dir())
     except Exception as fault:  # each kind of broken model has its own error
         reason = str(fault).strip().partition("\n")[0] or type(fault).__name__
-        raise ValueError("model must be a diffusers folder, a .safetensors file or a name on the Hugging Face Hub, "
-                         f"got {model!r}: {reason}") from fault
+        raise ValueError("model must be a diffusers folder, a .safetensors file (whose configuration comes from the Hugging "
+                         f"Face Hub, once) or a name there, got {model!r}: {reason}") from fault
     pipeline.set_progress_bar_config(disable=True)
-    return pipeline.to(device)
+    try:
+        return pipeline.to(device)
+    except (RuntimeError, AssertionError) as fault:
+        raise ValueError(f"device must be one that this PyTorch has, got {device!r}") from fault
 
 
 def _single_file(path: str, dtype: torch.dtype) -> DiffusionPipeline:
@@ -92,8 +97,8 @@ def _single_file(path: str, dtype: torch.dtype) -> DiffusionPipeline:
     return (StableDiffusionXLPipeline if large else StableDiffusionPipeline).from_single_file(path, torch_dtype=dtype)
 
 
-def scheduler(pipeline: DiffusionPipeline, sampler: str, schedule_type: str) -> Any:
-    """The WebUI's sampler as a scheduler of diffusers for the pipeline's model.
+def scheduler_class(sampler: str, schedule_type: str) -> tuple[type, dict[str, Any]]:
+    """The scheduler of diffusers that is the WebUI's sampler, and the changes to its configuration.
 
     Raises ValueError on names that diffusers has no counterpart of.
     """
@@ -101,11 +106,11 @@ def scheduler(pipeline: DiffusionPipeline, sampler: str, schedule_type: str) -> 
         raise ValueError(f"Sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}")
     if schedule_type not in SCHEDULE_TYPES:
         raise ValueError(f"Schedule type must be one of {', '.join(SCHEDULE_TYPES)}, got {schedule_type!r}")
-    kind, changes = SAMPLERS[sampler]
-    changes = {**changes, **SCHEDULE_TYPES[schedule_type]}
+    kind, changes, automatic = SAMPLERS[sampler]
+    changes = {**changes, **SCHEDULE_TYPES[automatic if schedule_type == "Automatic" else schedule_type]}
     if changes.keys() - inspect.signature(kind).parameters.keys():
         raise ValueError(f"Schedule type must be Automatic with the sampler {sampler}, got {schedule_type!r}")
-    return kind.from_config(pipeline.scheduler.config, **changes)
+    return kind, changes
 
 
 def inpaint(pipeline: DiffusionPipeline, request: Request, picture: Image.Image, mask: Image.Image,
@@ -120,7 +125,8 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, picture: Image.Image,
         Called after each step with the share that is done, 0 to 1.
     """
     kept = pipeline.scheduler
-    pipeline.scheduler = scheduler(pipeline, request.sampler, request.schedule_type)
+    kind, changes = scheduler_class(request.sampler, request.schedule_type)
+    pipeline.scheduler = kind.from_config(kept.config, **changes)
 
     def report(running: DiffusionPipeline, step: int, timestep: Any, tensors: dict) -> dict:
         if on_step:

@@ -1,4 +1,4 @@
-"""Soft inpainting on diffusers. The only file that knows diffusers.
+"""Soft inpainting on diffusers. The algorithm as a pipeline.
 
 The pipelines are diffusers' own image-to-image pipelines with two methods of the scheduler wrapped while they run: its
 step is where a prediction and the noisy latent meet, whatever the scheduler, and its scaling of the model's input is
@@ -112,6 +112,8 @@ class _SoftInpainting:
             raise ValueError("mask_image must have a pixel to repaint, got an empty mask")
         if not 0 < strength <= 1:
             raise ValueError(f"strength must be above 0 and at most 1, got {strength}")
+        # At least one step, as in the WebUI: an int of the product decides.
+        strength = min(1.0, max(strength, (1 + 1e-6) / num_inference_steps))
         height = (height or original.shape[0]) // self.vae_scale_factor * self.vae_scale_factor
         width = (width or original.shape[1]) // self.vae_scale_factor * self.vae_scale_factor
 
