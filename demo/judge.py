@@ -20,7 +20,8 @@ NEAR = 24.0  # CIE76 distance: about twice the spread of one colour under a scen
 LEAST_AREA_PX = 120  # smaller spots of the colour are not an object
 LEAST_MAIN = 0.7  # share of the drawn object's own colour that must agree
 LEAST_REST = 0.4  # share of its other parts, which are small or vary (skin, hair, roof)
-MOST_AROUND = 0.35  # share of the ring around the outline that may carry the object's colour
+SMALLEST_REST = 0.15  # of the own colour's area: smaller parts, such as trunks, are thinner than a latent pixel
+MOST_AROUND = 0.45  # share of the ring around the outline that may carry the object's colour, such as grass around a pine
 RING_PX = 4
 VARIANTS = 24
 
@@ -63,7 +64,7 @@ def _agrees(lab: np.ndarray, found: np.ndarray, thing: Thing, light: Light, box:
         close = np.linalg.norm(lab - drawing, axis=-1) < NEAR
         if (
             _share(close & found, main) >= LEAST_MAIN
-            and (not rest.any() or _share(close, rest) >= LEAST_REST)
+            and (rest.sum() < SMALLEST_REST * main.sum() or _share(close, rest) >= LEAST_REST)
             and _share(found, ring) <= MOST_AROUND
         ):
             return True

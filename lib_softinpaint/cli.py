@@ -38,7 +38,6 @@ DEMO = ROOT / "demo"
 SCENES = "softinpaint-scenes"
 """What infotext calls the bundled model, as the WebUI does."""
 
-DEMO_REQUEST = Request(prompt="an orange tree", denoising_strength=1, masked_content="fill", mask_blur=8, cfg_scale=5, seed=3)
 OUTPUTS = Path("outputs")
 PROGRESS_STEPS = 100  # per picture
 LARGEST_SQUASH = 0.02  # of a picture's shape: sizes are whole multiples of eight
@@ -85,11 +84,12 @@ def demo(output: Path) -> None:
     picture, mask = _opened(DEMO / "picture.png"), _opened_mask(DEMO / "mask.png")
     result, compared = _unused(output / "demo.png", output / "demo-compared.png")
     _made_folders([result])
-    hard = replace(DEMO_REQUEST, settings=Settings(enabled=False))
-    click.echo(f'Inpainting "{DEMO_REQUEST.prompt}" with the bundled model')
+    soft, _ = from_infotext(infotext.parse((DEMO / "infotext.txt").read_text(encoding="utf8")))
+    hard = replace(soft, settings=Settings(enabled=False))
+    click.echo(f'Inpainting "{soft.prompt}" with the bundled model')
     with _Progress(2) as advance:
-        make = _maker(DEMO_REQUEST, None, None, advance)
-        (by_hard, _), (by_soft, about) = make(hard, picture, mask), make(DEMO_REQUEST, picture, mask)
+        make = _maker(soft, None, None, advance)
+        (by_hard, _), (by_soft, about) = make(hard, picture, mask), make(soft, picture, mask)
     tiles = {"original": picture, "mask": mask, "hard inpainting": by_hard, "soft inpainting": by_soft}
     _save(side_by_side(tiles), compared, about, picture)
     _save(by_soft, result, about, picture)
