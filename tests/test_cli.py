@@ -65,7 +65,7 @@ def test_the_demo_shows_what_it_claims_twice_in_a_row(tmp_path):
     assert (original == pixels(PICTURE)).all()
     assert (mask == pixels(MASK)).all()
     assert (soft == result).all()
-    away = outside(MASK, cli.DEMO_REQUEST.mask_blur)
+    away = outside(MASK, int(infotext.parse((ROOT / "demo/infotext.txt").read_text())["Mask blur"]))
     assert (soft[away] == original[away]).all()
     for made in (hard, soft):
         assert np.abs(made - original)[mask[..., 0] == 255].mean() > 10
