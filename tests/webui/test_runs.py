@@ -33,7 +33,7 @@ def assert_alike(one, other):
     """Up to the last bit of a processor's sums, whose order the host does not fix between two runs."""
     difference = np.abs(one.pictures[0].astype(int) - other.pictures[0])
     assert difference.max() <= 1
-    assert difference.mean() < 0.001
+    assert difference.mean() < 0.01
 
 
 @pytest.mark.parametrize("only_masked", [False, True])
@@ -177,7 +177,8 @@ def test_a_thin_stroke_without_blur_survives_any_resize(webui, size):
     picture, mask = drawn_picture(*size), Image.new("L", size)
     column = size[0] // 2
     mask.paste(255, (column, size[1] // 4, column + 2, size[1] * 3 // 4))
-    result = webui.inpaint(picture, mask, [True], mask_blur=0, options={"return_mask": True})
+    by_mask = [{"mask_influence": 1}]  # else the opacity tells how much the model changed
+    result = webui.inpaint(picture, mask, by_mask, mask_blur=0, options={"return_mask": True})
     resized, shown = np.asarray(picture.resize((256, 256), Image.Resampling.LANCZOS)), result.pictures[1][..., 0]
     assert (result.pictures[0][:, :124] == resized[:, :124]).all()
     assert shown[80:176, 126:132].max(axis=1).min() > 128
