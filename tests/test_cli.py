@@ -69,7 +69,10 @@ def test_the_demo_shows_what_it_claims_twice_in_a_row(tmp_path):
     assert (soft[away] == original[away]).all()
     for made in (hard, soft):
         assert np.abs(made - original)[mask[..., 0] == 255].mean() > 10
-    assert (hard != soft).any()
+    orange = [(made[..., 0] > made[..., 1] + 40) & (made[..., 1] > made[..., 2]) for made in (original, hard, soft)]
+    before, by_hard, by_soft = (found[~away].sum() for found in orange)
+    assert by_hard > 5 * before + 500  # a tree stands there ...
+    assert by_soft > 1.1 * by_hard  # ... and whole, where the mask's edge cuts the hard one
     assert (pixels(tmp_path / "outputs/demo-2.png") == result).all()
 
 
