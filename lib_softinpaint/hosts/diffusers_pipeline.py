@@ -202,14 +202,18 @@ class _SoftInpainting:
         if soft:
             job.measure(samples)
         results = []
-        with self._precise_vae() as vae:
-            for index, sample in enumerate(samples):
-                decoded = vae.decode(sample[None].to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0][0]
-                pixels = ((decoded.float().permute(1, 2, 0) + 1) * 127.5).clamp(0, 255).cpu().numpy()
-                # A hard inpainting's paste, as the WebUI's: the outer half of the mask's blur.
-                opacity_px = job.opacity_px(index, *job.box[:1:-1]) if soft else np.minimum(2 * job.repaint_px[index], 1)
-                results.append(composite(job.originals[index], _placed(pixels, job), opacity_px))
+        for index, pixels in enumerate(self._decoded(job, samples)):
+            # A hard inpainting's paste, as the WebUI's: the outer half of the mask's blur.
+            opacity_px = job.opacity_px(index, *job.box[:1:-1]) if soft else np.minimum(2 * job.repaint_px[index], 1)
+            results.append(composite(job.originals[index], pixels, opacity_px))
         return results
+
+    def _decoded(self, job: SoftInpaintJob, samples: torch.Tensor) -> Iterator[np.ndarray]:
+        """New pixels of each picture, (H, W, 3) float32, 0 to 255, where they stand in the original."""
+        with self._precise_vae() as vae:
+            for sample in samples:
+                decoded = vae.decode(sample[None].to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0][0]
+                yield _placed(((decoded.float().permute(1, 2, 0) + 1) * 127.5).clamp(0, 255).cpu().numpy(), job)
 
     @contextmanager
     def _precise_vae(self) -> Iterator[Any]:

@@ -1,0 +1,271 @@
+"""The methods that the quality bench compares: ours, and each way in which others inpaint, on one model.
+
+What a library has is taken from it; the rest is short reference code of the published or observed method.
+"""
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from diffusers import (
+    DDIMScheduler,
+    DiffusionPipeline,
+    PNDMScheduler,
+    StableDiffusionImg2ImgPipeline,
+    StableDiffusionInpaintPipeline,
+    UniPCMultistepScheduler,
+)
+from diffusers.image_processor import VaeImageProcessor
+from PIL import Image
+
+from benchmarks.tasks import ONLY_MASKED, PADDING_PX, Task
+from lib_softinpaint import composite, mask, schedule
+from lib_softinpaint.blend import blend, channel_norm
+from lib_softinpaint.hosts import diffusers_models as models
+from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline
+from lib_softinpaint.settings import FEATHER_FROM_HOST, Settings
+from scenes import SIZE
+
+SOFT_BLUR_PX = 8
+"""Mask blur of the soft methods: at 256 pixels what 16 is at 512."""
+HARD_BLUR_PX = 4
+"""The WebUI's default."""
+GUIDANCE = 6.0
+IMG2IMG_STRENGTH = 0.75
+
+CLONE_FRAME_PX = 2
+
+OURS, HARD, BUILTIN = "ours", "hard inpainting", "built-in"
+DIFFERENTIAL, DIFFERENTIAL_PASTED = "Differential Diffusion", "Differential Diffusion, pasted"
+DIFFUSERS, DIFFUSERS_OVERLAY = "diffusers", "diffusers, overlay"
+PASTE, POISSON = "img2img, hard paste", "img2img, Poisson paste"
+
+TIMESTEP_SCHEDULERS = DDIMScheduler, PNDMScheduler, UniPCMultistepScheduler
+"""On whose samplers the WebUI blends before the model, and the built-in takes the timestep for the noise level."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One task, as it is asked of every method."""
+
+    task: Task
+    area: str
+    sampler: str
+    steps: int
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a method made of a run.
+
+    results, decoded : (B, H, W, 3) uint8
+        Pictures, and the new ones before they were composited with the original.
+    repaint : (H, W) float32, 0 to 1
+        Where the method promises to change nothing it is 0.
+    """
+
+    results: np.ndarray
+    decoded: np.ndarray
+    repaint: np.ndarray
+
+
+class _Recorded(SoftInpaintPipeline):
+    """Keeps what it decoded."""
+
+    def _decoded(self, job, samples):
+        self.job, self.decoded = job, []
+        for pixels in super()._decoded(job, samples):
+            self.decoded.append(np.rint(pixels).astype(np.uint8))
+            yield pixels
+
+
+class _BuiltIn(_Recorded):
+    """As observed in AUTOMATIC1111 1.10.1, its faults with timestep samplers among it; nothing keeps the outside."""
+
+    @contextmanager
+    def _hooked(self, job, picture, mask):
+        job.finish = lambda samples: samples
+        if not isinstance(self.scheduler, TIMESTEP_SCHEDULERS):
+            with super()._hooked(job, picture, mask):
+                yield
+            return
+        scale = self.scheduler.scale_model_input
+        norm, log_repaint, settings = channel_norm(job.reference), job.repaint.log(), job.settings
+
+        def blended(sample, timestep=None):
+            ratio = torch.as_tensor(timestep, dtype=torch.float32).reshape(1)
+            share = schedule.repaint_share(log_repaint, ratio, settings.schedule_bias, settings.preservation_strength)
+            sample = blend(job.reference.expand_as(sample), norm.expand(len(sample), -1, -1, -1), sample, share,
+                           settings.transition_contrast_boost)
+            return scale(sample, timestep)
+        self.scheduler.scale_model_input = blended
+        try:
+            yield
+        finally:
+            del self.scheduler.scale_model_input
+
+    def _composited(self, job, samples):
+        job.measure(samples)
+        left, top, width, height = job.box
+        results = []
+        for index, pixels in enumerate(self._decoded(job, samples)):
+            opacity = composite.place(composite.enlarge(job.opacity_latent[index], height, width), job.box,
+                                      *job.originals[index].shape[:2])
+            results.append(composite.composite(job.originals[index], pixels, opacity))
+        return results
+
+
+def _soft(name: str, kind: type, settings: Settings, blur_px: int) -> Callable[[Run], dict[str, Outcome]]:
+    def method(run: Run) -> dict[str, Outcome]:
+        pipeline = _pipeline(kind, run)
+        task = run.task
+        images = pipeline(
+            task.prompt, task.picture, task.painted.astype(np.float32), strength=task.denoising_strength,
+            height=SIZE, width=SIZE, padding_mask_crop=PADDING_PX if run.area == ONLY_MASKED else None,
+            masked_content=task.masked_content, mask_blur=blur_px, settings=settings, output_type="np", **_asked(run)).images
+        results = np.rint(images * 255).astype(np.uint8)
+        return {name: Outcome(results, np.stack(pipeline.decoded), pipeline.job.repaint_px[0])}
+    return method
+
+
+Painted = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
+"""By method's name: results, decoded pictures, and the mask in which the method changes."""
+
+
+def _cropped(method: Callable[[Run, Image.Image, np.ndarray], Painted]) -> Callable[[Run], dict[str, Outcome]]:
+    """Methods for whole pictures, with only masked as the WebUI does it: on a crop, which is scaled, and placed back.
+
+    They get a picture and its painted mask, (H, W) bool.
+    """
+    def cropping(run: Run) -> dict[str, Outcome]:
+        picture, painted = Image.fromarray(run.task.picture), run.task.painted
+        if run.area != ONLY_MASKED:
+            return {name: Outcome(*made) for name, made in method(run, picture, painted).items()}
+        box = VaeImageProcessor.get_crop_region(Image.fromarray(painted), SIZE, SIZE, PADDING_PX)
+        left, top, right, bottom = box
+        inside = np.s_[top:bottom, left:right]
+        enlarged = picture.crop(box).resize((SIZE, SIZE), Image.Resampling.LANCZOS)
+
+        def placed(new: np.ndarray) -> np.ndarray:
+            whole = run.task.picture.copy()
+            small = Image.fromarray(new).resize((right - left, bottom - top), Image.Resampling.LANCZOS)
+            whole[inside] = np.asarray(small)
+            return whole
+        outcomes = {}
+        for name, (results, decoded, repaint) in method(
+                run, enlarged, mask.resized(painted[inside].astype(np.float32), SIZE, SIZE) >= 0.5).items():
+            reach = np.zeros(painted.shape, np.float32)
+            reach[inside] = mask.resized(repaint, bottom - top, right - left)
+            # The crop came back through two resizings: its outside is the original's again.
+            pasted = [np.where(reach[..., None] > 0, placed(new), run.task.picture) for new in results]
+            outcomes[name] = Outcome(np.stack(pasted), np.stack([placed(new) for new in decoded]), reach)
+        return outcomes
+    return cropping
+
+
+def _differential(run: Run, picture: Image.Image, painted: np.ndarray) -> Painted:
+    """Differential Diffusion: a pixel is repainted from the step on at which the steps left fall to its mask value.
+
+    Source: Levin and Fried, arXiv 2306.00950, algorithm 1; the whole picture is decoded, nothing is pasted. Pasted by the
+    same mask it is what users of ComfyUI do.
+    """
+    repaint = mask.feather_outward(painted.astype(np.float32), mask.feather_reach(SOFT_BLUR_PX))
+    change_map = torch.from_numpy(mask.to_latent(repaint, SIZE // 8, SIZE // 8))
+    pipeline = _pipeline(StableDiffusionImg2ImgPipeline, run)
+    reference = _encoded(pipeline, picture)
+    noise = torch.cat([torch.randn(reference.shape, generator=torch.Generator().manual_seed(seed)) for seed in run.seeds])
+
+    def keep(running, step, timestep, tensors):
+        if step + 1 < running.num_timesteps:
+            following = running.scheduler.timesteps[-running.num_timesteps:][step + 1]
+            kept = running.scheduler.add_noise(reference, noise, following.reshape(1))
+            unlocked = change_map >= 1 - (step + 1) / running.num_timesteps
+            tensors["latents"] = torch.where(unlocked & (change_map > 0), tensors["latents"], kept)
+        return tensors
+    images = pipeline(run.task.prompt, reference.repeat(len(run.seeds), 1, 1, 1), strength=run.task.denoising_strength,
+                      callback_on_step_end=keep, output_type="np", **_asked(run)).images
+    decoded = np.rint(images * 255).astype(np.uint8)
+    pasted = np.stack([composite.composite(np.asarray(picture), new, repaint) for new in decoded])
+    return {DIFFERENTIAL: (decoded, decoded, repaint), DIFFERENTIAL_PASTED: (pasted, decoded, repaint)}
+
+
+def _diffusers(run: Run, picture: Image.Image, painted: np.ndarray) -> Painted:
+    """Diffusers' own inpainting, its hard mask without and with the original pasted over the rest."""
+    pipeline = _pipeline(StableDiffusionInpaintPipeline, run)
+    white = Image.fromarray(painted)
+    images = pipeline(run.task.prompt, picture, white, height=SIZE, width=SIZE, strength=run.task.denoising_strength,
+                      **_asked(run)).images
+    overlaid = [pipeline.image_processor.apply_overlay(white, picture, image) for image in images]
+    decoded = np.stack([np.asarray(image) for image in images])
+    repaint = painted.astype(np.float32)
+    return {DIFFUSERS: (decoded, decoded, repaint),
+            DIFFUSERS_OVERLAY: (np.stack([np.asarray(image) for image in overlaid]), decoded, repaint)}
+
+
+def _img2img(run: Run, picture: Image.Image, painted: np.ndarray) -> Painted:
+    """The whole picture anew; the painted area of it pasted with a blurred edge, and by gradients (OpenCV's seamlessClone)."""
+    pipeline = _pipeline(StableDiffusionImg2ImgPipeline, run)
+    strength = min(IMG2IMG_STRENGTH, run.task.denoising_strength)
+    images = pipeline(run.task.prompt, picture, strength=strength, output_type="np", **_asked(run)).images
+    decoded = np.rint(images * 255).astype(np.uint8)
+    blurred = mask.host_blur(painted, HARD_BLUR_PX)
+    pasted = np.stack([composite.composite(np.asarray(picture), new, blurred) for new in decoded])
+    cloned = np.stack([_cloned(np.asarray(picture), new, painted) for new in decoded])
+    return {PASTE: (pasted, decoded, blurred), POISSON: (cloned, decoded, painted.astype(np.float32))}
+
+
+def _cloned(original: np.ndarray, new: np.ndarray, painted: np.ndarray) -> np.ndarray:
+    # It wants the mask away from the borders, centred by its box, and writes into it.
+    framed = np.pad(painted, CLONE_FRAME_PX).astype(np.uint8) * 255
+    centre = tuple(int(span.min() + span.max() + 1) // 2 for span in np.nonzero(framed)[::-1])
+    sides = (CLONE_FRAME_PX,) * 4
+    wide = [cv2.copyMakeBorder(picture, *sides, cv2.BORDER_REPLICATE) for picture in (new, original)]
+    inside = slice(CLONE_FRAME_PX, -CLONE_FRAME_PX)
+    return cv2.seamlessClone(*wide, framed, centre, cv2.NORMAL_CLONE)[inside, inside]
+
+
+PAINTERS: dict[tuple[str, ...], Callable[[Run], dict[str, Outcome]]] = {
+    (HARD,): _soft(HARD, _Recorded, Settings(enabled=False), HARD_BLUR_PX),
+    (BUILTIN,): _soft(BUILTIN, _BuiltIn, Settings(enabled=True, feather_source=FEATHER_FROM_HOST, edge_taper_px=0),
+                      SOFT_BLUR_PX),
+    (OURS,): _soft(OURS, _Recorded, Settings(enabled=True), SOFT_BLUR_PX),
+    (DIFFERENTIAL, DIFFERENTIAL_PASTED): _cropped(_differential),
+    (DIFFUSERS, DIFFUSERS_OVERLAY): _cropped(_diffusers),
+    (PASTE, POISSON): _cropped(_img2img)}
+"""What paints, by the names of the methods of which it gives an outcome."""
+
+METHODS = tuple(name for names in PAINTERS for name in names)
+
+
+def encoded(pictures: np.ndarray) -> torch.Tensor:
+    """(B, 4, H / 8, W / 8) float32: latents of pictures (B, H, W, 3) uint8."""
+    pipeline = models.load(str(models.SCENE_MODEL), "cpu")
+    return torch.cat([_encoded(pipeline, Image.fromarray(picture)) for picture in pictures])
+
+
+@torch.no_grad()
+def _encoded(pipeline: DiffusionPipeline, picture: Image.Image) -> torch.Tensor:
+    pixels = pipeline.image_processor.preprocess(picture)
+    return pipeline.vae.encode(pixels).latent_dist.mode() * pipeline.vae.config.scaling_factor
+
+
+def _pipeline(kind: type, run: Run) -> DiffusionPipeline:
+    components = models.load(str(models.SCENE_MODEL), "cpu").components
+    scheduler, changes = models.scheduler_class(run.sampler, "Automatic")
+    accepted = inspect.signature(kind.__init__).parameters
+    pipeline = kind(**{name: part for name, part in components.items() if name in accepted} | {
+        "scheduler": scheduler.from_config(components["scheduler"].config, **changes)}, requires_safety_checker=False)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def _asked(run: Run) -> dict[str, Any]:
+    return {"num_inference_steps": run.steps, "guidance_scale": GUIDANCE, "num_images_per_prompt": len(run.seeds),
+            "generator": [torch.Generator().manual_seed(seed) for seed in run.seeds]}

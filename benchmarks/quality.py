@@ -1,0 +1,293 @@
+"""Picture quality: every method on the same tasks, model and seeds, scored and laid side by side.
+
+Pictures are kept under outputs/bench/pictures, so that a run that was interrupted goes on where it stood, and scores can be
+taken anew without painting anew. A change of a method's code paints its pictures again.
+"""
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import inspect
+import json
+import math
+import textwrap
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy.stats import wilcoxon
+from skimage.color import deltaE_ciede2000, rgb2lab
+
+from benchmarks import peers
+from benchmarks.machine import ROOT, imported_files
+from benchmarks.peers import BUILTIN, DIFFERENTIAL_PASTED, HARD, METHODS, OURS, PAINTERS, Outcome, Run
+from benchmarks.tasks import AREAS, QUICK_SCENES, SCENES, TASKS, WHOLE, Task, task
+from judge import recognised
+from lib_softinpaint import score
+from lib_softinpaint.hosts import diffusers_models as models
+from lib_softinpaint.mask import to_latent
+from lib_softinpaint.sheet import side_by_side
+
+PICTURES = ROOT / "outputs" / "bench" / "pictures"
+
+SAMPLER, STEPS = "Euler a", 20
+SEEDS, QUICK_SEEDS = (1, 2, 3, 4), (1, 2)
+
+OTHER_SAMPLERS = "Euler", "DPM++ 2M", "DPM++ 2M SDE", "DDIM", "UniPC"
+OTHER_STEPS = 10, 40
+SAMPLER_TASKS = "sky", "over an edge", "replace"
+SAMPLER_METHODS = HARD, BUILTIN, OURS, DIFFERENTIAL_PASTED
+"""On all samplers and step counts; the rest paint as well or badly on each."""
+
+ENOUGH = score.LEAST_EFFECT
+SHEET_TILE_PX = 160
+LABEL_CHARACTERS = 22
+
+
+def main_runs(full: bool) -> list[Run]:
+    """Each task in each scene, on both areas; the quick set takes them in turns."""
+    if full:
+        return [Run(task(scene, name), area, SAMPLER, STEPS, SEEDS) for scene in SCENES for name in TASKS for area in AREAS]
+    return [Run(task(scene, name), AREAS[(row + column) % 2], SAMPLER, STEPS, QUICK_SEEDS)
+            for row, scene in enumerate(QUICK_SCENES) for column, name in enumerate(TASKS)]
+
+
+def sampler_runs(full: bool) -> list[Run]:
+    """A few tasks on each sampler and number of steps."""
+    pairs = [(sampler, STEPS) for sampler in OTHER_SAMPLERS]
+    if not full:
+        return [Run(task(QUICK_SCENES[0], "sky"), WHOLE, *pair, (1,)) for pair in pairs]
+    pairs += [(sampler, steps) for sampler in (SAMPLER, *OTHER_SAMPLERS) for steps in OTHER_STEPS]
+    return [Run(task(scene, name), WHOLE, *pair, QUICK_SEEDS)
+            for pair in pairs for scene in QUICK_SCENES for name in SAMPLER_TASKS]
+
+
+def painted(method: str, run: Run) -> Outcome:
+    """What the method makes of the run, from the disk where it stands there."""
+    name = "-".join([scene_name(run.task), run.task.name, run.area, run.sampler, str(run.steps), *map(str, run.seeds)])
+
+    def file(method: str) -> Path:
+        return PICTURES / fingerprint(method) / (name.replace(" ", "_") + ".npz")
+    if not file(method).exists():
+        paint = next(painter for names, painter in PAINTERS.items() if method in names)
+        for each, outcome in paint(run).items():
+            file(each).parent.mkdir(parents=True, exist_ok=True)
+            unfinished = file(each).with_suffix(".part")
+            with unfinished.open("wb") as stream:
+                np.savez_compressed(stream, **vars(outcome))
+            unfinished.replace(file(each))
+    with np.load(file(method)) as stored:
+        return Outcome(**stored)
+
+
+@functools.cache
+def fingerprint(method: str) -> str:
+    """Name of a method's folder: it changes with its code, the tasks and the model."""
+    digest = hashlib.sha256(inspect.getsource(peers).encode() + method.encode())
+    sources = [*imported_files(ROOT / "lib_softinpaint" / "hosts" / "diffusers_pipeline.py"), ROOT / "demo" / "scenes.py",
+               ROOT / "benchmarks" / "tasks.py", *models.SCENE_MODEL.rglob("*.safetensors")]
+    for path in sorted(sources):
+        digest.update(path.read_bytes())
+    return f"{method.replace(' ', '_').replace(',', '')}-{digest.hexdigest()[:12]}"
+
+
+def scene_name(asked: Task) -> str:
+    return next(name for name, seed in SCENES.items() if seed == asked.scene.seed)
+
+
+def measures(runs: Iterable[Run], methods: Iterable[str]) -> Iterator[dict]:
+    """One row for each picture: what was asked, the method, and all of its numbers."""
+    for run in runs:
+        hard = painted(HARD, run)
+        asked, original = run.task, run.task.picture
+        where = _latent_area(asked.painted)
+        start = peers.encoded(original[None])[0]
+        hard_effect = np.mean([score.latent_effect(start, latent, where) for latent in peers.encoded(hard.results)])
+        for method in methods:
+            outcome = hard if method == HARD else painted(method, run)
+            similarity, residual = alignment(outcome.repaint, original, outcome.results)
+            for number, latent in enumerate(peers.encoded(outcome.results)):
+                result = outcome.results[number]
+                scores = score.score(original, result, outcome.repaint, asked.painted, outcome.decoded[number])
+                core = score.latent_effect(start, latent, where) / hard_effect
+                yield {
+                    "scene": scene_name(asked), "task": asked.name, "area": run.area, "sampler": run.sampler,
+                    "steps": run.steps, "seed": run.seeds[number], "method": method, **dataclasses.asdict(scores),
+                    "core_effect": core, "blend_score": score.blend_score(scores, core), "cam": similarity, "dam": residual,
+                    "found": recognised(result, asked.thing, asked.scene, outcome.repaint > 0) if asked.thing else None,
+                    "ciede2000": colour_difference(result, asked)}
+
+
+def _latent_area(mask: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(to_latent(mask.astype(np.float32), mask.shape[0] // 8, mask.shape[1] // 8)) >= 0.5
+
+
+def colour_difference(result: np.ndarray, asked: Task) -> float | None:
+    """Mean CIEDE2000 to the drawn answer in the painted area; None where there is no single answer."""
+    if asked.answer is None:
+        return None
+    difference = deltaE_ciede2000(rgb2lab(result), rgb2lab(asked.answer))
+    return float(difference[asked.painted].mean())
+
+
+def alignment(repaint: np.ndarray, original: np.ndarray, results: np.ndarray) -> tuple[float, float]:
+    """How well the change follows the mask, over seeds: CAM (correlation) and DAM (residual norm of the best fit).
+
+    Parameters
+    ----------
+    repaint : (H, W) float, 0 to 1
+    original : (H, W, 3) uint8
+    results : (B, H, W, 3) uint8
+
+    Source: Levin and Fried, arXiv 2306.00950, section 5; the change is a CIELAB distance, 1 for its largest.
+    """
+    change = np.mean([np.linalg.norm(rgb2lab(result) - rgb2lab(original), axis=-1) for result in results], axis=0)
+    if not change.any() or repaint.std() == 0:
+        return math.nan, math.nan
+    design = np.stack([change.ravel() / change.max(), np.ones(change.size)], axis=1)
+    wanted = repaint.ravel().astype(float)
+    fit = design @ np.linalg.lstsq(design, wanted, rcond=None)[0]
+    return float(np.corrcoef(change.ravel(), wanted)[0, 1]), float(np.linalg.norm(wanted - fit))
+
+
+# Tables
+
+COLUMNS = {
+    "blend score": lambda rows: _spread(rows, "blend_score"),
+    "jump": lambda rows: _spread(rows, "jump"),
+    "jump, painted edge": lambda rows: _mean(rows, "jump_painted"),
+    "jump where repainted": lambda rows: _mean([row for row in rows if row["core_effect"] >= ENOUGH], "jump"),
+    "gradient ratio": lambda rows: _mean(rows, "gradient_ratio"),
+    "ghost": lambda rows: _mean(rows, "ghost", 3),
+    "contrast kept": lambda rows: _mean(rows, "contrast_retention", 3),
+    "core effect, median": lambda rows: f"{np.median(_values(rows, 'core_effect')):.2f}",
+    f"effect >= {ENOUGH}": lambda rows: f"{np.mean([row['core_effect'] >= ENOUGH for row in rows]):.0%}",
+    "changed outside, px": lambda rows: f"{np.mean([row['outside_changed'] for row in rows]):.0f}",
+    "object found": lambda rows: f"{np.mean([row['found'] for row in rows if row['found'] is not None]):.0%}",
+    "CIEDE2000": lambda rows: _mean(rows, "ciede2000", 1),
+    "CAM": lambda rows: _mean(rows, "cam"),
+    "DAM": lambda rows: _mean(rows, "dam", 1)}
+
+
+def table(rows: list[dict]) -> str:
+    """Markdown: each method's means, and how many scenes it wins by the blend score."""
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    winners = [max(methods, key=lambda method: _average(rows, scene, method)) for scene in {row["scene"] for row in rows}]
+    lines = [_line(["method", *COLUMNS, "scenes won"]), _line(["---"] * (len(COLUMNS) + 2))]
+    for method in methods:
+        own = [row for row in rows if row["method"] == method]
+        lines.append(_line([method, *(column(own) for column in COLUMNS.values()), f"{winners.count(method)}"]))
+    return "\n".join(lines)
+
+
+def table_by(rows: list[dict], *keys: str) -> str:
+    """Markdown: each method's mean blend score, mean jump, median core effect, and pixels changed outside if any."""
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    groups = list(dict.fromkeys(tuple(row[key] for key in keys) for row in rows))
+    lines = [_line([", ".join(keys), *methods]), _line(["---"] * (len(methods) + 1))]
+    for group in groups:
+        cells = []
+        for method in methods:
+            own = [row for row in rows if tuple(row[key] for key in keys) == group and row["method"] == method]
+            changed = np.mean([row["outside_changed"] for row in own])
+            effect = np.median(_values(own, "core_effect"))
+            cells.append(f"{_mean(own, 'blend_score', 0)} / {_mean(own, 'jump', 1)} / {effect:.2f}"
+                         + (f" / {changed:.0f} px" if changed else ""))
+        lines.append(_line([", ".join(map(str, group)), *cells]))
+    return "\n".join(lines)
+
+
+def paired_tests(rows: list[dict]) -> str:
+    """Markdown: our blend score against each peer's on the same task, area and seed (Wilcoxon's signed-rank test)."""
+    lines = [_line(["ours against", "median difference", "better in", "p"]), _line(["---"] * 4)]
+    ours = {_asked(row): row["blend_score"] for row in rows if row["method"] == OURS}
+    for method in dict.fromkeys(row["method"] for row in rows if row["method"] != OURS):
+        pairs = [(ours[_asked(row)], row["blend_score"]) for row in rows if row["method"] == method]
+        differences = np.array([own - other for own, other in pairs])
+        lines.append(_line([method, f"{np.median(differences):+.1f}", f"{(differences > 0).mean():.0%} of {len(pairs)}",
+                            f"{wilcoxon(differences).pvalue:.1g}"]))
+    return "\n".join(lines)
+
+
+def _asked(row: dict) -> tuple:
+    return tuple(row[key] for key in ("scene", "task", "area", "sampler", "steps", "seed"))
+
+
+def _average(rows: list[dict], scene: str, method: str) -> float:
+    return float(np.mean([row["blend_score"] for row in rows if row["scene"] == scene and row["method"] == method]))
+
+
+def _values(rows: list[dict], key: str) -> np.ndarray:
+    values = np.array([row[key] for row in rows if row[key] is not None], float)
+    return values[~np.isnan(values)]
+
+
+def _mean(rows: list[dict], key: str, digits: int = 2) -> str:
+    values = _values(rows, key)
+    return f"{values.mean():.{digits}f}" if len(values) else ""
+
+
+def _spread(rows: list[dict], key: str) -> str:
+    values = _values(rows, key)
+    return f"{values.mean():.1f} ± {values.std():.1f}" if len(values) else ""
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+# Sheets
+
+def sheets(runs: Iterable[Run], methods: Iterable[str], folder: Path) -> list[Path]:
+    """One contact sheet for each task and area: a scene in each row, a method in each column, the first seed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    grouped: dict[tuple[str, str], list[Image.Image]] = {}
+    for run in runs:
+        tiles = {textwrap.shorten(run.task.prompt, LABEL_CHARACTERS, placeholder=" ..."): _tile(_marked(run.task))}
+        tiles |= {method: _tile(painted(method, run).results[0]) for method in methods}
+        grouped.setdefault((run.task.name, run.area), []).append(side_by_side(tiles))
+    files = []
+    for (name, area), strips in grouped.items():
+        sheet = Image.new("RGB", (strips[0].width, sum(strip.height for strip in strips)))
+        for number, strip in enumerate(strips):
+            sheet.paste(strip, (0, number * strip.height))
+        files.append(folder / f"{name}, {area}.jpg".replace(", ", "-").replace(" ", "-"))
+        sheet.save(files[-1], quality=88)
+    return files
+
+
+def _tile(picture: np.ndarray) -> Image.Image:
+    return Image.fromarray(picture).resize((SHEET_TILE_PX, SHEET_TILE_PX), Image.Resampling.LANCZOS)
+
+
+def _marked(asked: Task) -> np.ndarray:
+    """The picture with its painted area tinted."""
+    tint = np.where(asked.painted[..., None], (0.45, 0.45, 0.45), 1)
+    return (asked.picture * tint + (1 - tint) * (255, 0, 255)).astype(np.uint8)
+
+
+def bench(full: bool, folder: Path) -> dict:
+    """Prints the tables, writes sheets, and gives all rows."""
+    runs, others = main_runs(full), sampler_runs(full)
+    rows = list(_reported(measures(runs, METHODS), len(runs) * len(METHODS) * len(runs[0].seeds)))
+    print(f"\n{table(rows)}\n\n{paired_tests(rows)}\n")
+    print(f"Blend score / jump / core effect by task:\n\n{table_by(rows, 'task')}\n\n{table_by(rows, 'area')}\n")
+    sampled = list(_reported(measures(others, SAMPLER_METHODS), len(others) * len(SAMPLER_METHODS) * len(others[0].seeds)))
+    print(f"\n{table_by(sampled, 'sampler', 'steps')}\n")
+    for file in sheets(runs, METHODS, folder):
+        print(f"wrote {file.relative_to(ROOT)}")
+    return {"main": rows, "samplers": sampled}
+
+
+def _reported(rows: Iterable[dict], total: int) -> Iterator[dict]:
+    for number, row in enumerate(rows, 1):
+        if number % 100 == 0:
+            print(f"[bench] {number} of {total} pictures", flush=True)
+        yield row
+
+
+def write(rows: dict, file: Path) -> None:
+    file.write_text(json.dumps(rows, indent=0, default=float) + "\n")

@@ -1,0 +1,222 @@
+"""What the quality bench asks for: named scenes, what is to be painted in them, and masks as a brush leaves them."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image, ImageDraw
+from scipy.ndimage import distance_transform_edt
+
+from scenes import HELD_OUT, PALETTE, SIZE, Kind, Scene, Thing
+
+SCENES = {name: HELD_OUT + 5000 + number for name, number in {
+    "village by the lake": 3, "house under the moon": 9, "yellow house": 12, "yellow meadow": 14, "village at sunset": 15,
+    "orange tree": 22, "tree before a mountain": 35, "cloud over a house": 49, "red house by the lake": 53,
+    "person under the sun": 63, "houses at sunset": 67, "blue house at night": 78}.items()}
+"""Seeds of scenes that the model was not trained on. Each has something in front that can be replaced."""
+
+QUICK_SCENES = "village by the lake", "house under the moon", "tree before a mountain"
+
+NEAR: tuple[Kind, ...] = ("tree", "pine", "house", "person")
+SIZES: dict[Kind, tuple[float, float]] = {
+    "sun": (0.17, 0.17), "moon": (0.17, 0.17), "cloud": (0.32, 0.15), "mountain": (0.42, 0.32), "tree": (0.23, 0.34),
+    "pine": (0.19, 0.36), "house": (0.3, 0.28), "person": (0.16, 0.38)}
+"""Width and height, shares of the picture's side."""
+
+WHOLE, ONLY_MASKED = AREAS = "whole picture", "only masked"
+PADDING_PX = 32
+"""Around the painted area, with only masked: the WebUI's default."""
+
+BRUSH_SHARE = 0.3
+"""Of a painted box's shorter side: the width of the brush that fills it."""
+
+PLACES_TRIED = 64
+
+MARGIN = 0.03
+"""Share of the picture's side by which a painter overshoots what is to be changed."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to be painted into one picture.
+
+    thing
+        What is asked for, where and as large as expected; None where it is no single object.
+    picture, answer : (H, W, 3) uint8
+        The picture, and a right result; None where there is no single one.
+    painted : (H, W) bool
+    """
+
+    scene: Scene
+    name: str
+    prompt: str
+    thing: Thing | None
+    painted: np.ndarray
+    answer: np.ndarray | None
+    denoising_strength: float = 1.0
+    masked_content: str = "fill"
+
+    @property
+    def picture(self) -> np.ndarray:
+        return self.scene.draw()
+
+
+def task(scene: str, name: str) -> Task:
+    """The task of this name in the scene of that name; always the same."""
+    seed = SCENES[scene]
+    return TASKS[name](Scene.from_seed(seed), np.random.default_rng((seed, list(TASKS).index(name))))
+
+
+def _sky(scene: Scene, rng: np.random.Generator) -> Task:
+    disc: Kind = "moon" if scene.light.time == "night" else "sun"
+    kind: Kind = "cloud" if any(thing.kind in ("sun", "moon") for thing in scene.things) else disc
+    return _add(scene, "sky", kind, _free_place(scene, kind, 0.02, _horizon(scene) - 0.02, ("ground", "hill"), rng), rng)
+
+
+def _ground(scene: Scene, rng: np.random.Generator) -> Task:
+    kind = str(rng.choice(("house", "tree", "person")))
+    place = _free_place(scene, kind, _horizon(scene) - 0.1, 0.99, ("ground", "hill", "mountain", "cloud"), rng)
+    return _add(scene, "ground", kind, place, rng)
+
+
+def _edge(scene: Scene, rng: np.random.Generator) -> Task:
+    kind = str(rng.choice(("pine", "tree", "mountain")))
+    top = _horizon(scene) - 0.75 * SIZES[kind][1]
+    return _add(scene, "over an edge", kind,
+                _free_place(scene, kind, top, top + SIZES[kind][1] + 0.02, ("ground", "hill", "mountain", "cloud"), rng), rng)
+
+
+def _replace(scene: Scene, rng: np.random.Generator) -> Task:
+    old = _in_front(scene)
+    kind = str(rng.choice([kind for kind in NEAR if kind != old.kind]))
+    width, height = SIZES[kind]
+    new = Thing(kind, _colour(scene, kind, rng), old.x, old.y, width, height, int(rng.integers(24)))
+    rest = _without(scene, old)
+    return Task(scene, "replace", new.phrase(), new, _scribbled(old.box, rng) | _scribbled(new.box, rng), _with(rest, new))
+
+
+def _recolour(scene: Scene, rng: np.random.Generator) -> Task:
+    old = _in_front(scene)
+    colours = [colour for colour in PALETTE[old.kind] if colour != old.colour]
+    kind = old.kind if colours else "tree"
+    new = replace(old, kind=kind, colour=str(rng.choice(colours or PALETTE["tree"])))
+    painted = distance_transform_edt(~scene.mask(old)) < MARGIN * SIZE
+    return Task(scene, "recolour", new.phrase(), new, painted, _with(_without(scene, old), new), 0.8, "original")
+
+
+def _background(scene: Scene, rng: np.random.Generator) -> Task:
+    time = "night" if scene.light.time != "night" else "sunset"
+    horizon = _horizon(scene)
+    near = np.logical_or.reduce([scene.mask(thing) for thing in scene.things if thing.kind in NEAR])
+    painted = _scribbled((0.0, 0.0, 1.0, horizon - MARGIN), rng) & (distance_transform_edt(~near) > 2)
+    return Task(scene, "background", f"{time}, a white cloud", None, painted, None, 0.9, "original")
+
+
+def _thin_stroke(scene: Scene, rng: np.random.Generator) -> Task:
+    x, top = _free_place(scene, "tree", _horizon(scene) - 0.2, 0.97, ("ground", "hill", "mountain", "cloud"), rng)
+    heights = np.linspace(top + 0.02, top + SIZES["tree"][1], 8)
+    points = [(x + rng.normal(0, 0.02), y) for y in heights]
+    return Task(scene, "thin stroke", "a green tree", _thing("tree", "green", x, top), _stroke(points, 3), None)
+
+
+def _tiny_stroke(scene: Scene, rng: np.random.Generator) -> Task:
+    x, top = _free_place(scene, "sun", 0.05, _horizon(scene), ("ground", "hill"), rng)
+    y = top + SIZES["sun"][1] / 2
+    disc: Kind = "moon" if scene.light.time == "night" else "sun"
+    thing = _thing(disc, _colour(scene, disc, rng), x, top)
+    return Task(scene, "tiny stroke", thing.phrase(), thing, _stroke([(x - 0.03, y), (x + 0.03, y + 0.01)], 9), None)
+
+
+def _large(scene: Scene, rng: np.random.Generator) -> Task:
+    left = 0.0 if rng.random() < 0.5 else 0.45
+    painted = _scribbled((left, 0.2, left + 0.55, 1.0), rng)
+    return Task(scene, "large area", "a red house, a green tree, green field", None, painted, None)
+
+
+TASKS: dict[str, Callable[[Scene, np.random.Generator], Task]] = {
+    "sky": _sky, "ground": _ground, "over an edge": _edge, "replace": _replace, "background": _background,
+    "thin stroke": _thin_stroke, "tiny stroke": _tiny_stroke, "large area": _large, "recolour": _recolour}
+
+
+def _add(scene: Scene, name: str, kind: Kind, place: tuple[float, float], rng: np.random.Generator) -> Task:
+    thing = _thing(kind, _colour(scene, kind, rng), *place)
+    return Task(scene, name, thing.phrase(), thing, _scribbled(thing.box, rng), _with(scene, thing))
+
+
+def _thing(kind: Kind, colour: str, x: float, top: float) -> Thing:
+    width, height = SIZES[kind]
+    return Thing(kind, colour, x, top + height, width, height)
+
+
+def _colour(scene: Scene, kind: Kind, rng: np.random.Generator) -> str:
+    # A cloud of the scene's own colour, and a sun of the light's.
+    own = [thing.colour for thing in scene.things if thing.kind == kind]
+    if kind in ("cloud", "mountain") and own:
+        return own[0]
+    if kind == "sun":
+        return "orange" if scene.light.time == "sunset" else "yellow"
+    return PALETTE[kind][0] if kind == "cloud" else str(rng.choice(PALETTE[kind]))
+
+
+def _horizon(scene: Scene) -> float:
+    return min(thing.y - thing.height for thing in scene.things if thing.kind in ("ground", "hill"))
+
+
+def _in_front(scene: Scene) -> Thing:
+    """The largest thing that stands in front, and is seen whole."""
+    return max((thing for thing in scene.things if thing.kind in NEAR),
+               key=lambda thing: scene.mask(thing).sum() * (thing.box[0] > 0.05 and thing.box[2] < 0.95))
+
+
+def _without(scene: Scene, old: Thing) -> Scene:
+    return replace(scene, things=tuple(thing for thing in scene.things if thing != old))
+
+
+def _with(scene: Scene, new: Thing) -> np.ndarray:
+    """The scene drawn with a new thing: a near one in front, a far one behind all that stands on the ground."""
+    if new.kind in NEAR:
+        return replace(scene, things=(*scene.things, new)).draw()
+    behind = [thing for thing in scene.things if thing.kind in ("sun", "moon", "cloud")]
+    return replace(scene, things=(*behind, new, *scene.things[len(behind):])).draw()
+
+
+def _free_place(scene: Scene, kind: Kind, top: float, bottom: float, free: tuple[Kind, ...],
+                rng: np.random.Generator) -> tuple[float, float]:
+    """Centre and top of a box of the kind's size that covers the least of other things, between two heights."""
+    width, height = SIZES[kind]
+    taken = np.zeros((SIZE, SIZE), bool)
+    for thing in scene.things:
+        if thing.kind not in free:
+            taken |= scene.mask(thing)
+    across = rng.uniform(width / 2 + 0.02, 0.98 - width / 2, PLACES_TRIED)
+    places = np.stack([across, rng.uniform(top, max(top, bottom - height), PLACES_TRIED)], axis=1)
+
+    def covered(place: np.ndarray) -> int:
+        left, upper = ((place - (width / 2, 0)) * SIZE).astype(int)
+        return int(taken[max(upper, 0):upper + int(height * SIZE), left:left + int(width * SIZE)].sum())
+    x, y = min(places, key=covered)
+    return float(x), float(y)
+
+
+def _scribbled(box: tuple[float, float, float, float], rng: np.random.Generator) -> np.ndarray:
+    """(H, W) bool: a box, some more than it, filled by a round brush in strokes to and fro."""
+    left, top, right, bottom = box
+    left, top, right, bottom = left - MARGIN, top - MARGIN, right + MARGIN, bottom + MARGIN
+    brush = BRUSH_SHARE * min(right - left, bottom - top)
+    rows = np.arange(top + brush / 2, bottom - brush / 2 + 1e-6, 0.7 * brush)
+    ends = (left + brush / 2, right - brush / 2)
+    points = [(ends[(index + side) % 2] + rng.normal(0, 0.1 * brush), row + rng.normal(0, 0.08 * brush))
+              for index, row in enumerate(rows) for side in (0, 1)]
+    return _stroke(points, brush * SIZE)
+
+
+def _stroke(points: list[tuple[float, float]], brush_px: float) -> np.ndarray:
+    """(H, W) bool: a round brush led along points, which are shares of the picture's side."""
+    canvas = Image.new("L", (2 * SIZE, 2 * SIZE))
+    pen = ImageDraw.Draw(canvas)
+    corners = [(x * 2 * SIZE, y * 2 * SIZE) for x, y in points]
+    pen.line(corners, 255, round(2 * brush_px), "curve")
+    for x, y in corners:
+        pen.ellipse((x - brush_px, y - brush_px, x + brush_px, y + brush_px), 255)
+    return np.asarray(canvas.reduce(2)) > 127
