@@ -4,7 +4,7 @@
     python3 softinpaint.py inpaint --help   inpaints your pictures
     python3 softinpaint.py checkpoint DIR   writes the bundled model as a checkpoint for the WebUI
     python3 softinpaint.py test             runs the linter and the tests
-    python3 softinpaint.py bench            runs the speed benchmark
+    python3 softinpaint.py bench            runs the benchmarks of speed and picture quality
 """
 import hashlib
 import os
@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "standalone-requirements.txt"
+DEVELOPMENT = ROOT / "development-requirements.txt"
 INSTALLED = VENV / "installed-requirements.sha256"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
@@ -34,7 +35,7 @@ def main(arguments):
         print(__doc__.strip())
         return 0 if arguments[:1] in ([], ["-h"], ["--help"]) else 2
     try:
-        prepare()
+        prepare(REQUIREMENTS, *([DEVELOPMENT] if arguments[0] in ("test", "bench") else []))
     except (subprocess.CalledProcessError, OSError) as fault:
         return complain(f"The set-up in {VENV} failed: {reason(fault)} Run the command again to continue it.")
     return verbs[arguments[0]](arguments)
@@ -59,24 +60,30 @@ def test(arguments):
 
 
 def bench(arguments):
-    return run("-m", "benchmarks.speed", *arguments[1:])
+    return run("-m", "benchmarks", *arguments[1:])
 
 
-def prepare():
+def prepare(*requirements):
     """Makes the virtual environment, unless it stands and holds what is required."""
-    wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
-    if INSTALLED.exists() and INSTALLED.read_text() == wanted and runs():
-        return
-    say(f"virtual environment in {VENV}")
-    venv.create(VENV, with_pip=True, clear=not runs(), symlinks=os.name != "nt")
-    # Only for Linux does the package index hold PyTorch with CUDA.
-    kind = "GPU" if sys.platform == "linux" and shutil.which("nvidia-smi") else "CPU"
-    say(f"PyTorch, {kind} build, and the other packages: {DOWNLOAD_SIZE[kind]} to download, once")
-    torch = [line for line in REQUIREMENTS.read_text().splitlines() if line.startswith("torch")]
-    pip(*torch, *(["-i", CPU_BUILDS_OF_TORCH] if kind == "CPU" and answers(CPU_BUILDS_OF_TORCH) else []))
-    pip("-r", str(REQUIREMENTS))
-    INSTALLED.write_text(wanted)
-    say("set-up done")
+    if not runs():
+        say(f"virtual environment in {VENV}")
+        venv.create(VENV, with_pip=True, clear=True, symlinks=os.name != "nt")
+    for file in requirements:
+        wanted = hashlib.sha256(file.read_bytes()).hexdigest()
+        if INSTALLED.exists() and wanted in INSTALLED.read_text():
+            continue
+        if file == REQUIREMENTS:
+            # Only for Linux does the package index hold PyTorch with CUDA.
+            kind = "GPU" if sys.platform == "linux" and shutil.which("nvidia-smi") else "CPU"
+            say(f"PyTorch, {kind} build, and the other packages: {DOWNLOAD_SIZE[kind]} to download, once")
+            torch = [line for line in file.read_text().splitlines() if line.startswith("torch")]
+            pip(*torch, *(["-i", CPU_BUILDS_OF_TORCH] if kind == "CPU" and answers(CPU_BUILDS_OF_TORCH) else []))
+        else:
+            say("packages for tests and benchmarks: about 0.1 GB to download, once")
+        pip("-r", str(file))
+        with INSTALLED.open("a") as installed:
+            installed.write(wanted + "\n")
+        say("set-up done")
 
 
 def runs():

@@ -8,13 +8,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
-
 ROOT = Path(__file__).parent.parent
 
 
 def imported_files(file: Path) -> set[Path]:
-    """A file of this repository, and all of its that are imported from there on."""
+    """A file of this repository, and all of its that are imported with it; what a function imports is not."""
     found, waiting = set(), [file]
     while waiting:
         path = waiting.pop()
@@ -26,7 +24,12 @@ def imported_files(file: Path) -> set[Path]:
 
 
 def _imported_names(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    waiting: list[ast.AST] = [ast.parse(file.read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        for_types = isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+        if not isinstance(node, ast.FunctionDef) and not for_types:
+            waiting += ast.iter_child_nodes(node)
         if isinstance(node, ast.Import):
             yield from (each.name for each in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -35,12 +38,17 @@ def _imported_names(file: Path) -> Iterator[str]:
 
 
 def _modules(name: str) -> Iterator[Path]:
-    path = ROOT.joinpath(*name.split("."))
-    yield from (each for each in (path.with_suffix(".py"), path / "__init__.py") if each.exists())
+    """Files of a module or package, and of the packages around it."""
+    parts = name.split(".")
+    for length in range(1, len(parts) + 1):
+        path = ROOT.joinpath(*parts[:length])
+        yield from (each for each in (path.with_suffix(".py"), path / "__init__.py") if each.exists())
 
 
 def facts() -> dict[str, str]:
     """Date, commit, processor and versions."""
+    import torch
+
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return {"date": datetime.date.today().isoformat(), "commit": commit.stdout.strip(), "processor": processor(),

@@ -8,9 +8,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import inspect
-import json
 import math
+import shutil
 import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -43,6 +42,7 @@ SAMPLER_METHODS = HARD, BUILTIN, OURS, DIFFERENTIAL_PASTED
 """On all samplers and step counts; the rest paint as well or badly on each."""
 
 ENOUGH = score.LEAST_EFFECT
+FINGERPRINT_CHARACTERS = 12
 SHEET_TILE_PX = 160
 LABEL_CHARACTERS = 22
 
@@ -74,7 +74,10 @@ def painted(method: str, run: Run) -> Outcome:
     if not file(method).exists():
         paint = next(painter for names, painter in PAINTERS.items() if method in names)
         for each, outcome in paint(run).items():
-            file(each).parent.mkdir(parents=True, exist_ok=True)
+            if not file(each).parent.exists():
+                for outdated in PICTURES.glob(_folder_name(each, "?" * FINGERPRINT_CHARACTERS)):
+                    shutil.rmtree(outdated)
+                file(each).parent.mkdir(parents=True)
             unfinished = file(each).with_suffix(".part")
             with unfinished.open("wb") as stream:
                 np.savez_compressed(stream, **vars(outcome))
@@ -86,12 +89,15 @@ def painted(method: str, run: Run) -> Outcome:
 @functools.cache
 def fingerprint(method: str) -> str:
     """Name of a method's folder: it changes with its code, the tasks and the model."""
-    digest = hashlib.sha256(inspect.getsource(peers).encode() + method.encode())
-    sources = [*imported_files(ROOT / "lib_softinpaint" / "hosts" / "diffusers_pipeline.py"), ROOT / "demo" / "scenes.py",
-               ROOT / "benchmarks" / "tasks.py", *models.SCENE_MODEL.rglob("*.safetensors")]
+    digest = hashlib.sha256(method.encode())
+    sources = [*imported_files(Path(peers.__file__)), ROOT / "demo" / "scenes.py", *models.SCENE_MODEL.rglob("*.safetensors")]
     for path in sorted(sources):
         digest.update(path.read_bytes())
-    return f"{method.replace(' ', '_').replace(',', '')}-{digest.hexdigest()[:12]}"
+    return _folder_name(method, digest.hexdigest()[:FINGERPRINT_CHARACTERS])
+
+
+def _folder_name(method: str, fingerprint: str) -> str:
+    return f"{method.replace(' ', '_').replace(',', '')}-{fingerprint}"
 
 
 def scene_name(asked: Task) -> str:
@@ -287,7 +293,3 @@ def _reported(rows: Iterable[dict], total: int) -> Iterator[dict]:
         if number % 100 == 0:
             print(f"[bench] {number} of {total} pictures", flush=True)
         yield row
-
-
-def write(rows: dict, file: Path) -> None:
-    file.write_text(json.dumps(rows, indent=0, default=float) + "\n")

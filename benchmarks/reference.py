@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy.ndimage import binary_erosion
 
 
 def difference_map(distance: np.ndarray) -> np.ndarray:
@@ -75,3 +76,39 @@ def blend(original: torch.Tensor, denoised: torch.Tensor, share: torch.Tensor, c
     denoised_power = torch.norm(denoised_double, dim=1, keepdim=True) ** contrast_boost
     wanted = (original_power * (1 - share) + denoised_power * share) ** (1 / contrast_boost)
     return (blended * wanted / length).to(denoised.dtype)
+
+
+def feather(painted: np.ndarray, reach_px: float) -> np.ndarray:
+    """METHOD 1 for a mask of ones: each pixel's distance from all of the painted area's rim.
+
+    Parameters
+    ----------
+    painted : (H, W) bool
+
+    Returns
+    -------
+    (H, W) float32, 0 to 1
+    """
+    rows, columns = np.nonzero(painted & ~binary_erosion(painted))
+    result = np.ones(painted.shape, np.float32)
+    for row, column in zip(*np.nonzero(~painted)):
+        distance = np.sqrt(np.min((rows - row) ** 2 + (columns - column) ** 2))
+        result[row, column] = 0.5 + 0.5 * np.cos(np.pi * min(distance / reach_px, 1))
+    return result
+
+
+def composite(original: np.ndarray, decoded: np.ndarray, opacity_px: np.ndarray) -> np.ndarray:
+    """METHOD 6's last line, pixel by pixel.
+
+    Parameters
+    ----------
+    original, decoded : (H, W, 3) uint8
+    opacity_px : (H, W) float, 0 to 1
+    """
+    result = np.empty_like(original)
+    for place in np.ndindex(opacity_px.shape):
+        opacity = float(opacity_px[place])
+        for channel in range(3):
+            old, new = float(original[place][channel]), float(decoded[place][channel])
+            result[place][channel] = round(old + opacity * (new - old))
+    return result

@@ -1,21 +1,23 @@
-"""Ratios of speed: ours against the definitions in reference.py, and against the built-in's own functions.
+"""Speed: each stage of soft inpainting, at four sizes and in batches, and whole generations soft against hard.
 
-    python3 softinpaint.py bench [--webui CHECKOUT]
-
-Timings are noisy, so each figure is a ratio of medians taken in one run, in turns. Exits with 1 where a goal is missed.
+Timings are noisy, so a peer runs in turns with ours and the figure is the ratio of medians. Peers are the definitions in
+reference.py and, from the user's own checkout, the built-in's functions. With a GPU, what runs beside the sampler is timed
+there too.
 """
 from __future__ import annotations
 
-import argparse
+import ctypes
+import gc
 import importlib.util
-import json
-import platform
+import math
+import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import replace
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from unittest import mock
@@ -25,50 +27,95 @@ import torch
 from diffusers import StableDiffusionInpaintPipeline
 from PIL import Image
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+from benchmarks import reference
+from benchmarks.machine import ROOT
+from lib_softinpaint import blend, composite, difference, mask, schedule
+from lib_softinpaint.hosts import diffusers_models as models
+from lib_softinpaint.job import SoftInpaintJob
+from lib_softinpaint.request import Request
+from lib_softinpaint.settings import Settings
 
-from benchmarks import reference  # noqa: E402
-from lib_softinpaint import blend, difference, schedule  # noqa: E402
-from lib_softinpaint.hosts import diffusers_models as models  # noqa: E402
-from lib_softinpaint.request import Request  # noqa: E402
-from lib_softinpaint.settings import Settings  # noqa: E402
-
-LATENT = 128
-"""Latent pixels: a picture of 1024x1024."""
-
-PICTURE_SIZES = 256, 512
-"""Pixels; for whole runs of the pipeline with the bundled model."""
+CASES = ((512, 1), (1024, 1), (2048, 1), (4096, 1), (1024, 4), (1024, 9))
+"""Pixels to a side, pictures at once."""
+DEFINED_AT = 512, 1
+"""Where the pixel-by-pixel definitions run: they take seconds."""
+MAP_DEFINED_AT = 1024, 1
+PIPELINE_CASES = (256, 1), (512, 1), (256, 4)
+LATENT_PX = 8
+REACH_PX = 38.4
+"""Of a Mask blur of 16."""
 
 OURS, DEFINITION, BUILTIN, HARD, DIFFUSERS = "ours", "definition", "built-in", "hard inpainting", "diffusers' own inpainting"
 GOALS = {
-    ("difference map", DEFINITION): 200,
-    ("blend", DEFINITION): 2.5,
-    **{(f"pipeline, {size} px", HARD): 1 / 1.05 for size in PICTURE_SIZES}}
-"""Times ours that another one must take at least. The definition of the map is pixel by pixel in Python and takes about
-as long as the built-in's own function; the definition of the blend is in float64. Soft inpainting may add 5 %."""
+    ("difference map", MAP_DEFINED_AT, DEFINITION): 200,
+    ("difference map", MAP_DEFINED_AT, BUILTIN): 200,
+    ("blend", MAP_DEFINED_AT, DEFINITION): 4,
+    ("blend", MAP_DEFINED_AT, BUILTIN): 4,
+    ("generation", (256, 1), HARD): 1 / 1.05,
+    ("generation", (512, 1), HARD): 1 / 1.05}
+"""Times ours that the others must take. The definition of the map takes about as long as the built-in's own function; the
+definition of the blend is in float64. Soft inpainting may add 5 %."""
 LARGEST_DEFINITION = 1.2
-"""Times the built-in's that the pixel-by-pixel definition may take at most, so that its ratio may speak for both."""
+"""Times the built-in's that the map's definition may take at most, so that its ratio may speak for both."""
+
+COPIED_BYTES = 2 ** 28
+
+LEAST_SECONDS, MOST_ROUNDS = 0.6, 60
+"""A method is called until it took as long, at least thrice, and at most as often."""
 
 
-def seconds(methods: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Wall time of each method's calls, taken in turns after one that is not counted."""
-    times: dict[str, list[float]] = {who: [] for who in methods}
-    for number in range(rounds + 1):
-        for who, method in methods.items():
-            start = time.perf_counter()
-            method()
-            if number:
-                times[who].append(time.perf_counter() - start)
-    return times
+@dataclass(frozen=True)
+class Row:
+    """One method's figures at one stage.
+
+    size_px, batch
+        Side of the pictures, and how many of them.
+    median_s, spread_s
+        Median and interquartile range of the wall time, seconds.
+    times_ours
+        Median through ours.
+    memory_mib
+        Peak beyond what was held before the call, MiB; NaN where the system does not tell.
+    memory_speed_share
+        Time that the least possible traffic takes at a copy's speed, through the median; NaN where it is not counted. It may
+        be above 1 where the processor's cache holds all.
+    """
+
+    stage: str
+    device: str
+    size_px: int
+    batch: int
+    method: str
+    median_s: float
+    spread_s: float
+    times_ours: float
+    memory_mib: float
+    memory_speed_share: float
+
+    @property
+    def goal(self) -> float | None:
+        return GOALS.get((self.stage, (self.size_px, self.batch), self.method)) if self.device == "cpu" else None
 
 
-def difference_maps(builtin: ModuleType | None) -> dict[str, list[float]]:
-    torch.manual_seed(0)
-    latents = torch.randn(2, 1, 4, LATENT, LATENT)
+Methods = dict[str, Callable[[], object]]
+
+
+def mask_shaping(size: int, batch: int, device: str, builtin: ModuleType | None) -> Methods:
+    painted = _painted(size)
+    latent = size // LATENT_PX
+
+    def ours():
+        return mask.to_latent(mask.feather_outward(painted.astype(np.float32), REACH_PX), latent, latent)
+    return {OURS: ours, **_defined(size, batch, lambda: reference.feather(painted, REACH_PX))}
+
+
+def difference_map(size: int, batch: int, device: str, builtin: ModuleType | None) -> Methods:
+    latents = _latents(size, 2 * batch, device).unflatten(0, (2, batch))
+    methods: Methods = {OURS: lambda: difference.difference_map(*latents)}
+    if (size, batch, device) != (*MAP_DEFINED_AT, "cpu"):
+        return methods
     distance = (latents[1] - latents[0]).norm(dim=1)[0].numpy()
-    methods = {OURS: lambda: [difference.difference_map(*latents) for _ in range(10)],
-               DEFINITION: lambda: reference.difference_map(distance)}
+    methods[DEFINITION] = lambda: reference.difference_map(distance)
     if builtin:
         kernel, centre = builtin.get_gaussian_kernel(stddev_radius=1.5, max_radius=2)
 
@@ -76,15 +123,13 @@ def difference_maps(builtin: ModuleType | None) -> dict[str, list[float]]:
             strongest = builtin.weighted_histogram_filter(distance, kernel, centre, 0.9, 1, 1)
             return builtin.weighted_histogram_filter(strongest, kernel, centre, 0.25, 0.75, 1)
         methods[BUILTIN] = builtin_map
-    times = seconds(methods, 3)
-    return {**times, OURS: [taken / 10 for taken in times[OURS]]}
+    return methods
 
 
-def blends(builtin: ModuleType | None) -> dict[str, list[float]]:
-    torch.manual_seed(0)
-    original, denoised = torch.randn(2, 1, 4, LATENT, LATENT)
-    log_repaint = torch.rand(1, 1, LATENT, LATENT).log()
-    norm, ratio = blend.channel_norm(original), torch.tensor([3.0])
+def one_blend(size: int, batch: int, device: str, builtin: ModuleType | None) -> Methods:
+    original, denoised = _latents(size, 2 * batch, device).chunk(2)
+    log_repaint = torch.rand(1, 1, *original.shape[-2:], device=device).log()
+    norm, ratio = blend.channel_norm(original), torch.tensor([3.0], device=device)
 
     def ours():
         return blend.blend(original, norm, denoised, schedule.repaint_share(log_repaint, ratio, 1.0, 0.5), 4.0)
@@ -94,84 +139,272 @@ def blends(builtin: ModuleType | None) -> dict[str, list[float]]:
     methods = {OURS: ours, DEFINITION: definition}
     if builtin:
         settings = builtin.SoftInpaintingSettings(1, 0.5, 4, 0, 0.5, 2)
-        mask = log_repaint.exp()[0].expand(4, -1, -1)
+        nmask = log_repaint.exp()[0].expand(4, -1, -1)
         methods[BUILTIN] = lambda: builtin.latent_blend(
-            settings, original, denoised, builtin.get_modified_nmask(settings, mask, ratio[0]))
-    return seconds(methods, 100)
+            settings, original, denoised, builtin.get_modified_nmask(settings, nmask, ratio[0]))
+    return methods
 
 
-def pipelines(size: int) -> dict[str, list[float]]:
+def compositing(size: int, batch: int, device: str, builtin: ModuleType | None) -> Methods:
+    original, decoded = _picture(size, 0), _picture(size, 1)
+    opacity = mask.feather_outward(_painted(size).astype(np.float32), REACH_PX)
+    return {OURS: lambda: [composite.composite(original, decoded, opacity) for _ in range(batch)],
+            **_defined(size, batch, lambda: reference.composite(original, decoded, opacity))}
+
+
+def post_processing(size: int, batch: int, device: str, builtin: ModuleType | None) -> Methods:
+    """From the last latent and the decoded pictures to the results."""
+    repaint_px = mask.feather_outward(_painted(size).astype(np.float32), REACH_PX)
+    repaint = torch.from_numpy(mask.to_latent(repaint_px, size // LATENT_PX, size // LATENT_PX))[None]
+    reference_latent, samples = _latents(size, 2 * batch, device).chunk(2)
+    original, decoded = _picture(size, 0), _picture(size, 1)
+
+    def ours():
+        job = SoftInpaintJob(Settings(enabled=True), repaint, reference_latent, [original] * batch, [repaint_px] * batch)
+        finished = job.finish(samples)
+        job.measure(finished)
+        return [composite.composite(original, decoded, job.opacity_px(index, size, size)) for index in range(batch)]
+    methods = {OURS: ours}
+    if builtin and (size, batch, device) == (*MAP_DEFINED_AT, "cpu"):
+        settings = builtin.SoftInpaintingSettings(1, 0.5, 4, 0, 0.5, 2)
+        picture = Image.fromarray(original).convert("RGBA")
+
+        def builtins():
+            overlays = [picture] * batch
+            builtin.apply_adaptive_masks(settings, repaint.expand(4, -1, -1), reference_latent, samples, overlays,
+                                         size, size, None)
+            return [Image.alpha_composite(Image.fromarray(decoded).convert("RGBA"), overlay) for overlay in overlays]
+        methods[BUILTIN] = builtins
+    return methods
+
+
+def generation(size: int, batch: int, device: str, builtin: ModuleType | None) -> Methods:
     """Twenty steps with the bundled model, picture to picture."""
-    pipeline = models.load(str(models.SCENE_MODEL), "cpu")
+    pipeline = models.load(str(models.SCENE_MODEL), device)
     neighbour = StableDiffusionInpaintPipeline.from_pipe(pipeline)
     neighbour.set_progress_bar_config(disable=True)
-    picture, mask = (Image.open(ROOT / "demo" / name).resize((size, size)) for name in ("picture.png", "mask.png"))
-    soft = Request(prompt="a house", denoising_strength=1, mask_blur=8, seed=1, sampler="DDIM")
-    hard = replace(soft, settings=Settings(enabled=False))
-    return seconds({
-        OURS: lambda: models.inpaint(pipeline, soft, picture, mask),
-        HARD: lambda: models.inpaint(pipeline, hard, picture, mask),
-        DIFFUSERS: lambda: neighbour(soft.prompt, picture, mask, height=size, width=size, strength=1.0,
-                                     num_inference_steps=soft.steps, guidance_scale=soft.cfg_scale)}, 5)
+    picture, painted = (Image.open(ROOT / "demo" / name).resize((size, size)) for name in ("picture.png", "mask.png"))
+    asked = Request(prompt="a house", denoising_strength=1, mask_blur=8, seed=1, sampler="DDIM")
+    kind, changes = models.scheduler_class(asked.sampler, asked.schedule_type)
+    scheduler = kind.from_config(pipeline.scheduler.config, **changes)
+
+    def painting(settings: Settings) -> Callable[[], object]:
+        def paint():
+            pipeline.scheduler = scheduler
+            return pipeline(asked.prompt, picture, painted, strength=1.0, num_inference_steps=asked.steps,
+                            guidance_scale=asked.cfg_scale, num_images_per_prompt=batch, mask_blur=asked.mask_blur,
+                            settings=settings, generator=torch.Generator().manual_seed(1))
+        return paint
+    return {OURS: painting(asked.settings), HARD: painting(replace(asked.settings, enabled=False)),
+            DIFFUSERS: lambda: neighbour(asked.prompt, picture, painted, height=size, width=size, strength=1.0,
+                                         num_inference_steps=asked.steps, guidance_scale=asked.cfg_scale,
+                                         num_images_per_prompt=batch)}
 
 
-def load_builtin(checkout: Path) -> ModuleType:
-    """The built-in's functions, without the WebUI around them."""
-    path = checkout / "extensions-builtin/soft-inpainting/scripts/soft_inpainting.py"
-    host = {name: mock.MagicMock() for name in ("gradio", "modules", "modules.ui_components", "modules.scripts")}
+STAGES: dict[str, tuple[Callable[[int, int, str, ModuleType | None], Methods], tuple[tuple[int, int], ...], bool]] = {
+    "mask shaping": (mask_shaping, tuple(case for case in CASES if case[1] == 1), False),
+    "difference map": (difference_map, CASES, True), "blend": (one_blend, CASES, True),
+    "composite": (compositing, CASES, False), "post-processing": (post_processing, CASES, True),
+    "generation": (generation, PIPELINE_CASES, True)}
+"""By name: what makes a stage's methods for a size, a batch and a device; sizes and batches; whether it runs on a GPU, too."""
+
+LEAST_BYTES = {"difference map": 4 * (4 + 4 + 1), "blend": 4 * (4 + 4 + 1 + 1 + 4)}
+"""For each latent pixel, that must at least be read and written: two latents and a map, or also a norm and a mask."""
+
+
+def rows(builtin: ModuleType | None = None) -> Iterator[Row]:
+    """Every stage's figures; with the built-in's module also its own."""
+    rates = {device: copy_rate(device) for device in devices()}
+    for stage, (methods_for, cases, runs_on_gpu) in STAGES.items():
+        for device in devices() if runs_on_gpu else ["cpu"]:
+            for size, batch in cases:
+                torch.manual_seed(0)
+                methods = methods_for(size, batch, device, builtin)
+                memory = {method: peak_memory(call, device) for method, call in methods.items()}
+                taken = seconds(methods)
+                ours = statistics.median(taken[OURS])
+                least = LEAST_BYTES.get(stage, math.nan) * batch * (size // LATENT_PX) ** 2 / rates[device]
+                for method, times in taken.items():
+                    spread = float(np.subtract(*np.percentile(times, [75, 25])))
+                    median = statistics.median(times)
+                    yield Row(stage, device, size, batch, method, median, spread, median / ours, memory[method],
+                              least / median)
+
+
+def devices() -> list[str]:
+    return ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+
+
+def copy_rate(device: str) -> float:
+    """Bytes that a large copy reads and writes in a second."""
+    source = torch.ones(COPIED_BYTES // 4, device=device)
+    target = torch.empty_like(source)
+    return 2 * COPIED_BYTES / min(_taken(lambda: target.copy_(source)) for _ in range(5))
+
+
+def host_device_syncs() -> int | None:
+    """How often one step's blend makes the processor wait for the GPU; None without one."""
+    if not torch.cuda.is_available():
+        return None
+    latents = _latents(512, 2, "cuda")
+    job = SoftInpaintJob(Settings(enabled=True), torch.rand_like(latents[:1, :1]), latents[:1], [], [])
+    ratio = torch.tensor([3.0], device="cuda")
+    job.blend(latents[1:], ratio)
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            job.blend(latents[1:], ratio)
+        return len(caught)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def seconds(methods: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
+    """Wall time of each method's calls, in turns; one that is much faster than the slowest is called more often."""
+    times: dict[str, list[float]] = {method: [] for method in methods}
+    first = {method: _taken(call) for method, call in methods.items()}
+    rounds = min(MOST_ROUNDS, max(3, math.ceil(LEAST_SECONDS / max(first.values()))))
+    for _ in range(rounds):
+        for method, call in methods.items():
+            repeats = min(10, max(1, int(max(first.values()) / first[method] / 10)))
+            times[method] += [_taken(call) for _ in range(repeats)]
+    return times
+
+
+def _taken(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def peak_memory(call: Callable[[], object], device: str) -> float:
+    """MiB that a call needs at its peak beyond what was held before; NaN for the processor's where not on Linux."""
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        call()
+        return (torch.cuda.max_memory_allocated() - before) / 2 ** 20
+    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not os.access(reset, os.W_OK):
+        return math.nan
+
+    def kibibytes(key: str) -> int:
+        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(key + ":"))
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what earlier calls left must not serve this one
+    reset.write_text("5")  # the peak, to what is held now
+    before = kibibytes("VmRSS")
+    call()
+    return (kibibytes("VmHWM") - before) / 1024
+
+
+def exponents(figures: list[Row]) -> dict[str, float]:
+    """By which power of the pixel count each stage's time grows from the smallest picture to the largest: 1 is linear."""
+    found = {}
+    for stage in dict.fromkeys(row.stage for row in figures):
+        own = [row for row in figures if row.stage == stage and row.method == OURS and row.batch == 1 and row.device == "cpu"]
+        pixels, times = (np.log([value(row) for row in own]) for value in (lambda row: row.size_px ** 2,
+                                                                           lambda row: row.median_s))
+        found[stage] = float(np.polyfit(pixels, times, 1)[0])
+    return found
+
+
+def import_seconds(builtin_script: Path | None) -> dict[str, float]:
+    """Time that the WebUI's start spends on loading a script, with all that the WebUI has loaded before."""
+    scripts = {OURS: ROOT / "scripts" / "soft_inpainting.py"} | ({BUILTIN: builtin_script} if builtin_script else {})
+    code = """
+import runpy, sys, time
+from unittest import mock
+import numpy, torch, PIL.Image, PIL.ImageFilter, scipy.ndimage
+for name in ("gradio", "modules", *("modules." + part for part in sys.argv[2].split())):
+    sys.modules[name] = mock.MagicMock()
+sys.modules["modules.scripts"].Script = sys.modules["modules"].scripts.Script = object
+start = time.perf_counter()
+runpy.run_path(sys.argv[1])
+print(time.perf_counter() - start)
+"""
+    parts = ("devices errors images infotext_utils processing script_callbacks scripts sd_models sd_samplers_common shared "
+             "torch_utils ui_components sd_samplers sd_vae_approx masking rng call_queue paths")
+    times = {}
+    for method, script in scripts.items():
+        runs = [subprocess.run([sys.executable, "-c", code, str(script), parts], capture_output=True, text=True,
+                               check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}) for _ in range(3)]
+        times[method] = statistics.median(float(run.stdout) for run in runs)
+    return times
+
+
+def load_builtin(script: Path) -> ModuleType:
+    """The built-in's functions, without the WebUI around them, but with the two that they call."""
+    host = {name: mock.MagicMock() for name in (
+        "gradio", "modules", "modules.images", "modules.processing", "modules.scripts", "modules.ui_components")}
     host["modules.scripts"].Script = host["modules"].scripts.Script = object
     host["modules.torch_utils"] = mock.MagicMock(float64=lambda tensor: torch.float64)
+    host["modules"].images = host["modules.images"]
+    host["modules"].processing = host["modules.processing"]
+    host["modules.images"].resize_image = lambda mode, image, width, height: image.resize(
+        (width, height), Image.Resampling.LANCZOS)
+    host["modules.processing"].create_binary_mask = lambda image, **kwargs: image.convert("L")
     with mock.patch.dict(sys.modules, host):
-        spec = importlib.util.spec_from_file_location("builtin_soft_inpainting", path)
+        spec = importlib.util.spec_from_file_location("builtin_soft_inpainting", script)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
+    sys.modules.update({name: part for name, part in host.items() if name != "gradio"})  # it imports within functions
     return module
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--webui", type=Path, help="WebUI checkout whose built-in is timed too")
-    parser.add_argument("-o", "--output", type=Path, help="JSON file to write")
-    options = parser.parse_args()
-    builtin = load_builtin(options.webui) if options.webui else None
-    tasks = {"difference map": difference_maps(builtin), "blend": blends(builtin),
-             **{f"pipeline, {size} px": pipelines(size) for size in PICTURE_SIZES}}
-    missed, rows = [], []
-    print(f"Map and blend: one picture of {LATENT * 8}x{LATENT * 8}, latent {LATENT}x{LATENT}x4.\n")
-    print("| what | who | median | spread | times ours | goal |\n|---|---|---|---|---|---|")
-    for what, times in tasks.items():
-        for who, taken in times.items():
-            median = statistics.median(taken)
-            ratio, goal = median / statistics.median(times[OURS]), GOALS.get((what, who))
-            spread = float(np.subtract(*np.percentile(taken, [75, 25])))
-            rows.append({"what": what, "who": who, "median_s": median, "spread_s": spread, "times_ours": ratio, "goal": goal})
-            wanted = f"{goal:.3g}" if goal else ""
-            print(f"| {what} | {who} | {median * 1e3:.3g} ms | {spread * 1e3:.2g} ms | {ratio:.3g} | {wanted} |")
-            if goal and ratio < goal:
-                missed.append(f"the {what}'s {who} takes {ratio:.3g} times ours, the goal is {goal}")
-    if builtin:
-        maps = tasks["difference map"]
-        share = statistics.median(maps[DEFINITION]) / statistics.median(maps[BUILTIN])
-        print(f"\nThe map's definition takes {share:.3g} times the built-in's own function.")
+def bench(checkout: Path | None) -> tuple[dict, list[str]]:
+    """Prints the tables; gives all figures, and a sentence for each goal that is missed."""
+    script = checkout / "extensions-builtin/soft-inpainting/scripts/soft_inpainting.py" if checkout else None
+    figures = []
+    print("| stage | device | pixels | batch | method | median | spread | times ours | goal | peak memory |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    imports = import_seconds(script)
+    for row in rows(load_builtin(script) if script else None):
+        figures.append(row)
+        goal = f"{row.goal:.3g}" if row.goal else ""
+        if row.device != "cpu" and not math.isnan(row.memory_speed_share):
+            goal = f"{row.memory_speed_share:.0%} of the memory's speed"
+        print(f"| {row.stage} | {row.device} | {row.size_px} | {row.batch} | {row.method} | {_milliseconds(row.median_s)} | "
+              f"{_milliseconds(row.spread_s)} | {row.times_ours:.3g} | {goal} | {row.memory_mib:.0f} MiB |", flush=True)
+    growth = exponents(figures)
+    print("\nTime grows with the pixel count to the power of: "
+          + ", ".join(f"{stage} {power:.2f}" for stage, power in growth.items()) + ".")
+    loading = ", ".join(f"{who} {_milliseconds(taken)}" for who, taken in imports.items())
+    print(f"Loading at the WebUI's start: {loading}.")
+    if (syncs := host_device_syncs()) is not None:
+        print(f"Waits for the GPU in one step's blend: {syncs}.")
+    missed = [f"the {row.stage} of {row.size_px} px: {row.method} takes {row.times_ours:.3g} times ours, "
+              f"the goal is {row.goal:.3g}" for row in figures if row.goal and row.times_ours < row.goal]
+    maps = {row.method: row.median_s for row in figures
+            if (row.stage, row.device, row.size_px, row.batch) == ("difference map", "cpu", *MAP_DEFINED_AT)}
+    if BUILTIN in maps:
+        share = maps[DEFINITION] / maps[BUILTIN]
+        print(f"The map's definition takes {share:.3g} times the built-in's own function.")
         if share > LARGEST_DEFINITION:
             missed.append(f"the map's definition takes {share:.3g} times the built-in's, the limit is {LARGEST_DEFINITION}")
-    if options.output:
-        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-        options.output.write_text(json.dumps({
-            "commit": commit.stdout.strip(), "processor": processor(), "threads": torch.get_num_threads(),
-            "python": platform.python_version(), "torch": torch.__version__, "rows": rows}, indent=1) + "\n")
-    for sentence in missed:
-        print(f"Missed: {sentence}.")
-    return 1 if missed else 0
+    return {"rows": [vars(row) for row in figures], "exponents": growth, "import_s": imports}, missed
 
 
-def processor() -> str:
-    """The processor's name, where the system tells it."""
-    information = Path("/proc/cpuinfo")
-    names = [line.split(": ", 1)[1] for line in information.read_text().splitlines() if line.startswith("model name")] \
-        if information.exists() else []
-    return names[0] if names else platform.processor() or platform.machine()
+def _milliseconds(taken: float) -> str:
+    return f"{taken * 1e3:.3g} ms"
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _defined(size: int, batch: int, call: Callable[[], object]) -> dict[str, Callable[[], object]]:
+    return {DEFINITION: call} if (size, batch) == DEFINED_AT else {}
+
+
+def _painted(size: int) -> np.ndarray:
+    """(size, size) bool: a disc over a twelfth of the picture."""
+    rows_px, columns_px = np.ogrid[:size, :size]
+    return (rows_px - 0.45 * size) ** 2 + (columns_px - 0.55 * size) ** 2 < (0.16 * size) ** 2
+
+
+def _picture(size: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
+
+
+def _latents(size: int, count: int, device: str) -> torch.Tensor:
+    return torch.randn(count, 4, size // LATENT_PX, size // LATENT_PX, device=device)

@@ -36,6 +36,9 @@ BESIDE_PX = 6
 """Distance of the two curves that a seam must stand out from: a new object's outline follows no curve for long, and steps
 as much on these."""
 
+EDGE_PX = 2
+"""To either side of a curve: its own gradients, also where a JPEG's halved colours have widened them."""
+
 TEXTURE_PX = 8, 16
 """Distances from a curve between which gradients are the picture's own."""
 
@@ -48,7 +51,7 @@ CURVES_APART_PX = 8
 LEAST_PIXELS = 6
 """Of a stretch's side: fewer tell no colour."""
 
-LEAST_GRADIENT = 0.5
+LEAST_GRADIENT = 1.0
 """CIELAB units for each pixel, added to both gradients of the ratio: what is less is not seen."""
 
 VISIBLE_FROM, VISIBLE_AT = 5.0, 15.0
@@ -219,7 +222,7 @@ def seams(original: torch.Tensor, result: torch.Tensor, repaint: np.ndarray,
 
     jumps, ratios = {}, {}
     for curve in curves:
-        on, length = window(curve - 1, curve + 1)
+        on, length = window(curve - EDGE_PX, curve + EDGE_PX)
         here = height(curve)
         beside = np.fmax(height(curve - BESIDE_PX), height(curve + BESIDE_PX))
         weight = np.where(np.isnan(here), 0, length)
@@ -242,7 +245,7 @@ def _along_edge(painted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distance from the painted edge, outward above 0, and the number of the stretch of the edge that is nearest."""
     height, width = painted.shape
     if painted.all():
-        return np.full(painted.shape, -math.inf), np.zeros(painted.shape, np.int64)
+        return np.full(painted.shape, -float(sum(painted.shape))), np.zeros(painted.shape, np.int64)
     outside, to_painted = distance_transform_edt(~painted, return_indices=True)
     inside, to_unpainted = distance_transform_edt(painted, return_indices=True)
     # Both sides of a piece of edge belong to the stretch of its painted pixel.
@@ -343,7 +346,7 @@ def blend_score(scores: Scores, core_effect: float = 1.0) -> float:
 
     Source: own; the scales of its parts are those at which a seam or ghost is plainly seen.
     """
-    seam = scores.jump / 10 + max(0.0, scores.gradient_ratio - 1) / 4
+    seam = scores.jump / 10 + max(0.0, scores.gradient_ratio - 1) / 2
     ghost = 0.0 if math.isnan(scores.ghost) else 2 * scores.ghost
     decay = scores.outside_mean / 5
     return 100 * math.exp(-seam - ghost - decay) * min(1.0, core_effect / LEAST_EFFECT)

@@ -5,14 +5,15 @@ import hashlib
 import json
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from benchmarks.machine import ROOT, imported_files
+
 RECORD = Path(__file__).parent / "last_run.json"
 
 
 def code_hash() -> str:
-    """Of all that the WebUI loads: scripts/ and lib_softinpaint/."""
+    """Of all that the WebUI loads: the script, and what it imports."""
     digest = hashlib.sha256()
-    for path in sorted([*ROOT.glob("scripts/*.py"), *ROOT.glob("lib_softinpaint/**/*.py")]):
+    for path in sorted(imported_files(ROOT / "scripts" / "soft_inpainting.py")):
         digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 

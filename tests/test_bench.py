@@ -1,0 +1,160 @@
+"""The instrument itself: its tasks, its methods on one run, its resuming, and its tables."""
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from benchmarks import machine, peers, quality, speed
+from benchmarks.tasks import AREAS, SCENES, TASKS, WHOLE, task
+from scenes import HELD_OUT, vocabulary
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # diffusers and transformers warn of each other's changes
+
+EXACT_OUTSIDE = {peers.HARD, peers.OURS, peers.DIFFERENTIAL_PASTED, peers.DIFFUSERS_OVERLAY, peers.PASTE}
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    monkeypatch.setattr(quality, "PICTURES", tmp_path)
+    return tmp_path
+
+
+def run(name="sky", area=WHOLE, steps=2, seeds=(1,), scene="yellow house", sampler="Euler a"):
+    return peers.Run(task(scene, name), area, sampler, steps, seeds)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_scene_has_every_task(name):
+    words = set(vocabulary())
+    for scene in SCENES:
+        asked = task(scene, name)
+        assert asked.scene.seed >= HELD_OUT
+        assert set(asked.prompt.replace(",", "").split()) <= words
+        assert 30 < asked.painted.sum() < 0.8 * asked.painted.size
+        assert (asked.painted == task(scene, name).painted).all()
+        if asked.answer is not None:
+            changed = (asked.answer != asked.picture).any(-1)
+            assert (changed & asked.painted).sum() > 0.75 * changed.sum()  # a sun's glow and a tree's trunk may lie beyond
+
+
+@pytest.mark.parametrize("area", AREAS)
+def test_every_method_paints_and_keeps_what_it_promises(area, pictures):
+    asked = run(area=area, seeds=(1, 2))
+    for method in peers.METHODS:
+        outcome = quality.painted(method, asked)
+        assert outcome.results.shape == outcome.decoded.shape == (2, *asked.task.picture.shape)
+        assert outcome.results.dtype == outcome.decoded.dtype == np.uint8
+        assert outcome.repaint.shape == asked.task.painted.shape
+        changed = (outcome.results != asked.task.picture).any(-1)
+        assert changed[:, asked.task.painted].mean() > 0.5, method
+        if method in EXACT_OUTSIDE:
+            assert not changed[:, outcome.repaint == 0].any(), method
+        assert (outcome.results[0] != outcome.results[1]).any(), method
+
+
+def test_the_built_in_destroys_the_picture_on_timestep_samplers(pictures):
+    for sampler, wide in (("Euler", False), ("DDIM", True)):
+        asked = run("large area", sampler=sampler, steps=4)
+        result = quality.painted(peers.BUILTIN, asked).results[0].astype(int)
+        far = quality.painted(peers.OURS, asked).repaint == 0
+        assert (np.abs(result - asked.task.picture)[far].mean() > 5) == wide
+
+
+def test_what_was_painted_is_not_painted_again(pictures, monkeypatch):
+    before = quality.painted(peers.PASTE, run())
+    monkeypatch.setattr(quality, "PAINTERS", {})
+    again, beside = quality.painted(peers.PASTE, run()), quality.painted(peers.POISSON, run())
+    assert (again.results == before.results).all()
+    assert (beside.decoded == before.decoded).all()
+    with pytest.raises(StopIteration):
+        quality.painted(peers.PASTE, run(seeds=(2,)))
+
+
+def test_an_unfinished_file_is_painted_anew(pictures):
+    quality.painted(peers.HARD, run())
+    file = next(pictures.rglob("*.npz"))
+    file.rename(file.with_suffix(".part"))
+    assert quality.painted(peers.HARD, run()).results.any()
+
+
+def test_pictures_of_older_code_are_thrown_away(pictures):
+    old = pictures / "hard_inpainting-000000000000"
+    old.mkdir()
+    (old / "some.npz").touch()
+    quality.painted(peers.HARD, run())
+    assert [each.name for each in pictures.iterdir()] == [quality.fingerprint(peers.HARD)]
+
+
+def test_every_picture_gets_all_of_its_numbers(pictures):
+    rows = list(quality.measures([run(seeds=(1, 2))], (peers.HARD, peers.OURS)))
+    assert [(row["method"], row["seed"]) for row in rows] == [("hard inpainting", 1), ("hard inpainting", 2), ("ours", 1),
+                                                             ("ours", 2)]
+    assert np.mean([row["core_effect"] for row in rows[:2]]) == pytest.approx(1)
+    assert all(row["outside_changed"] == 0 and 0 <= row["blend_score"] <= 100 and row["ciede2000"] > 0 for row in rows)
+    assert {type(row["found"]) for row in rows} == {bool}
+
+
+def test_a_change_that_follows_the_mask_is_aligned():
+    repaint = np.linspace(0, 1, 64, dtype=np.float32) * np.ones((64, 1), np.float32)
+    original = np.full((64, 64, 3), 80, np.uint8)
+    follows = np.rint(80 + 100 * repaint[..., None] * np.ones(3)).astype(np.uint8)
+    similarity, residual = quality.alignment(repaint, original, follows[None])
+    assert similarity > 0.98
+    assert residual < 4
+    against = quality.alignment(repaint, original, follows[None, :, ::-1])
+    assert against[0] < -0.98
+    assert all(math.isnan(number) for number in quality.alignment(repaint, original, original[None]))
+
+
+def rows():
+    for scene in ("one", "two"):
+        for method, base in (("hard inpainting", 20.0), ("ours", 60.0)):
+            for seed in range(1, 5):
+                yield {**dict.fromkeys(("jump", "jump_painted", "gradient_ratio", "ghost", "contrast_retention", "cam", "dam"),
+                                       base + seed), "outside_changed": 0, "core_effect": 1.0, "blend_score": base + seed,
+                       "found": seed > 1, "ciede2000": None, "scene": scene, "task": "sky", "area": WHOLE, "method": method,
+                       "sampler": "Euler a", "steps": 20, "seed": seed}
+
+
+def test_tables_count_wins_and_pair_what_was_asked_alike():
+    lines = quality.table(list(rows())).splitlines()
+    assert lines[2].startswith("| hard inpainting | 22.5 ± 1.1 | ")
+    assert lines[3].startswith("| ours | 62.5 ± 1.1 | ")
+    assert [line.split(" | ")[-1] for line in lines[2:]] == ["0 |", "2 |"]
+    assert "75%" in lines[3]
+    assert "| hard inpainting | +40.0 | 100% of 8 | 0.008 |" in quality.paired_tests(list(rows()))
+    assert quality.table_by(list(rows()), "task").splitlines()[-1] == "| sky | 22 / 22.5 / 1.00 | 62 / 62.5 / 1.00 |"
+
+
+def test_sheets_show_each_task(pictures, tmp_path):
+    files = quality.sheets([run(), run("ground")], (peers.HARD,), tmp_path / "sheets")
+    assert [file.name for file in files] == ["sky-whole-picture.jpg", "ground-whole-picture.jpg"]
+
+
+def test_the_import_closure_holds_what_a_file_imports():
+    files = {file.relative_to(machine.ROOT).as_posix()
+             for file in machine.imported_files(machine.ROOT / "lib_softinpaint" / "job.py")}
+    assert {"lib_softinpaint/job.py", "lib_softinpaint/blend.py", "lib_softinpaint/settings.py"} <= files
+    assert "lib_softinpaint/score.py" not in files
+    assert not any("diffusers" in file for file in files)  # which the package imports within a function
+
+
+def test_speed_rows_hold_ratio_memory_and_goal():
+    methods = {speed.OURS: lambda: np.zeros(2 ** 20), "slow": lambda: [np.ones(2 ** 20) for _ in range(20)]}
+    taken = speed.seconds(methods)
+    assert min(map(len, taken.values())) >= 3
+    assert np.median(taken["slow"]) > 3 * np.median(taken[speed.OURS])
+    assert math.isnan(memory := speed.peak_memory(methods["slow"], "cpu")) or memory > 100
+    row = speed.Row("blend", "cpu", 1024, 1, speed.DEFINITION, 1.0, 0.1, 9.0, 1.0, 0.5)
+    assert row.goal == speed.GOALS["blend", (1024, 1), speed.DEFINITION]
+    assert dataclasses.replace(row, device="cuda").goal is None
+
+
+def test_a_stage_whose_time_grows_with_the_pixels_has_the_exponent_one():
+    figures = [speed.Row("blend", "cpu", size, 1, speed.OURS, size ** 2 * 1e-6, 0, 1, 0, 0) for size in (512, 1024, 2048)]
+    assert speed.exponents(figures) == {"blend": pytest.approx(1)}
+
+
+def test_importing_the_script_takes_no_noticeable_time():
+    assert speed.import_seconds(None)[speed.OURS] < 0.5

@@ -1,0 +1,121 @@
+"""Figures that no change may lose: ratios of speed, and the headline of picture quality. Each guard is seen to fail."""
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import peers, quality, reference
+from benchmarks.speed import DEFINITION, OURS, seconds
+from benchmarks.tasks import WHOLE, task
+from lib_softinpaint import blend, difference, schedule
+from lib_softinpaint.settings import FEATHER_FROM_HOST, Settings
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # diffusers and transformers warn of each other's changes
+
+LEAST_MAP_RATIO = 30
+"""Measured 170 to 450 at 1024 pixels; the test's map is a sixteenth of that."""
+LEAST_BLEND_RATIO = 2
+"""Measured 5 to 13, by threads."""
+
+LEAST_EFFECT = 0.9
+LARGEST_SHARE_OF_JUMP = 0.75
+"""Of hard inpainting's jump, over the runs below."""
+
+RUNS = [peers.Run(task(scene, name), WHOLE, "Euler a", 12, (1, 2))
+        for scene, name in (("yellow house", "sky"), ("blue house at night", "replace"), ("yellow meadow", "large area"))]
+
+
+def ratio(ours, definition):
+    taken = seconds({OURS: ours, DEFINITION: definition})
+    return np.median(taken[DEFINITION]) / np.median(taken[OURS])
+
+
+def map_ratio(ours=difference.difference_map):
+    latents = torch.randn(2, 1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    distance = (latents[1] - latents[0]).norm(dim=1)[0].numpy()
+    return ratio(lambda: ours(*latents), lambda: reference.difference_map(distance))
+
+
+def blend_ratio(ours=blend.blend):
+    original, denoised = torch.randn(2, 1, 4, 128, 128, generator=torch.Generator().manual_seed(0))
+    log_repaint, noise = torch.rand(1, 1, 128, 128).log(), torch.tensor([3.0])
+    norm = blend.channel_norm(original)
+    return ratio(lambda: ours(original, norm, denoised, schedule.repaint_share(log_repaint, noise, 1.0, 0.5), 4.0),
+                 lambda: reference.blend(original, denoised, log_repaint.exp() ** (0.5 * noise), 4.0))
+
+
+def test_the_difference_map_is_fast():
+    assert map_ratio() > LEAST_MAP_RATIO
+
+
+def test_a_map_in_a_python_loop_is_caught():
+    def loop(original, result):
+        return reference.difference_map((result - original).norm(dim=1)[0].numpy())
+    assert not map_ratio(loop) > LEAST_MAP_RATIO
+
+
+def test_one_blend_is_fast():
+    assert blend_ratio() > LEAST_BLEND_RATIO
+
+
+def test_a_blend_in_float64_is_caught():
+    def wide(original, norm, denoised, share, boost):
+        return reference.blend(original, denoised, share, boost)
+    assert not blend_ratio(wide) > LEAST_BLEND_RATIO
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quality, "PICTURES", tmp_path_factory.mktemp("pictures"))
+        yield
+
+
+def headline(painter=None):
+    """Share of hard inpainting's jump, least core effect, and changed pixels outside, over all runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        if painter:
+            patch.setattr(quality, "PAINTERS", {**quality.PAINTERS, (peers.OURS,): painter})
+            patch.setattr(quality, "fingerprint", lambda method: f"planted {method} {id(painter)}"
+                          if method == peers.OURS else FINGERPRINTS[method])
+        rows = list(quality.measures(RUNS, (peers.HARD, peers.OURS)))
+    jump = {method: np.mean([row["jump"] for row in rows if row["method"] == method]) for method in (peers.HARD, peers.OURS)}
+    ours = [row for row in rows if row["method"] == peers.OURS]
+    return (jump[peers.OURS] / jump[peers.HARD], np.mean([row["core_effect"] for row in ours]),
+            max(row["outside_changed"] for row in ours))
+
+
+FINGERPRINTS = {method: quality.fingerprint(method) for method in peers.METHODS}
+
+
+def test_the_headline_of_picture_quality_holds(pictures):
+    jump, effect, outside = headline()
+    assert jump < LARGEST_SHARE_OF_JUMP
+    assert effect >= LEAST_EFFECT
+    assert outside == 0
+
+
+def soft(**changes):
+    return peers._soft(peers.OURS, peers._Recorded, replace(Settings(enabled=True), **changes), peers.SOFT_BLUR_PX)
+
+
+def test_a_seam_is_caught(pictures):
+    def pasted(run):
+        made = soft()(run)[peers.OURS]
+        hard = np.where(run.task.painted[..., None], made.decoded, run.task.picture)
+        return {peers.OURS: replace(made, results=hard)}
+    assert not headline(pasted)[0] < LARGEST_SHARE_OF_JUMP
+
+
+def test_a_mask_that_was_thinned_out_is_caught(pictures):
+    assert not headline(soft(feather_source=FEATHER_FROM_HOST, preservation_strength=4.0))[1] >= LEAST_EFFECT
+
+
+def test_one_level_outside_is_caught(pictures):
+    def shifted(run):
+        made = soft()(run)[peers.OURS]
+        results = made.results.copy()
+        results[:, 0, 0, 0] ^= 1
+        return {peers.OURS: replace(made, results=results)}
+    assert headline(shifted)[2] != 0

@@ -1,0 +1,225 @@
+"""Scores on constructed pictures whose right order is known."""
+import io
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.ndimage import distance_transform_edt
+from skimage.color import rgb2lab
+
+from lib_softinpaint import score
+from lib_softinpaint.colour import lab
+from lib_softinpaint.mask import feather_outward
+from scenes import HELD_OUT, Scene
+
+SIDE = 512
+SCENE, OTHER = Scene.from_seed(HELD_OUT + 1), Scene.from_seed(HELD_OUT + 3)
+REACH_PX = 24
+
+
+def disc(row=250, column=240, radius=80, side=SIDE):
+    rows, columns = np.ogrid[:side, :side]
+    return (rows - row) ** 2 + (columns - column) ** 2 < radius ** 2
+
+
+PAINTED = disc()
+HARD = PAINTED.astype(np.float32)
+SOFT = feather_outward(HARD, REACH_PX)
+
+
+def mixed(original, new, opacity):
+    return np.rint(original + opacity[..., None] * (new.astype(float) - original)).astype(np.uint8)
+
+
+def tinted(levels, opacity):
+    """The scene, redder by as many levels where the opacity is 1."""
+    picture = SCENE.draw(SIDE)
+    return np.clip(picture + levels * opacity[..., None] * (1, 0.5, -0.5), 0, 255).astype(np.uint8)
+
+
+def scored(result, repaint=SOFT, decoded=None, original=None, painted=PAINTED):
+    return score.score(SCENE.draw(SIDE) if original is None else original, result, repaint, painted, decoded)
+
+
+def rising(values):
+    return all(lesser < greater for lesser, greater in zip(values, values[1:]))
+
+
+def test_a_drawn_seam_counts_the_more_the_stronger_it_is():
+    seams = [scored(tinted(levels, HARD), HARD) for levels in (0, 4, 8, 16, 32, 64)]
+    assert seams[0].jump == 0
+    assert seams[0].gradient_ratio == 1
+    assert rising([each.jump for each in seams])
+    assert rising([each.gradient_ratio for each in seams])
+    assert rising([-score.blend_score(each) for each in seams])
+    assert seams[3].jump == pytest.approx(9.7, rel=0.1)  # the step itself, in CIELAB
+
+
+def test_the_same_tint_with_a_feather_is_hardly_a_seam():
+    hard, soft = scored(tinted(16, HARD), HARD), scored(tinted(16, SOFT))
+    assert soft.jump < hard.jump / 10
+    assert soft.gradient_ratio < 1.1
+    assert soft.effect == pytest.approx(hard.effect)
+
+
+def test_ghosts_count_the_more_the_fainter_picture_shows():
+    new = OTHER.draw(SIDE)
+    ghosts = [scored(mixed(SCENE.draw(SIDE), new, np.where(PAINTED, 1, np.where(SOFT > 0, share, 0))), decoded=new)
+              for share in (0, 0.15, 0.2, 0.25, 0.3, 0.5)]
+    assert ghosts[0].ghost < 0.06
+    assert all(lesser.ghost <= greater.ghost for lesser, greater in zip(ghosts, ghosts[1:]))
+    assert ghosts[-1].ghost > 0.3
+    assert ghosts[0].contrast_retention > ghosts[3].contrast_retention > ghosts[-1].contrast_retention
+
+
+def test_a_wider_feather_ghosts_more():
+    new = OTHER.draw(SIDE)
+    masks = [feather_outward(HARD, reach) for reach in (8, 24, 64, 120)]
+    assert rising([scored(mixed(SCENE.draw(SIDE), new, mask), mask, new).ghost for mask in masks])
+
+
+def test_where_nothing_changed_nothing_is_wrong():
+    unchanged = scored(SCENE.draw(SIDE), decoded=OTHER.draw(SIDE))
+    assert unchanged == score.Scores(0, 0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0)
+    assert score.blend_score(unchanged) == 100
+    assert score.blend_score(unchanged, core_effect=0) == 0
+
+
+def objects():
+    """Scenes with and without a thing, its mask with some room, and the part of that mask left of the thing's middle."""
+    for seed in range(HELD_OUT, HELD_OUT + 12):
+        full = Scene.from_seed(seed)
+        near = [thing for thing in full.things if thing.kind in ("house", "tree", "person")]
+        if near and full.mask(near[-1], SIDE).sum() > 4000:
+            thing = near[-1]
+            room = distance_transform_edt(~full.mask(thing, SIDE)) < 14
+            left = room & (np.arange(SIDE) < thing.x * SIDE)
+            yield replace(full, things=tuple(each for each in full.things if each != thing)).draw(SIDE), full.draw(SIDE), \
+                room, left
+
+
+@pytest.mark.parametrize(("without", "within", "room", "left"), list(objects()))
+def test_the_true_picture_has_no_seam_and_one_that_is_cut_has(without, within, room, left):
+    for original, result in ((without, within), (within, without)):
+        true = scored(result, feather_outward(room.astype(np.float32), 16), result, original, room)
+        assert true.jump < 0.2
+        assert true.gradient_ratio < 1.1
+        assert true.ghost == 0
+    cut = scored(np.where(left[..., None], within, without), left.astype(np.float32), within, without, left)
+    assert cut.jump > 4
+    assert cut.gradient_ratio > 1.3
+
+
+def test_a_real_edge_that_crosses_the_masks_edge_is_no_seam():
+    """A horizon runs through the mask, in the original and, elsewhere, in the new picture."""
+    sky, ground, field = ((120, 170, 230), (80, 150, 80), (200, 170, 60))
+    rows = np.arange(SIDE)[:, None, None]
+    grain = np.random.default_rng(0).normal(0, 1.2, (SIDE, SIDE, 1))
+    original = (np.where(rows < 250, sky, ground) + grain).clip(0, 255).astype(np.uint8)
+    same_horizon = (np.where(rows < 250, sky, field) + grain).clip(0, 255).astype(np.uint8)
+    soft, hard = scored(mixed(original, same_horizon, SOFT), original=original), \
+        scored(mixed(original, same_horizon, HARD), HARD, original=original)
+    assert soft.jump < 0.15 * hard.jump
+    assert soft.gradient_ratio < 1.3 < 1.8 < hard.gradient_ratio
+
+
+def test_an_object_whose_outline_runs_near_the_edge_is_less_than_a_seam():
+    circle = SCENE.draw(SIDE)
+    circle[disc(radius=76)] = (250, 200, 60)  # 4 px inside
+    cut = SCENE.draw(SIDE)
+    cut[PAINTED] = (250, 200, 60)
+    assert scored(circle).jump < 0.5 * scored(cut, HARD).jump
+
+
+def test_the_outside_is_told_to_the_pixel():
+    result = SCENE.draw(SIDE)
+    result[3, 5] ^= 7
+    result[SIDE - 1, 0, 2] ^= 1
+    assert score.outside_change(SCENE.draw(SIDE), result, SOFT) == (7, 2)
+    changed = scored(result)
+    assert (changed.outside_largest, changed.outside_changed) == (7, 2)
+    assert score.blend_score(changed) == pytest.approx(100, abs=0.1)
+    decayed = scored(np.clip(SCENE.draw(SIDE).astype(int) + 12, 0, 255).astype(np.uint8))
+    assert decayed.outside_mean > 3
+    assert score.blend_score(decayed) < 50
+
+
+@pytest.mark.parametrize("case", ["seam", "feather", "ghost"])
+@pytest.mark.parametrize("change", ["twice as large", "JPEG 95"])
+def test_scores_are_stable_under(change, case):
+    new = OTHER.draw(SIDE)
+    result, repaint = {"seam": (tinted(16, HARD), HARD), "feather": (tinted(32, SOFT), SOFT),
+                       "ghost": (mixed(SCENE.draw(SIDE), new, SOFT), SOFT)}[case]
+    pictures = [SCENE.draw(SIDE), result, new]
+    before = score.score(pictures[0], pictures[1], repaint, PAINTED, pictures[2])
+    painted = PAINTED
+    if change == "JPEG 95":
+        pictures = [as_jpeg(picture) for picture in pictures]
+    else:
+        pictures = [np.asarray(Image.fromarray(picture).resize((2 * SIDE, 2 * SIDE), Image.Resampling.BICUBIC))
+                    for picture in pictures]
+        repaint, painted = (each.repeat(2, 0).repeat(2, 1) for each in (repaint, painted))
+    after = score.score(pictures[0], pictures[1], repaint, painted, pictures[2])
+    assert after.jump == pytest.approx(before.jump, rel=0.2, abs=0.6)
+    assert after.gradient_ratio == pytest.approx(before.gradient_ratio, rel=0.15)
+    assert after.ghost == pytest.approx(before.ghost, abs=0.05)
+    assert after.contrast_retention == pytest.approx(before.contrast_retention, abs=0.05)
+    assert after.effect == pytest.approx(before.effect, rel=0.1)
+
+
+def as_jpeg(picture):
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", quality=95)
+    return np.asarray(Image.open(file))
+
+
+@pytest.mark.parametrize("painted", [np.ones((40, 60), bool), disc(0, 0, 20, 64), disc(3, 60, 1, 64),
+                                     np.pad([[True]], ((7, 9), (11, 2)))])
+def test_masks_at_borders_thin_ones_and_full_ones_give_numbers(painted):
+    random = np.random.default_rng(0)
+    original, result = random.integers(0, 256, (2, *painted.shape, 3), dtype=np.uint8)
+    result[~painted] = original[~painted]
+    for repaint in (painted.astype(np.float32), feather_outward(painted.astype(np.float32), 9)):
+        given = score.score(original, result, repaint, painted, result)
+        assert all(math.isfinite(number) for number in vars(given).values())
+        assert given.outside_changed == 0
+
+
+def test_without_the_decoded_picture_ghosts_are_not_known():
+    unknown = scored(tinted(16, SOFT))
+    assert math.isnan(unknown.ghost)
+    assert math.isnan(unknown.contrast_retention)
+    assert math.isfinite(score.blend_score(unknown))
+
+
+def test_pictures_that_do_not_match_are_refused():
+    picture = SCENE.draw(SIDE)
+    with pytest.raises(ValueError, match=r"pictures and masks must be of one size, got \[\(500, 512\), \(512, 512\)\]"):
+        score.score(picture, picture[:500], SOFT, PAINTED)
+    with pytest.raises(ValueError, match="painted must have a pixel that is True, got none"):
+        score.score(picture, picture, SOFT, np.zeros_like(PAINTED))
+
+
+def test_nothing_that_is_given_is_written_to():
+    given = [SCENE.draw(SIDE), tinted(16, SOFT), SOFT.copy(), PAINTED.copy(), OTHER.draw(SIDE)]
+    copies = [each.copy() for each in given]
+    score.score(*given)
+    assert all((one == other).all() for one, other in zip(given, copies))
+
+
+def test_the_core_effect_is_the_mean_latent_distance():
+    original = torch.zeros(4, 8, 8)
+    result = original.clone()
+    result[0, :4], result[1, :4] = 3, 4
+    painted = torch.zeros(8, 8, dtype=torch.bool)
+    painted[2:6] = True
+    assert score.latent_effect(original, result, painted) == pytest.approx(2.5)
+
+
+def test_colours_are_those_of_scikit_image():
+    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    picture[0, 0], picture[0, 1] = 0, 255
+    assert np.abs(lab(picture).permute(1, 2, 0).numpy() - rgb2lab(picture)).max() < 0.01
