@@ -29,7 +29,7 @@ from PIL import Image
 
 from benchmarks import reference
 from benchmarks.machine import ROOT
-from lib_softinpaint import blend, composite, difference, mask, schedule
+from lib_softinpaint import blend, composite, difference, mask, schedule, score
 from lib_softinpaint.hosts import diffusers_models as models
 from lib_softinpaint.job import SoftInpaintJob
 from lib_softinpaint.request import Request
@@ -178,6 +178,14 @@ def post_processing(size: int, batch: int, device: str, builtin: ModuleType | No
     return methods
 
 
+def scoring(size: int, batch: int, device: str, builtin: ModuleType | None) -> Methods:
+    painted = _painted(size)
+    repaint = mask.feather_outward(painted.astype(np.float32), REACH_PX)
+    original, decoded = _picture(size, 0), _picture(size, 1)
+    result = composite.composite(original, decoded, repaint)
+    return {OURS: lambda: score.score(original, result, repaint, painted, decoded)}
+
+
 def generation(size: int, batch: int, device: str, builtin: ModuleType | None) -> Methods:
     """Twenty steps with the bundled model, picture to picture."""
     pipeline = models.load(str(models.SCENE_MODEL), device)
@@ -205,6 +213,7 @@ STAGES: dict[str, tuple[Callable[[int, int, str, ModuleType | None], Methods], t
     "mask shaping": (mask_shaping, tuple(case for case in CASES if case[1] == 1), False),
     "difference map": (difference_map, CASES, True), "blend": (one_blend, CASES, True),
     "composite": (compositing, CASES, False), "post-processing": (post_processing, CASES, True),
+    "score": (scoring, tuple(case for case in CASES if case[1] == 1), False),
     "generation": (generation, PIPELINE_CASES, True)}
 """By name: what makes a stage's methods for a size, a batch and a device; sizes and batches; whether it runs on a GPU, too."""
 
