@@ -32,8 +32,6 @@ from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline
 from lib_softinpaint.settings import FEATHER_FROM_HOST, Settings
 from scenes import SIZE
 
-SOFT_BLUR_PX = 8
-"""Mask blur of the soft methods: at 256 pixels what 16 is at 512."""
 HARD_BLUR_PX = 4
 """The WebUI's default."""
 GUIDANCE = 6.0
@@ -76,7 +74,7 @@ class Outcome:
     repaint: np.ndarray
 
 
-class _Recorded(SoftInpaintPipeline):
+class Recorded(SoftInpaintPipeline):
     """Keeps what it decoded."""
 
     def _decoded(self, job, samples):
@@ -86,7 +84,7 @@ class _Recorded(SoftInpaintPipeline):
             yield pixels
 
 
-class _BuiltIn(_Recorded):
+class _BuiltIn(Recorded):
     """As observed in AUTOMATIC1111 1.10.1, its faults with timestep samplers among it; nothing keeps the outside."""
 
     @contextmanager
@@ -122,14 +120,15 @@ class _BuiltIn(_Recorded):
         return results
 
 
-def _soft(name: str, kind: type, settings: Settings, blur_px: int) -> Callable[[Run], dict[str, Outcome]]:
+def soft(name: str, kind: type, settings: Settings, blur_px: int | None = None) -> Callable[[Run], dict[str, Outcome]]:
     def method(run: Run) -> dict[str, Outcome]:
         pipeline = _pipeline(kind, run)
         task = run.task
         images = pipeline(
             task.prompt, task.picture, task.painted.astype(np.float32), strength=task.denoising_strength,
             height=SIZE, width=SIZE, padding_mask_crop=PADDING_PX if run.area == ONLY_MASKED else None,
-            masked_content=task.masked_content, mask_blur=blur_px, settings=settings, output_type="np", **_asked(run)).images
+            masked_content=task.masked_content, mask_blur=task.mask_blur if blur_px is None else blur_px,
+            settings=settings, output_type="np", **_asked(run)).images
         results = np.rint(images * 255).astype(np.uint8)
         return {name: Outcome(results, np.stack(pipeline.decoded), pipeline.job.repaint_px[0])}
     return method
@@ -171,13 +170,19 @@ def _cropped(method: Callable[[Run, Image.Image, np.ndarray], Painted]) -> Calla
 
 
 def _differential(run: Run, picture: Image.Image, painted: np.ndarray) -> Painted:
-    """Differential Diffusion: a pixel is repainted from the step on at which the steps left fall to its mask value.
+    """Differential Diffusion, whole, and pasted by the same mask as users of ComfyUI do."""
+    repaint = mask.feather_outward(painted.astype(np.float32), mask.blur_reach(run.task.mask_blur))
+    decoded = differential_diffusion(run, picture, repaint)
+    pasted = np.stack([composite.composite(np.asarray(picture), new, repaint) for new in decoded])
+    return {DIFFERENTIAL: (decoded, decoded, repaint), DIFFERENTIAL_PASTED: (pasted, decoded, repaint)}
 
-    Source: Levin and Fried, arXiv 2306.00950, algorithm 1; the whole picture is decoded, nothing is pasted. Pasted by the
-    same mask it is what users of ComfyUI do.
+
+def differential_diffusion(run: Run, picture: Image.Image, repaint: np.ndarray) -> np.ndarray:
+    """Pictures (B, H, W, 3) uint8 in which a pixel is repainted from the step on at which the steps left fall to its mask.
+
+    Source: Levin and Fried, arXiv 2306.00950, algorithm 1; the whole picture is decoded, nothing is pasted.
     """
-    repaint = mask.feather_outward(painted.astype(np.float32), mask.feather_reach(SOFT_BLUR_PX))
-    change_map = torch.from_numpy(mask.to_latent(repaint, SIZE // 8, SIZE // 8))
+    change_map = torch.from_numpy(mask.to_latent(repaint, repaint.shape[0] // 8, repaint.shape[1] // 8))
     pipeline = _pipeline(StableDiffusionImg2ImgPipeline, run)
     reference = _encoded(pipeline, picture)
     noise = torch.cat([torch.randn(reference.shape, generator=torch.Generator().manual_seed(seed)) for seed in run.seeds])
@@ -191,9 +196,7 @@ def _differential(run: Run, picture: Image.Image, painted: np.ndarray) -> Painte
         return tensors
     images = pipeline(run.task.prompt, reference.repeat(len(run.seeds), 1, 1, 1), strength=run.task.denoising_strength,
                       callback_on_step_end=keep, output_type="np", **_asked(run)).images
-    decoded = np.rint(images * 255).astype(np.uint8)
-    pasted = np.stack([composite.composite(np.asarray(picture), new, repaint) for new in decoded])
-    return {DIFFERENTIAL: (decoded, decoded, repaint), DIFFERENTIAL_PASTED: (pasted, decoded, repaint)}
+    return np.rint(images * 255).astype(np.uint8)
 
 
 def _diffusers(run: Run, picture: Image.Image, painted: np.ndarray) -> Painted:
@@ -232,10 +235,9 @@ def _cloned(original: np.ndarray, new: np.ndarray, painted: np.ndarray) -> np.nd
 
 
 PAINTERS: dict[tuple[str, ...], Callable[[Run], dict[str, Outcome]]] = {
-    (HARD,): _soft(HARD, _Recorded, Settings(enabled=False), HARD_BLUR_PX),
-    (BUILTIN,): _soft(BUILTIN, _BuiltIn, Settings(enabled=True, feather_source=FEATHER_FROM_HOST, edge_taper_px=0),
-                      SOFT_BLUR_PX),
-    (OURS,): _soft(OURS, _Recorded, Settings(enabled=True), SOFT_BLUR_PX),
+    (HARD,): soft(HARD, Recorded, Settings(enabled=False), HARD_BLUR_PX),
+    (BUILTIN,): soft(BUILTIN, _BuiltIn, Settings(enabled=True, feather_source=FEATHER_FROM_HOST, edge_taper_px=0)),
+    (OURS,): soft(OURS, Recorded, Settings(enabled=True)),
     (DIFFERENTIAL, DIFFERENTIAL_PASTED): _cropped(_differential),
     (DIFFUSERS, DIFFUSERS_OVERLAY): _cropped(_diffusers),
     (PASTE, POISSON): _cropped(_img2img)}

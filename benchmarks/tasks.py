@@ -46,6 +46,8 @@ class Task:
     picture, answer : (H, W, 3) uint8
         The picture, and a right result; None where there is no single one.
     painted : (H, W) bool
+    mask_blur
+        Of the soft methods, pixels: at 256 what 16 is at 512.
     """
 
     scene: Scene
@@ -56,6 +58,7 @@ class Task:
     answer: np.ndarray | None
     denoising_strength: float = 1.0
     masked_content: str = "fill"
+    mask_blur: int = 8
 
     @property
     def picture(self) -> np.ndarray:

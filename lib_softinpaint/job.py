@@ -38,6 +38,7 @@ class SoftInpaintJob:
         self.repaint_px = repaint_px
         self.box = box
         self.opacity_latent: list[np.ndarray] = []
+        self.start_time = 0.0
 
     def _follow(self, device: torch.device) -> None:
         """Moves what is kept to where the host samples, once."""
@@ -68,10 +69,37 @@ class SoftInpaintJob:
         (B, C, ..., H, W), dtype of `denoised`, a new tensor
         """
         self._follow(denoised.device)
-        share = schedule.repaint_share(self._log_repaint, ratio.to(self.reference.device),
-                                       self.settings.schedule_bias, self.settings.preservation_strength)
+        share = self._repaint_share(ratio.to(self.reference.device))
         return blend.blend(self.reference, self._reference_norm, denoised.float(), share,
                            self.settings.transition_contrast_boost).to(denoised.dtype)
+
+    def _repaint_share(self, ratio: torch.Tensor) -> torch.Tensor:
+        mix, share = self.settings.threshold_mix, torch.zeros(())
+        if mix < 1:
+            share = schedule.repaint_share(self._log_repaint, ratio, self.settings.schedule_bias,
+                                           self.settings.preservation_strength)
+        if mix == 0:
+            return share
+        time = schedule.training_time(ratio)
+        # A run begins with its noisiest step.
+        self.start_time = torch.maximum(time.max(), torch.as_tensor(self.start_time, device=time.device))
+        return torch.lerp(share.to(self.repaint), schedule.unlocked_share(self.repaint, time / self.start_time), mix)
+
+    def locked_steps(self, ratios: torch.Tensor) -> int:
+        """How many of a run's first steps change nothing and may be left out: before nested masks unlock the first pixel.
+
+        Parameters
+        ----------
+        ratios : (N,) float
+            Noise-to-signal ratio of each step, from the first on.
+
+        Source: Levin and Fried, arXiv 2306.00950, section 4.
+        """
+        if self.settings.threshold_mix < 1 or not 0 < self.repaint.max() < 1:
+            return 0
+        time = schedule.training_time(ratios)
+        self.start_time = time[0]
+        return min(int((time / time[0] > self.repaint.max().to(time)).sum()), len(ratios) - 1)
 
     def blend_noise(self, noisy: torch.Tensor, noise: torch.Tensor,
                     alpha_bar: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

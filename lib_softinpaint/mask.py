@@ -1,10 +1,14 @@
 """Painted mask -> repaint mask in pixels -> repaint mask in latent size. 1 = repaint."""
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from PIL import Image
-from scipy.ndimage import distance_transform_edt, gaussian_filter, maximum_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter, label, maximum, maximum_filter
+
+from lib_softinpaint.settings import FEATHER_FROM_HOST, FEATHER_OWN, IN_PERCENT, Settings
 
 REACH_PER_BLUR = 2.4
 """Pixels that a blur of one pixel's deviation reaches outward: there the WebUI's 8-bit Gaussian has fallen to 0. The
@@ -17,13 +21,73 @@ AREA_SHARE = 0.02
 """Share of the painted pixels above which one grey is an area's strength, not a rim or a step of a gradient."""
 
 
-def feather_reach(blur_px: float, padding_px: int | None = None) -> float:
+def blur_reach(blur_px: float, padding_px: int | None = None) -> float:
     """Pixels that the feather of a Mask blur reaches outward; within the padding where only the mask is inpainted."""
-    reach = REACH_PER_BLUR * blur_px
-    return reach if padding_px is None else min(reach, max(padding_px, SMALLEST_REACH_PX))
+    return _within_padding(REACH_PER_BLUR * blur_px, padding_px)
 
 
-def feather_outward(painted: np.ndarray, reach_px: float) -> np.ndarray:
+def _within_padding(reach_px: float, padding_px: int | None) -> float:
+    return reach_px if padding_px is None else min(reach_px, max(padding_px, SMALLEST_REACH_PX))
+
+
+def repaint_mask(painted: np.ndarray, settings: Settings, blur_px: float, padding_px: int | None = None) -> np.ndarray:
+    """Repaint mask of what was painted: grown and feathered as the settings say; with soft inpainting off, blurred.
+
+    Parameters
+    ----------
+    painted : (H, W) float, 0 to 1
+        Greys are strengths.
+    blur_px
+        The host's Mask blur.
+    padding_px
+        The host's Only masked padding, None where the whole picture is inpainted.
+
+    Returns
+    -------
+    (H, W) float32, 0 to 1
+    """
+    if not settings.enabled:
+        return host_blur(painted, blur_px)
+    mask = shrink(painted, -settings.grow_px) if settings.grow_px < 0 else painted
+    grow_px = max(0.0, settings.grow_px)
+    if settings.feather_source == FEATHER_FROM_HOST:
+        return host_blur(feather_outward(mask, 0, grow_px), blur_px)
+    return feather_outward(mask, feather_reach(painted, settings, blur_px, padding_px), grow_px)
+
+
+def feather_reach(painted: np.ndarray, settings: Settings, blur_px: float, padding_px: int | None = None) -> float:
+    """Pixels that the feather reaches outward. Parameters as of `repaint_mask`."""
+    if settings.feather_source != FEATHER_OWN:
+        return blur_reach(blur_px, padding_px)
+    width = settings.feather_width
+    if settings.feather_unit == IN_PERCENT:
+        width *= np.sqrt(np.count_nonzero(painted)) / 100
+    return _within_padding(min(width, max(painted.shape)), padding_px)
+
+
+def shrink(painted: np.ndarray, by_px: float) -> np.ndarray:
+    """Painted mask without its rim; of a stroke that would vanish the innermost pixels stay.
+
+    Parameters
+    ----------
+    painted : (H, W) float, 0 to 1
+
+    Returns
+    -------
+    (H, W) float32, 0 to 1
+
+    Source: own; erosion by a disc. The picture's border is no rim.
+    """
+    mask = painted.astype(np.float32)
+    if mask.all():
+        return mask
+    depth = distance_transform_edt(np.pad(mask > 0, 1, mode="edge"))[1:-1, 1:-1]
+    strokes, count = label(mask > 0, np.ones((3, 3)))
+    deepest = np.concatenate([[0], maximum(depth, strokes, np.arange(1, count + 1))])[strokes]
+    return np.where(depth > np.minimum(by_px, deepest - 0.5), mask, 0).astype(np.float32)
+
+
+def feather_outward(painted: np.ndarray, reach_px: float, grow_px: float = 0) -> np.ndarray:
     """Painted mask with a feather around it: what was painted stays as it is, and fades to 0 over the reach.
 
     Parameters
@@ -31,7 +95,9 @@ def feather_outward(painted: np.ndarray, reach_px: float) -> np.ndarray:
     painted : (H, W) float, 0 to 1
         Greys are strengths, and their feather starts at that strength.
     reach_px
-        Distance from the painted area at which the mask has fallen to 0.
+        Distance over which the mask falls to 0.
+    grow_px
+        Distance from the painted area up to which the mask is as strong as there.
 
     Returns
     -------
@@ -40,23 +106,30 @@ def feather_outward(painted: np.ndarray, reach_px: float) -> np.ndarray:
     Source: own; a raised cosine, which has no corner at either end.
     """
     mask = painted.astype(np.float32)
-    if reach_px <= 0 or not mask.any():
+    if max(reach_px, grow_px) <= 0 or not mask.any():
         return mask
-    # Each main grey fades from itself: an antialiased rim must not weaken the feather of the area inside it.
-    return np.maximum.reduce([mask, _feather(mask > 0, mask, reach_px),
-                              *(_feather(mask >= grey, mask, reach_px) for grey in _main_greys(mask))])
+
+    def falloff(distance: np.ndarray) -> np.ndarray:
+        if reach_px <= 0:
+            return (distance <= grow_px).astype(np.float32)
+        return 0.5 + 0.5 * np.cos(np.pi * np.clip((distance - grow_px) / reach_px, 0, 1), dtype=np.float32)
+    return np.maximum.reduce([mask, *(mask[nearest] * falloff(distance) for distance, nearest in _outward(mask))])
+
+
+def _outward(mask: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, ...]]]:
+    """Distance (H, W) to the painted area, and the nearest painted pixel's row and column (H, W), of each main grey.
+
+    Each starts from itself: an antialiased rim must not weaken the feather of the area inside it.
+    """
+    for shape_of_grey in (mask > 0, *(mask >= grey for grey in _main_greys(mask))):
+        distance, nearest = distance_transform_edt(~shape_of_grey, return_indices=True)
+        yield distance, tuple(nearest)
 
 
 def _main_greys(mask: np.ndarray) -> list[float]:
     """The strengths in which areas are painted; a mask of one strength alone needs none, nor does a gradient."""
     greys, counts = np.unique(mask[mask > 0], return_counts=True)
     return [float(grey) for grey, count in zip(greys, counts) if count > AREA_SHARE * counts.sum() and grey > greys[0]]
-
-
-def _feather(shape: np.ndarray, strength: np.ndarray, reach_px: float) -> np.ndarray:
-    distance, nearest = distance_transform_edt(~shape, return_indices=True)
-    falloff = 0.5 + 0.5 * np.cos(np.pi * np.minimum(distance / reach_px, 1), dtype=np.float32)
-    return strength[tuple(nearest)] * falloff
 
 
 def resized(mask: np.ndarray, height: int, width: int, how: str = "stretch") -> np.ndarray:

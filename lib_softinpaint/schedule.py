@@ -1,6 +1,8 @@
 """Noise level, and how much of each pixel is repainted at it."""
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 
 NOISE_RATIO_LIMIT = 14.6146
@@ -9,6 +11,9 @@ infinity or thousands there; capped, the same settings act alike on all of them.
 
 SMALLEST_ALPHA_BAR = 1e-8
 """Guards divisions by the signal's share where a model's schedule ends in pure noise (alpha_bar = 0)."""
+
+SMALLEST_RATIO = 1e-6
+"""Guards the logarithm where no noise is left."""
 
 LARGEST_ALPHA_BAR = 1 - 1e-6
 """Guards divisions by the noise's share where a schedule reaches the clean latent (alpha_bar = 1)."""
@@ -68,6 +73,51 @@ def alpha_bar_at(timestep: torch.Tensor, alphas_cumprod: torch.Tensor) -> torch.
     below = timestep.floor().long()
     above = timestep.ceil().long()
     return torch.lerp(log_alpha_bar[below], log_alpha_bar[above], timestep - below).exp()
+
+
+def training_time(ratio: torch.Tensor) -> torch.Tensor:
+    """Time of training at which Stable Diffusion has this noise-to-signal ratio, as a share of all: 1 is pure noise.
+
+    Parameters
+    ----------
+    ratio : (B,) float
+
+    Returns
+    -------
+    (B,) float32, 0 to 1
+
+    Source: own; the schedule of Stable Diffusion 1, 2 and XL (Rombach et al., arXiv 2112.10752), between whose steps it is
+    interpolated. One clock for all models, so that the same grey acts alike on all of them.
+    """
+    log_ratio = ratio.float().clamp(min=SMALLEST_RATIO).log()
+    table = _log_ratios().to(log_ratio.device)
+    above = torch.searchsorted(table, log_ratio).clamp(1, len(table) - 1)
+    below = above - 1
+    between = ((log_ratio - table[below]) / (table[above] - table[below])).clamp(0, 1)
+    # The table's first entry is the first step's end; below it no noise is left.
+    return torch.where(log_ratio < table[0], 0, (below + 1 + between) / len(table))
+
+
+@cache
+def _log_ratios() -> torch.Tensor:
+    """(1000,) float32: logarithm of Stable Diffusion's noise-to-signal ratio after each step of training, rising."""
+    betas = torch.linspace(0.00085 ** 0.5, 0.012 ** 0.5, 1000) ** 2
+    alpha_bar = torch.cumprod(1 - betas, 0)
+    return ((1 - alpha_bar) / alpha_bar).log() / 2
+
+
+def unlocked_share(repaint: torch.Tensor, time_left: torch.Tensor) -> torch.Tensor:
+    """1 where the share of time that is left has fallen to the mask value, else 0: from there on a pixel is repainted.
+
+    Parameters
+    ----------
+    repaint : (B or 1, 1, ..., H, W) float, 0 to 1
+    time_left : (B or 1,) float, 1 to 0
+        Training time at this step through that at the first.
+
+    Source: Levin and Fried, arXiv 2306.00950, algorithm 1.
+    """
+    return ((repaint > 0) & (repaint >= time_left.view(-1, *[1] * (repaint.ndim - 1)).to(repaint))).to(repaint.dtype)
 
 
 def repaint_share(log_repaint: torch.Tensor, ratio: torch.Tensor, bias: float, strength: float) -> torch.Tensor:

@@ -14,7 +14,9 @@ VERSION_KEY = INFOTEXT_PREFIX + "version"
 NOTE_KEY = INFOTEXT_PREFIX + "note"
 
 FEATHER_FROM_BLUR = "Mask blur"
+FEATHER_OWN = "own"
 FEATHER_FROM_HOST = "host"
+IN_PIXELS, IN_PERCENT = FEATHER_UNITS = ("pixels", "% of the mask")
 
 
 @dataclass(frozen=True)
@@ -48,14 +50,28 @@ class Settings:
         2.0, 0, 8, 0.25, label="Difference contrast", elem_id="composite_difference_contrast", group="Composite",
         help="How sharply shown and hidden pixels are divided: low values fade, high values cut.")
     feather_source: str = choice(
-        FEATHER_FROM_BLUR, (FEATHER_FROM_BLUR, FEATHER_FROM_HOST), label="Feather source",
+        FEATHER_FROM_BLUR, (FEATHER_FROM_BLUR, FEATHER_OWN, FEATHER_FROM_HOST), label="Feather source",
         elem_id="softinpaint_feather_source", group="Mask", builtin=FEATHER_FROM_HOST,
-        help="Mask blur: what you paint is repainted in full and fades outward by 2.4 times Mask blur. "
-             "host: the WebUI's own blur, which thins small masks out.")
+        help="Mask blur: what you paint is repainted in full and fades outward by 2.4 times Mask blur. own: by the feather "
+             "width below. host: the WebUI's own blur, which thins small masks out.")
     edge_taper_px: float = slider(
         12.0, 0, 64, 1, label="Edge taper, pixels", key="edge taper", elem_id="softinpaint_edge_taper",
         group="Composite", builtin=0.0,
         help="Pixels over which new content fades in from the mask's outer rim; pixels outside never change.")
+
+    grow_px: float = slider(
+        0.0, -64, 64, 1, label="Mask grow, pixels", key="mask grow", elem_id="softinpaint_grow", group="Mask", builtin=0.0,
+        help="How far what you painted is grown before its feather; below 0 it shrinks, though no stroke vanishes.")
+    feather_width: float = slider(
+        32.0, 0, 1024, 1, label="Feather width", elem_id="softinpaint_feather_width", group="Mask",
+        help="With the feather source own: how far around what you painted the picture changes gradually.")
+    feather_unit: str = choice(
+        IN_PIXELS, FEATHER_UNITS, label="Feather unit", elem_id="softinpaint_feather_unit", group="Mask",
+        help="Of the feather width. 100 % is the side of a square as large as the painted area.")
+    threshold_mix: float = slider(
+        0.0, 0, 1, 0.05, label="Threshold mix", elem_id="softinpaint_threshold_mix", group="Sampling", builtin=0.0,
+        help="What grey does: at 0 it blends old and new at each step, at 1 it lets a pixel change from that share of the "
+             "steps on, as Differential Diffusion does.")
 
     def __post_init__(self):
         check_all(self)

@@ -1,12 +1,17 @@
 """Requests on the bundled scene model: what must hold whichever sampler paints."""
+from dataclasses import replace
+
 import diffusers
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageOps
 
+from benchmarks import peers
+from benchmarks.tasks import WHOLE, task
 from lib_softinpaint import Settings, soft_inpaint
 from lib_softinpaint.hosts import diffusers_models as models
+from lib_softinpaint.job import SoftInpaintJob
 from lib_softinpaint.request import Request
 from tests.test_cli import MASK, PICTURE, outside, pixels
 
@@ -104,3 +109,67 @@ def test_what_is_no_model_gets_a_sentence(tmp_path):
     for name in (tmp_path, tmp_path / "broken.safetensors"):
         with pytest.raises(ValueError, match="model must be a diffusers folder, a .safetensors file .*, got "):
             models.load(str(name))
+
+
+def striped(grey, sampler="Euler", steps=20):
+    """A run whose mask is stripes of these strengths, without a feather."""
+    stripes = np.repeat(np.float32(grey), 256 // len(grey)) * np.ones((256, 1), np.float32)
+    asked = replace(task("yellow house", "large area"), painted=stripes, mask_blur=0, masked_content="original")
+    return peers.Run(asked, WHOLE, sampler, steps, (1, 2))
+
+
+def softly(run, **settings):
+    """Decoded pictures of ours."""
+    chosen = Settings(enabled=True, edge_taper_px=0, feather_source="own", feather_width=0, **settings)
+    return peers.soft("ours", peers.Recorded, chosen)(run)["ours"].decoded.astype(int)
+
+
+def by_stripe(difference, count=4):
+    return np.abs(difference).mean(axis=(0, 1, 3)).reshape(count, -1).mean(axis=1)
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "DDIM"])
+def test_threshold_mix_1_is_differential_diffusion_a_step_later(sampler):
+    """Its masks replace the noisy latent before a step, ours the prediction within it: so a pixel is free one step later."""
+    run, later = striped((0.25, 0.5, 0.75, 1), sampler), 1.5 / 20  # half a step for the rounding of 8-bit masks
+    published = peers.differential_diffusion(run, Image.fromarray(run.task.picture), run.task.painted)
+    earlier = striped((0.25 + later, 0.5 + later, 0.75 + later, 1), sampler)
+    assert np.abs(softly(earlier, threshold_mix=1.0) - published).max() <= 1
+    assert by_stripe(softly(earlier, threshold_mix=0.0) - published).max() > 2
+
+
+@pytest.mark.parametrize("mix", [0.0, 0.5])
+def test_what_greys_preserve_does_not_depend_on_the_number_of_steps(mix):
+    """How much of the original shows in each grey, at 10, 20 and 40 steps."""
+    shares = []
+    for steps in (10, 20, 40):
+        run = striped((0.25, 0.5, 0.75, 1), steps=steps)
+        change = by_stripe(softly(run, threshold_mix=mix) - run.task.picture)
+        shares.append(1 - change[:3] / change[3])
+    assert np.ptp(shares, axis=0).max() < 0.05, shares
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "DDIM", "UniPC", "Heun"])
+def test_steps_before_the_first_pixel_is_unlocked_are_left_out(sampler, monkeypatch):
+    run = striped((0, 0.3, 0.55, 0.55), sampler)
+    steps = []
+
+    def made(**settings):
+        calls = []
+        blend = SoftInpaintJob.blend
+        with monkeypatch.context() as patch:
+            patch.setattr(SoftInpaintJob, "blend", lambda job, *given: calls.append(1) or blend(job, *given))
+            pictures = softly(run, **settings)
+        steps.append(len(calls))
+        return pictures
+    skipping = made(threshold_mix=1.0)
+    made(threshold_mix=0.95)
+    with monkeypatch.context() as patch:
+        patch.setattr(SoftInpaintJob, "locked_steps", lambda job, ratios: 0)
+        whole = made(threshold_mix=1.0)
+    assert steps[0] == pytest.approx(0.55 * steps[2], abs=3)
+    assert steps[1] == steps[2]  # anything of the blend changes grey pixels from the first step on
+    if sampler in ("Euler", "DDIM"):
+        assert np.abs(skipping - whole).max() <= 1
+    else:
+        assert np.abs(skipping - whole).mean() < 1

@@ -97,7 +97,7 @@ def test_the_headline_of_picture_quality_holds(pictures):
 
 
 def soft(**changes):
-    return peers._soft(peers.OURS, peers._Recorded, replace(Settings(enabled=True), **changes), peers.SOFT_BLUR_PX)
+    return peers.soft(peers.OURS, peers.Recorded, replace(Settings(enabled=True), **changes))
 
 
 def test_a_seam_is_caught(pictures):

@@ -107,3 +107,29 @@ def test_frames_are_measured_each_by_itself():
     samples[:, :, 1] += 5
     job.measure(samples)
     assert [shown.max() > 0.9 for shown in job.opacity_latent] == [False, True, False]
+
+
+def test_the_threshold_mix_goes_from_the_blend_to_nested_masks():
+    start, late = torch.tensor([14.6146]), torch.tensor([0.5])
+
+    def share(mix):
+        job = make_job(batch=1, threshold_mix=mix, transition_contrast_boost=1)
+        denoised = 3 * job.reference  # parallel to the original, so that lengths blend as values do
+        at_start = job.blend(denoised, start)
+        return job, (at_start / job.reference - 1) / 2, (job.blend(denoised, late) / job.reference - 1) / 2
+    (_, _, classic), (_, _, mixed), (job, at_start, nested) = (share(mix) for mix in (0, 0.5, 1))
+    unlocked = (job.repaint >= schedule.training_time(late).item()) & (job.repaint > 0)
+    assert unlocked.any()
+    assert ((job.repaint > 0) & ~unlocked).any()
+    torch.testing.assert_close(at_start, (job.repaint == 1).float().expand_as(at_start), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(nested, unlocked.float().expand_as(nested), atol=1e-4, rtol=1e-4)
+    classic_share = schedule.repaint_share(job.repaint.log(), late, 1.0, 0.5)
+    torch.testing.assert_close(classic, classic_share.expand_as(classic), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(mixed, (classic + nested) / 2, atol=1e-3, rtol=1e-3)
+
+
+def test_nested_masks_count_from_where_the_run_starts():
+    """At a denoising strength below 1 the first step is not pure noise, and yet nothing but the core is unlocked."""
+    job = make_job(batch=1, threshold_mix=1)
+    denoised = torch.full_like(job.reference, 5.0)
+    assert torch.equal(job.blend(denoised, torch.tensor([0.6])), torch.where(job.repaint == 1, 5.0, job.reference))

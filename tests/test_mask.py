@@ -2,7 +2,19 @@ import numpy as np
 import pytest
 import torch
 
-from lib_softinpaint.mask import edge_taper, feather_outward, feather_reach, match_latent, resized, to_latent
+from lib_softinpaint.mask import (
+    blur_reach,
+    edge_taper,
+    feather_outward,
+    feather_reach,
+    host_blur,
+    match_latent,
+    repaint_mask,
+    resized,
+    shrink,
+    to_latent,
+)
+from lib_softinpaint.settings import Settings
 
 
 def disc(size=64, radius=8):
@@ -70,14 +82,76 @@ def test_resizing_covers_or_contains_as_the_webui_does():
 
 
 def test_an_empty_mask_stays_empty():
-    assert not feather_outward(np.zeros((8, 8), np.float32), 20).any()
+    assert not feather_outward(np.zeros((8, 8), np.float32), 20, 5).any()
+    assert not shrink(np.zeros((8, 8), np.float32), 2).any()
+
+
+def test_growing_moves_the_feather_outward():
+    row = feather_outward(np.eye(1, 20, 5, dtype=np.float32), 4, 3)[0]
+    assert row[2:9].tolist() == [1] * 7
+    assert row[9:13] == pytest.approx(feather_outward(np.eye(1, 20, 5, dtype=np.float32), 4)[0, 6:10], abs=1e-6)
+    assert feather_outward(disc(64, 8), 0, 5).sum() == pytest.approx(disc(64, 13).sum(), rel=0.05)
+
+
+def test_greys_grow_as_they_are():
+    painted = np.zeros((1, 60), np.float32)
+    painted[0, 10:20], painted[0, 40:50] = 0.5, 1
+    row = feather_outward(painted, 0, 4)[0]
+    assert row[6:24].tolist() == [0.5] * 18
+    assert row[36:54].tolist() == [1] * 18
+
+
+def test_shrinking_takes_the_rim_but_no_stroke():
+    painted = disc(64, 12)
+    assert (shrink(painted, 5) == disc(64, 7)).mean() > 0.99
+    painted[2, 3:30] = 1
+    thin = shrink(painted, 40)
+    assert thin[2, 3:30].all()
+    assert 0 < thin[20:44].sum() < 12
+    assert (shrink(np.ones((8, 8), np.float32), 3) == 1).all()  # the picture's border is no rim
+
+
+@pytest.mark.parametrize("gap", [2, 6, 10])
+def test_no_dark_valley_between_near_strokes(gap):
+    painted = np.zeros((40, 80), np.float32)
+    painted[10:30, 20:30] = painted[10:30, 30 + gap:40 + gap] = 1
+    together = feather_outward(painted, 38)
+    assert together[20, 20:40 + gap].min() > 0.94
+    assert (together >= feather_outward(np.where(np.arange(80) < 30, painted, 0), 38)).all()
+
+
+@pytest.mark.parametrize("blur", [4, 64])
+def test_a_mask_is_shaped_as_the_settings_say(blur):
+    painted = disc(128, 16)
+    by_blur = repaint_mask(painted, Settings(enabled=True), blur)
+    assert (by_blur == feather_outward(painted, 2.4 * blur)).all()
+    assert (repaint_mask(painted, Settings(enabled=True), blur, 20) == feather_outward(painted, min(20, 2.4 * blur))).all()
+    own = Settings(enabled=True, feather_source="own", feather_width=10, grow_px=3)
+    assert (repaint_mask(painted, own, blur) == feather_outward(painted, 10, 3)).all()
+    assert (repaint_mask(painted, Settings(enabled=True, feather_source="host"), blur) == host_blur(painted, blur)).all()
+    assert (repaint_mask(painted, Settings(enabled=False, grow_px=3), blur) == host_blur(painted, blur)).all()
+    shrunk = Settings(enabled=True, feather_source="own", feather_width=0, grow_px=-3)
+    assert (repaint_mask(painted, shrunk, blur) == shrink(painted, 3)).all()
+
+
+def test_an_own_feather_may_be_a_share_of_the_painted_area_and_as_wide_as_the_picture():
+    painted = np.zeros((100, 200), np.float32)
+    painted[10:50, 10:50] = 1
+
+    def reach(width, unit="pixels", padding=None):
+        return feather_reach(painted, Settings(enabled=True, feather_source="own", feather_width=width, feather_unit=unit), 4,
+                             padding)
+    assert reach(50, "% of the mask") == pytest.approx(20)
+    assert reach(100) == 100
+    assert reach(1000) == 200
+    assert reach(100, padding=32) == 32
 
 
 def test_the_reach_follows_the_blur_and_only_masked_bounds_it():
-    assert feather_reach(64) == pytest.approx(153.6)
-    assert feather_reach(64, padding_px=32) == 32
-    assert feather_reach(64, padding_px=0) == 16
-    assert feather_reach(4, padding_px=32) == pytest.approx(9.6)
+    assert blur_reach(64) == pytest.approx(153.6)
+    assert blur_reach(64, padding_px=32) == 32
+    assert blur_reach(64, padding_px=0) == 16
+    assert blur_reach(4, padding_px=32) == pytest.approx(9.6)
 
 
 def test_the_taper_is_zero_outside_and_one_deep_inside_and_never_under_the_mask():

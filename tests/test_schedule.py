@@ -63,3 +63,18 @@ def test_each_item_of_a_batch_has_its_own_ratio():
     both = schedule.repaint_share(log_repaint, torch.tensor([1.0, 4.0]), 1.0, 0.5)
     assert both.shape == (2, 1, 2, 2)
     assert both[:, 0, 0, 0].tolist() == pytest.approx([0.5 ** 0.5, 0.25])
+
+
+def test_the_clock_is_stable_diffusions_training():
+    alphas = sd1_alphas_cumprod()
+    steps = torch.tensor([0, 1, 499, 750, 999])
+    time = schedule.training_time(((1 - alphas[steps]) / alphas[steps]).sqrt())
+    assert time.tolist() == pytest.approx([0.001, 0.002, 0.5, 0.751, 1], abs=1e-4)
+    assert schedule.training_time(torch.tensor([0.0, 0.01, 1000.0])).tolist() == [0, 0, 1]
+
+
+def test_a_pixel_is_unlocked_when_the_time_left_has_fallen_to_its_mask_value():
+    mask = torch.tensor([0, 0.25, 0.5, 1]).view(1, 1, 1, 4)
+    unlocked = [schedule.unlocked_share(mask, torch.tensor([time])).flatten().tolist() for time in (1, 0.6, 0.5, 0.1, 0)]
+    assert unlocked == [[0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 1, 1], [0, 1, 1, 1]]
+    assert schedule.unlocked_share(mask, torch.tensor([1.0, 0.0])).shape == (2, 1, 1, 4)

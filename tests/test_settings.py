@@ -26,7 +26,8 @@ def test_the_order_names_and_defaults_are_the_apis_and_only_grow():
     assert [(field.name, field.default) for field in dataclasses.fields(Settings)] == [
         ("enabled", False), ("schedule_bias", 1.0), ("preservation_strength", 0.5), ("transition_contrast_boost", 4.0),
         ("mask_influence", 0.0), ("difference_threshold", 0.5), ("difference_contrast", 2.0),
-        ("feather_source", "Mask blur"), ("edge_taper_px", 12.0)]
+        ("feather_source", "Mask blur"), ("edge_taper_px", 12.0), ("grow_px", 0.0), ("feather_width", 32.0),
+        ("feather_unit", "pixels"), ("threshold_mix", 0.0)]
 
 
 def test_the_first_seven_are_the_builtins():
@@ -62,7 +63,7 @@ def test_the_librarys_door_raises(name, value):
 def test_positional_arguments_may_be_shorter_or_longer():
     assert read_args([]) == (Settings(), [])
     assert read_args([True]) == (Settings(enabled=True), [])
-    assert read_args([True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 0, "a later version's", 7]) == (
+    assert read_args([True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 0, 0, 32, "pixels", 0, "a later version's", 7]) == (
         Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 0), [])
 
 
@@ -96,7 +97,7 @@ def test_a_number_out_of_range_is_clamped_and_said():
     ([True, True], "Schedule bias must be a number from 0 to 8, got True."),
     ([True, [1]], r"Schedule bias must be a number from 0 to 8, got \[1\]."),
     (["maybe"], "Soft inpainting must be true or false, got 'maybe'."),
-    ([True] + [None] * 6 + ["thick"], "Feather source must be one of Mask blur, host, got 'thick'."),
+    ([True] + [None] * 6 + ["thick"], "Feather source must be one of Mask blur, own, host, got 'thick'."),
     ([{"schedule_bais": 1}], "Soft inpainting has no setting 'schedule_bais'; it has enabled, schedule_bias, ")])
 def test_what_cannot_be_read_raises_one_sentence(args, sentence):
     with pytest.raises(ValueError, match="^" + sentence):
@@ -108,16 +109,20 @@ def test_nothing_is_read_when_switched_off():
 
 
 def test_infotext_makes_the_round_trip():
-    settings = Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 3)
+    settings = Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 3, -2, 40, "% of the mask", 0.75)
     written = {key: str(value) for key, value in to_infotext(settings).items()}
     assert written == {**BUILTIN_INFOTEXT, "Soft inpainting feather source": "host", "Soft inpainting edge taper": "3",
+                       "Soft inpainting mask grow": "-2", "Soft inpainting feather width": "40",
+                       "Soft inpainting feather unit": "% of the mask", "Soft inpainting threshold mix": "0.75",
                        VERSION_KEY: __version__}
     assert Settings(**{name: from_infotext(field, written) for name, field in FIELDS.items()}) == settings
 
 
 def test_a_picture_of_the_builtin_pastes_with_later_settings_at_its_equivalents():
     pasted = {name: from_infotext(field, BUILTIN_INFOTEXT) for name, field in FIELDS.items()}
-    assert Settings(**pasted) == Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 0)
+    assert {name for name, value in pasted.items() if value is None} == {"feather_width", "feather_unit"}  # not used by it
+    assert Settings(**{name: value for name, value in pasted.items() if value is not None}) == \
+        Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 0)
 
 
 def test_a_picture_without_soft_inpainting_pastes_nothing():

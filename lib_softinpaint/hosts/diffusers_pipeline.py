@@ -16,6 +16,7 @@ import torch
 from diffusers import DiffusionPipeline, StableDiffusionImg2ImgPipeline, StableDiffusionXLImg2ImgPipeline
 from diffusers.image_processor import VaeImageProcessor
 from diffusers.pipelines.stable_diffusion import StableDiffusionPipelineOutput
+from diffusers.utils import logging
 from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 
@@ -23,10 +24,12 @@ from lib_softinpaint import schedule
 from lib_softinpaint.composite import composite
 from lib_softinpaint.fill import fill_from_outside
 from lib_softinpaint.job import SoftInpaintJob
-from lib_softinpaint.mask import feather_outward, feather_reach, host_blur, resized, to_latent
-from lib_softinpaint.settings import FEATHER_FROM_BLUR, Settings
+from lib_softinpaint.mask import feather_reach, repaint_mask, resized, to_latent
+from lib_softinpaint.settings import Settings
 
 MASKED_CONTENTS = ("fill", "original", "latent noise", "latent nothing")
+
+logger = logging.get_logger(__name__)
 
 INPAINTING_CHANNELS = 9
 """Input channels of a UNet that is also told the mask and the latent of the picture without what is masked."""
@@ -117,8 +120,9 @@ class _SoftInpainting:
         height = (height or original.shape[0]) // self.vae_scale_factor * self.vae_scale_factor
         width = (width or original.shape[1]) // self.vae_scale_factor * self.vae_scale_factor
 
-        repaint_px = _shaped(painted[..., 0] / np.float32(255), mask_blur, padding_mask_crop, settings)
-        reach = feather_reach(mask_blur, padding_mask_crop)
+        strengths = painted[..., 0] / np.float32(255)
+        repaint_px = repaint_mask(strengths, settings, mask_blur, padding_mask_crop)
+        reach = feather_reach(strengths, settings, mask_blur, padding_mask_crop)
         box = _box(repaint_px, height, width, None if padding_mask_crop is None else max(0, padding_mask_crop - int(reach)))
         left, top, box_width, box_height = box
         inside = np.s_[top:top + box_height, left:left + box_width]
@@ -177,6 +181,20 @@ class _SoftInpainting:
             model_output = _blended_output(self.scheduler, job, model_output, timestep, sample)
             return step(model_output, timestep, sample, *args, **kwargs)
 
+        def unlocked_timesteps(*args, **kwargs):
+            timesteps, count = get_timesteps(*args, **kwargs)
+            order, begin = self.scheduler.order, getattr(self.scheduler, "begin_index", None)
+            if begin is not None:
+                self.scheduler.set_begin_index(None)  # else it adds the first step's noise at any timestep
+            skipped = job.locked_steps(torch.cat([deviation / signal for signal, deviation in (
+                _signal_and_noise(self.scheduler, timestep) for timestep in timesteps[::order])]).flatten())
+            if begin is not None:
+                self.scheduler.set_begin_index(begin + skipped * order)
+            if skipped:
+                logger.info("%d of %d steps were left out: no pixel of the mask is unlocked in them.", skipped, count)
+            return timesteps[skipped * order:], count - skipped
+
+        get_timesteps = self.get_timesteps
         wrapped: dict[str, Callable] = {"step": blended_step}
         if self.unet.config.in_channels == INPAINTING_CHANNELS:
             hard = mask >= 0.5
@@ -191,9 +209,11 @@ class _SoftInpainting:
             wrapped["scale_model_input"] = widened
         for name, method in wrapped.items():
             setattr(self.scheduler, name, method)
+        self.get_timesteps = unlocked_timesteps
         try:
             yield
         finally:
+            del self.get_timesteps
             for name in wrapped:
                 delattr(self.scheduler, name)
 
@@ -277,13 +297,6 @@ def _pixels(picture: Any, name: str, channels: int) -> np.ndarray:
     return np.rint(picture * 255).astype(np.uint8)
 
 
-def _shaped(painted: np.ndarray, mask_blur: float, padding: int | None, settings: Settings) -> np.ndarray:
-    """Repaint mask in the picture's pixels, (H, W) float32."""
-    if settings.enabled and settings.feather_source == FEATHER_FROM_BLUR:
-        return feather_outward(painted, feather_reach(mask_blur, padding))
-    return host_blur(painted, mask_blur)
-
-
 def _box(repaint_px: np.ndarray, height: int, width: int, padding: int | None) -> tuple[int, int, int, int]:
     """Left, top, width, height of what the model sees."""
     if padding is None:
@@ -303,16 +316,20 @@ def _placed(pixels: np.ndarray, job: SoftInpaintJob) -> np.ndarray:
     return whole
 
 
+def _signal_and_noise(scheduler: Any, timestep: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """How much signal and noise a sample holds at a timestep, each (1, 1, 1, 1).
+
+    The scheduler itself tells, by adding noise to a one and to a zero: so this knows no scheduler by name.
+    """
+    one, zero = torch.ones(1, 1, 1, 1, device=timestep.device), torch.zeros(1, 1, 1, 1, device=timestep.device)
+    timestep = timestep.reshape(1)
+    return scheduler.add_noise(one, zero, timestep), scheduler.add_noise(zero, one, timestep)
+
+
 def _blended_output(scheduler: Any, job: SoftInpaintJob, output: torch.Tensor, timestep: Any,
                     sample: torch.Tensor) -> torch.Tensor:
-    """A model's output whose denoised prediction has the original blended in.
-
-    The scheduler itself tells how much signal and noise its sample holds, by adding noise to a one and to a zero: so
-    this knows no scheduler by name.
-    """
-    timestep = torch.as_tensor(timestep, device=sample.device).reshape(1)
-    one, zero = torch.ones(1, 1, 1, 1, device=sample.device), torch.zeros(1, 1, 1, 1, device=sample.device)
-    signal, deviation = scheduler.add_noise(one, zero, timestep), scheduler.add_noise(zero, one, timestep)
+    """A model's output whose denoised prediction has the original blended in."""
+    signal, deviation = _signal_and_noise(scheduler, torch.as_tensor(timestep, device=sample.device))
     kind = scheduler.config.prediction_type
     if kind == "v_prediction":  # defined on samples of variance one
         scale = (signal ** 2 + deviation ** 2).rsqrt()

@@ -21,9 +21,9 @@ from lib_softinpaint import schedule
 from lib_softinpaint.composite import composite
 from lib_softinpaint.hosts.runs import RunTable
 from lib_softinpaint.job import SoftInpaintJob
-from lib_softinpaint.mask import feather_outward, feather_reach, host_blur, match_latent, resized, to_latent
+from lib_softinpaint.mask import feather_reach, host_blur, match_latent, repaint_mask, resized, to_latent
 from lib_softinpaint.settings import (
-    FEATHER_FROM_BLUR,
+    FEATHER_FROM_HOST,
     NOTE_KEY,
     Settings,
     from_infotext,
@@ -247,8 +247,13 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     run = Run(settings)
     _runs.put(p, run)
     p.extra_generation_params.update(to_infotext(settings))
-    if settings.feather_source == FEATHER_FROM_BLUR:
+    if settings.feather_source != FEATHER_FROM_HOST:
         _shape_mask(p, run, painted)
+    elif settings.grow_px:  # the host blurs what is handed to it
+        _set_field(p, run, "image_mask", _as_picture(repaint_mask(_as_mask(painted), settings, 0)))
+        _set_field(p, run, "inpainting_mask_invert", 0)
+        if run.kept_fields["inpainting_mask_invert"]:
+            p.extra_generation_params["Mask mode"] = "Inpaint not masked"
     upscales = shared.opts.upscaler_for_img2img not in (None, "None") and p.resize_mode != JUST_RESIZE_LATENT
     if upscales and not p.inpaint_full_res:
         # An upscaler is slow, and the original that is composited is to be the picture that is encoded: once for both.
@@ -272,11 +277,14 @@ def _put_fields_back(p: Any, run: Run) -> None:
 def _shape_mask(p: Any, run: Run, painted: Image.Image) -> None:
     padding = p.inpaint_full_res_padding if p.inpaint_full_res else None
     # Blur is set per axis by outpainting; the feather is round.
-    reach = feather_reach(max(p.mask_blur_x, p.mask_blur_y), padding)
-    run.mask, shaped = _feathered(painted, reach)
-    _set_field(p, run, "image_mask", shaped)
+    blur = max(p.mask_blur_x, p.mask_blur_y)
+
+    def shaped(mask: Image.Image) -> Image.Image:
+        return _as_picture(repaint_mask(_as_mask(mask), run.settings, blur, padding))
+    _set_field(p, run, "image_mask", shaped(painted))
+    run.mask = _as_mask(p.image_mask)  # in the values that the host's 8-bit picture holds
     if p.latent_mask is not None:
-        _set_field(p, run, "latent_mask", _feathered(_painted(p.latent_mask, 0), reach)[1])
+        _set_field(p, run, "latent_mask", shaped(_painted(p.latent_mask, 0)))
     if p.mask_blur_x > 0 or p.mask_blur_y > 0:
         p.extra_generation_params["Mask blur"] = p.mask_blur
     if p.inpainting_mask_invert:
@@ -285,6 +293,7 @@ def _shape_mask(p: Any, run: Run, painted: Image.Image) -> None:
         _set_field(p, run, name, 0)
     if padding is not None:
         # The crop is the painted box plus the padding; the feather has used up a part of it already.
+        reach = feather_reach(_as_mask(painted), run.settings, blur, padding)
         _set_field(p, run, "inpaint_full_res_padding", max(0, padding - int(np.ceil(reach))))
 
 
@@ -293,10 +302,12 @@ def _painted(mask: Image.Image, invert: int) -> Image.Image:
     return ImageOps.invert(grey) if invert else grey
 
 
-def _feathered(painted: Image.Image, reach_px: float) -> tuple[np.ndarray, Image.Image]:
-    """Shaped mask in the values that the host's 8-bit picture holds, and that picture."""
-    shaped = np.rint(feather_outward(np.asarray(painted, np.float32) / 255, reach_px) * 255).astype(np.uint8)
-    return shaped / np.float32(255), Image.fromarray(shaped)
+def _as_mask(picture: Image.Image) -> np.ndarray:
+    return np.asarray(picture, np.float32) / np.float32(255)
+
+
+def _as_picture(mask: np.ndarray) -> Image.Image:
+    return Image.fromarray(np.rint(mask * 255).astype(np.uint8))
 
 
 @_guarded
