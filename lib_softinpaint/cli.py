@@ -18,6 +18,7 @@ from click.core import ParameterSource
 from PIL import Image, ImageOps
 
 from lib_softinpaint import infotext
+from lib_softinpaint.advice import advice
 from lib_softinpaint.fields import Value
 from lib_softinpaint.request import (
     FIELDS,
@@ -157,6 +158,10 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
             numbered = replace(request, seed=(request.seed + job.number) % (LARGEST_SEED + 1))
             if like and not given.keys() & {"width", "height"}:
                 numbered = _fitted(numbered, job.picture, picture.size)
+            padding = numbered.masked_area_padding if numbered.inpaint_area == ONLY_MASKED else None
+            for sentence in advice(numbered.denoising_strength, numbered.masked_content, padding, picture.size,
+                                   working_size(numbered, picture.size)):
+                click.echo(f"softinpaint: {sentence}", err=True)
             made, about = make(numbered, picture.convert("RGB"), _opened_mask(job.mask))
             _save(_finished(made, picture, job.target), job.target, about, picture)
             click.echo(job.target)

@@ -25,9 +25,8 @@ from lib_softinpaint.composite import composite
 from lib_softinpaint.fill import fill_from_outside
 from lib_softinpaint.job import SoftInpaintJob
 from lib_softinpaint.mask import feather_reach, repaint_mask, resized, to_latent
+from lib_softinpaint.request import MASKED_CONTENTS
 from lib_softinpaint.settings import Settings
-
-MASKED_CONTENTS = ("fill", "original", "latent noise", "latent nothing")
 
 logger = logging.get_logger(__name__)
 

@@ -18,10 +18,12 @@ from modules import devices, errors, images, processing, script_callbacks, scrip
 from PIL import Image, ImageOps
 
 from lib_softinpaint import schedule
+from lib_softinpaint.advice import EMPTY, advice
 from lib_softinpaint.composite import composite
 from lib_softinpaint.hosts.runs import RunTable
 from lib_softinpaint.job import SoftInpaintJob
 from lib_softinpaint.mask import feather_reach, host_blur, match_latent, repaint_mask, resized, to_latent
+from lib_softinpaint.request import MASKED_CONTENTS
 from lib_softinpaint.settings import (
     FEATHER_FROM_HOST,
     NOTE_KEY,
@@ -38,8 +40,7 @@ TITLE = "Soft Inpainting"
 BUILTIN_SCRIPT = os.path.join("extensions-builtin", "soft-inpainting", "scripts", "soft_inpainting.py")
 KEEP_BUILTIN = "softinpaint_keep_builtin"
 
-FILL_ORIGINAL = 1
-JUST_RESIZE_LATENT = 3
+JUST_RESIZE, JUST_RESIZE_LATENT = STRETCHING = 0, 3
 ONLY_MASKED_RESIZE = 2
 MASK_RESIZES = {0: "stretch", 1: "cover", 2: "contain", JUST_RESIZE_LATENT: "stretch"}
 """How the host's resize modes bring a mask to another size."""
@@ -242,8 +243,14 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
         _tell(p, "Soft inpainting was left out: it takes one mask, got a list.")
         return
     painted = _painted(p.image_mask, p.inpainting_mask_invert)
-    if painted.getbbox() is None:  # nothing to inpaint
+    if painted.getbbox() is None:
+        p.comment(EMPTY)
         return
+    content = dict(enumerate(MASKED_CONTENTS)).get(p.inpainting_fill, "")  # other scripts have numbers of their own
+    for sentence in advice(p.denoising_strength, content,
+                           p.inpaint_full_res_padding if p.inpaint_full_res else None, p.init_images[0].size,
+                           (p.width, p.height) if p.resize_mode in STRETCHING else p.init_images[0].size):
+        p.comment(sentence)
     run = Run(settings)
     _runs.put(p, run)
     p.extra_generation_params.update(to_infotext(settings))
@@ -403,7 +410,7 @@ def _cropped(picture: Image.Image, box: tuple[int, ...]) -> Image.Image:
 
 def _reference(p: Any, originals: list[Image.Image], box: tuple[int, ...] | None) -> torch.Tensor:
     """Latent of the original: the host's own, except where that holds the masked content."""
-    if p.inpainting_fill == FILL_ORIGINAL:
+    if p.inpainting_fill == MASKED_CONTENTS.index("original"):
         return p.init_latent
     if box is not None:
         originals = [images.resize_image(ONLY_MASKED_RESIZE, _cropped(original, box), p.width, p.height)

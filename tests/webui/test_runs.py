@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageChops, ImageOps
 from scipy.ndimage import distance_transform_edt
 
-from lib_softinpaint.mask import feather_reach
+from lib_softinpaint.mask import blur_reach
 from tests.webui.host import drawn_disc, drawn_picture
 from tests.webui.test_place import xyz_axes
 from tests.webui.test_requests import same, soft_keys
@@ -18,7 +18,7 @@ PICTURE, MASK = drawn_picture(), drawn_disc()
 
 
 def outside_of(mask, blur=4, padding=None):
-    return distance_transform_edt(np.asarray(mask) == 0) > feather_reach(blur, padding)
+    return distance_transform_edt(np.asarray(mask) == 0) > blur_reach(blur, padding)
 
 
 def assert_inpainted(result, original, mask, outside=None):

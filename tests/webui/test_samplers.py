@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from lib_softinpaint.mask import feather_reach
+from lib_softinpaint.mask import blur_reach
 from tests.webui.host import drawn_disc, drawn_picture
 
 SAMPLERS = (
@@ -36,7 +36,7 @@ def check(webui, only_masked, width=256, height=256, **fields):
     reference = {**request, "sampler_name": REFERENCE.get(request["sampler_name"], request["sampler_name"])}
     soft, hard = webui.inpaint(picture, mask, [True], **request), webui.inpaint(picture, mask, **reference)
     painted = np.asarray(mask) == 255
-    outside = distance_transform_edt(~painted) > feather_reach(BLUR, PADDING if only_masked else None)
+    outside = distance_transform_edt(~painted) > blur_reach(BLUR, PADDING if only_masked else None)
     original = np.asarray(picture).astype(float)
     assert len(soft.pictures) == len(hard.pictures)
     for ours, theirs in zip(soft.pictures, hard.pictures):
