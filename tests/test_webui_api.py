@@ -1,5 +1,6 @@
 """The client's sentences, before a server that answers as a WebUI would; a real one: tests/webui/test_command_line.py."""
 import base64
+import dataclasses
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -9,6 +10,7 @@ from PIL import Image
 
 from lib_softinpaint.hosts import webui_api
 from lib_softinpaint.request import Request
+from lib_softinpaint.settings import Settings
 
 PICTURE, MASK = Image.new("RGB", (16, 16)), Image.new("L", (16, 16), 255)
 
@@ -44,7 +46,7 @@ def script(arguments):
     return 200, [{"name": "soft inpainting", "is_img2img": True, "args": [{}] * arguments}]
 
 
-GOOD = {"/sdapi/v1/script-info": script(9), "/sdapi/v1/samplers": (200, [{"name": "Euler a"}]),
+GOOD = {"/sdapi/v1/script-info": script(len(dataclasses.fields(Settings))), "/sdapi/v1/samplers": (200, [{"name": "Euler a"}]),
         "/sdapi/v1/schedulers": (200, [{"label": "Automatic"}]), "/sdapi/v1/sd-models": (200, [{"model_name": "scenes"}]),
         "/sdapi/v1/img2img": (200, {"images": [webui_api._encoded(PICTURE)], "info": '{"infotexts": ["Steps: 1"]}'})}
 
@@ -53,7 +55,7 @@ GOOD = {"/sdapi/v1/script-info": script(9), "/sdapi/v1/samplers": (200, [{"name"
     ({}, "must be started with --api"),
     ({"/sdapi/v1/script-info": (200, [])}, "must have this extension installed, .* has no soft inpainting"),
     ({"/sdapi/v1/script-info": script(7)}, "must have this extension installed, .* has the built-in soft inpainting"),
-    ({"/sdapi/v1/script-info": script(9), "/sdapi/v1/samplers": (200, [{"name": "DDIM"}])},
+    ({"/sdapi/v1/script-info": script(len(dataclasses.fields(Settings))), "/sdapi/v1/samplers": (200, [{"name": "DDIM"}])},
      "Sampler must be one of DDIM, got 'Euler a'"),
     ({**GOOD, "/sdapi/v1/schedulers": (200, [{"label": "Karras"}])}, "Schedule type must be one of Karras, got 'Automatic'"),
     ({**GOOD, "/sdapi/v1/img2img": (422, {"detail": "No mask"})}, "answered 422: No mask"),

@@ -1,4 +1,5 @@
 """Runs that the host nests, repeats, interrupts, resizes or gives several pictures: each is independent of the others."""
+import dataclasses
 import threading
 import time
 
@@ -8,6 +9,7 @@ from PIL import Image, ImageChops, ImageOps
 from scipy.ndimage import distance_transform_edt
 
 from lib_softinpaint.mask import blur_reach
+from lib_softinpaint.settings import Settings
 from tests.webui.host import drawn_disc, drawn_picture
 from tests.webui.test_place import xyz_axes
 from tests.webui.test_requests import same, soft_keys
@@ -68,7 +70,7 @@ def test_loopback_shapes_its_mask_once_a_loop(webui):
 def test_an_xyz_plot_overrides_each_setting_and_each_cell_has_its_own_infotext(webui):
     axes = xyz_axes(webui)
     mine = [axis for axis in axes if axis.startswith("[Soft inpainting] ")]
-    assert len(mine) == len(set(mine)) == 9
+    assert len(mine) == len(set(mine)) == len(dataclasses.fields(Settings))
     arguments = [axes.index("[Soft inpainting] Preservation strength"), "0.1, 4", [],
                  axes.index("[Soft inpainting] Soft inpainting"), "", ["True", "False"], 0, "", [],
                  False, True, False, False, False, False, False, 0, False]
