@@ -7,9 +7,10 @@ from __future__ import annotations
 import numpy as np
 
 from lib_softinpaint.mask import host_blur, repaint_mask, to_latent
+from lib_softinpaint.request import LATENT_PX
 from lib_softinpaint.settings import Settings
 
-RADII_PX, BLURS_PX, SIDE, LATENT_PX = (16, 32, 64, 128), (4, 8, 16, 32, 64), 768, 8
+RADII_PX, BLURS_PX, SIDE = (16, 32, 64, 128), (4, 8, 16, 32, 64), 768
 
 
 def table() -> str:

@@ -29,6 +29,7 @@ from lib_softinpaint import composite, mask, schedule
 from lib_softinpaint.blend import blend, channel_norm
 from lib_softinpaint.hosts import diffusers_models as models
 from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline
+from lib_softinpaint.request import LATENT_PX
 from lib_softinpaint.settings import FEATHER_FROM_HOST, Settings
 from scenes import SIZE
 
@@ -111,7 +112,7 @@ class _BuiltIn(Recorded):
 
     def _composited(self, job, samples):
         job.measure(samples)
-        left, top, width, height = job.box
+        width, height = job.box[2:]
         results = []
         for index, pixels in enumerate(self._decoded(job, samples)):
             opacity = composite.place(composite.enlarge(job.opacity_latent[index], height, width), job.box,
@@ -182,7 +183,7 @@ def differential_diffusion(run: Run, picture: Image.Image, repaint: np.ndarray) 
 
     Source: Levin and Fried, arXiv 2306.00950, algorithm 1; the whole picture is decoded, nothing is pasted.
     """
-    change_map = torch.from_numpy(mask.to_latent(repaint, repaint.shape[0] // 8, repaint.shape[1] // 8))
+    change_map = torch.from_numpy(mask.to_latent(repaint, repaint.shape[0] // LATENT_PX, repaint.shape[1] // LATENT_PX))
     pipeline = _pipeline(StableDiffusionImg2ImgPipeline, run)
     reference = _encoded(pipeline, picture)
     noise = torch.cat([torch.randn(reference.shape, generator=torch.Generator().manual_seed(seed)) for seed in run.seeds])

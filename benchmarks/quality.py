@@ -28,6 +28,7 @@ from judge import recognised
 from lib_softinpaint import score
 from lib_softinpaint.hosts import diffusers_models as models
 from lib_softinpaint.mask import to_latent
+from lib_softinpaint.request import LATENT_PX
 from lib_softinpaint.sheet import side_by_side
 
 PICTURES = ROOT / "outputs" / "bench" / "pictures"
@@ -108,14 +109,16 @@ def measures(runs: Iterable[Run], methods: Iterable[str]) -> Iterator[dict]:
     """One row for each picture: what was asked, the method, and all of its numbers."""
     for run in runs:
         hard = painted(HARD, run)
+        hard_latents = peers.encoded(hard.results)
         asked, original = run.task, run.task.picture
         where = _latent_area(asked.painted)
         start = peers.encoded(original[None])[0]
-        hard_effect = np.mean([score.latent_effect(start, latent, where) for latent in peers.encoded(hard.results)])
+        hard_effect = np.mean([score.latent_effect(start, latent, where) for latent in hard_latents])
         for method in methods:
             outcome = hard if method == HARD else painted(method, run)
+            latents = hard_latents if method == HARD else peers.encoded(outcome.results)
             similarity, residual = alignment(outcome.repaint, original, outcome.results)
-            for number, latent in enumerate(peers.encoded(outcome.results)):
+            for number, latent in enumerate(latents):
                 result = outcome.results[number]
                 scores = score.score(original, result, outcome.repaint, asked.painted, outcome.decoded[number])
                 core = score.latent_effect(start, latent, where) / hard_effect
@@ -128,7 +131,7 @@ def measures(runs: Iterable[Run], methods: Iterable[str]) -> Iterator[dict]:
 
 
 def _latent_area(mask: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(to_latent(mask.astype(np.float32), mask.shape[0] // 8, mask.shape[1] // 8)) >= 0.5
+    return torch.from_numpy(to_latent(mask.astype(np.float32), mask.shape[0] // LATENT_PX, mask.shape[1] // LATENT_PX)) >= 0.5
 
 
 def colour_difference(result: np.ndarray, asked: Task) -> float | None:
@@ -150,7 +153,8 @@ def alignment(repaint: np.ndarray, original: np.ndarray, results: np.ndarray) ->
 
     Source: Levin and Fried, arXiv 2306.00950, section 5; the change is a CIELAB distance, 1 for its largest.
     """
-    change = np.mean([np.linalg.norm(rgb2lab(result) - rgb2lab(original), axis=-1) for result in results], axis=0)
+    before = rgb2lab(original)
+    change = np.mean([np.linalg.norm(rgb2lab(result) - before, axis=-1) for result in results], axis=0)
     if not change.any() or repaint.std() == 0:
         return math.nan, math.nan
     design = np.stack([change.ravel() / change.max(), np.ones(change.size)], axis=1)

@@ -32,7 +32,7 @@ from benchmarks.machine import ROOT
 from lib_softinpaint import blend, composite, difference, mask, schedule, score
 from lib_softinpaint.hosts import diffusers_models as models
 from lib_softinpaint.job import SoftInpaintJob
-from lib_softinpaint.request import Request
+from lib_softinpaint.request import LATENT_PX, Request
 from lib_softinpaint.settings import Settings
 
 CASES = ((512, 1), (1024, 1), (2048, 1), (4096, 1), (1024, 4), (1024, 9))
@@ -41,7 +41,6 @@ DEFINED_AT = 512, 1
 """Where the pixel-by-pixel definitions run: they take seconds."""
 MAP_DEFINED_AT = 1024, 1
 PIPELINE_CASES = (256, 1), (512, 1), (256, 4)
-LATENT_PX = 8
 REACH_PX = 38.4
 """Of a Mask blur of 16."""
 

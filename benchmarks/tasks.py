@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -60,7 +61,7 @@ class Task:
     masked_content: str = "fill"
     mask_blur: int = 8
 
-    @property
+    @cached_property
     def picture(self) -> np.ndarray:
         return self.scene.draw()
 
