@@ -20,6 +20,7 @@ from PIL import Image, ImageOps
 from lib_softinpaint import infotext
 from lib_softinpaint.advice import advice
 from lib_softinpaint.fields import Value
+from lib_softinpaint.painted import LARGEST_BYTE, strengths
 from lib_softinpaint.request import (
     FIELDS,
     INPAINT_NOT_MASKED,
@@ -31,7 +32,7 @@ from lib_softinpaint.request import (
     with_seed,
     working_size,
 )
-from lib_softinpaint.settings import Settings
+from lib_softinpaint.settings import Settings, saved_fields
 from lib_softinpaint.sheet import side_by_side
 
 ROOT = Path(__file__).parents[1]
@@ -133,7 +134,7 @@ def _option(field: dataclasses.Field, default: Value) -> Callable:
 @click.option("--webui", metavar="URL", help="Let a running WebUI with this extension make the pictures, by its API; with "
                                              "user:password@ before the host where it was started with --api-auth.")
 @_options_of(FIELDS)
-@_options_of(dataclasses.fields(Settings), enabled=True)
+@_options_of(tuple(saved_fields()), enabled=True)
 @click.pass_context
 def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force: bool, count: int,
             like: Path | None, model: str | None, device: str | None, webui: str | None, **values: Value) -> None:
@@ -193,7 +194,7 @@ def _fitted(request: Request, path: Path, size: tuple[int, int]) -> Request:
 
 
 def _request(start: Request, given: dict[str, Value]) -> Request:
-    soft = {field.name for field in dataclasses.fields(Settings)}
+    soft = {field.name for field in saved_fields()}
     settings = replace(start.settings, **{name: value for name, value in given.items() if name in soft})
     return replace(start, settings=settings, **{name: value for name, value in given.items() if name not in soft})
 
@@ -232,12 +233,12 @@ def _check_targets(targets: list[Path], force: bool) -> None:
 
 def _check(picture: Path, mask: Path, mask_mode: str) -> None:
     """Complains before anything is made, so that no bad file is found behind an hour of good ones."""
-    size, painted = _opened(picture).size, _opened_mask(mask)
+    size, painted = _opened(picture).size, strengths(_opened_mask(mask))
     if min(size) < SMALLEST_PX:
         raise click.UsageError(f"a picture must be {SMALLEST_PX} pixels wide and high at least, {picture} is {size}")
-    if painted.size != size:
-        raise click.UsageError(f"a mask must be as large as its picture {size}, {mask} is {painted.size}")
-    if painted.getextrema() == ((255, 255) if mask_mode == INPAINT_NOT_MASKED else (0, 0)):
+    if painted.shape != size[::-1]:
+        raise click.UsageError(f"a mask must be as large as its picture {size}, {mask} is {painted.shape[::-1]}")
+    if (painted == (1 if mask_mode == INPAINT_NOT_MASKED else 0)).all():
         raise click.UsageError(f"a mask must have something to repaint, {mask} has nothing")
 
 
@@ -315,6 +316,14 @@ class _Progress:
 
 def _opened(path: Path) -> Image.Image:
     """Picture as it is stored, turned upright; its mode is that of 8 bits."""
+    picture = _opened_mask(path)
+    if picture.mode.startswith("I"):  # 16 bits, which Pillow would clip to 8
+        return Image.fromarray(np.rint(strengths(picture) * LARGEST_BYTE).astype(np.uint8))
+    return picture.convert("RGBA") if "transparency" in picture.info else picture
+
+
+def _opened_mask(path: Path) -> Image.Image:
+    """Picture as it is stored, turned upright, also of 16 bits."""
     try:
         with Image.open(path) as stored:
             picture = ImageOps.exif_transpose(stored)
@@ -325,18 +334,7 @@ def _opened(path: Path) -> Image.Image:
         raise click.UsageError(f"a picture must be readable, {path} is not: {fault}") from fault
     if picture.mode == "F":
         raise click.UsageError(f"a picture must have whole numbers for pixels, {path} has floats")
-    if picture.mode.startswith("I"):  # 16 bits, which Pillow would clip to 8
-        return Image.fromarray(np.rint(np.asarray(picture) / 257).clip(0, 255).astype(np.uint8))
-    return picture.convert("RGBA") if "transparency" in picture.info else picture
-
-
-def _opened_mask(path: Path) -> Image.Image:
-    """(L) mask; what is transparent is not repainted."""
-    mask = _opened(path)
-    if "A" not in mask.getbands():
-        return mask.convert("L")
-    black = Image.new("RGBA", mask.size, (0, 0, 0, 255))
-    return Image.alpha_composite(black, mask.convert("RGBA")).convert("L")
+    return picture
 
 
 def _finished(made: Image.Image, source: Image.Image, target: Path) -> Image.Image:

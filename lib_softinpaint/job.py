@@ -167,7 +167,7 @@ class SoftInpaintJob:
         enlarged = composite.enlarge(self.opacity_latent[index], height, width)
         if self.box is not None:
             enlarged = composite.place(enlarged, self.box, *self.repaint_px[index].shape)
-        return enlarged * self._taper(index)
+        return np.maximum(enlarged * self._taper(index), self.settings.least_opacity * self.repaint_px[index])
 
     def _taper(self, index: int) -> np.ndarray:
         # The pictures of a batch mostly share one mask.

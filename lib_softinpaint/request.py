@@ -109,7 +109,7 @@ def from_infotext(params: Mapping[str, str]) -> tuple[Request, list[str]]:
         if value is not None:
             values[each.name] = read(each, value, notes)
     soft = {}
-    for each in dataclasses.fields(Settings):
+    for each in settings.saved_fields():
         key = settings.infotext_key(each)
         soft[each.name] = read(each, given[key], notes) if key in given else settings.from_infotext(each, given)
     if not soft["enabled"]:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from lib_softinpaint import __version__
-from lib_softinpaint.fields import Value, check_all, choice, read, slider, switch
+from lib_softinpaint.fields import Value, check_all, choice, read, slider, switch, text
 
 INFOTEXT_PREFIX = "Soft inpainting "
 VERSION_KEY = INFOTEXT_PREFIX + "version"
 NOTE_KEY = INFOTEXT_PREFIX + "note"
 
+SOFT, HARD = "soft", "hard"
 FEATHER_FROM_BLUR = "Mask blur"
 FEATHER_OWN = "own"
 FEATHER_FROM_HOST = "host"
@@ -58,7 +59,6 @@ class Settings:
         12.0, 0, 64, 1, label="Edge taper, pixels", key="edge taper", elem_id="softinpaint_edge_taper",
         group="Composite", builtin=0.0,
         help="Pixels over which new content fades in from the mask's outer rim; pixels outside never change.")
-
     grow_px: float = slider(
         0.0, -64, 64, 1, label="Mask grow, pixels", key="mask grow", elem_id="softinpaint_grow", group="Mask", builtin=0.0,
         help="How far what you painted is grown before its feather; below 0 it shrinks, though no stroke vanishes.")
@@ -72,9 +72,27 @@ class Settings:
         0.0, 0, 1, 0.05, label="Threshold mix", elem_id="softinpaint_threshold_mix", group="Sampling", builtin=0.0,
         help="What grey does: at 0 it blends old and new at each step, at 1 it lets a pixel change from that share of the "
              "steps on, as Differential Diffusion does.")
+    least_opacity: float = slider(
+        1.0, 0, 1, 0.05, label="Least opacity", elem_id="softinpaint_least_opacity", group="Composite", builtin=0.0,
+        help="How far new pixels are shown even where the picture hardly changed, as a share of the mask: 1 shows all of "
+             "what you painted, 0 only what changed.")
+
+    conditioning_mask: str = choice(
+        SOFT, (SOFT, HARD), label="Conditioning mask", elem_id="softinpaint_conditioning_mask", group="Mask", builtin=SOFT,
+        help="What inpainting models are told of the mask: soft as it is, or hard, white from one half on, as they were "
+             "trained. Other models ignore it.")
+    mask_image: str = text(
+        "", label="Mask image", elem_id="softinpaint_mask_image", group="Mask", saved=False,
+        help="Repainted instead of what is painted above: white wholly, grey by that strength, also 16-bit; where it is "
+             "transparent, its alpha channel. Through the API a picture as base64; in the WebUI only.")
 
     def __post_init__(self):
         check_all(self)
+
+
+def saved_fields() -> list[dataclasses.Field]:
+    """The fields that a picture's infotext keeps: all but what is a picture itself."""
+    return [field for field in dataclasses.fields(Settings) if field.metadata.get("saved", True)]
 
 
 # What API clients, other scripts and pasted infotext send
@@ -120,12 +138,12 @@ def infotext_key(field: dataclasses.Field) -> str:
 
 def infotext_keys() -> list[str]:
     """All keys that a picture of this extension may carry."""
-    return [infotext_key(field) for field in dataclasses.fields(Settings)] + [VERSION_KEY, NOTE_KEY]
+    return [infotext_key(field) for field in saved_fields()] + [VERSION_KEY, NOTE_KEY]
 
 
 def to_infotext(settings: Settings) -> dict[str, Any]:
     """Keys and values that a picture made with these settings carries."""
-    written = {infotext_key(field): getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    written = {infotext_key(field): getattr(settings, field.name) for field in saved_fields()}
     whole = {key: int(value) for key, value in written.items() if isinstance(value, float) and value.is_integer()}
     return {**written, **whole, VERSION_KEY: __version__}
 
@@ -155,6 +173,8 @@ def markdown_table() -> str:
             span = " / ".join(about["choices"])
         else:
             span = f"{about['low']} to {about['high']}" if "low" in about else "true / false"
+        if isinstance(field.default, str) and "choices" not in about:
+            span = "base64"
         default = str(field.default).lower() if isinstance(field.default, bool) else field.default
         rows.append(f"| {number} | `{field.name}` | {about['label']} | {default} | {span} | {about['help']} |")
     return "\n".join(rows)

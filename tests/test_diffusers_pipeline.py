@@ -156,3 +156,69 @@ def test_pictures_come_as_pil_arrays_and_tensors(small, kind):
 def test_bad_input_gets_one_sentence(small, changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         small(**{"prompt": "a", "image": PICTURE, "mask_image": MASK, **changes})
+
+
+NESTED = Settings(enabled=True, threshold_mix=1)
+
+
+@pytest.mark.parametrize("scheduler", ["Euler", "Heun", "DDIM"])
+def test_steps_before_the_first_pixel_is_unlocked_are_left_out(small, scheduler, monkeypatch):
+    kind, changes = SCHEDULERS[scheduler]
+    small.scheduler = kind.from_config(small.scheduler.config, **changes)
+    grey = Image.fromarray(np.asarray(MASK) // 2)
+    counts = []
+
+    def paint():
+        steps = []
+        result = small("a", PICTURE, grey, mask_blur=BLUR, num_inference_steps=12, strength=0.9, settings=NESTED,
+                       output_type="np", generator=torch.Generator().manual_seed(1),
+                       callback_on_step_end=lambda pipeline, step, timestep, tensors: steps.append(step) or tensors)
+        counts.append(len(steps))
+        return np.rint(result.images * 255)
+    shortened = paint()
+    monkeypatch.setattr("lib_softinpaint.job.SoftInpaintJob.locked_steps", lambda job, ratios: 0)
+    assert np.abs(paint() - shortened).max() <= 1
+    assert counts[0] < 0.75 * counts[1]
+
+
+@pytest.mark.parametrize(("changes", "scheduler"), [
+    ({"masked_content": "fill"}, "Euler"), ({}, "DPM++ 2M"), ({}, "Euler ancestral"),
+    ({"settings": Settings(enabled=True, threshold_mix=0.95)}, "Euler")])
+def test_no_step_is_left_out_where_that_could_change_anything(small, changes, scheduler):
+    kind, config = SCHEDULERS[scheduler]
+    small.scheduler = kind.from_config(small.scheduler.config, **config)
+    steps = []
+    small("a", PICTURE, Image.fromarray(np.asarray(MASK) // 2), num_inference_steps=6, strength=1, output_type="latent",
+          callback_on_step_end=lambda pipeline, step, timestep, tensors: steps.append(step) or tensors,
+          **{"settings": NESTED, **changes})
+    assert len(steps) == 6
+
+
+def test_an_inpainting_model_is_told_the_mask_soft_or_hard(models):
+    pipeline = quiet(SoftInpaintPipeline.from_pipe(models["SD1 inpainting"]))
+    told = []
+    forward = pipeline.unet.forward
+
+    def listening(sample, *args, **kwargs):
+        told.append(sample[0, 4].unique().tolist())
+        return forward(sample, *args, **kwargs)
+    pipeline.unet.forward = listening
+    try:
+        soft, hard = (inpaint(pipeline, num_inference_steps=2, settings=Settings(enabled=True, conditioning_mask=mask))
+                      for mask in ("soft", "hard"))
+    finally:
+        del pipeline.unet.forward
+    assert len(told[0]) > 2
+    assert told[-1] == [0, 1]
+    assert (soft != hard).any()
+
+
+def test_a_mask_of_sixteen_bits_or_with_an_alpha_channel_repaints_by_its_strength(small):
+    fine = np.asarray(MASK).astype(np.uint16) // 255 * 30011
+    alpha = Image.new("RGBA", PICTURE.size)
+    alpha.putalpha(Image.fromarray(np.asarray(MASK) // 2))
+    for mask, wanted in ((Image.fromarray(fine), fine / np.float32(65535)), (fine, fine / np.float32(65535)),
+                         (alpha, np.asarray(MASK) // 2 / np.float32(255))):
+        results = [small("a", PICTURE, each, mask_blur=0, num_inference_steps=2, output_type="np",
+                         generator=torch.Generator().manual_seed(1)).images for each in (mask, wanted)]
+        np.testing.assert_array_equal(*results)

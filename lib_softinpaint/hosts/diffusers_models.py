@@ -11,9 +11,10 @@ import diffusers
 import torch
 from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
 from diffusers.utils import logging
-from PIL import Image, ImageOps
+from PIL import Image
 
 from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline
+from lib_softinpaint.painted import strengths
 from lib_softinpaint.request import INPAINT_NOT_MASKED, ONLY_MASKED, Request, with_seed
 from lib_softinpaint.settings import Settings
 
@@ -135,7 +136,7 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, picture: Image.Image,
 
     try:
         return pipeline(
-            request.prompt, picture, ImageOps.invert(mask.convert("L")) if request.mask_mode == INPAINT_NOT_MASKED else mask,
+            request.prompt, picture, 1 - strengths(mask) if request.mask_mode == INPAINT_NOT_MASKED else mask,
             height=request.height or None, width=request.width or None, strength=request.denoising_strength,
             padding_mask_crop=request.masked_area_padding if request.inpaint_area == ONLY_MASKED else None,
             num_inference_steps=request.steps, guidance_scale=request.cfg_scale, negative_prompt=request.negative_prompt,

@@ -13,7 +13,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline, StableDiffusionImg2ImgPipeline, StableDiffusionXLImg2ImgPipeline
+from diffusers import (
+    DDIMScheduler,
+    DiffusionPipeline,
+    EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
+    KDPM2DiscreteScheduler,
+    StableDiffusionImg2ImgPipeline,
+    StableDiffusionXLImg2ImgPipeline,
+)
 from diffusers.image_processor import VaeImageProcessor
 from diffusers.pipelines.stable_diffusion import StableDiffusionPipelineOutput
 from diffusers.utils import logging
@@ -25,13 +33,21 @@ from lib_softinpaint.composite import composite
 from lib_softinpaint.fill import fill_from_outside
 from lib_softinpaint.job import SoftInpaintJob
 from lib_softinpaint.mask import feather_reach, repaint_mask, resized, to_latent
+from lib_softinpaint.painted import strengths
 from lib_softinpaint.request import MASKED_CONTENTS
-from lib_softinpaint.settings import Settings
+from lib_softinpaint.settings import HARD, Settings
 
 logger = logging.get_logger(__name__)
 
 INPAINTING_CHANNELS = 9
 """Input channels of a UNet that is also told the mask and the latent of the picture without what is masked."""
+
+
+HIDDEN_LEVEL = 127
+"""Grey under which inpainting models are trained to find what is masked."""
+
+ONE_STEP_SCHEDULERS = EulerDiscreteScheduler, HeunDiscreteScheduler, KDPM2DiscreteScheduler, DDIMScheduler
+"""They look no further back than one step and draw no noise, so that a step that changes nothing can be left out."""
 
 
 class _SoftInpainting:
@@ -67,7 +83,8 @@ class _SoftInpainting:
             image (`PIL.Image.Image`, `np.ndarray` or `torch.Tensor`):
                 The picture: RGB, `(H, W, 3)` uint8 or float in `[0, 1]`, or `(3, H, W)` float in `[0, 1]`.
             mask_image (`PIL.Image.Image`, `np.ndarray` or `torch.Tensor`):
-                As large as `image`; white is repainted, greys by that strength: mode L, `(H, W)` uint8 or float.
+                As large as `image`; white is repainted, greys by that strength: 8 or 16 bits, of a picture with transparency
+                its alpha channel; or `(H, W)` uint8, uint16 or float.
             height, width (`int`, *optional*, defaults to the picture's, rounded down to what the VAE can encode):
                 Size at which the model works. The result is always as large as `image`.
             padding_mask_crop (`int`, *optional*):
@@ -104,11 +121,11 @@ class _SoftInpainting:
             ValueError: on a missing or unreadable picture or mask, on sizes that do not match, on an empty mask.
         """
         settings = settings or Settings(enabled=True)
-        original = _pixels(image, "image", 3)
-        painted = _pixels(mask_image, "mask_image", 1)
+        original = _pixels(image)
+        painted = _strengths(mask_image)
         if masked_content not in MASKED_CONTENTS:
             raise ValueError(f"masked_content must be one of {MASKED_CONTENTS}, got {masked_content!r}")
-        if painted.shape[:2] != original.shape[:2]:
+        if painted.shape != original.shape[:2]:
             raise ValueError(f"mask_image must be as large as image {original.shape[1::-1]}, got {painted.shape[1::-1]}")
         if not painted.any():
             raise ValueError("mask_image must have a pixel to repaint, got an empty mask")
@@ -119,9 +136,8 @@ class _SoftInpainting:
         height = (height or original.shape[0]) // self.vae_scale_factor * self.vae_scale_factor
         width = (width or original.shape[1]) // self.vae_scale_factor * self.vae_scale_factor
 
-        strengths = painted[..., 0] / np.float32(255)
-        repaint_px = repaint_mask(strengths, settings, mask_blur, padding_mask_crop)
-        reach = feather_reach(strengths, settings, mask_blur, padding_mask_crop)
+        repaint_px = repaint_mask(painted, settings, mask_blur, padding_mask_crop)
+        reach = feather_reach(painted, settings, mask_blur, padding_mask_crop)
         box = _box(repaint_px, height, width, None if padding_mask_crop is None else max(0, padding_mask_crop - int(reach)))
         left, top, box_width, box_height = box
         inside = np.s_[top:top + box_height, left:left + box_width]
@@ -138,7 +154,7 @@ class _SoftInpainting:
         reference = self._encoded(picture)
         job = SoftInpaintJob(settings, repaint, reference, [original] * count, [repaint_px] * count, box)
         start = self._masked(masked_content, picture, mask, reference, job.repaint.to(reference), count, generator)
-        with self._hooked(job, picture, mask):
+        with self._hooked(job, picture, mask, start is reference):
             samples = super().__call__(
                 prompt=prompt, image=start.repeat(count // len(start), 1, 1, 1), strength=strength,
                 num_inference_steps=num_inference_steps, guidance_scale=guidance_scale,
@@ -171,7 +187,7 @@ class _SoftInpainting:
         return reference * (1 - repaint) if masked_content == "latent nothing" else reference
 
     @contextmanager
-    def _hooked(self, job: SoftInpaintJob, picture: Image.Image, mask: np.ndarray) -> Iterator[None]:
+    def _hooked(self, job: SoftInpaintJob, picture: Image.Image, mask: np.ndarray, from_original: bool) -> Iterator[None]:
         """The scheduler with the job's blend before each step, and with an inpainting UNet's further channels."""
         step, scale_model_input = self.scheduler.step, self.scheduler.scale_model_input
 
@@ -182,6 +198,8 @@ class _SoftInpainting:
 
         def unlocked_timesteps(*args, **kwargs):
             timesteps, count = get_timesteps(*args, **kwargs)
+            if not from_original or not isinstance(self.scheduler, ONE_STEP_SCHEDULERS):
+                return timesteps, count
             order, begin = self.scheduler.order, getattr(self.scheduler, "begin_index", None)
             if begin is not None:
                 self.scheduler.set_begin_index(None)  # else it adds the first step's noise at any timestep
@@ -196,10 +214,12 @@ class _SoftInpainting:
         get_timesteps = self.get_timesteps
         wrapped: dict[str, Callable] = {"step": blended_step}
         if self.unet.config.in_channels == INPAINTING_CHANNELS:
-            hard = mask >= 0.5
-            kept = np.where(hard[..., None], 127, np.asarray(picture)).astype(np.uint8)
-            conditioning = torch.cat([torch.from_numpy(to_latent(hard.astype(np.float32), *job.reference.shape[-2:])).round()
-                                      .to(job.reference)[None, None], self._encoded(Image.fromarray(kept))], 1)
+            hidden = (mask >= 0.5).astype(np.float32) if job.settings.conditioning_mask == HARD else mask
+            kept = np.asarray(picture) + hidden[..., None] * (HIDDEN_LEVEL - np.asarray(picture, np.float32))
+            channel = torch.from_numpy(to_latent(hidden, *job.reference.shape[-2:]))
+            channel = channel.round() if job.settings.conditioning_mask == HARD else channel
+            conditioning = torch.cat([channel.to(job.reference)[None, None],
+                                      self._encoded(Image.fromarray(np.rint(kept).astype(np.uint8)))], 1)
 
             @functools.wraps(scale_model_input)
             def widened(sample, *args, **kwargs):
@@ -276,10 +296,24 @@ class SoftInpaintPipeline(_SoftInpainting, StableDiffusionImg2ImgPipeline):
         return super().from_pipe(pipeline, **kwargs)
 
 
-def _pixels(picture: Any, name: str, channels: int) -> np.ndarray:
-    """(H, W, channels) uint8 of whatever kind of picture diffusers' users have."""
+def _strengths(mask: Any) -> np.ndarray:
+    """(H, W) float32, 0 to 1: painted mask of whatever kind of picture diffusers' users have."""
+    if isinstance(mask, Image.Image):
+        return strengths(mask)
+    values = _array(mask, "mask_image", 1, (np.uint8, np.uint16))[..., 0]
+    return values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1)
+
+
+def _pixels(picture: Any) -> np.ndarray:
+    """(H, W, 3) uint8 of whatever kind of picture diffusers' users have."""
     if isinstance(picture, Image.Image):
-        return np.asarray(picture.convert("RGB" if channels == 3 else "L")).reshape(*picture.size[::-1], channels)
+        return np.asarray(picture.convert("RGB"))
+    values = _array(picture, "image", 3, (np.uint8,))
+    return values if values.dtype == np.uint8 else np.rint(values * 255).astype(np.uint8)
+
+
+def _array(picture: Any, name: str, channels: int, whole: tuple[type, ...]) -> np.ndarray:
+    """(H, W, channels) of one of the types of whole numbers, or float, 0 to 1."""
     if isinstance(picture, torch.Tensor):
         picture = picture.detach().float().cpu()
         picture = (picture.squeeze(0).permute(1, 2, 0) if picture.squeeze(0).ndim == 3 else picture.squeeze(0)).numpy()
@@ -289,11 +323,11 @@ def _pixels(picture: Any, name: str, channels: int) -> np.ndarray:
         picture = picture[..., None]
     if picture.ndim != 3 or picture.shape[2] != channels:
         raise ValueError(f"{name} must be one picture of {channels} channels, got an array of shape {picture.shape}")
-    if picture.dtype == np.uint8:
+    if picture.dtype in whole:
         return picture
     if not (picture.min() >= 0 and picture.max() <= 1):
         raise ValueError(f"{name} of floats must lie in [0, 1], got {picture.min()} to {picture.max()}")
-    return np.rint(picture * 255).astype(np.uint8)
+    return picture
 
 
 def _box(repaint_px: np.ndarray, height: int, width: int, padding: int | None) -> tuple[int, int, int, int]:

@@ -4,8 +4,10 @@ Numbers in comments are lines of AUTOMATIC1111 1.10.1.
 """
 from __future__ import annotations
 
+import base64
 import dataclasses
 import functools
+import io
 import os
 import types
 from collections.abc import Callable, Mapping
@@ -15,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from modules import devices, errors, images, processing, script_callbacks, scripts, sd_samplers_common, shared, ui_components
-from PIL import Image, ImageOps
+from PIL import Image
 
 from lib_softinpaint import schedule
 from lib_softinpaint.advice import EMPTY, advice
@@ -23,15 +25,18 @@ from lib_softinpaint.composite import composite
 from lib_softinpaint.hosts.runs import RunTable
 from lib_softinpaint.job import SoftInpaintJob
 from lib_softinpaint.mask import feather_reach, host_blur, match_latent, repaint_mask, resized, to_latent
+from lib_softinpaint.painted import LARGEST_BYTE, strengths
 from lib_softinpaint.request import MASKED_CONTENTS
 from lib_softinpaint.settings import (
     FEATHER_FROM_HOST,
+    HARD,
     NOTE_KEY,
     Settings,
     from_infotext,
     infotext_key,
     infotext_keys,
     read_args,
+    saved_fields,
     to_infotext,
 )
 from lib_softinpaint.ui import accordion
@@ -42,8 +47,12 @@ KEEP_BUILTIN = "softinpaint_keep_builtin"
 
 JUST_RESIZE, JUST_RESIZE_LATENT = STRETCHING = 0, 3
 ONLY_MASKED_RESIZE = 2
+ONE_STEP_SAMPLERS = "Euler", "Heun", "DPM2"
 MASK_RESIZES = {0: "stretch", 1: "cover", 2: "contain", JUST_RESIZE_LATENT: "stretch"}
 """How the host's resize modes bring a mask to another size."""
+
+LEAST_VALUE = 0.5 / LARGEST_BYTE
+"""Of a mask: the host crops by masks of 8 bits, and there less is nothing."""
 
 
 @dataclass
@@ -52,6 +61,8 @@ class Run:
     settings: Settings
     mask: np.ndarray | None = None
     """Shaped mask (H, W) float32, as large as the one that came; None where the host shapes it."""
+    latent_mask: np.ndarray | None = None
+    """The same for the latents alone, where another script asks for it."""
     kept_fields: dict[str, Any] = field(default_factory=dict)
     host_is_ready: bool = False
     """Whether the host's `init` has run."""
@@ -110,10 +121,10 @@ def _add_options() -> None:
 def build_ui(script: Any) -> list[Any]:
     """The script's Gradio components; sets what the host pastes from infotext."""
     components = accordion.build(ui_components.InputAccordion)
-    fields = dataclasses.fields(Settings)
+    saved = saved_fields()
     script.infotext_fields = [(component, functools.partial(from_infotext, field))
-                              for component, field in zip(components, fields)]
-    script.paste_field_names = [infotext_key(field) for field in fields]
+                              for component, field in zip(components, dataclasses.fields(Settings)) if field in saved]
+    script.paste_field_names = [infotext_key(field) for field in saved]
     return components
 
 
@@ -137,7 +148,7 @@ def _add_axes() -> None:
 
 def _axes(axis_option: type) -> list[Any]:
     axes = []
-    for setting in dataclasses.fields(Settings):
+    for setting in saved_fields():
         choices = ("True", "False") if isinstance(setting.default, bool) else setting.metadata.get("choices")
         axes.append(axis_option(
             f"[Soft inpainting] {setting.metadata['label']}", str if choices else float,
@@ -204,7 +215,7 @@ def _restore_ordinary_inpainting(p: Any, run: Run) -> None:
         p.nmask = p.nmask.round()
     else:
         box = run.job.box
-        blurred = host_blur(np.asarray(_painted(p.image_mask, p.inpainting_mask_invert), np.float32) / 255, p.mask_blur_x)
+        blurred = host_blur(_painted(p, run.settings), p.mask_blur_x)
         p.nmask = match_latent(_latent_mask(p, blurred, box), p.init_latent).round()[0].expand_as(p.nmask).to(p.nmask)
         gain = 2 if box is None else 1  # of a whole picture the host shows the outer half of the blur only
         p.overlay_images = [_overlay(original, np.minimum(gain * _pixel_mask(p, blurred, original.shape[:2], box), 1))
@@ -235,15 +246,16 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     except ValueError as unreadable:
         _tell(p, f"Soft inpainting was left out: {unreadable}")
         return
-    if not settings.enabled or getattr(p, "image_mask", None) is None:
+    if not settings.enabled or getattr(p, "image_mask", None) is None and not settings.mask_image:
         return
     for note in notes:
         _tell(p, note)
-    if isinstance(p.image_mask, list):
-        _tell(p, "Soft inpainting was left out: it takes one mask, got a list.")
+    try:
+        painted = _painted(p, settings)
+    except ValueError as unreadable:
+        _tell(p, f"Soft inpainting was left out: {unreadable}")
         return
-    painted = _painted(p.image_mask, p.inpainting_mask_invert)
-    if painted.getbbox() is None:
+    if painted.max() < LEAST_VALUE:
         p.comment(EMPTY)
         return
     content = dict(enumerate(MASKED_CONTENTS)).get(p.inpainting_fill, "")  # other scripts have numbers of their own
@@ -254,20 +266,15 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     run = Run(settings)
     _runs.put(p, run)
     p.extra_generation_params.update(to_infotext(settings))
-    if settings.feather_source != FEATHER_FROM_HOST:
-        _shape_mask(p, run, painted)
-    elif settings.grow_px:  # the host blurs what is handed to it
-        _set_field(p, run, "image_mask", _as_picture(repaint_mask(_as_mask(painted), settings, 0)))
-        _set_field(p, run, "inpainting_mask_invert", 0)
-        if run.kept_fields["inpainting_mask_invert"]:
-            p.extra_generation_params["Mask mode"] = "Inpaint not masked"
+    _shape_mask(p, run, painted)
     upscales = shared.opts.upscaler_for_img2img not in (None, "None") and p.resize_mode != JUST_RESIZE_LATENT
     if upscales and not p.inpaint_full_res:
         # An upscaler is slow, and the original that is composited is to be the picture that is encoded: once for both.
         _set_field(p, run, "init_images", [images.resize_image(
             p.resize_mode, images.flatten(picture, shared.opts.img2img_background_color), p.width, p.height)
             for picture in p.init_images])
-    _set_field(p, run, "mask_round", False)
+    # Only the host can tell an inpainting model of the mask; a mask that the host itself shapes has to stay soft.
+    _set_field(p, run, "mask_round", settings.conditioning_mask == HARD and run.mask is not None)
 
 
 def _set_field(p: Any, run: Run, name: str, value: Any) -> None:
@@ -281,40 +288,61 @@ def _put_fields_back(p: Any, run: Run) -> None:
     run.kept_fields = {}
 
 
-def _shape_mask(p: Any, run: Run, painted: Image.Image) -> None:
+def _shape_mask(p: Any, run: Run, painted: np.ndarray) -> None:
+    """Hands the host the mask as it is to be; with the feather source "host", as it is to be before the host's blur."""
+    by_host = run.settings.feather_source == FEATHER_FROM_HOST
     padding = p.inpaint_full_res_padding if p.inpaint_full_res else None
     # Blur is set per axis by outpainting; the feather is round.
-    blur = max(p.mask_blur_x, p.mask_blur_y)
+    blur = 0 if by_host else max(p.mask_blur_x, p.mask_blur_y)
 
-    def shaped(mask: Image.Image) -> Image.Image:
-        return _as_picture(repaint_mask(_as_mask(mask), run.settings, blur, padding))
-    _set_field(p, run, "image_mask", shaped(painted))
-    run.mask = _as_mask(p.image_mask)  # in the values that the host's 8-bit picture holds
+    def shaped(painted: np.ndarray) -> np.ndarray:
+        mask = repaint_mask(painted, run.settings, blur, padding)
+        return np.where(mask < LEAST_VALUE, 0, mask)
+    mask = shaped(painted)
+    _set_field(p, run, "image_mask", _as_picture(mask))
+    latent_mask = mask if p.latent_mask is None else shaped(strengths(p.latent_mask))
     if p.latent_mask is not None:
-        _set_field(p, run, "latent_mask", shaped(_painted(p.latent_mask, 0)))
-    if p.mask_blur_x > 0 or p.mask_blur_y > 0:
-        p.extra_generation_params["Mask blur"] = p.mask_blur
+        _set_field(p, run, "latent_mask", _as_picture(latent_mask))
     if p.inpainting_mask_invert:
         p.extra_generation_params["Mask mode"] = "Inpaint not masked"
-    for name in ("mask_blur_x", "mask_blur_y", "inpainting_mask_invert"):
+    _set_field(p, run, "inpainting_mask_invert", 0)
+    if by_host:
+        return
+    run.mask, run.latent_mask = mask, latent_mask
+    if p.mask_blur_x > 0 or p.mask_blur_y > 0:
+        p.extra_generation_params["Mask blur"] = p.mask_blur
+    for name in ("mask_blur_x", "mask_blur_y"):
         _set_field(p, run, name, 0)
     if padding is not None:
         # The crop is the painted box plus the padding; the feather has used up a part of it already.
-        reach = feather_reach(_as_mask(painted), run.settings, blur, padding)
+        reach = feather_reach(painted, run.settings, blur, padding)
         _set_field(p, run, "inpaint_full_res_padding", max(0, padding - int(np.ceil(reach))))
 
 
-def _painted(mask: Image.Image, invert: int) -> Image.Image:
-    grey = processing.create_binary_mask(mask, round=False)
-    return ImageOps.invert(grey) if invert else grey
+def _painted(p: Any, settings: Settings) -> np.ndarray:
+    """Painted mask (H, W) float32, before any shaping. ValueError with a sentence where it cannot be read."""
+    if settings.mask_image:
+        painted = _sent(settings.mask_image)
+        size = p.init_images[0].size[::-1]
+        painted = painted if painted.shape == size else resized(painted, *size)
+    elif isinstance(p.image_mask, list):
+        raise ValueError("it takes one mask, got a list.")
+    else:
+        painted = strengths(p.image_mask)
+    return 1 - painted if p.inpainting_mask_invert else painted
 
 
-def _as_mask(picture: Image.Image) -> np.ndarray:
-    return np.asarray(picture, np.float32) / np.float32(255)
+def _sent(encoded: str) -> np.ndarray:
+    """Mask that was sent as base64, or as a data URL."""
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(encoded.partition(";base64,")[2] or encoded))) as picture:
+            return strengths(picture)
+    except (OSError, ValueError) as fault:
+        raise ValueError(f"Mask image must be a picture as base64, got {encoded[:20]!r}: {fault}") from fault
 
 
 def _as_picture(mask: np.ndarray) -> Image.Image:
-    return Image.fromarray(np.rint(mask * 255).astype(np.uint8))
+    return Image.fromarray(np.rint(mask * LARGEST_BYTE).astype(np.uint8))
 
 
 @_guarded
@@ -337,6 +365,32 @@ def process_batch(p: Any) -> None:
     # Samplers that mask before denoising lerp noisy latents with the clean original, where greys do harm. Neutral
     # masks make the host's blends the identity while its hooks are still called; the job blends instead.
     p.mask, p.nmask = torch.zeros_like(p.mask), torch.ones_like(p.nmask)
+    _leave_out_locked_steps(p, run)
+
+
+def _leave_out_locked_steps(p: Any, run: Run) -> None:
+    """Lets the host begin where the mask's first pixel is unlocked, where that is sure to change nothing.
+
+    Up to there the sampled latent is the original's with the first noise, scaled: if it starts from the original, and the
+    sampler looks no further back than one step, draws no noise, and enters at the noise level of its first step.
+    """
+    if (run.settings.threshold_mix < 1 or p.sampler.config.name not in ONE_STEP_SAMPLERS or p.s_churn
+            or p.inpainting_fill != MASKED_CONTENTS.index("original")
+            or shared.opts.img2img_fix_steps or shared.opts.img2img_extra_noise > 0):
+        return
+    steps, encoded = sd_samplers_common.setup_img2img_steps(p)
+    sigmas = p.sampler.get_sigmas(p, steps)[steps - encoded - 1:-1]
+    left_out = run.job.locked_steps(_noise_ratio(p.sampler.model_wrap_cfg)(sigmas))
+    if left_out:
+        _set_field(p, run, "denoising_strength", (encoded - left_out + 0.5) / steps)  # the host rounds down
+        p.comment(f"{left_out} of {len(sigmas)} steps were left out: no pixel of the mask is unlocked in them.")
+
+
+def _noise_ratio(denoiser: Any) -> Callable[[torch.Tensor], torch.Tensor]:
+    """From the host's sigma. A flow model's sigmas end at 1, the others' begin to matter there."""
+    sigmas = getattr(denoiser.inner_model, "sigmas", None)
+    is_flow = sigmas is not None and float(sigmas.max()) <= 1
+    return schedule.ratio_from_flow if is_flow else schedule.ratio_from_sigma
 
 
 def _put_masks_back(p: Any, run: Run) -> None:
@@ -353,7 +407,12 @@ def _make_job(p: Any, run: Run) -> SoftInpaintJob:
         masks = [_overlay_mask(overlay, size) for overlay, size in zip(p.overlay_images, sizes)]
     else:
         masks = [_pixel_mask(p, run.mask, size, box) for size in sizes]
-    repaint = p.nmask if run.mask is None or p.latent_mask is not None else _latent_mask(p, run.mask, box)
+    if run.mask is None:
+        repaint = p.nmask
+    elif p.latent_mask is None:
+        repaint = _latent_mask(p, run.mask, box)
+    else:  # another script's, which the host stretches over the latent, also over that of a crop
+        repaint = _to_latent(p, resized(run.latent_mask, p.height, p.width))
     repeat = p.batch_size if len(originals) == 1 else 1
     return SoftInpaintJob(run.settings, repaint, _reference(p, originals, box),
                           [np.asarray(original) for original in originals] * repeat, masks * repeat, box)
@@ -400,6 +459,10 @@ def _latent_mask(p: Any, mask: np.ndarray, box: tuple[int, ...] | None) -> torch
     else:
         left, top, width, height = box
         mask = resized(mask[top:top + height, left:left + width], p.height, p.width, MASK_RESIZES[ONLY_MASKED_RESIZE])
+    return _to_latent(p, mask)
+
+
+def _to_latent(p: Any, mask: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(to_latent(mask, *p.init_latent.shape[-2:]))[None]
 
 
@@ -445,10 +508,7 @@ def on_mask_blend(p: Any, mba: Any) -> None:
         mba.blended_latent = mba.current_latent
     else:
         if run.noise_ratio is None:
-            # A flow model's sigmas end at 1, the others' begin to matter there.
-            sigmas = getattr(mba.denoiser.inner_model, "sigmas", None)
-            is_flow = sigmas is not None and float(sigmas.max()) <= 1
-            run.noise_ratio = schedule.ratio_from_flow if is_flow else schedule.ratio_from_sigma
+            run.noise_ratio = _noise_ratio(mba.denoiser)
         mba.blended_latent = run.job.blend(mba.current_latent, run.noise_ratio(mba.sigma))
 
 
@@ -490,6 +550,7 @@ def post_sample(p: Any, ps: Any) -> None:
     if run is None or run.job is None:
         return
     _put_masks_back(p, run)
+    _put_fields_back(p, run)
     if getattr(ps.samples, "already_decoded", False):
         run.job.measure_by_mask(len(ps.samples))
     else:

@@ -11,8 +11,10 @@ import urllib.request
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 from PIL import Image
 
+from lib_softinpaint.painted import LARGEST_BYTE, LARGEST_SHORT, strengths
 from lib_softinpaint.request import Request, to_api
 from lib_softinpaint.settings import Settings
 
@@ -48,7 +50,8 @@ def inpaint(url: str, request: Request, picture: Image.Image, mask: Image.Image,
     if model:
         _demand("model", model, webui.ask("sd-models"), "model_name", "title", "hash")
         changes = {"sd_model_checkpoint": model}
-    body = {**to_api(request, picture.size), "init_images": [_encoded(picture)], "mask": _encoded(mask),
+    sent_mask = _mask_to_send(mask, request)
+    body = {**to_api(request, picture.size), "init_images": [_encoded(picture)], "mask": _encoded(sent_mask),
             "override_settings": {"return_grid": False, "return_mask": False, "return_mask_composite": False, **changes}}
     answer = webui.ask("img2img", body)
     if not answer["images"]:
@@ -114,6 +117,13 @@ def _detail(fault: urllib.error.HTTPError) -> str:
     except ValueError:
         return fault.reason
     return str(about.get("detail") or about.get("errors") or about) if isinstance(about, dict) else str(about)
+
+
+def _mask_to_send(mask: Image.Image, request: Request) -> Image.Image:
+    """The mask as plain grey. Of 16 bits only for this extension: without it the WebUI cuts them off above 255."""
+    if mask.mode.startswith("I") and request.settings.enabled:
+        return Image.fromarray(np.rint(strengths(mask) * LARGEST_SHORT).astype(np.uint16))
+    return Image.fromarray(np.rint(strengths(mask) * LARGEST_BYTE).astype(np.uint8))
 
 
 def _encoded(picture: Image.Image) -> str:

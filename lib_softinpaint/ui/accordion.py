@@ -1,13 +1,18 @@
 """The accordion of sliders in img2img's inpaint tab."""
 from __future__ import annotations
 
+import base64
 import dataclasses
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from lib_softinpaint.settings import Settings
+
+_OLD_GRADIO = gr.__version__.startswith("3.")
+"""Files came as open ones there."""
 
 INTRODUCTION = ("What you paint is repainted in full; around it the picture changes gradually, over 2.4 times _Mask blur_. "
                 "Pixels outside that reach stay as they are.")
@@ -39,4 +44,25 @@ def _component(field: dataclasses.Field) -> Any:
     common = {"label": about["label"], "info": about["help"], "value": field.default, "elem_id": about["elem_id"]}
     if "choices" in about:
         return gr.Radio(choices=list(about["choices"]), **common)
+    if isinstance(field.default, str):
+        return _picture(common)
     return gr.Slider(minimum=about["low"], maximum=about["high"], step=about["step"], **common)
+
+
+def _picture(common: dict[str, Any]) -> Any:
+    """An upload, and the text that stands for it among the arguments: others write those as JSON.
+
+    As a file, since Gradio's pictures are of 8 bits and lose their alpha channel.
+    """
+    chosen = gr.File(label=common["label"], file_types=["image"], type="file" if _OLD_GRADIO else "filepath",
+                     elem_id=f"{common['elem_id']}_file")
+    gr.Markdown(common["info"])
+    encoded = gr.Textbox(**{**common, "visible": False})
+    encoded.do_not_save_to_config = True
+    chosen.change(_encoded, chosen, encoded, show_progress=False)
+    return encoded
+
+
+def _encoded(file: Any) -> str:
+    """A file of Gradio's as base64; nothing where none is chosen."""
+    return base64.b64encode(Path(getattr(file, "name", file)).read_bytes()).decode() if file else ""

@@ -1,0 +1,29 @@
+"""Picture of a painted mask -> strengths. 1 = repaint."""
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+LARGEST_SHORT, LARGEST_BYTE = 65535, 255
+"""White in pictures of 16 and of 8 bits."""
+
+
+def strengths(picture: Image.Image) -> np.ndarray:
+    """Painted mask in a picture: its alpha channel where it is transparent anywhere, else its lightness.
+
+    Returns
+    -------
+    (H, W) float32, 0 to 1
+        Pictures of 16 bits keep their precision.
+
+    Source: which channel counts was observed in AUTOMATIC1111 1.10.1.
+    """
+    if picture.mode == "F":
+        raise ValueError("a mask must have whole numbers for pixels, got floats")
+    if picture.mode.startswith("I"):
+        return np.asarray(picture, np.float32).clip(0, LARGEST_SHORT) / np.float32(LARGEST_SHORT)
+    if "A" in picture.getbands() or "transparency" in picture.info:
+        alpha = picture.convert("RGBA").getchannel("A")
+        if alpha.getextrema() != (LARGEST_BYTE, LARGEST_BYTE):
+            return np.asarray(alpha, np.float32) / np.float32(LARGEST_BYTE)
+    return np.asarray(picture.convert("L"), np.float32) / np.float32(LARGEST_BYTE)
