@@ -30,7 +30,7 @@ from lib_softinpaint.blend import blend, channel_norm
 from lib_softinpaint.hosts import diffusers_models as models
 from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline
 from lib_softinpaint.request import LATENT_PX
-from lib_softinpaint.settings import FEATHER_FROM_HOST, Settings
+from lib_softinpaint.settings import Settings, as_builtin
 from scenes import SIZE
 
 HARD_BLUR_PX = 4
@@ -89,10 +89,10 @@ class _BuiltIn(Recorded):
     """As observed in AUTOMATIC1111 1.10.1, its faults with timestep samplers among it; nothing keeps the outside."""
 
     @contextmanager
-    def _hooked(self, job, picture, mask):
+    def _hooked(self, job, picture, mask, from_original):
         job.finish = lambda samples: samples
         if not isinstance(self.scheduler, TIMESTEP_SCHEDULERS):
-            with super()._hooked(job, picture, mask):
+            with super()._hooked(job, picture, mask, from_original):
                 yield
             return
         scale = self.scheduler.scale_model_input
@@ -237,7 +237,7 @@ def _cloned(original: np.ndarray, new: np.ndarray, painted: np.ndarray) -> np.nd
 
 PAINTERS: dict[tuple[str, ...], Callable[[Run], dict[str, Outcome]]] = {
     (HARD,): soft(HARD, Recorded, Settings(enabled=False), HARD_BLUR_PX),
-    (BUILTIN,): soft(BUILTIN, _BuiltIn, Settings(enabled=True, feather_source=FEATHER_FROM_HOST, edge_taper_px=0)),
+    (BUILTIN,): soft(BUILTIN, _BuiltIn, as_builtin()),
     (OURS,): soft(OURS, Recorded, Settings(enabled=True)),
     (DIFFERENTIAL, DIFFERENTIAL_PASTED): _cropped(_differential),
     (DIFFUSERS, DIFFUSERS_OVERLAY): _cropped(_diffusers),

@@ -85,13 +85,15 @@ class SoftInpaintJob:
         self.start_time = torch.maximum(time.max(), torch.as_tensor(self.start_time, device=time.device))
         return torch.lerp(share.to(self.repaint), schedule.unlocked_share(self.repaint, time / self.start_time), mix)
 
-    def locked_steps(self, ratios: torch.Tensor) -> int:
+    def locked_steps(self, ratios: torch.Tensor, order: int = 1) -> int:
         """How many of a run's first steps change nothing and may be left out: before nested masks unlock the first pixel.
 
         Parameters
         ----------
         ratios : (N,) float
             Noise-to-signal ratio of each step, from the first on.
+        order
+            Of the sampler: above 1 a step also asks for predictions at its end, where a pixel may be unlocked already.
 
         Source: Levin and Fried, arXiv 2306.00950, section 4.
         """
@@ -99,7 +101,9 @@ class SoftInpaintJob:
             return 0
         time = schedule.training_time(ratios)
         self.start_time = time[0]
-        return min(int((time / time[0] > self.repaint.max().to(time)).sum()), len(ratios) - 1)
+        locked = schedule.unlocked_share(self.repaint.max().to(time).view(1, 1), time / time[0]) == 0
+        # The last step is never left out.
+        return max(0, min(int(locked.sum()) - (order > 1), len(ratios) - 1))
 
     def blend_noise(self, noisy: torch.Tensor, noise: torch.Tensor,
                     alpha_bar: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

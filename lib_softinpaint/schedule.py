@@ -19,6 +19,10 @@ LARGEST_ALPHA_BAR = 1 - 1e-6
 """Guards divisions by the noise's share where a schedule reaches the clean latent (alpha_bar = 1)."""
 
 
+TIME_EPSILON = 1e-4
+"""Share of training time. Guards the comparison of a grey of one half with half of the time, which rounding would decide."""
+
+
 def ratio_from_sigma(sigma: torch.Tensor) -> torch.Tensor:
     """Noise-to-signal ratio of models that add noise of deviation sigma to an unscaled latent.
 
@@ -117,7 +121,8 @@ def unlocked_share(repaint: torch.Tensor, time_left: torch.Tensor) -> torch.Tens
 
     Source: Levin and Fried, arXiv 2306.00950, algorithm 1.
     """
-    return ((repaint > 0) & (repaint >= time_left.view(-1, *[1] * (repaint.ndim - 1)).to(repaint))).to(repaint.dtype)
+    time_left = time_left.view(-1, *[1] * (repaint.ndim - 1)).to(repaint)
+    return ((repaint > 0) & (repaint >= time_left - TIME_EPSILON)).to(repaint.dtype)
 
 
 def repaint_share(log_repaint: torch.Tensor, ratio: torch.Tensor, bias: float, strength: float) -> torch.Tensor:

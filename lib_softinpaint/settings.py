@@ -95,6 +95,12 @@ def saved_fields() -> list[dataclasses.Field]:
     return [field for field in dataclasses.fields(Settings) if field.metadata.get("saved", True)]
 
 
+def as_builtin(**first_seven: Any) -> Settings:
+    """Settings at which results equal the built-in's."""
+    later = {field.name: field.metadata["builtin"] for field in dataclasses.fields(Settings) if "builtin" in field.metadata}
+    return Settings(enabled=True, **{**later, **first_seven})
+
+
 # What API clients, other scripts and pasted infotext send
 
 def read_args(args: Sequence[Any]) -> tuple[Settings, list[str]]:

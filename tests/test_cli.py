@@ -12,8 +12,9 @@ from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
 from lib_softinpaint import cli, infotext
+from lib_softinpaint.painted import strengths
 from lib_softinpaint.request import FIELDS
-from lib_softinpaint.settings import Settings
+from lib_softinpaint.settings import saved_fields
 from lib_softinpaint.sheet import GAP_PX, LABEL_PX
 
 ROOT = Path(__file__).parent.parent
@@ -114,11 +115,12 @@ def test_a_mask_folder_is_asked_for_the_very_name(tmp_path):
 def test_pictures_of_any_mode_are_read_as_they_look(tmp_path):
     deep = np.array([[0, 257 * 100, 65535]], np.uint16)
     Image.fromarray(deep).save(tmp_path / "deep.png")
-    assert np.asarray(cli._opened_mask(tmp_path / "deep.png")).tolist() == [[0, 100, 255]]
+    assert np.asarray(cli._opened(tmp_path / "deep.png")).tolist() == [[0, 100, 255]]
+    np.testing.assert_allclose(strengths(cli._opened_mask(tmp_path / "deep.png")), deep / 65535)
     palette = Image.fromarray(np.array([[0, 1]], np.uint8), "P")
     palette.putpalette([255, 255, 255, 255, 255, 255])
     palette.save(tmp_path / "palette.png", transparency=0)
-    assert np.asarray(cli._opened_mask(tmp_path / "palette.png")).tolist() == [[0, 255]]
+    assert strengths(cli._opened_mask(tmp_path / "palette.png")).tolist() == [[0, 1]]
 
 
 def test_transparency_and_colour_profile_stay(tmp_path, monkeypatch):
@@ -167,12 +169,12 @@ def test_every_verb_of_the_entry_points_help_exists(tmp_path):
 def test_a_mask_painted_on_a_transparent_layer(tmp_path):
     white, alpha = Image.new("L", (2, 1), 255), Image.fromarray(np.array([[0, 255]], np.uint8))
     Image.merge("RGBA", [white, white, white, alpha]).save(tmp_path / "mask.png")
-    assert np.asarray(cli._opened_mask(tmp_path / "mask.png")).tolist() == [[0, 255]]
+    assert strengths(cli._opened_mask(tmp_path / "mask.png")).tolist() == [[0, 1]]
 
 
 def test_every_setting_is_an_option_by_its_name():
     names = {option.name for option in cli.inpaint.params}
-    assert {*Settings.__dataclass_fields__, *(field.name for field in FIELDS)} <= names
+    assert {*(field.name for field in saved_fields()), *(field.name for field in FIELDS)} <= names
 
 
 @pytest.mark.parametrize(("words", "sentence"), [

@@ -149,7 +149,7 @@ def test_what_greys_preserve_does_not_depend_on_the_number_of_steps(mix):
     assert np.ptp(shares, axis=0).max() < 0.05, shares
 
 
-@pytest.mark.parametrize("sampler", ["Euler", "DDIM", "UniPC", "Heun"])
+@pytest.mark.parametrize("sampler", ["Euler", "DDIM", "Heun"])
 def test_steps_before_the_first_pixel_is_unlocked_are_left_out(sampler, monkeypatch):
     run = striped((0, 0.3, 0.55, 0.55), sampler)
     steps = []
@@ -165,11 +165,8 @@ def test_steps_before_the_first_pixel_is_unlocked_are_left_out(sampler, monkeypa
     skipping = made(threshold_mix=1.0)
     made(threshold_mix=0.95)
     with monkeypatch.context() as patch:
-        patch.setattr(SoftInpaintJob, "locked_steps", lambda job, ratios: 0)
+        patch.setattr(SoftInpaintJob, "locked_steps", lambda job, ratios, order=1: 0)
         whole = made(threshold_mix=1.0)
     assert steps[0] == pytest.approx(0.55 * steps[2], abs=3)
     assert steps[1] == steps[2]  # anything of the blend changes grey pixels from the first step on
-    if sampler in ("Euler", "DDIM"):
-        assert np.abs(skipping - whole).max() <= 1
-    else:
-        assert np.abs(skipping - whole).mean() < 1
+    assert np.abs(skipping - whole).max() <= 1

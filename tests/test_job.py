@@ -88,9 +88,15 @@ def test_the_outside_is_never_shown_and_the_core_wholly(box):
 
 
 def test_nothing_is_shown_where_nothing_changed():
-    job = make_job()
+    job = make_job(least_opacity=0)
     job.measure(job.reference)
     assert job.opacity_px(0, SIZE, SIZE).max() == 0
+
+
+def test_what_is_painted_is_shown_as_far_as_the_mask_however_little_changed():
+    job = make_job(least_opacity=0.5)
+    job.measure(job.reference)
+    np.testing.assert_array_equal(job.opacity_px(0, SIZE, SIZE), job.repaint_px[0] / 2)
 
 
 def test_pictures_without_a_latent_are_shown_by_the_mask():

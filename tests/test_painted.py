@@ -40,7 +40,7 @@ def test_grey_with_alpha_and_palettes():
     grey = Image.fromarray(RAMP).convert("LA")
     np.testing.assert_array_equal(strengths(as_png(grey)), RAMP / np.float32(255))
     grey.putalpha(Image.fromarray(255 - RAMP))
-    np.testing.assert_array_equal(strengths(as_png(grey)), 1 - RAMP / np.float32(255))
+    np.testing.assert_array_equal(strengths(as_png(grey)), (255 - RAMP) / np.float32(255))
     palette = Image.new("P", (2, 1))
     palette.putpalette([0, 0, 0, 200, 200, 200])
     palette.putdata([0, 1])

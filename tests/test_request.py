@@ -4,7 +4,7 @@ import pytest
 
 from lib_softinpaint import infotext
 from lib_softinpaint.request import FIELDS, MASKED_CONTENTS, Request, from_infotext, to_api, to_infotext, working_size
-from lib_softinpaint.settings import Settings
+from lib_softinpaint.settings import Settings, as_builtin
 
 FULL = Request(
     prompt='a house, "red": big', negative_prompt="blur,\nnoise", steps=9, sampler="DPM++ 2M", schedule_type="Karras",
@@ -35,9 +35,9 @@ def test_a_picture_of_the_builtin_brings_its_settings_and_what_it_lacked_as_it_b
     request, notes = from_infotext(infotext.parse(FROM_BUILTIN))
     assert request == Request(
         prompt="a girl on a mountain", negative_prompt="blur", seed=3, width=512, height=768, denoising_strength=1,
-        mask_blur=64, masked_content="latent noise", settings=Settings(
-            enabled=True, schedule_bias=0.2, preservation_strength=0.05, transition_contrast_boost=1, mask_influence=0,
-            difference_threshold=1.25, difference_contrast=1.25, feather_source="host", edge_taper_px=0))
+        mask_blur=64, masked_content="latent noise", settings=as_builtin(
+            schedule_bias=0.2, preservation_strength=0.05, transition_contrast_boost=1, mask_influence=0,
+            difference_threshold=1.25, difference_contrast=1.25))
     assert notes == []
 
 

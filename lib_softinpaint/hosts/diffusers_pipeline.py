@@ -204,7 +204,7 @@ class _SoftInpainting:
             if begin is not None:
                 self.scheduler.set_begin_index(None)  # else it adds the first step's noise at any timestep
             skipped = job.locked_steps(torch.cat([deviation / signal for signal, deviation in (
-                _signal_and_noise(self.scheduler, timestep) for timestep in timesteps[::order])]).flatten())
+                _signal_and_noise(self.scheduler, timestep) for timestep in timesteps[::order])]).flatten(), order)
             if begin is not None:
                 self.scheduler.set_begin_index(begin + skipped * order)
             if skipped:

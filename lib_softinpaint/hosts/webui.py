@@ -47,7 +47,9 @@ KEEP_BUILTIN = "softinpaint_keep_builtin"
 
 JUST_RESIZE, JUST_RESIZE_LATENT = STRETCHING = 0, 3
 ONLY_MASKED_RESIZE = 2
-ONE_STEP_SAMPLERS = "Euler", "Heun", "DPM2"
+ONE_STEP_SAMPLERS = {"Euler": 1, "Heun": 2, "DPM2": 2}
+"""Samplers that look no further back than one step and draw no noise, and their order."""
+
 MASK_RESIZES = {0: "stretch", 1: "cover", 2: "contain", JUST_RESIZE_LATENT: "stretch"}
 """How the host's resize modes bring a mask to another size."""
 
@@ -380,7 +382,7 @@ def _leave_out_locked_steps(p: Any, run: Run) -> None:
         return
     steps, encoded = sd_samplers_common.setup_img2img_steps(p)
     sigmas = p.sampler.get_sigmas(p, steps)[steps - encoded - 1:-1]
-    left_out = run.job.locked_steps(_noise_ratio(p.sampler.model_wrap_cfg)(sigmas))
+    left_out = run.job.locked_steps(_noise_ratio(p.sampler.model_wrap_cfg)(sigmas), ONE_STEP_SAMPLERS[p.sampler.config.name])
     if left_out:
         _set_field(p, run, "denoising_strength", (encoded - left_out + 0.5) / steps)  # the host rounds down
         p.comment(f"{left_out} of {len(sigmas)} steps were left out: no pixel of the mask is unlocked in them.")

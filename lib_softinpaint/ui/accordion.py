@@ -11,9 +11,6 @@ import gradio as gr
 
 from lib_softinpaint.settings import Settings
 
-_OLD_GRADIO = gr.__version__.startswith("3.")
-"""Files came as open ones there."""
-
 INTRODUCTION = ("What you paint is repainted in full; around it the picture changes gradually, over 2.4 times _Mask blur_. "
                 "Pixels outside that reach stay as they are.")
 
@@ -54,8 +51,7 @@ def _picture(common: dict[str, Any]) -> Any:
 
     As a file, since Gradio's pictures are of 8 bits and lose their alpha channel.
     """
-    chosen = gr.File(label=common["label"], file_types=["image"], type="file" if _OLD_GRADIO else "filepath",
-                     elem_id=f"{common['elem_id']}_file")
+    chosen = gr.File(label=common["label"], file_types=["image"], elem_id=f"{common['elem_id']}_file")
     gr.Markdown(common["info"])
     encoded = gr.Textbox(**{**common, "visible": False})
     encoded.do_not_save_to_config = True
@@ -64,5 +60,5 @@ def _picture(common: dict[str, Any]) -> Any:
 
 
 def _encoded(file: Any) -> str:
-    """A file of Gradio's as base64; nothing where none is chosen."""
+    """A file of Gradio's, open in version 3 and a path in 4, as base64; nothing where none is chosen."""
     return base64.b64encode(Path(getattr(file, "name", file)).read_bytes()).decode() if file else ""

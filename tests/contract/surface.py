@@ -21,7 +21,8 @@ PARAMETERS = {
     "ps": [("scripts", "PostSampleArgs")],
     "pp": [("scripts", "PostprocessImageArgs")],
     "ppmo": [("scripts", "PostProcessMaskOverlayArgs")],
-    "denoiser": [("sd_samplers_cfg_denoiser", "CFGDenoiser"), ("sd_samplers_timesteps", "CFGDenoiserTimesteps")],
+    "denoiser": [("sd_samplers_cfg_denoiser", "CFGDenoiser"), ("sd_samplers_timesteps", "CFGDenoiserTimesteps"),
+                 ("sd_samplers_kdiffusion", "CFGDenoiserKDiffusion")],
     "params": [("script_callbacks", "CFGDenoiserParams"), ("script_callbacks", "AfterCFGCallbackParams")],
     "script": [("scripts", "Script")]}
 """What our hooks' and callbacks' parameters are in the host: module and classes, base first."""

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
-from tests.webui.host import drawn_disc, drawn_picture
+from tests.webui.host import drawn_disc, drawn_picture, encoded
 from tests.webui.test_requests import same, soft_keys
 
 pytestmark = pytest.mark.usefixtures("clean_log")
@@ -79,3 +79,75 @@ def test_what_is_likely_to_disappoint_is_said_under_the_picture(webui, fields, s
 def test_an_empty_mask_is_said_to_be_empty(webui):
     webui.inpaint(PICTURE, Image.new("L", PICTURE.size), [True], steps=2)
     assert "The mask is empty: nothing is inpainted." in webui.get("/companion/witness")["comments"]
+
+
+GREY = Image.fromarray(np.asarray(MASK) // 2)
+
+
+def test_a_mask_of_our_own_takes_the_painted_ones_place(webui):
+    painted = webui.inpaint(PICTURE, MASK, [{"threshold_mix": 0.5}])
+    elsewhere = drawn_disc(radius=20, x=0.2, y=0.2)
+    for sent in (encoded(MASK), "data:image/png;base64," + encoded(MASK)):
+        assert same(webui.inpaint(PICTURE, elsewhere, [{"threshold_mix": 0.5, "mask_image": sent}]), painted)
+    assert "mask image" not in soft_keys(painted.infotexts[0])
+
+
+def test_a_mask_of_our_own_needs_no_painted_one(webui):
+    fields = {"inpainting_fill": 1, "inpaint_full_res": False}
+    assert same(webui.inpaint(PICTURE, None, [{"mask_image": encoded(MASK)}], **fields),
+                webui.inpaint(PICTURE, MASK, [{}], **fields))
+
+
+def test_a_mask_of_our_own_is_scaled_to_the_picture_and_inverted(webui):
+    large = drawn_disc(512, 512, 2 * RADIUS)
+    result = webui.inpaint(PICTURE, MASK, [{"mask_image": encoded(large)}], inpainting_mask_invert=1, **WIDE)
+    assert not changed(result)[DISTANCE == 0][: 400].any()
+    assert changed(result)[DISTANCE > 30].mean() > 0.5
+
+
+def test_what_is_no_mask_is_said_and_costs_the_soft_inpainting_only(webui):
+    result = webui.inpaint(PICTURE, MASK, [{"mask_image": "bm8gcGljdHVyZQ=="}])
+    assert "Mask image must be a picture as base64" in soft_keys(result.infotexts[0])["note"]
+    assert same(result, webui.inpaint(PICTURE, MASK))
+
+
+def test_masks_of_sixteen_bits_and_alpha_channels_repaint_by_their_strength(webui):
+    """The host would cut 16 bits off above 255, and its own canvas' alpha channel is its mask."""
+    grey = [{"threshold_mix": 0, "mask_image": ""}]
+    wanted = webui.inpaint(PICTURE, GREY, grey)
+    deep = Image.fromarray(np.asarray(GREY).astype(np.uint16) * 257)
+    alpha = Image.new("RGBA", PICTURE.size, (200, 0, 0, 0))
+    alpha.putalpha(GREY)
+    for mask in (deep, alpha):
+        assert same(webui.inpaint(PICTURE, mask, grey), wanted)
+        assert same(webui.inpaint(PICTURE, MASK, [{"threshold_mix": 0, "mask_image": encoded(mask)}]), wanted)
+    finer = Image.fromarray((np.asarray(GREY).astype(np.uint16) * 257 + 100 * (np.asarray(GREY) > 0)).astype(np.uint16))
+    assert not same(webui.inpaint(PICTURE, finer, grey), wanted)
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "Heun", "DPM2"])
+def test_locked_steps_are_left_out_and_change_nothing(webui, sampler):
+    fields = {"sampler_name": sampler, "steps": 16, "denoising_strength": 0.9, "mask_blur": 0}
+    soft = [{"threshold_mix": 1, "edge_taper_px": 0}]
+    shortened = webui.inpaint(PICTURE, GREY, soft, **fields)
+    assert "steps were left out: no pixel of the mask is unlocked in them." in webui.get("/companion/witness")["comments"]
+    assert "Denoising strength: 0.9" in shortened.infotexts[0]
+    whole = webui.inpaint(PICTURE, GREY, soft, options={"img2img_extra_noise": 1e-9}, **fields)  # nothing is left out then
+    assert "steps were left out" not in webui.get("/companion/witness")["comments"]
+    assert np.abs(shortened.pictures[0].astype(int) - whole.pictures[0]).max() <= 1
+    assert shortened.seconds < whole.seconds
+
+
+@pytest.mark.parametrize(("settings", "fields"), [
+    ({"threshold_mix": 0.95}, {}), ({"threshold_mix": 1}, {"sampler_name": "DPM++ 2M"}),
+    ({"threshold_mix": 1}, {"sampler_name": "Euler a"}), ({"threshold_mix": 1}, {"inpainting_fill": 0})])
+def test_no_step_is_left_out_where_that_could_change_anything(webui, settings, fields):
+    webui.inpaint(PICTURE, GREY, [settings], **{"sampler_name": "Euler", "mask_blur": 0, **fields})
+    assert "left out" not in webui.get("/companion/witness")["comments"]
+
+
+def test_the_conditioning_mask_is_kept_apart_from_the_blend(webui):
+    """The scene model takes no mask; what it paints must not depend on what it would be told."""
+    soft, hard = (webui.inpaint(PICTURE, GREY, [{"conditioning_mask": mask}]) for mask in ("soft", "hard"))
+    assert same(soft, hard)
+    assert soft_keys(hard.infotexts[0])["conditioning mask"] == "hard"
