@@ -1,33 +1,153 @@
-"""Peak and mean of the latent mask in painted discs, under each Mask blur: the feather outward, and the plain blur.
+"""What masks do: to latents, to what is repainted, to seams, and to greys. Tables for docs/method.md and docs/masks.md.
 
-    .venv/bin/python -m benchmarks.masks
+    .venv/bin/python -m benchmarks.masks [latent | effect | profiles | greys]
 """
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 
-from lib_softinpaint.mask import host_blur, repaint_mask, to_latent
+from benchmarks import peers, quality
+from benchmarks.peers import BUILTIN, DIFFERENTIAL, DIFFERENTIAL_PASTED, HARD, OURS, Outcome, Recorded, Run, soft
+from benchmarks.tasks import QUICK_SCENES, TASKS, WHOLE, Task, task
+from lib_softinpaint.mask import blur_reach, host_blur, repaint_mask, to_latent
 from lib_softinpaint.request import LATENT_PX
-from lib_softinpaint.settings import Settings
+from lib_softinpaint.settings import FEATHER_OWN, Settings, as_builtin
+from scenes import SIZE
 
-RADII_PX, BLURS_PX, SIDE = (16, 32, 64, 128), (4, 8, 16, 32, 64), 768
+BLURS_PX, LATENT_SIDE_PX = (4, 8, 16, 32, 64), 768
+RADII_PX, EFFECT_RADII_PX, EFFECT_BLURS_PX = (16, 32, 64, 128), (8, 16, 32, 64, 128), (4, 16, 64)
+EFFECT_STRENGTH = 0.75
+"""The WebUI's default."""
+
+MIXES = 0.0, 0.5, 0.75, 1.0
+SEEDS, PROFILE_SEEDS = (1, 2, 3, 4), (1, 2)
+AS_PAINTED = {"feather_source": FEATHER_OWN, "feather_width": 0}
+"""Settings under which a mask stays as it is painted."""
+
+GAUSSIAN_DEVIATIONS = 2.4
+"""In a feather's reach, as in the WebUI's blur."""
+
+PROFILES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "raised cosine": lambda way: 0.5 + 0.5 * np.cos(np.pi * way),
+    "linear": lambda way: 1 - way,
+    "smootherstep": lambda way: 1 - way ** 3 * (way * (6 * way - 15) + 10),
+    "square": lambda way: (1 - way) ** 2,
+    "Gaussian": lambda way: np.exp(-(GAUSSIAN_DEVIATIONS * way) ** 2 / 2) * (way < 1)}
+"""Mask value by the share of the feather's reach, 0 at what is painted and 1 at the end."""
 
 
-def table() -> str:
-    """Markdown: for each radius and blur the peak and mean over the latent pixels that the disc touches, ours / plain."""
-    lines = ["| disc radius | " + " | ".join(f"blur {blur}" for blur in BLURS_PX) + " |", "|---" * (len(BLURS_PX) + 1) + "|"]
-    rows, columns = np.ogrid[:SIDE, :SIDE]
+def latent_table() -> str:
+    """For each radius and blur the peak and mean over the latent pixels that the disc touches, ours / plain blur."""
+    rows = {}
     for radius in RADII_PX:
-        disc = ((rows - SIDE // 2) ** 2 + (columns - SIDE // 2) ** 2 < radius ** 2).astype(np.float32)
-        touched = to_latent(disc, SIDE // LATENT_PX, SIDE // LATENT_PX) > 0
+        disc = _disc(radius, LATENT_SIDE_PX).astype(np.float32)
+        side = LATENT_SIDE_PX // LATENT_PX
+        touched = to_latent(disc, side, side) > 0
+        rows[f"{radius} px"] = [
+            " / ".join(f"{latent.max():.2f}, {latent.mean():.2f}" for latent in (
+                to_latent(mask, side, side)[touched]
+                for mask in (repaint_mask(disc, Settings(enabled=True), blur), host_blur(disc, blur))))
+            for blur in BLURS_PX]
+    return _table("disc radius", [f"blur {blur}" for blur in BLURS_PX], rows)
+
+
+def effect_table() -> str:
+    """Core effect of painted discs: ours, least and median of the scenes, and the built-in's median."""
+    rows = {}
+    for radius in EFFECT_RADII_PX:
         cells = []
-        for blur in BLURS_PX:
-            latents = [to_latent(mask, SIDE // LATENT_PX, SIDE // LATENT_PX)[touched]
-                       for mask in (repaint_mask(disc, Settings(enabled=True), blur), host_blur(disc, blur))]
-            cells.append(" / ".join(f"{latent.max():.2f}, {latent.mean():.2f}" for latent in latents))
-        lines.append(f"| {radius} px | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        for blur in EFFECT_BLURS_PX:
+            runs = [Run(_asked(scene, _disc(radius, SIZE), mask_blur=blur), WHOLE, quality.SAMPLER, quality.STEPS, SEEDS)
+                    for scene in QUICK_SCENES]
+            measured = list(quality.measures(runs, (OURS, BUILTIN), _painted_anew))
+            ours, builtin = ([np.mean([row["core_effect"] for row in measured if row["method"] == method
+                                       and row["scene"] == scene]) for scene in QUICK_SCENES] for method in (OURS, BUILTIN))
+            cells.append(f"{min(ours):.2f}, {np.median(ours):.2f} / {np.median(builtin):.2f}")
+        rows[f"{radius} px"] = cells
+    return _table("disc radius", [f"blur {blur}" for blur in EFFECT_BLURS_PX], rows)
+
+
+def profile_table() -> str:
+    """Scores of ours under each falloff of the feather."""
+    def paint(method: str, run: Run) -> Outcome:
+        if method == HARD:
+            return _painted_anew(method, run)
+        distance = distance_transform_edt(~run.task.painted)
+        shaped = PROFILES[method](np.minimum(distance / blur_reach(run.task.mask_blur), 1)).astype(np.float32)
+        return soft(OURS, Recorded, Settings(enabled=True, **AS_PAINTED))(
+            replace(run, task=replace(run.task, painted=shaped)))[OURS]
+    runs = [Run(task(scene, name), WHOLE, quality.SAMPLER, quality.STEPS, PROFILE_SEEDS)
+            for scene in QUICK_SCENES for name in TASKS]
+    measured = list(quality.measures(runs, PROFILES, paint))
+    columns = {"blend score": "blend_score", "jump": "jump", "gradient ratio": "gradient_ratio", "ghost": "ghost",
+               "contrast kept": "contrast_retention", "core effect": "core_effect"}
+    return _table("profile", columns, {
+        profile: [f"{np.median(values) if name == 'core_effect' else np.nanmean(values):.3g}" for name in columns.values()
+                  for values in [[row[name] for row in measured if row["method"] == profile]]]
+        for profile in PROFILES})
+
+
+def grey_table() -> str:
+    """CAM / DAM of maps of greys, the mean over scenes."""
+    def ours(mix: float) -> Callable[[Run], Outcome]:
+        return lambda run: soft(OURS, Recorded, Settings(enabled=True, threshold_mix=mix, **AS_PAINTED))(run)[OURS]
+    methods = {f"ours, threshold mix {mix:g}": ours(mix) for mix in MIXES} | {
+        "ours, threshold mix 1, influence 1": lambda run: soft(OURS, Recorded, Settings(
+            enabled=True, threshold_mix=1.0, mask_influence=1.0, **AS_PAINTED))(run)[OURS],
+        BUILTIN: lambda run: soft(BUILTIN, peers._BuiltIn, as_builtin())(run)[BUILTIN],
+        HARD: lambda run: soft(HARD, Recorded, Settings(enabled=False))(run)[HARD],
+        **{name: lambda run, name=name: peers.PAINTERS[DIFFERENTIAL, DIFFERENTIAL_PASTED](run)[name]
+           for name in (DIFFERENTIAL, DIFFERENTIAL_PASTED)}}
+    rows = {}
+    for name, paint in methods.items():
+        cells = []
+        for grey in grey_maps().values():
+            aligned = []
+            for scene in QUICK_SCENES:
+                asked = _asked(scene, grey, mask_blur=0, denoising_strength=1.0)
+                results = paint(Run(asked, WHOLE, quality.SAMPLER, quality.STEPS, SEEDS)).results
+                aligned.append(quality.alignment(grey, asked.picture, results))
+            cells.append(" / ".join(f"{value:.2f}" if value < 1 else f"{value:.1f}" for value in np.mean(aligned, axis=0)))
+        rows[name] = cells
+    return _table("method", grey_maps(), rows)
+
+
+def grey_maps() -> dict[str, np.ndarray]:
+    """Maps (H, W) float32, 0 to 1, by name: strength over the whole picture, in steps, and in a shape with an edge."""
+    rows, columns = np.mgrid[:SIZE, :SIZE].astype(np.float32) / (SIZE - 1)
+    inside = np.abs(columns - 0.5) < 0.45 * rows
+    return {"ramp": columns, "stripes": np.floor(columns * 4.999) / 4, "triangle": np.where(inside, rows, 0)}
+
+
+def _asked(scene: str, painted: np.ndarray, **fields: float) -> Task:
+    """New content for what is painted, started from the picture."""
+    return replace(task(scene, "large area"), painted=painted, masked_content="original",
+                   **{"denoising_strength": EFFECT_STRENGTH, **fields})
+
+
+def _painted_anew(method: str, run: Run) -> Outcome:
+    return next(painter for names, painter in peers.PAINTERS.items() if method in names)(run)[method]
+
+
+def _disc(radius: int, side: int) -> np.ndarray:
+    rows, columns = np.ogrid[:side, :side]
+    return (rows - side // 2) ** 2 + (columns - side // 2) ** 2 < radius ** 2
+
+
+def _table(corner: str, columns: Iterable[str], rows: dict[str, list[str]]) -> str:
+    columns = list(columns)
+    return "\n".join([f"| {corner} | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|",
+                      *(f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items())])
+
+
+TABLES = {"latent": latent_table, "effect": effect_table, "profiles": profile_table, "greys": grey_table}
 
 
 if __name__ == "__main__":
-    print(table())
+    for name in sys.argv[1:] or TABLES:
+        print(f"\n{name}\n\n{TABLES[name]()}", flush=True)

@@ -11,7 +11,7 @@ import hashlib
 import math
 import shutil
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -105,17 +105,18 @@ def scene_name(asked: Task) -> str:
     return next(name for name, seed in SCENES.items() if seed == asked.scene.seed)
 
 
-def measures(runs: Iterable[Run], methods: Iterable[str]) -> Iterator[dict]:
+def measures(runs: Iterable[Run], methods: Iterable[str],
+             paint: Callable[[str, Run], Outcome] = painted) -> Iterator[dict]:
     """One row for each picture: what was asked, the method, and all of its numbers."""
     for run in runs:
-        hard = painted(HARD, run)
+        hard = paint(HARD, run)
         hard_latents = peers.encoded(hard.results)
         asked, original = run.task, run.task.picture
         where = _latent_area(asked.painted)
         start = peers.encoded(original[None])[0]
         hard_effect = np.mean([score.latent_effect(start, latent, where) for latent in hard_latents])
         for method in methods:
-            outcome = hard if method == HARD else painted(method, run)
+            outcome = hard if method == HARD else paint(method, run)
             latents = hard_latents if method == HARD else peers.encoded(outcome.results)
             similarity, residual = alignment(outcome.repaint, original, outcome.results)
             for number, latent in enumerate(latents):
