@@ -1,11 +1,7 @@
-"""What masks do: to latents, to what is repainted, to seams, and to greys. Tables for docs/method.md and docs/masks.md.
-
-    .venv/bin/python -m benchmarks.masks [latent | effect | profiles | greys]
-"""
+"""What masks do: to latents, to what is repainted, to seams, and to greys."""
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -145,9 +141,7 @@ def _table(corner: str, columns: Iterable[str], rows: dict[str, list[str]]) -> s
                       *(f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items())])
 
 
-TABLES = {"latent": latent_table, "effect": effect_table, "profiles": profile_table, "greys": grey_table}
-
-
-if __name__ == "__main__":
-    for name in sys.argv[1:] or TABLES:
-        print(f"\n{name}\n\n{TABLES[name]()}", flush=True)
+def tables() -> Iterator[str]:
+    """Each table of docs/masks.md under its function's name."""
+    for table in (latent_table, effect_table, profile_table, grey_table):
+        yield f"{table.__name__}\n\n{table()}"

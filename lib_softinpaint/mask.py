@@ -1,12 +1,13 @@
 """Painted mask -> repaint mask in pixels -> repaint mask in latent size. 1 = repaint."""
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 from PIL import Image
-from scipy.ndimage import distance_transform_edt, gaussian_filter, label, maximum, maximum_filter
+from scipy.ndimage import distance_transform_edt, find_objects, gaussian_filter, label, maximum_filter
 
 from lib_softinpaint.settings import FEATHER_FROM_HOST, FEATHER_OWN, IN_PERCENT, Settings
 
@@ -79,12 +80,29 @@ def shrink(painted: np.ndarray, by_px: float) -> np.ndarray:
     Source: own; erosion by a disc. The picture's border is no rim.
     """
     mask = painted.astype(np.float32)
-    if mask.all():
+    if mask.all() or not mask.any():
         return mask
-    depth = distance_transform_edt(np.pad(mask > 0, 1, mode="edge"))[1:-1, 1:-1]
-    strokes, count = label(mask > 0, np.ones((3, 3)))
-    deepest = np.concatenate([[0], maximum(depth, strokes, np.arange(1, count + 1))])[strokes]
-    return np.where(depth > np.minimum(by_px, deepest - 0.5), mask, 0).astype(np.float32)
+    inside = mask > 0
+    box = _box(inside, 1)
+    inside = inside[box]
+    depth = distance_transform_edt(np.pad(inside, 1, mode="edge"))[1:-1, 1:-1]
+    kept = depth > by_px
+    strokes, _ = label(inside, np.ones((3, 3)))
+    whole = set(np.unique(strokes[kept]))
+    for number, place in enumerate(find_objects(strokes), start=1):
+        if number not in whole:
+            stroke_depth = depth[place] * (strokes[place] == number)
+            kept[place] |= stroke_depth > stroke_depth.max() - 0.5
+    shrunk = np.zeros_like(mask)
+    shrunk[box] = np.where(kept, mask[box], 0)
+    return shrunk
+
+
+def _box(inside: np.ndarray, margin_px: float) -> tuple[slice, slice]:
+    """Rows and columns that hold all of an area and a margin around it: what is further away need not be computed."""
+    margin = math.ceil(margin_px)
+    return tuple(slice(max(0, span[0] - margin), span[-1] + 1 + margin)
+                 for span in (np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))))
 
 
 def feather_outward(painted: np.ndarray, reach_px: float, grow_px: float = 0) -> np.ndarray:
@@ -109,21 +127,30 @@ def feather_outward(painted: np.ndarray, reach_px: float, grow_px: float = 0) ->
     if max(reach_px, grow_px) <= 0 or not mask.any():
         return mask
 
+    box = _box(mask > 0, max(reach_px, 0) + max(grow_px, 0))
+    near = mask[box]
+
     def falloff(distance: np.ndarray) -> np.ndarray:
         if reach_px <= 0:
             return (distance <= grow_px).astype(np.float32)
         return 0.5 + 0.5 * np.cos(np.pi * np.clip((distance - grow_px) / reach_px, 0, 1), dtype=np.float32)
-    return np.maximum.reduce([mask, *(mask[nearest] * falloff(distance) for distance, nearest in _outward(mask))])
+    feathered = np.zeros_like(mask)
+    feathered[box] = np.maximum.reduce([near, *(grey * falloff(distance) for distance, grey in _outward(near))])
+    return feathered
 
 
-def _outward(mask: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, ...]]]:
-    """Distance (H, W) to the painted area, and the nearest painted pixel's row and column (H, W), of each main grey.
+def _outward(mask: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray | np.float32]]:
+    """Distance (H, W) to the painted area, and the strength of the nearest painted pixel (H, W), of each main grey.
 
     Each starts from itself: an antialiased rim must not weaken the feather of the area inside it.
     """
+    strongest = mask.max()
+    if (mask[mask > 0] == strongest).all():
+        yield distance_transform_edt(mask == 0), strongest
+        return
     for shape_of_grey in (mask > 0, *(mask >= grey for grey in _main_greys(mask))):
         distance, nearest = distance_transform_edt(~shape_of_grey, return_indices=True)
-        yield distance, tuple(nearest)
+        yield distance, mask[tuple(nearest)]
 
 
 def _main_greys(mask: np.ndarray) -> list[float]:
@@ -209,10 +236,13 @@ def edge_taper(repaint: np.ndarray, taper_px: float) -> np.ndarray:
     content would end at the rim in a line.
     """
     inside = repaint > 0
-    if taper_px <= 0 or inside.all():
+    if taper_px <= 0 or inside.all() or not inside.any():
         return inside.astype(np.float32)
-    depth = np.minimum(distance_transform_edt(inside) / (taper_px + 1), 1).astype(np.float32)
-    return np.where(inside, np.maximum(repaint, depth * depth * (3 - 2 * depth)), 0).astype(np.float32)
+    box = _box(inside, 1)
+    depth = np.minimum(distance_transform_edt(inside[box]) / (taper_px + 1), 1).astype(np.float32)
+    taper = np.zeros(inside.shape, np.float32)
+    taper[box] = np.where(inside[box], np.maximum(repaint[box], depth * depth * (3 - 2 * depth)), 0)
+    return taper
 
 
 def to_latent(repaint: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -11,6 +11,8 @@ import gradio as gr
 
 from lib_softinpaint.settings import Settings
 
+UPLOAD_HEIGHT_PX = 100
+
 INTRODUCTION = ("What you paint is repainted in full; around it the picture changes gradually, over 2.4 times _Mask blur_. "
                 "Pixels outside that reach stay as they are.")
 
@@ -51,7 +53,7 @@ def _picture(common: dict[str, Any]) -> Any:
 
     As a file, since Gradio's pictures are of 8 bits and lose their alpha channel.
     """
-    chosen = gr.File(label=common["label"], file_types=["image"], elem_id=f"{common['elem_id']}_file")
+    chosen = gr.File(label=common["label"], file_types=["image"], height=UPLOAD_HEIGHT_PX, elem_id=f"{common['elem_id']}_file")
     gr.Markdown(common["info"])
     encoded = gr.Textbox(**{**common, "visible": False})
     encoded.do_not_save_to_config = True

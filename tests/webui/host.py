@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image, ImageDraw
+from safetensors.torch import load_file, save_file
 
 import sd1_checkpoint
 
@@ -55,6 +57,24 @@ def quiet_environment() -> dict[str, str]:
 def checkpoint() -> Path:
     """The bundled scene model in the WebUI's format."""
     return sd1_checkpoint.export(sd1_checkpoint.MODEL, WORK / "models")
+
+
+@lru_cache(maxsize=1)
+def inpainting_checkpoint() -> Path:
+    """The same as an inpainting model: random weights for the five channels that tell it the mask."""
+    path = checkpoint().with_name("softinpaint-inpainting.safetensors")
+    weights = load_file(checkpoint())
+    first = weights["model.diffusion_model.input_blocks.0.0.weight"]
+    told = 0.02 * torch.randn(len(first), 5, 3, 3, generator=torch.Generator().manual_seed(0))
+    weights["model.diffusion_model.input_blocks.0.0.weight"] = torch.cat([first, told.to(first)], 1)
+    save_file(weights, path)
+    about = checkpoint().with_suffix(".yaml").read_text()
+    for old, new in (("ddpm.LatentDiffusion", "ddpm.LatentInpaintDiffusion"), ("in_channels: 4", "in_channels: 9"),
+                     ("conditioning_key: crossattn", "conditioning_key: hybrid\n    finetune_keys: null")):
+        assert old in about, old
+        about = about.replace(old, new)
+    path.with_suffix(".yaml").write_text(about)
+    return path
 
 
 @dataclass
@@ -94,6 +114,7 @@ class WebUI:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         model = checkpoint()
+        inpainting_checkpoint()
         self._webui = webui
         self._command = [host_python(webui), "launch.py", *FLAGS, "--server-name", "127.0.0.1", "--port", str(self.port),
                          "--data-dir", self.data, "--ckpt-dir", model.parent, "--ckpt", model, *flags]

@@ -147,8 +147,26 @@ def test_no_step_is_left_out_where_that_could_change_anything(webui, settings, f
     assert "left out" not in webui.get("/companion/witness")["comments"]
 
 
-def test_the_conditioning_mask_is_kept_apart_from_the_blend(webui):
-    """The scene model takes no mask; what it paints must not depend on what it would be told."""
+@pytest.fixture
+def inpainting_model(webui):
+    webui.post("/sdapi/v1/options", {"sd_model_checkpoint": "softinpaint-inpainting"})
+    yield
+    webui.post("/sdapi/v1/options", {"sd_model_checkpoint": "softinpaint-scenes"})
+    webui.inpaint(PICTURE, MASK, [True])  # the first picture after a change may differ
+
+
+@pytest.mark.parametrize("sampler", ["Euler a", "DDIM"])
+@pytest.mark.parametrize("only_masked", [False, True])
+def test_an_inpainting_model_is_told_the_mask_soft_or_hard(webui, inpainting_model, sampler, only_masked):
+    fields = {"sampler_name": sampler, "inpaint_full_res": only_masked, "mask_blur": 16}
+    soft, hard = (webui.inpaint(PICTURE, MASK, [{"conditioning_mask": mask}], **fields) for mask in ("soft", "hard"))
+    assert not same(soft, hard)
+    assert soft_keys(hard.infotexts[0])["conditioning mask"] == "hard"
+    for result in (soft, hard):
+        assert not changed(result)[DISTANCE > 2.4 * 16 + 1].any()
+        assert changed(result)[DISTANCE == 0].mean() > 0.9
+
+
+def test_another_model_is_told_nothing(webui):
     soft, hard = (webui.inpaint(PICTURE, GREY, [{"conditioning_mask": mask}]) for mask in ("soft", "hard"))
     assert same(soft, hard)
-    assert soft_keys(hard.infotexts[0])["conditioning mask"] == "hard"

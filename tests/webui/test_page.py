@@ -61,9 +61,10 @@ def choose(page, elem_id, label):
     page.locator(f"#{elem_id}").get_by_text(label, exact=True).first.click()
 
 
-def squiggle(page):
+def squiggle(page, elem_id="img2maskimg"):
     """Paints a zigzag, as the guide's author does."""
-    canvas = page.locator("#img2maskimg canvas").first.bounding_box()
+    page.wait_for_timeout(1000)  # the host's canvas script takes hold of the picture
+    canvas = page.locator(f"#{elem_id} canvas").first.bounding_box()
     corners = [(0.35, 0.6), (0.42, 0.68), (0.48, 0.6), (0.55, 0.68), (0.6, 0.6)]
     across, down = (np.interp(np.linspace(0, 4, 33), range(5), values) for values in zip(*corners))
     for step, (x, y) in enumerate(zip(across, down)):
@@ -80,7 +81,6 @@ def open_accordion(page):
 
 
 def test_the_guides_squiggle(webui, page):
-    page.wait_for_timeout(1000)  # the host's canvas script takes hold of the picture
     squiggle(page)
     set_number(page, "img2img_mask_blur", 64)
     choose(page, "img2img_inpainting_fill", "latent noise")
@@ -114,6 +114,56 @@ def test_the_guides_squiggle(webui, page):
     page.wait_for_function("+document.querySelector('#mask_blend_scale input[type=number]').value < 1")
     assert [number_in(page, elem_id) for elem_id in SLIDERS] == GUIDE
     page.screenshot(path=webui.data / "page.png", full_page=True)
+
+
+def generated(webui, page):
+    """The picture that the page's button makes, (H, W, 3) int."""
+    before = set((webui.data / "outputs" / "img2img-images").rglob("*.png"))
+    page.click("#img2img_generate")
+    page.wait_for_selector("#img2img_interrupt", state="visible")
+    page.wait_for_selector("#img2img_interrupt", state="hidden", timeout=GENERATION_MS)
+    new, = set((webui.data / "outputs" / "img2img-images").rglob("*.png")) - before
+    with Image.open(new) as picture:
+        return np.asarray(picture.convert("RGB")).astype(int), picture.info["parameters"]
+
+
+def test_a_mask_is_chosen_in_the_accordion(webui, page, tmp_path):
+    open_accordion(page)
+    ramp = np.zeros((512, 512), np.uint16)
+    ramp[128:384, 128:384] = np.linspace(0, 65535, 256).astype(np.uint16)
+    Image.fromarray(ramp).save(tmp_path / "mask.png")
+    page.set_input_files("#softinpaint_mask_image_file input[type=file]", tmp_path / "mask.png")
+    page.wait_for_selector("#softinpaint_mask_image_file .file-preview")
+    page.wait_for_timeout(500)  # its text comes after its name
+    set_number(page, "img2img_mask_blur", 0)
+    set_number(page, "softinpaint_threshold_mix", 1)
+    set_number(page, "img2img_denoising_strength", 1)
+    pixels, infotext = generated(webui, page)
+    change = np.abs(pixels - np.asarray(drawn_picture(512, 512))).mean(axis=-1)
+    assert not change[:120].any()
+    assert change[150:360, 340:380].mean() > 2 * change[150:360, 132:172].mean()
+    assert "mask image" not in infotext
+
+
+def test_a_sketch_guides_and_does_not_bleed(webui, page, tmp_path):
+    """At Mask blur 0 the host hands the paint over as it is, and the feather of our own softens its edge."""
+    page.locator("#mode_img2img > .tab-nav button", has_text=re.compile("^ *Inpaint sketch *$")).click()
+    page.set_input_files("#inpaint_sketch input[type=file]", tmp_path / "picture.png")
+    page.wait_for_selector("#inpaint_sketch canvas")
+    squiggle(page, "inpaint_sketch")
+    open_accordion(page)
+    page.locator("#softinpaint_feather_source input[value=own]").click()
+    for elem_id, value in (("softinpaint_feather_width", 24), ("img2img_mask_blur", 0), ("img2img_denoising_strength", 0.4)):
+        set_number(page, elem_id, value)
+    pixels, infotext = generated(webui, page)
+    page.screenshot(path=webui.data / "sketch.png", full_page=True)
+    original = np.asarray(drawn_picture(512, 512)).astype(int)
+    changed = (pixels != original).any(axis=-1)
+    assert changed[300:340, 190:300].mean() > 0.5
+    assert not changed[:240].any()
+    # The brush is white, and so is what stands there now.
+    assert pixels[300:340, 190:300].max(axis=(0, 1)).min() > original[300:340, 190:300].max(axis=(0, 1)).min()
+    assert "feather width: 24" in infotext
 
 
 def test_an_old_picture_pastes_with_the_builtins_equivalents(page):
