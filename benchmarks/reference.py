@@ -93,7 +93,8 @@ def feather(painted: np.ndarray, reach_px: float) -> np.ndarray:
     result = np.ones(painted.shape, np.float32)
     for row, column in zip(*np.nonzero(~painted)):
         distance = np.sqrt(np.min((rows - row) ** 2 + (columns - column) ** 2))
-        result[row, column] = 0.5 + 0.5 * np.cos(np.pi * min(distance / reach_px, 1))
+        way = min(distance / reach_px, 1)
+        result[row, column] = 1 - way ** 3 * (way * (6 * way - 15) + 10)
     return result
 
 

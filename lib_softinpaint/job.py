@@ -5,8 +5,9 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from PIL import Image
 
-from lib_softinpaint import blend, composite, difference, schedule
+from lib_softinpaint import blend, composite, difference, drift, grain, schedule
 from lib_softinpaint.mask import edge_taper, match_latent
 from lib_softinpaint.settings import Settings
 
@@ -172,6 +173,32 @@ class SoftInpaintJob:
         if self.box is not None:
             enlarged = composite.place(enlarged, self.box, *self.repaint_px[index].shape)
         return np.maximum(enlarged * self._taper(index), self.settings.least_opacity * self.repaint_px[index])
+
+    def composited(self, index: int, decoded: np.ndarray, opacity_px: np.ndarray) -> np.ndarray:
+        """The result: a decoded picture, its colours and grain matched to the original's, over the original.
+
+        Parameters
+        ----------
+        decoded : (H, W, 3) uint8 or float32, 0 to 255
+            Where it stands in the result; larger than the original if the host has enlarged it.
+        opacity_px : (H, W) float32, 0 to 1
+            From `opacity_px`.
+
+        Returns
+        -------
+        (H, W, 3) uint8, decoded's size
+        """
+        original, repaint_px, box = self.originals[index], self.repaint_px[index], self.box
+        height, width = decoded.shape[:2]
+        if original.shape[:2] != (height, width):
+            scale = width / original.shape[1], height / original.shape[0]
+            box = box and tuple(round(side * factor) for side, factor in zip(box, scale * 2))
+            original = np.asarray(Image.fromarray(original).resize((width, height), Image.Resampling.LANCZOS))
+            repaint_px, opacity_px = (np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.BILINEAR))
+                                      for mask in (repaint_px, opacity_px))
+        decoded = drift.corrected(original, decoded, repaint_px, self.settings.drift_correction, box)
+        decoded = grain.matched(original, decoded, repaint_px, self.settings.grain, index)
+        return composite.composite(original, decoded, opacity_px)
 
     def _taper(self, index: int) -> np.ndarray:
         # The pictures of a batch mostly share one mask.

@@ -121,7 +121,7 @@ def feather_outward(painted: np.ndarray, reach_px: float, grow_px: float = 0) ->
     -------
     (H, W) float32, 0 to 1
 
-    Source: own; a raised cosine, which has no corner at either end.
+    Source: own; Perlin's smootherstep (SIGGRAPH 2002), the best of five falloffs in docs/masks.md.
     """
     mask = painted.astype(np.float32)
     if max(reach_px, grow_px) <= 0 or not mask.any():
@@ -133,7 +133,8 @@ def feather_outward(painted: np.ndarray, reach_px: float, grow_px: float = 0) ->
     def falloff(distance: np.ndarray) -> np.ndarray:
         if reach_px <= 0:
             return (distance <= grow_px).astype(np.float32)
-        return 0.5 + 0.5 * np.cos(np.pi * np.clip((distance - grow_px) / reach_px, 0, 1), dtype=np.float32)
+        way = np.clip((distance - grow_px) / reach_px, 0, 1).astype(np.float32)
+        return 1 - way ** 3 * (way * (6 * way - 15) + 10)
     feathered = np.zeros_like(mask)
     feathered[box] = np.maximum.reduce([near, *(grey * falloff(distance) for distance, grey in _outward(near))])
     return feathered

@@ -77,6 +77,12 @@ class Settings:
         help="How far new pixels are shown even where the picture hardly changed, as a share of the mask: 1 shows all of "
              "what you painted, 0 only what changed.")
 
+    drift_correction: float = slider(
+        1.0, 0, 1, 0.05, label="Drift correction", elem_id="softinpaint_drift", group="Composite", builtin=0.0,
+        help="How much of the colour shift that the autoencoder causes is taken back; it is read from what is not masked.")
+    grain: float = slider(
+        0.0, 0, 1, 0.05, label="Grain", elem_id="softinpaint_grain", group="Composite", builtin=0.0,
+        help="How much of the original's grain the new content gets, which the model paints too smooth.")
     conditioning_mask: str = choice(
         SOFT, (SOFT, HARD), label="Conditioning mask", elem_id="softinpaint_conditioning_mask", group="Mask", builtin=SOFT,
         help="What inpainting models are told of the mask: soft as it is, or hard, white from one half on, as they were "

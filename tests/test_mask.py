@@ -33,7 +33,7 @@ def test_what_was_painted_stays_whole(reach):
 
 def test_the_feather_falls_to_zero_at_its_reach():
     row = feather_outward(np.eye(1, 20, 5, dtype=np.float32), 4)[0]
-    wanted = 0.5 + 0.5 * np.cos(np.pi * np.array([1, 0.75, 0.5, 0.25, 0, 0.25, 0.5, 0.75, 1, 1]))
+    wanted = [0, 0.1035156, 0.5, 0.8964844, 1, 0.8964844, 0.5, 0.1035156, 0, 0]  # 1 - t^3 (6 t^2 - 15 t + 10)
     assert row[1:11] == pytest.approx(wanted, abs=1e-6)
     assert (row[10:] == 0).all()
 

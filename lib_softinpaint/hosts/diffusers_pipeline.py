@@ -243,8 +243,10 @@ class _SoftInpainting:
         results = []
         for index, pixels in enumerate(self._decoded(job, samples)):
             # A hard inpainting's paste, as the WebUI's: the outer half of the mask's blur.
-            opacity_px = job.opacity_px(index, *job.box[:1:-1]) if soft else np.minimum(2 * job.repaint_px[index], 1)
-            results.append(composite(job.originals[index], pixels, opacity_px))
+            if soft:
+                results.append(job.composited(index, pixels, job.opacity_px(index, *job.box[:1:-1])))
+            else:
+                results.append(composite(job.originals[index], pixels, np.minimum(2 * job.repaint_px[index], 1)))
         return results
 
     def _decoded(self, job: SoftInpaintJob, samples: torch.Tensor) -> Iterator[np.ndarray]:

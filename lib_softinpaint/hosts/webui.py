@@ -21,7 +21,6 @@ from PIL import Image
 
 from lib_softinpaint import schedule
 from lib_softinpaint.advice import EMPTY, advice
-from lib_softinpaint.composite import composite
 from lib_softinpaint.hosts.runs import RunTable
 from lib_softinpaint.job import SoftInpaintJob
 from lib_softinpaint.mask import feather_reach, host_blur, match_latent, repaint_mask, resized, to_latent
@@ -568,8 +567,11 @@ def postprocess_maskoverlay(p: Any, ppmo: Any) -> None:
     opacity_px = run.job.opacity_px(ppmo.index, *_decoded_size(p))
     overlay = Image.new("RGBA", opacity_px.shape[::-1])
     if run.job.box is not None:
-        # The host sets the crop on an empty canvas: what it saves before colour correction needs the outside.
-        overlay = _overlay(run.job.originals[ppmo.index], run.job.repaint_px[ppmo.index] > 0)
+        # The host sets the crop on an empty canvas: what it saves before colour correction needs what is around it.
+        left, top, width, height = run.job.box
+        inside = np.zeros(opacity_px.shape, bool)
+        inside[top:top + height, left:left + width] = True
+        overlay = _overlay(run.job.originals[ppmo.index], inside)
     run.opacity_px = opacity_px
     ppmo.overlay_image = overlay
     ppmo.mask_for_overlay = Image.fromarray(np.rint(opacity_px * 255).astype(np.uint8))
@@ -587,11 +589,7 @@ def postprocess_image_after_composite(p: Any, pp: Any) -> None:
 @_guarded
 def _composite(p: Any, pp: Any, run: Run) -> None:
     opacity_px, run.opacity_px = run.opacity_px, None
-    original = run.job.originals[p.batch_index]
-    if pp.image.size != opacity_px.shape[::-1]:  # another script has enlarged the decoded picture
-        original = np.asarray(Image.fromarray(original).resize(pp.image.size, Image.Resampling.LANCZOS))
-        opacity_px = np.asarray(Image.fromarray(opacity_px).resize(pp.image.size, Image.Resampling.BILINEAR))
-    pp.image = Image.fromarray(composite(original, np.asarray(pp.image.convert("RGB")), opacity_px))
+    pp.image = Image.fromarray(run.job.composited(p.batch_index, np.asarray(pp.image.convert("RGB")), opacity_px))
 
 
 @_guarded

@@ -1,0 +1,61 @@
+"""A second autoencoder, for judging what is said of drift on more than one: small, convolutional, without attention or norms.
+
+    PYTHONPATH=.:demo .venv/bin/python -m benchmarks.autoencoder [MINUTES]    trains it anew, six minutes on one core
+"""
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderTiny
+from train import CROP_BATCH, reconstruction_loss
+
+from networks import to_tensor
+from scenes import HELD_OUT, SIZE, Scene
+
+FOLDER = Path(__file__).parent / "autoencoder"
+MINUTES = 6.0
+CROP_PX = 128
+RATE = 2e-3
+
+
+def new() -> AutoencoderTiny:
+    return AutoencoderTiny(
+        encoder_block_out_channels=(24, 24, 24, 24), decoder_block_out_channels=(24, 24, 24, 24),
+        num_encoder_blocks=(1, 1, 1, 1), num_decoder_blocks=(1, 1, 1, 1), latent_magnitude=3, scaling_factor=1.0)
+
+
+def trained() -> AutoencoderTiny:
+    return AutoencoderTiny.from_pretrained(FOLDER, local_files_only=True).float().eval().requires_grad_(False)
+
+
+def train(minutes: float) -> None:
+    """Fits it to crops of drawn scenes, and writes it in half precision."""
+    torch.manual_seed(0)
+    rng, network = np.random.default_rng(0), new().train()
+    optimiser = torch.optim.AdamW(network.parameters(), RATE)
+    start = time.monotonic()
+    while (share := (time.monotonic() - start) / 60 / minutes) < 1:
+        for group in optimiser.param_groups:
+            group["lr"] = RATE * (1 - share)
+        pictures = _crops(rng)
+        loss = reconstruction_loss(network.decode(network.encode(pictures).latents).sample, pictures)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    network.half().save_pretrained(FOLDER)
+    print(f"loss {loss.item():.4f}")
+
+
+def _crops(rng: np.random.Generator) -> torch.Tensor:
+    pictures = [Scene.from_seed(int(seed)).draw() for seed in rng.integers(HELD_OUT, size=CROP_BATCH // 2)]
+    corners = rng.integers(0, SIZE - CROP_PX + 1, (CROP_BATCH, 2))
+    return to_tensor(np.stack([pictures[number // 2][top:top + CROP_PX, left:left + CROP_PX]
+                               for number, (top, left) in enumerate(corners)]))
+
+
+if __name__ == "__main__":
+    train(float(sys.argv[1]) if len(sys.argv) > 1 else MINUTES)

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from lib_softinpaint import drift
+
+SIZE = 128
+ROWS, COLUMNS = np.mgrid[:SIZE, :SIZE].astype(np.float32) / SIZE
+TEXTURE = np.random.default_rng(0).normal(0, 12, (SIZE, SIZE, 3))
+ORIGINAL = np.clip(np.stack([80 + 60 * ROWS, 120 + 40 * COLUMNS, 140 - 50 * ROWS], -1) + TEXTURE, 0, 255).astype(np.uint8)
+MASK = np.zeros((SIZE, SIZE), np.float32)
+MASK[40:88, 40:88] = 1
+SHIFT = np.float32([6, -4, 3])
+
+
+def truth():
+    """The original with a red square inside the mask."""
+    new = ORIGINAL.astype(np.float32)
+    new[52:76, 52:76] = 200, 30, 30
+    return new
+
+
+def error(picture):
+    return np.abs((picture - truth())[MASK == 1].mean(0)).max()
+
+
+@pytest.mark.parametrize("shift", [SHIFT, SHIFT * (0.5 + ROWS)[..., None]], ids=["even", "sloping"])
+def test_what_shifts_outside_is_taken_back_inside(shift):
+    decoded = truth() + shift
+    assert error(decoded) > 4
+    assert error(drift.corrected(ORIGINAL, decoded, MASK)) < 0.6
+
+
+def test_a_share_is_taken_back():
+    decoded = truth() + SHIFT
+    half = drift.corrected(ORIGINAL, decoded, MASK, 0.5)
+    np.testing.assert_allclose(half, (decoded + drift.corrected(ORIGINAL, decoded, MASK)) / 2, atol=1e-3)
+    np.testing.assert_array_equal(drift.corrected(ORIGINAL, decoded, MASK, 0), decoded)
+
+
+def test_new_content_that_reaches_the_masks_edge_is_no_drift():
+    decoded = truth()
+    decoded[36:92, 36:92] = 250, 250, 0  # four pixels over the mask's edge, as a decoder spreads it
+    corrected = drift.corrected(ORIGINAL, decoded, MASK)
+    assert np.abs(corrected - decoded).max() < 2
+
+
+def test_only_what_was_decoded_is_observed_and_corrected():
+    box = 24, 24, 80, 80
+    decoded = np.zeros_like(truth())
+    inside = np.s_[24:104, 24:104]
+    decoded[inside] = (truth() + SHIFT)[inside]
+    corrected = drift.corrected(ORIGINAL, decoded, MASK, box=box)
+    assert error(corrected) < 0.6
+    outside = np.ones(MASK.shape, bool)
+    outside[inside] = False
+    assert not corrected[outside].any()
+
+
+def test_a_tight_crop_gets_one_colour_map():
+    box = 36, 36, 56, 56
+    decoded = 0.9 * truth() + 20
+    assert error(decoded) > 4
+    assert error(drift.corrected(ORIGINAL, decoded, MASK, box=box)) < 4
+
+
+def test_where_nothing_is_known_nothing_is_corrected():
+    decoded = truth() + SHIFT
+    np.testing.assert_array_equal(drift.corrected(ORIGINAL, decoded, np.ones_like(MASK)), decoded)
+
+
+@pytest.mark.parametrize("size", [(131, 90), (64, 200)])
+def test_sizes_that_are_no_multiples_of_a_block(size):
+    original = np.full((*size, 3), 100, np.uint8)
+    mask = np.zeros(size, np.float32)
+    mask[20:40, 20:40] = 1
+    corrected = drift.corrected(original, original + SHIFT, mask)
+    np.testing.assert_allclose(corrected, 100, atol=0.01)
+    assert corrected.dtype == np.float32

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from lib_softinpaint import grain
+
+SIZE = 128
+MASK = np.zeros((SIZE, SIZE), np.float32)
+MASK[32:96, 32:96] = 1
+INSIDE, OUTSIDE = MASK > 0, MASK == 0
+SMOOTH = np.full((SIZE, SIZE, 3), 120, np.float32)
+SMOOTH[:, SIZE // 2:] = 60
+
+
+def grainy(deviation):
+    return SMOOTH + np.random.default_rng(1).normal(0, 1, SMOOTH.shape).astype(np.float32) * np.float32(deviation)
+
+
+def fine_deviation(picture, where):
+    return (picture - gaussian_filter(picture, (1, 1, 0)))[where].std(0)
+
+
+@pytest.mark.parametrize("deviation", [(6, 6, 6), (2, 5, 9)])
+def test_smooth_new_content_gets_the_originals_grain(deviation):
+    original = grainy(deviation)
+    matched = grain.matched(original, SMOOTH, MASK, 1.0, 0)
+    away = INSIDE & (np.abs(np.arange(SIZE) - SIZE // 2) > 3)  # from the edge between the tones
+    np.testing.assert_allclose(fine_deviation(matched, away), fine_deviation(original, OUTSIDE & (
+        np.abs(np.arange(SIZE) - SIZE // 2) > 3)), rtol=0.15)
+
+
+def test_each_tone_gets_its_own():
+    original = SMOOTH + (grainy(8) - SMOOTH) * np.where(SMOOTH > 100, 1, 0.2)
+    matched = grain.matched(original, SMOOTH, MASK, 1.0, 0)
+    bright, dark = (fine_deviation(matched, INSIDE & side).mean() for side in (
+        np.arange(SIZE)[None] < SIZE // 2 - 4 + 0 * MASK, np.arange(SIZE)[None] > SIZE // 2 + 4 + 0 * MASK))
+    assert bright > 3 * dark
+
+
+def test_what_has_grain_already_gets_none():
+    original = grainy(6)
+    added = grain.matched(original, original, MASK, 1.0, 0) - original
+    assert np.abs(added).max() < 6 * 0.5 * 4
+
+
+def test_off_and_seeds():
+    original = grainy(6)
+    np.testing.assert_array_equal(grain.matched(original, SMOOTH, MASK, 0, 0), SMOOTH)
+    one, again, other = (grain.matched(original, SMOOTH, MASK, 1.0, seed) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(one, again)
+    assert (one != other).any()
+
+
+def test_without_an_outside_there_is_nothing_to_match():
+    np.testing.assert_array_equal(grain.matched(grainy(6), SMOOTH, np.ones_like(MASK), 1.0, 0), SMOOTH)
