@@ -222,3 +222,15 @@ def test_a_mask_of_sixteen_bits_or_with_an_alpha_channel_repaints_by_its_strengt
         results = [small("a", PICTURE, each, mask_blur=0, num_inference_steps=2, output_type="np",
                          generator=torch.Generator().manual_seed(1)).images for each in (mask, wanted)]
         np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize("padding", [None, 8])
+def test_ten_rounds_leave_what_no_mask_reached_as_it_was(small, padding):
+    picture, untouched = PICTURE, np.ones(PICTURE.size[::-1], bool)
+    for number in range(10):
+        mask = drawn_disc(96, 72, 6, x=0.1 + 0.08 * number)
+        untouched &= distance_transform_edt(np.asarray(mask) == 0) > (2.4 * BLUR if padding is None else 8)
+        picture = small("a", picture, mask, mask_blur=BLUR, num_inference_steps=2, padding_mask_crop=padding,
+                        generator=torch.Generator().manual_seed(number)).images[0]
+    assert untouched.any()
+    assert (np.asarray(picture)[untouched] == np.asarray(PICTURE)[untouched]).all()

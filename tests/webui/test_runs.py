@@ -1,5 +1,4 @@
 """Runs that the host nests, repeats, interrupts, resizes or gives several pictures: each is independent of the others."""
-import dataclasses
 import threading
 import time
 
@@ -9,7 +8,7 @@ from PIL import Image, ImageChops, ImageOps
 from scipy.ndimage import distance_transform_edt
 
 from lib_softinpaint.mask import blur_reach
-from lib_softinpaint.settings import Settings
+from lib_softinpaint.settings import saved_fields
 from tests.webui.host import drawn_disc, drawn_picture
 from tests.webui.test_place import xyz_axes
 from tests.webui.test_requests import same, soft_keys
@@ -70,7 +69,7 @@ def test_loopback_shapes_its_mask_once_a_loop(webui):
 def test_an_xyz_plot_overrides_each_setting_and_each_cell_has_its_own_infotext(webui):
     axes = xyz_axes(webui)
     mine = [axis for axis in axes if axis.startswith("[Soft inpainting] ")]
-    assert len(mine) == len(set(mine)) == len(dataclasses.fields(Settings))
+    assert len(mine) == len(set(mine)) == len(saved_fields())
     arguments = [axes.index("[Soft inpainting] Preservation strength"), "0.1, 4", [],
                  axes.index("[Soft inpainting] Soft inpainting"), "", ["True", "False"], 0, "", [],
                  False, True, False, False, False, False, False, 0, False]
@@ -256,3 +255,18 @@ def test_returned_masks_are_the_pixels_shown(webui, only_masked):
     assert mask[np.asarray(MASK) == 255].mean() > 200
     assert (masked[outside] == 0).all()
     assert_inpainted(inpainted, PICTURE, MASK, outside)
+
+
+@pytest.mark.parametrize("only_masked", [False, True])
+def test_ten_rounds_leave_what_no_mask_reached_as_it_was(webui, only_masked):
+    """Moved masks over one picture, each result the next one's start: what decays elsewhere decays with every round."""
+    picture = original = drawn_picture()
+    untouched = np.ones(np.asarray(original).shape[:2], bool)
+    for number in range(10):
+        mask = drawn_disc(radius=14, x=0.15 + 0.07 * number, y=0.25 + 0.05 * (number % 3))
+        untouched &= distance_transform_edt(np.asarray(mask) == 0) > 2.4 * 4
+        result = webui.inpaint(picture, mask, [True], inpaint_full_res=only_masked, steps=4, seed=number)
+        picture = Image.fromarray(result.pictures[0])
+    assert untouched.mean() > 0.5
+    assert (np.asarray(picture)[untouched] == np.asarray(original)[untouched]).all()
+    assert (np.asarray(picture)[~untouched] != np.asarray(original)[~untouched]).mean() > 0.5
