@@ -1,14 +1,15 @@
 """Speed and picture quality, ours against the peers, in one run.
 
-    python3 softinpaint.py bench [speed | quality | masks] [--full] [--webui CHECKOUT]
+    python3 softinpaint.py bench [speed | quality | masks | composites] [--full] [--webui CHECKOUT]
 
-Without a name speed and quality. Writes JSON and contact sheets to outputs/bench; masks prints its tables. The quick set of
-pictures takes under five minutes on two cores, the full one over an hour; interrupted, it goes on where it stood. Exits with
-1 where a goal of speed is missed.
+Without a name speed and quality. Writes JSON and contact sheets to outputs/bench; masks and composites print their tables.
+The quick set of pictures takes under five minutes on two cores, the full one over an hour; interrupted, it goes on where it
+stood. Exits with 1 where a goal of speed is missed.
 """
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ OUTPUT = ROOT / "outputs" / "bench"
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="softinpaint.py bench", description=__doc__.splitlines()[0])
-    parser.add_argument("table", nargs="?", choices=("speed", "quality", "masks"), help="one of them alone")
+    parser.add_argument("table", nargs="?", choices=("speed", "quality", "masks", "composites"), help="one of them alone")
     parser.add_argument("--full", action="store_true", help="all scenes, seeds, samplers and steps")
     parser.add_argument("--webui", type=Path, metavar="CHECKOUT", help="WebUI whose built-in is timed too")
     options = parser.parse_args()
@@ -30,9 +31,9 @@ def main() -> int:
     taken = facts()
     print(", ".join(f"{name} {fact}" for name, fact in taken.items()) + "\n")
     missed: list[str] = []
-    if options.table == "masks":
-        from benchmarks import masks
-        print("\n\n".join(masks.tables()))
+    if options.table in ("masks", "composites"):
+        for table in importlib.import_module(f"benchmarks.{options.table}").tables():
+            print(f"{table}\n", flush=True)
         return 0
     if options.table != "quality":
         from benchmarks import speed

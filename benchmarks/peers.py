@@ -221,11 +221,11 @@ def _img2img(run: Run, picture: Image.Image, painted: np.ndarray) -> Painted:
     decoded = np.rint(images * 255).astype(np.uint8)
     blurred = mask.host_blur(painted, HARD_BLUR_PX)
     pasted = np.stack([composite.composite(np.asarray(picture), new, blurred) for new in decoded])
-    cloned = np.stack([_cloned(np.asarray(picture), new, painted) for new in decoded])
+    cloned = np.stack([cloned(np.asarray(picture), new, painted) for new in decoded])
     return {PASTE: (pasted, decoded, blurred), POISSON: (cloned, decoded, painted.astype(np.float32))}
 
 
-def _cloned(original: np.ndarray, new: np.ndarray, painted: np.ndarray) -> np.ndarray:
+def cloned(original: np.ndarray, new: np.ndarray, painted: np.ndarray) -> np.ndarray:
     # It wants the mask away from the borders, centred by its box, and writes into it.
     framed = np.pad(painted, CLONE_FRAME_PX).astype(np.uint8) * 255
     centre = tuple(int(span.min() + span.max() + 1) // 2 for span in np.nonzero(framed)[::-1])

@@ -7,7 +7,7 @@ from tests.webui.test_runs import assert_alike, outside_of
 
 PICTURE, MASK = drawn_picture(), drawn_disc()
 METHODS = {"process": "_shape_mask", "process_batch": "_make_job", "blend": "blend", "blend_noise": "blend_noise",
-           "finish": "finish", "measure": "measure", "opacity": "opacity_px", "composite": "composite"}
+           "finish": "finish", "measure": "measure", "opacity": "opacity_px", "composite": "composited"}
 
 
 @pytest.mark.parametrize("blur", [4, 24])

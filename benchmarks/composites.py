@@ -1,0 +1,231 @@
+"""How a decoded picture goes over the original: ours, each of its parts, and what others do, on pictures whose truth is known.
+
+A scene with a new object is encoded where the mask is, decoded with the original's latent around it, and composited. What
+differs from the truth is the autoencoder's doing and the composite's; no model paints. The object lies clear of the painted
+area's edge, or is cut by it. The autoencoders are the bundled one and a second of another architecture.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from scipy.ndimage import distance_transform_edt, gaussian_filter
+from skimage.color import deltaE_ciede2000, lab2rgb, rgb2lab
+
+from benchmarks import autoencoder, peers
+from benchmarks.tasks import SCENES, task
+from lib_softinpaint import composite, drift, score
+from lib_softinpaint.hosts import diffusers_models as models
+from lib_softinpaint.job import SoftInpaintJob
+from lib_softinpaint.mask import host_blur, repaint_mask, to_latent
+from lib_softinpaint.request import LATENT_PX
+from lib_softinpaint.settings import Settings, as_builtin
+from networks import to_tensor
+from scenes import SIZE
+
+TASKS = "sky", "ground", "over an edge", "replace"
+CLEAR, CUT = "clear of the edge", "cut by the edge"
+CLEARANCE_PX, LEAST_CHANGE = 6, 8
+MASK_BLUR, PASTE_BLUR = 8, 4
+FEWEST_PAINTED_PX = 200
+TONE_PX = 4.0
+"""Deviation of a Gaussian: what it leaves are colours, without the texture that every autoencoder loses."""
+
+PYRAMID_LEVELS = 5
+MODEL_TOLERANCE, MODEL_SMOOTHING_PX = 12.0, 6.0
+
+Codec = tuple[Callable[[torch.Tensor], torch.Tensor], Callable[[torch.Tensor], torch.Tensor]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One decoded picture and what it should have become.
+
+    original, truth : (H, W, 3) uint8
+    decoded : (H, W, 3) float32, 0 to 255
+    painted : (H, W) bool
+    repaint, opacity : (H, W) float32, 0 to 1
+        Ours; `builtin_opacity` is what the built-in makes of the same latents.
+    """
+
+    kind: str
+    original: np.ndarray
+    truth: np.ndarray
+    decoded: np.ndarray
+    painted: np.ndarray
+    repaint: np.ndarray
+    opacity: np.ndarray
+    builtin_opacity: np.ndarray
+
+
+def codecs() -> dict[str, Codec]:
+    """Encoder and decoder by name, on (1, 3, H, W) in [-1, 1]."""
+    bundled, second = models.load(str(models.SCENE_MODEL), "cpu").vae, autoencoder.trained()
+    return {"bundled": (lambda picture: bundled.encode(picture).latent_dist.mode(),
+                        lambda latent: bundled.decode(latent).sample),
+            "second": (lambda picture: second.encode(picture).latents, lambda latent: second.decode(latent).sample)}
+
+
+@torch.no_grad()
+def cases(codec: Codec) -> Iterator[Case]:
+    """Objects of four tasks in twelve scenes, each clear of the painted edge and cut by it."""
+    encode, decode = codec
+    side = SIZE // LATENT_PX
+    for scene in SCENES:
+        for name in TASKS:
+            asked = task(scene, name)
+            changed = np.abs(asked.answer.astype(int) - asked.picture).max(-1) > LEAST_CHANGE
+            whole = asked.painted | (distance_transform_edt(~changed) < CLEARANCE_PX)
+            half = asked.painted & (np.arange(SIZE) < np.median(np.nonzero(changed)[1]))
+            for kind, painted in ((CLEAR, whole), (CUT, half)):
+                if painted.sum() < FEWEST_PAINTED_PX:
+                    continue
+                truth = np.where(painted[..., None], asked.answer, asked.picture)
+                repaint = repaint_mask(painted.astype(np.float32), Settings(enabled=True), MASK_BLUR)
+                latent_mask = torch.from_numpy(to_latent(repaint, side, side))
+                start, wanted = (encode(to_tensor(picture[None])) for picture in (asked.picture, truth))
+                samples = torch.where(latent_mask > 0, wanted, start)
+                decoded = ((decode(samples)[0].permute(1, 2, 0) + 1) * 127.5).clamp(0, 255).numpy()
+                yield Case(kind, asked.picture, truth, decoded, painted, repaint, *(
+                    _opacity(settings, mask, start, samples, asked.picture) for settings, mask in (
+                        (Settings(enabled=True), repaint), (as_builtin(), host_blur(painted, MASK_BLUR)))))
+
+
+def _opacity(settings: Settings, repaint: np.ndarray, start: torch.Tensor, samples: torch.Tensor,
+             original: np.ndarray) -> np.ndarray:
+    mask = torch.from_numpy(to_latent(repaint, *start.shape[-2:]))[None]
+    job = SoftInpaintJob(settings, mask, start, [original], [repaint])
+    job.measure(samples)
+    if settings == as_builtin():
+        return composite.enlarge(job.opacity_latent[0], *original.shape[:2])
+    return job.opacity_px(0, *original.shape[:2])
+
+
+# What goes over the original
+
+def _over(case: Case, decoded: np.ndarray, opacity: np.ndarray) -> np.ndarray:
+    return composite.composite(case.original, decoded.astype(np.float32), opacity)
+
+
+def _ours(colours: Callable[[Case], np.ndarray]) -> Callable[[Case], np.ndarray]:
+    return lambda case: _over(case, colours(case), case.opacity)
+
+
+def _autoencoders_drift(case: Case) -> np.ndarray:
+    return drift.corrected(case.original, case.decoded, case.repaint)
+
+
+def _models_drift(case: Case, decoded: np.ndarray | None = None) -> np.ndarray:
+    """Less what differs in the feather, where that is smooth and so may be unchanged content in other colours."""
+    decoded = case.decoded if decoded is None else decoded
+    difference = gaussian_filter(case.original - decoded, (2, 2, 0))
+    smooth = gaussian_filter(difference, (MODEL_SMOOTHING_PX, MODEL_SMOOTHING_PX, 0))
+    content = np.linalg.norm(difference - smooth, axis=-1) / MODEL_TOLERANCE
+    shift = np.linalg.norm(smooth, axis=-1) / (3 * MODEL_TOLERANCE)
+    trust = ((case.repaint > 0) & ~case.painted) * np.exp(-content ** 2 - shift ** 2)
+    near = gaussian_filter(trust, 24)[..., None]
+    field = gaussian_filter(smooth * trust[..., None], (24, 24, 0)) / np.maximum(near, 1e-3)
+    return decoded + field * np.clip(4 * near, 0, 1)
+
+
+def _reinhard(case: Case) -> np.ndarray:
+    """Source: Reinhard et al., Color transfer between images, IEEE CG&A 2001; in CIELAB, from what is outside."""
+    wanted, seen, outside = rgb2lab(case.original), rgb2lab(case.decoded / 255), case.repaint == 0
+    gain = wanted[outside].std(0) / np.maximum(seen[outside].std(0), 1e-3)
+    return lab2rgb((seen - seen[outside].mean(0)) * gain + wanted[outside].mean(0)) * 255
+
+
+def _regression(case: Case) -> np.ndarray:
+    outside = case.repaint == 0
+    fits = [np.polyfit(case.decoded[outside, channel], case.original[outside, channel], 1) for channel in range(3)]
+    return np.stack([np.polyval(fit, case.decoded[..., channel]) for channel, fit in enumerate(fits)], axis=-1)
+
+
+def _histogram(case: Case) -> np.ndarray:
+    outside = case.repaint == 0
+    return np.stack([np.interp(case.decoded[..., channel], np.sort(case.decoded[outside, channel]),
+                               np.sort(case.original[outside, channel])) for channel in range(3)], axis=-1)
+
+
+def _pyramid(case: Case) -> np.ndarray:
+    """Source: Burt and Adelson, A multiresolution spline, ACM TOG 1983."""
+    pictures = [case.original.astype(np.float32), case.decoded.astype(np.float32)]
+    mask = case.painted.astype(np.float32)
+    bands = []
+    for _ in range(PYRAMID_LEVELS):
+        smaller = [cv2.pyrDown(picture) for picture in pictures]
+        bands.append(([picture - cv2.pyrUp(small) for picture, small in zip(pictures, smaller)], mask[..., None]))
+        pictures, mask = smaller, cv2.pyrDown(mask)
+    result = pictures[0] + mask[..., None] * (pictures[1] - pictures[0])
+    for (original, new), share in reversed(bands):
+        result = cv2.pyrUp(result) + original + share * (new - original)
+    return np.rint(result).clip(0, 255).astype(np.uint8)
+
+
+def _cloned(case: Case) -> np.ndarray:
+    return peers.cloned(case.original, np.rint(case.decoded).astype(np.uint8), case.painted)
+
+
+METHODS: dict[str, Callable[[Case], np.ndarray]] = {
+    "hard paste": lambda case: _over(case, case.decoded, case.painted.astype(np.float32)),
+    "blur 4": lambda case: _over(case, case.decoded, np.minimum(2 * host_blur(case.painted, PASTE_BLUR), 1)),
+    "built-in": lambda case: _over(case, case.decoded, case.builtin_opacity),
+    "ours, no drift correction": _ours(lambda case: case.decoded),
+    "**ours**": _ours(_autoencoders_drift),
+    "ours, one colour map": _ours(lambda case: case.decoded + drift._colour_map(
+        case.original, case.decoded, case.repaint == 0)),
+    "ours, model's drift alone": _ours(_models_drift),
+    "ours, both drifts": _ours(lambda case: _models_drift(case, _autoencoders_drift(case))),
+    "ours, Reinhard outside": _ours(_reinhard),
+    "ours, regression outside": _ours(_regression),
+    "ours, histograms outside": _ours(_histogram),
+    "OpenCV seamlessClone": _cloned,
+    "Laplacian pyramid": _pyramid}
+
+
+def figures(case: Case, result: np.ndarray) -> tuple[float, float, float, float, int]:
+    """CIEDE2000 in the painted area, the same of its colours alone, jump, gradient ratio, and changed pixels outside."""
+    scores = score.score(case.truth, result, case.repaint, case.painted, np.rint(case.decoded).astype(np.uint8))
+    tone, wanted = (gaussian_filter(picture / 255, (TONE_PX, TONE_PX, 0)) for picture in (result, case.truth))
+    outside = (result != case.original).any(-1) & (case.repaint == 0)
+    return (_difference(result, case.truth, case.painted), _difference(tone, wanted, case.painted), scores.jump,
+            scores.gradient_ratio, int(outside.sum()))
+
+
+def _difference(one: np.ndarray, other: np.ndarray, where: np.ndarray) -> float:
+    return float(deltaE_ciede2000(rgb2lab(one), rgb2lab(other))[where].mean())
+
+
+def tables() -> Iterator[str]:
+    """Markdown, one table for each autoencoder."""
+    for name, codec in codecs().items():
+        sums: dict[str, dict[str, list]] = {method: {CLEAR: [], CUT: []} for method in METHODS}
+        for case in cases(codec):
+            for method, over in METHODS.items():
+                sums[method][case.kind].append(figures(case, over(case)))
+        counts = [len(rows) for rows in next(iter(sums.values())).values()]
+        lines = [f"{name} autoencoder, {counts[0]} objects {CLEAR} and {counts[1]} {CUT}", "",
+                 f"| method | CIEDE2000, {CLEAR} | of colours | jump | gradient ratio | CIEDE2000, {CUT} | of colours | "
+                 "jump | gradient ratio | changed outside, px |", "|---|---|---|---|---|---|---|---|---|---|"]
+        for method, kinds in sums.items():
+            cells = [f"{value:.2f}" for rows in kinds.values() for value in np.mean(rows, axis=0)[:4]]
+            outside = np.mean([row[4] for rows in kinds.values() for row in rows])
+            lines.append(f"| {method} | {' | '.join(cells)} | {outside:.0f} |")
+        yield "\n".join(lines)
+
+
+def sheet(codec: Codec, count: int = 6) -> Image.Image:
+    """The first cases under each method, enlarged around the mask: rows of pictures, in the methods' order."""
+    chosen = [case for number, case in enumerate(cases(codec)) if number % 5 == 0][:count]
+    rows = []
+    for case in chosen:
+        top, left = (int(np.clip(np.nonzero(case.painted)[axis].mean() - SIZE // 4, 0, SIZE // 2)) for axis in (0, 1))
+        near = np.s_[top:top + SIZE // 2, left:left + SIZE // 2]
+        pictures = [case.original, case.truth, *(over(case) for over in METHODS.values())]
+        rows.append(np.concatenate([np.pad(picture[near], ((0, 4), (0, 4), (0, 0)), constant_values=255)
+                                    for picture in pictures], axis=1))
+    return Image.fromarray(np.concatenate(rows))
