@@ -221,8 +221,8 @@ def _img2img(run: Run, picture: Image.Image, painted: np.ndarray) -> Painted:
     decoded = np.rint(images * 255).astype(np.uint8)
     blurred = mask.host_blur(painted, HARD_BLUR_PX)
     pasted = np.stack([composite.composite(np.asarray(picture), new, blurred) for new in decoded])
-    cloned = np.stack([cloned(np.asarray(picture), new, painted) for new in decoded])
-    return {PASTE: (pasted, decoded, blurred), POISSON: (cloned, decoded, painted.astype(np.float32))}
+    by_gradients = np.stack([cloned(np.asarray(picture), new, painted) for new in decoded])
+    return {PASTE: (pasted, decoded, blurred), POISSON: (by_gradients, decoded, painted.astype(np.float32))}
 
 
 def cloned(original: np.ndarray, new: np.ndarray, painted: np.ndarray) -> np.ndarray:

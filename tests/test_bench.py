@@ -1,11 +1,12 @@
 """The instrument itself: its tasks, its methods on one run, its resuming, and its tables."""
 import dataclasses
+import itertools
 import math
 
 import numpy as np
 import pytest
 
-from benchmarks import machine, peers, quality, speed
+from benchmarks import composites, machine, masks, peers, quality, speed
 from benchmarks.tasks import AREAS, SCENES, TASKS, WHOLE, task
 from scenes import HELD_OUT, vocabulary
 
@@ -158,3 +159,32 @@ def test_a_stage_whose_time_grows_with_the_pixels_has_the_exponent_one():
 
 def test_importing_the_script_takes_no_noticeable_time():
     assert speed.import_seconds(None)[speed.OURS] < 0.5
+
+
+@pytest.mark.parametrize("name", ["bundled", "second"])
+def test_every_composite_of_a_known_truth(name):
+    """The first two cases on each autoencoder: what ours promises, and what the others are known for."""
+    clear, cut = itertools.islice(composites.cases(composites.codecs()[name]), 2)
+    assert (clear.kind, cut.kind) == (composites.CLEAR, composites.CUT)
+    for case in (clear, cut):
+        figures = {method: composites.figures(case, over(case)) for method, over in composites.METHODS.items()}
+        assert all(np.isfinite(row).all() for row in figures.values())
+        assert figures["**ours**"][4] == 0
+        assert figures["built-in"][4] > 0
+        assert figures["**ours**"][1] <= figures["ours, no drift correction"][1]
+    assert composites.METHODS["OpenCV seamlessClone"](cut).shape == cut.original.shape
+
+
+def test_maps_of_greys_hold_every_strength():
+    for name, grey in masks.grey_maps().items():
+        assert (grey.min(), grey.max()) == (0, 1), name
+        assert len(np.unique(grey)) >= 5
+
+
+def test_every_profile_of_a_feather_falls_from_one_to_zero():
+    way = np.linspace(0, 1, 101)
+    for name, profile in masks.PROFILES.items():
+        values = profile(way)
+        assert values[0] == 1, name
+        assert values[-1] == pytest.approx(0, abs=1e-9), name
+        assert (np.diff(values) <= 1e-9).all(), name
