@@ -24,6 +24,7 @@ from lib_softinpaint.job import SoftInpaintJob
 from lib_softinpaint.mask import host_blur, repaint_mask, to_latent
 from lib_softinpaint.request import LATENT_PX
 from lib_softinpaint.settings import Settings, as_builtin
+from lib_softinpaint.sheet import side_by_side
 from networks import to_tensor
 from scenes import SIZE
 
@@ -36,6 +37,9 @@ TONE_PX = 4.0
 """Deviation of a Gaussian: what it leaves are colours, without the texture that every autoencoder loses."""
 
 PYRAMID_LEVELS = 5
+SHEET_STRIDE = 17
+"""Of the cases: neighbours on the sheet differ in scene, task and kind."""
+
 MODEL_TOLERANCE, MODEL_SMOOTHING_PX = 12.0, 6.0
 
 Codec = tuple[Callable[[torch.Tensor], torch.Tensor], Callable[[torch.Tensor], torch.Tensor]]
@@ -183,7 +187,7 @@ METHODS: dict[str, Callable[[Case], np.ndarray]] = {
     "ours, Reinhard outside": _ours(_reinhard),
     "ours, regression outside": _ours(_regression),
     "ours, histograms outside": _ours(_histogram),
-    "OpenCV seamlessClone": _cloned,
+    "seamlessClone": _cloned,
     "Laplacian pyramid": _pyramid}
 
 
@@ -219,13 +223,14 @@ def tables() -> Iterator[str]:
 
 
 def sheet(codec: Codec, count: int = 6) -> Image.Image:
-    """The first cases under each method, enlarged around the mask: rows of pictures, in the methods' order."""
-    chosen = [case for number, case in enumerate(cases(codec)) if number % 5 == 0][:count]
-    rows = []
-    for case in chosen:
-        top, left = (int(np.clip(np.nonzero(case.painted)[axis].mean() - SIZE // 4, 0, SIZE // 2)) for axis in (0, 1))
-        near = np.s_[top:top + SIZE // 2, left:left + SIZE // 2]
-        pictures = [case.original, case.truth, *(over(case) for over in METHODS.values())]
-        rows.append(np.concatenate([np.pad(picture[near], ((0, 4), (0, 4), (0, 0)), constant_values=255)
-                                    for picture in pictures], axis=1))
-    return Image.fromarray(np.concatenate(rows))
+    """Cases under each method, cut out around the mask: a column for each method."""
+    chosen = list(cases(codec))[::SHEET_STRIDE][:count]
+    ways = {"original": lambda case: case.original, "truth": lambda case: case.truth, **METHODS}
+    columns = {}
+    for method, over in ways.items():
+        cut_outs = []
+        for case in chosen:
+            top, left = (int(np.clip(np.nonzero(case.painted)[axis].mean() - SIZE // 4, 0, SIZE // 2)) for axis in (0, 1))
+            cut_outs.append(over(case)[top:top + SIZE // 2, left:left + SIZE // 2])
+        columns[method.strip("*").removeprefix("ours, ")] = Image.fromarray(np.concatenate(cut_outs))
+    return side_by_side(columns)
