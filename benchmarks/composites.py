@@ -103,10 +103,10 @@ def _opacity(settings: Settings, repaint: np.ndarray, start: torch.Tensor, sampl
              original: np.ndarray) -> np.ndarray:
     mask = torch.from_numpy(to_latent(repaint, *start.shape[-2:]))[None]
     job = SoftInpaintJob(settings, mask, start, [original], [repaint])
-    job.measure(samples)
+    sampled, = job.measure(samples, *original.shape[:2])
     if settings == as_builtin():
-        return composite.enlarge(job.opacity_latent[0], *original.shape[:2])
-    return job.opacity_px(0, *original.shape[:2])
+        return composite.enlarge(sampled.opacity_latent(settings), *original.shape[:2])
+    return sampled.opacity_px(settings)
 
 
 # What goes over the original

@@ -111,11 +111,11 @@ class _BuiltIn(Recorded):
             del self.scheduler.scale_model_input
 
     def _composited(self, job, samples):
-        job.measure(samples)
         width, height = job.box[2:]
+        sampled = job.measure(samples, height, width)
         results = []
         for index, pixels in enumerate(self._decoded(job, samples)):
-            opacity = composite.place(composite.enlarge(job.opacity_latent[index], height, width), job.box,
+            opacity = composite.place(composite.enlarge(sampled[index].opacity_latent(job.settings), height, width), job.box,
                                       *job.originals[index].shape[:2])
             results.append(composite.composite(job.originals[index], pixels, opacity))
         return results

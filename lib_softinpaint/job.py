@@ -1,19 +1,20 @@
 """One generation's data, and the order in which the algorithm is called on it. No host."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 
 import numpy as np
 import torch
-from PIL import Image
 
-from lib_softinpaint import blend, composite, difference, drift, grain, schedule
-from lib_softinpaint.mask import edge_taper, match_latent
+from lib_softinpaint import blend, difference, schedule
+from lib_softinpaint.mask import match_latent
+from lib_softinpaint.sampled import SampledPicture
 from lib_softinpaint.settings import Settings
 
 
 class SoftInpaintJob:
-    """Blends each step of one sampling run, measures its result and composites its decoded pictures.
+    """Blends each step of one sampling run, and measures its result.
 
     Parameters
     ----------
@@ -38,7 +39,6 @@ class SoftInpaintJob:
         self.originals = originals
         self.repaint_px = repaint_px
         self.box = box
-        self.opacity_latent: list[np.ndarray] = []
         self.start_time = 0.0
 
     def _follow(self, device: torch.device) -> None:
@@ -134,82 +134,36 @@ class SoftInpaintJob:
         self._follow(samples.device)
         return torch.where(self.repaint == 0, self.reference.to(samples.dtype), samples)
 
-    def measure(self, samples: torch.Tensor) -> None:
-        """Decides the opacity of each new picture, by how much its latent changed.
+    def measure(self, samples: torch.Tensor, height: int, width: int) -> list[SampledPicture]:
+        """What is needed to composite each new picture: how much its latent changed, and where.
 
         Parameters
         ----------
         samples : (B, C, ..., H, W) float
+        height, width
+            Size at which they will be decoded, pixels.
         """
         self._follow(samples.device)
         reference, samples = torch.broadcast_tensors(self.reference, samples.float())
-        distance = difference.difference_map(_frames(reference), _frames(samples))
-        repaint = _frames(self.repaint.expand(samples.shape[0], 1, *samples.shape[2:])).squeeze(1)
-        opacity = composite.opacity(distance, repaint, self.settings.mask_influence, self.settings.preservation_strength,
-                                    self.settings.difference_threshold, self.settings.difference_contrast)
-        self.opacity_latent = list(opacity.cpu().numpy())
+        distance = difference.difference_map(_frames(reference), _frames(samples)).cpu().numpy()
+        repaint = _frames(self.repaint.expand(samples.shape[0], 1, *samples.shape[2:])).squeeze(1).cpu().numpy()
+        return self._sampled(repaint, distance, (height, width))
 
-    def measure_by_mask(self, count: int) -> None:
-        """Decides the same by the mask alone, for `count` pictures whose latents are not known."""
-        repaint = _frames(self.repaint).squeeze(1)
-        opacity = composite.mask_opacity(repaint, self.settings.preservation_strength).expand(count, -1, -1)
-        self.opacity_latent = list(opacity.cpu().numpy())
+    def measure_by_mask(self, count: int, height: int, width: int) -> list[SampledPicture]:
+        """The same for `count` pictures whose latents are not known."""
+        repaint = _frames(self.repaint).squeeze(1).expand(count, -1, -1).cpu().numpy()
+        return self._sampled(repaint, [None] * count, (height, width))
 
-    def opacity_px(self, index: int, height: int, width: int) -> np.ndarray:
-        """Opacity of a new picture at each pixel of the result.
-
-        Parameters
-        ----------
-        index
-            Place in the batch.
-        height, width
-            Size at which the latent was decoded.
-
-        Returns
-        -------
-        (H, W) float32, 0 to 1, exactly 0 outside the mask
-        """
-        enlarged = composite.enlarge(self.opacity_latent[index], height, width)
-        if self.box is not None:
-            enlarged = composite.place(enlarged, self.box, *self.repaint_px[index].shape)
-        return np.maximum(enlarged * self._taper(index), self.settings.least_opacity * self.repaint_px[index])
-
-    def composited(self, index: int, decoded: np.ndarray, opacity_px: np.ndarray) -> np.ndarray:
-        """The result: a decoded picture, its colours and grain matched to the original's, over the original.
-
-        Parameters
-        ----------
-        decoded : (H, W, 3) uint8 or float32, 0 to 255
-            Where it stands in the result; larger than the original if the host has enlarged it.
-        opacity_px : (H, W) float32, 0 to 1
-            From `opacity_px`.
-
-        Returns
-        -------
-        (H, W, 3) uint8, decoded's size
-        """
-        original, repaint_px, box = self.originals[index], self.repaint_px[index], self.box
-        height, width = decoded.shape[:2]
-        if original.shape[:2] != (height, width):
-            scale = width / original.shape[1], height / original.shape[0]
-            box = box and tuple(round(side * factor) for side, factor in zip(box, scale * 2))
-            original = np.asarray(Image.fromarray(original).resize((width, height), Image.Resampling.LANCZOS))
-            repaint_px, opacity_px = (np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.BILINEAR))
-                                      for mask in (repaint_px, opacity_px))
-        decoded = drift.corrected(original, decoded, repaint_px, self.settings.drift_correction, box)
-        decoded = grain.matched(original, decoded, repaint_px, self.settings.grain, index)
-        return composite.composite(original, decoded, opacity_px)
-
-    def _taper(self, index: int) -> np.ndarray:
-        # The pictures of a batch mostly share one mask.
-        mask = self.repaint_px[index]
-        if id(mask) not in self._tapers:
-            self._tapers[id(mask)] = edge_taper(mask, self.settings.edge_taper_px)
-        return self._tapers[id(mask)]
-
-    @cached_property
-    def _tapers(self) -> dict[int, np.ndarray]:
-        return {}
+    def _sampled(self, repaint: np.ndarray, distances: Iterable[np.ndarray | None],
+                 decoded_size: tuple[int, int]) -> list[SampledPicture]:
+        tapers: dict[int, dict[float, np.ndarray]] = {id(mask): {} for mask in self.repaint_px}
+        last = len(self.originals) - 1  # frames of a video share one
+        pictures = []
+        for number, (repaint_latent, distance) in enumerate(zip(repaint, distances)):
+            mask = self.repaint_px[min(number, last)]
+            pictures.append(SampledPicture(self.originals[min(number, last)], mask, repaint_latent, distance, decoded_size,
+                                           self.box, number, tapers[id(mask)]))
+        return pictures
 
 
 def _frames(latent: torch.Tensor) -> torch.Tensor:

@@ -78,9 +78,9 @@ def test_the_finish_sets_the_outside_and_nothing_else():
 @pytest.mark.parametrize("box", [None, (8, 4, 40, 40)])
 def test_the_outside_is_never_shown_and_the_core_wholly(box):
     job = make_job(box=box)
-    job.measure(job.finish(job.reference + 5))
+    sampled = job.measure(job.finish(job.reference + 5), SIZE, SIZE)
     for index in range(2):
-        shown = job.opacity_px(index, SIZE, SIZE)
+        shown = sampled[index].opacity_px(job.settings)
         assert shown.shape == (SIZE, SIZE)
         assert (shown[job.repaint_px[index] == 0] == 0).all()
     if box is None:
@@ -89,20 +89,18 @@ def test_the_outside_is_never_shown_and_the_core_wholly(box):
 
 def test_nothing_is_shown_where_nothing_changed():
     job = make_job(least_opacity=0)
-    job.measure(job.reference)
-    assert job.opacity_px(0, SIZE, SIZE).max() == 0
+    assert job.measure(job.reference, SIZE, SIZE)[0].opacity_px(job.settings).max() == 0
 
 
 def test_what_is_painted_is_shown_as_far_as_the_mask_however_little_changed():
     job = make_job(least_opacity=0.5)
-    job.measure(job.reference)
-    np.testing.assert_array_equal(job.opacity_px(0, SIZE, SIZE), job.repaint_px[0] / 2)
+    shown = job.measure(job.reference, SIZE, SIZE)[0].opacity_px(job.settings)
+    np.testing.assert_array_equal(shown, job.repaint_px[0] / 2)
 
 
 def test_pictures_without_a_latent_are_shown_by_the_mask():
     job = make_job()
-    job.measure_by_mask(2)
-    shown = job.opacity_px(1, SIZE, SIZE)
+    shown = job.measure_by_mask(2, SIZE, SIZE)[1].opacity_px(job.settings)
     assert shown[32, 32] > 0.95
     assert (shown[job.repaint_px[1] == 0] == 0).all()
 
@@ -111,8 +109,8 @@ def test_frames_are_measured_each_by_itself():
     job = make_job(batch=1, frames=3)
     samples = job.reference.clone()
     samples[:, :, 1] += 5
-    job.measure(samples)
-    assert [shown.max() > 0.9 for shown in job.opacity_latent] == [False, True, False]
+    sampled = job.measure(samples, SIZE, SIZE)
+    assert [picture.opacity_latent(job.settings).max() > 0.9 for picture in sampled] == [False, True, False]
 
 
 def test_the_threshold_mix_goes_from_the_blend_to_nested_masks():

@@ -239,12 +239,12 @@ class _SoftInpainting:
     def _composited(self, job: SoftInpaintJob, samples: torch.Tensor) -> list[np.ndarray]:
         soft = job.settings.enabled
         if soft:
-            job.measure(samples)
+            sampled = job.measure(samples, *job.box[:1:-1])
         results = []
         for index, pixels in enumerate(self._decoded(job, samples)):
             # A hard inpainting's paste, as the WebUI's: the outer half of the mask's blur.
             if soft:
-                results.append(job.composited(index, pixels, job.opacity_px(index, *job.box[:1:-1])))
+                results.append(sampled[index].composited(job.settings, pixels))
             else:
                 results.append(composite(job.originals[index], pixels, np.minimum(2 * job.repaint_px[index], 1)))
         return results

@@ -26,6 +26,7 @@ from lib_softinpaint.job import SoftInpaintJob
 from lib_softinpaint.mask import feather_reach, host_blur, match_latent, repaint_mask, resized, to_latent
 from lib_softinpaint.painted import LARGEST_BYTE, strengths
 from lib_softinpaint.request import MASKED_CONTENTS
+from lib_softinpaint.sampled import SampledPicture
 from lib_softinpaint.settings import (
     FEATHER_FROM_HOST,
     HARD,
@@ -77,6 +78,8 @@ class Run:
     noisy: torch.Tensor | None = None
     """Input of the model call in progress, of samplers that ask for noise."""
     alpha_bar: torch.Tensor | None = None
+    sampled: list[SampledPicture] = field(default_factory=list)
+    """The pictures of the batch, once they are sampled."""
     opacity_px: np.ndarray | None = None
     """Of the picture that is between the host's overlay and ours."""
 
@@ -553,18 +556,18 @@ def post_sample(p: Any, ps: Any) -> None:
     _put_masks_back(p, run)
     _put_fields_back(p, run)
     if getattr(ps.samples, "already_decoded", False):
-        run.job.measure_by_mask(len(ps.samples))
+        run.sampled = run.job.measure_by_mask(len(ps.samples), *_decoded_size(p))
     else:
-        run.job.measure(ps.samples)
+        run.sampled = run.job.measure(ps.samples, *_decoded_size(p))
 
 
 @_guarded
 def postprocess_maskoverlay(p: Any, ppmo: Any) -> None:
     """Before the host's overlay: takes it away, since it composites in 8 bits, premultiplied."""
     run = _runs.get(p)
-    if run is None or run.job is None or ppmo.overlay_image is None or ppmo.index >= len(run.job.opacity_latent):
+    if run is None or run.job is None or ppmo.overlay_image is None or ppmo.index >= len(run.sampled):
         return
-    opacity_px = run.job.opacity_px(ppmo.index, *_decoded_size(p))
+    opacity_px = run.sampled[ppmo.index].opacity_px(run.settings)
     overlay = Image.new("RGBA", opacity_px.shape[::-1])
     if run.job.box is not None:
         # The host sets the crop on an empty canvas: what it saves before colour correction needs what is around it.
@@ -589,7 +592,8 @@ def postprocess_image_after_composite(p: Any, pp: Any) -> None:
 @_guarded
 def _composite(p: Any, pp: Any, run: Run) -> None:
     opacity_px, run.opacity_px = run.opacity_px, None
-    pp.image = Image.fromarray(run.job.composited(p.batch_index, np.asarray(pp.image.convert("RGB")), opacity_px))
+    pp.image = Image.fromarray(run.sampled[p.batch_index].composited(
+        run.settings, np.asarray(pp.image.convert("RGB")), opacity_px))
 
 
 @_guarded
