@@ -103,7 +103,7 @@ def _opacity(settings: Settings, repaint: np.ndarray, start: torch.Tensor, sampl
              original: np.ndarray) -> np.ndarray:
     mask = torch.from_numpy(to_latent(repaint, *start.shape[-2:]))[None]
     job = SoftInpaintJob(settings, mask, start, [original], [repaint])
-    sampled, = job.measure(samples, *original.shape[:2])
+    sampled, = job.measure(samples, original.shape[:2], [0])
     if settings == as_builtin():
         return composite.enlarge(sampled.opacity_latent(settings), *original.shape[:2])
     return sampled.opacity_px(settings)
@@ -180,7 +180,7 @@ METHODS: dict[str, Callable[[Case], np.ndarray]] = {
     "built-in": lambda case: _over(case, case.decoded, case.builtin_opacity),
     "ours, no drift correction": _ours(lambda case: case.decoded),
     "**ours**": _ours(_autoencoders_drift),
-    "ours, one colour map": _ours(lambda case: case.decoded + drift._colour_map(
+    "ours, one colour map": _ours(lambda case: case.decoded + drift.colour_map(
         case.original, case.decoded, case.repaint == 0)),
     "ours, model's drift alone": _ours(_models_drift),
     "ours, both drifts": _ours(lambda case: _models_drift(case, _autoencoders_drift(case))),

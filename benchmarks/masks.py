@@ -95,7 +95,7 @@ def grey_table() -> str:
     methods = {f"ours, threshold mix {mix:g}": ours(mix) for mix in MIXES} | {
         "ours, threshold mix 1, influence 1": lambda run: soft(OURS, Recorded, Settings(
             enabled=True, threshold_mix=1.0, mask_influence=1.0, **AS_PAINTED))(run)[OURS],
-        BUILTIN: lambda run: soft(BUILTIN, peers._BuiltIn, as_builtin())(run)[BUILTIN],
+        BUILTIN: lambda run: soft(BUILTIN, peers.BuiltIn, as_builtin())(run)[BUILTIN],
         HARD: lambda run: soft(HARD, Recorded, Settings(enabled=False))(run)[HARD],
         **{name: lambda run, name=name: peers.PAINTERS[DIFFERENTIAL, DIFFERENTIAL_PASTED](run)[name]
            for name in (DIFFERENTIAL, DIFFERENTIAL_PASTED)}}

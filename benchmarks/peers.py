@@ -85,7 +85,7 @@ class Recorded(SoftInpaintPipeline):
             yield pixels
 
 
-class _BuiltIn(Recorded):
+class BuiltIn(Recorded):
     """As observed in AUTOMATIC1111 1.10.1, its faults with timestep samplers among it; nothing keeps the outside."""
 
     @contextmanager
@@ -110,9 +110,9 @@ class _BuiltIn(Recorded):
         finally:
             del self.scheduler.scale_model_input
 
-    def _composited(self, job, samples):
+    def _composited(self, job, samples, seeds):
         width, height = job.box[2:]
-        sampled = job.measure(samples, height, width)
+        sampled = job.measure(samples, (height, width), seeds)
         results = []
         for index, pixels in enumerate(self._decoded(job, samples)):
             opacity = composite.place(composite.enlarge(sampled[index].opacity_latent(job.settings), height, width), job.box,
@@ -237,7 +237,7 @@ def cloned(original: np.ndarray, new: np.ndarray, painted: np.ndarray) -> np.nda
 
 PAINTERS: dict[tuple[str, ...], Callable[[Run], dict[str, Outcome]]] = {
     (HARD,): soft(HARD, Recorded, Settings(enabled=False), HARD_BLUR_PX),
-    (BUILTIN,): soft(BUILTIN, _BuiltIn, as_builtin()),
+    (BUILTIN,): soft(BUILTIN, BuiltIn, as_builtin()),
     (OURS,): soft(OURS, Recorded, Settings(enabled=True)),
     (DIFFERENTIAL, DIFFERENTIAL_PASTED): _cropped(_differential),
     (DIFFUSERS, DIFFUSERS_OVERLAY): _cropped(_diffusers),

@@ -161,7 +161,7 @@ def post_processing(size: int, batch: int, device: str, builtin: ModuleType | No
     def ours():
         job = SoftInpaintJob(Settings(enabled=True), repaint, reference_latent, [original] * batch, [repaint_px] * batch)
         finished = job.finish(samples)
-        return [picture.composited(job.settings, decoded) for picture in job.measure(finished, size, size)]
+        return [picture.composited(job.settings, decoded) for picture in job.measure(finished, (size, size), range(batch))]
     methods = {OURS: ours}
     if builtin and (size, batch, device) == (*MAP_DEFINED_AT, "cpu"):
         settings = builtin.SoftInpaintingSettings(1, 0.5, 4, 0, 0.5, 2)

@@ -14,6 +14,7 @@ LARGEST_STRETCH = 0.02
 """Share by which width to height may differ from the picture's before the eye sees it."""
 
 EMPTY = "The mask is empty: nothing is inpainted."
+EMPTY_OF_ALL = "The mask is empty: the WebUI repaints the whole picture."
 
 
 def advice(denoising_strength: float, masked_content: str, padding_px: int | None, picture: tuple[int, int],

@@ -29,6 +29,9 @@ FEWEST_BLOCKS = 12
 FEWEST_PX = 256
 """Observed pixels below which no map can be fitted either, and nothing is corrected."""
 
+OBSERVED = 1, 99
+"""Percentiles of the known pixels between which a tone counts as observed."""
+
 GAINS = 0.8, 1.25
 """Of a colour map: beyond, the few pixels show other content."""
 
@@ -71,12 +74,15 @@ def corrected(original: np.ndarray, decoded: np.ndarray, repaint: np.ndarray, st
 def _drift(original: np.ndarray, decoded: np.ndarray, known: np.ndarray) -> np.ndarray:
     """What to add to the decoded picture, (H, W, 3) float32 levels or one that broadcasts to it."""
     height, width = known.shape
+    if min(height, width) < BLOCK_PX:
+        return colour_map(original, decoded, known)
     known_blocks = _means(torch.from_numpy(known)[None].float()).numpy()[0] == 1
     clear = binary_erosion(known_blocks, np.ones((3, 3)), CLEAR_OF_EDGE_BLOCKS, border_value=1)
+    difference = _means(torch.from_numpy(original.astype(np.float32) - decoded).permute(2, 0, 1)).numpy()
+    clear &= np.isfinite(difference).all(0)
     if np.count_nonzero(clear) < FEWEST_BLOCKS:
-        return _colour_map(original, decoded, known)
-    difference = torch.from_numpy(original.astype(np.float32) - decoded).permute(2, 0, 1)
-    field = _extended(_without_content(_means(difference).numpy(), clear), clear)
+        return colour_map(original, decoded, known)
+    field = _extended(_without_content(np.where(clear, difference, 0), clear), clear)
     enlarged = interpolate(torch.from_numpy(field)[None], scale_factor=BLOCK_PX, mode="bilinear", align_corners=False)[0]
     enlarged = enlarged.permute(1, 2, 0).numpy()
     return np.pad(enlarged, ((0, height - enlarged.shape[0]), (0, width - enlarged.shape[1]), (0, 0)), mode="edge")
@@ -108,11 +114,16 @@ def _extended(difference: np.ndarray, known: np.ndarray) -> np.ndarray:
     return field.astype(np.float32)
 
 
-def _colour_map(original: np.ndarray, decoded: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """What one gain and offset for each channel add to the decoded picture, fitted to few known pixels."""
+def colour_map(original: np.ndarray, decoded: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """What one gain and offset for each channel add to the decoded picture, fitted to few known pixels.
+
+    By regression of the original on the decoded: the ratio of their deviations would take lost texture for lost contrast.
+    Tones that were not observed are shifted as the nearest that were.
+    """
     if np.count_nonzero(known) < FEWEST_PX:
         return np.zeros(3, np.float32)
     wanted, seen = original[known].astype(np.float32), decoded[known]
-    spread = np.maximum(seen.std(0), 1)
-    gain = np.clip(wanted.std(0) / spread, *GAINS)
-    return (gain - 1) * (decoded - seen.mean(0)) + wanted.mean(0) - seen.mean(0)
+    middle = seen.mean(0)
+    variance = np.maximum(np.square(seen - middle).mean(0), 1)
+    gain = np.clip(((wanted - wanted.mean(0)) * (seen - middle)).mean(0) / variance, *GAINS)
+    return (gain - 1) * (np.clip(decoded, *np.percentile(seen, OBSERVED, axis=0)) - middle) + wanted.mean(0) - middle

@@ -1,7 +1,7 @@
 """One generation's data, and the order in which the algorithm is called on it. No host."""
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -134,35 +134,38 @@ class SoftInpaintJob:
         self._follow(samples.device)
         return torch.where(self.repaint == 0, self.reference.to(samples.dtype), samples)
 
-    def measure(self, samples: torch.Tensor, height: int, width: int) -> list[SampledPicture]:
+    def measure(self, samples: torch.Tensor, decoded_size: tuple[int, int], seeds: Sequence[int]) -> list[SampledPicture]:
         """What is needed to composite each new picture: how much its latent changed, and where.
 
         Parameters
         ----------
         samples : (B, C, ..., H, W) float
-        height, width
-            Size at which they will be decoded, pixels.
+        decoded_size
+            Height and width at which they will be decoded, pixels.
+        seeds
+            Of each picture.
         """
         self._follow(samples.device)
         reference, samples = torch.broadcast_tensors(self.reference, samples.float())
         distance = difference.difference_map(_frames(reference), _frames(samples)).cpu().numpy()
         repaint = _frames(self.repaint.expand(samples.shape[0], 1, *samples.shape[2:])).squeeze(1).cpu().numpy()
-        return self._sampled(repaint, distance, (height, width))
+        return self._sampled(repaint, distance, decoded_size, seeds)
 
-    def measure_by_mask(self, count: int, height: int, width: int) -> list[SampledPicture]:
+    def measure_by_mask(self, count: int, decoded_size: tuple[int, int], seeds: Sequence[int]) -> list[SampledPicture]:
         """The same for `count` pictures whose latents are not known."""
         repaint = _frames(self.repaint).squeeze(1).expand(count, -1, -1).cpu().numpy()
-        return self._sampled(repaint, [None] * count, (height, width))
+        return self._sampled(repaint, [None] * count, decoded_size, seeds)
 
     def _sampled(self, repaint: np.ndarray, distances: Iterable[np.ndarray | None],
-                 decoded_size: tuple[int, int]) -> list[SampledPicture]:
+                 decoded_size: tuple[int, int], seeds: Sequence[int]) -> list[SampledPicture]:
         tapers: dict[int, dict[float, np.ndarray]] = {id(mask): {} for mask in self.repaint_px}
         last = len(self.originals) - 1  # frames of a video share one
         pictures = []
         for number, (repaint_latent, distance) in enumerate(zip(repaint, distances)):
-            mask = self.repaint_px[min(number, last)]
-            pictures.append(SampledPicture(self.originals[min(number, last)], mask, repaint_latent, distance, decoded_size,
-                                           self.box, number, tapers[id(mask)]))
+            place = min(number, last)
+            mask = self.repaint_px[place]
+            pictures.append(SampledPicture(self.originals[place], mask, repaint_latent, distance, decoded_size, self.box,
+                                           seeds[place], tapers[id(mask)]))
         return pictures
 
 

@@ -30,8 +30,8 @@ class SampledPicture:
         Height and width at which the latent was decoded.
     box
         Left, top, width, height of what was decoded, in the original; None for all of it.
-    number
-        Place in the batch: each has grain of its own.
+    seed
+        Of the picture, and of its grain.
     """
 
     original: np.ndarray
@@ -40,7 +40,7 @@ class SampledPicture:
     distance: np.ndarray | None
     decoded_size: tuple[int, int]
     box: tuple[int, int, int, int] | None
-    number: int
+    seed: int
     tapers: dict[float, np.ndarray] = field(default_factory=dict, repr=False)
     """The last edge taper, by its width; pictures of one mask share it."""
 
@@ -90,5 +90,5 @@ class SampledPicture:
             repaint_px, opacity_px = (np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.BILINEAR))
                                       for mask in (repaint_px, opacity_px))
         decoded = drift.corrected(original, decoded, repaint_px, settings.drift_correction, box)
-        decoded = grain.matched(original, decoded, repaint_px, settings.grain, self.number)
+        decoded = grain.matched(original, decoded, repaint_px, settings.grain, self.seed)
         return composite.composite(original, decoded, opacity_px)

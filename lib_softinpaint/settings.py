@@ -89,8 +89,8 @@ class Settings:
              "trained. Other models ignore it.")
     mask_image: str = text(
         "", label="Mask image", elem_id="softinpaint_mask_image", group="Mask", saved=False,
-        help="Repainted instead of what is painted above: white wholly, grey by that strength, also 16-bit; where it is "
-             "transparent, its alpha channel. Through the API a picture as base64; in the WebUI only.")
+        help="A mask as large as the picture, where nothing is painted above: white is repainted wholly, grey by that "
+             "strength, also of 16 bits; of a transparent one the alpha channel counts. As base64 through the API.")
 
     def __post_init__(self):
         check_all(self)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from lib_softinpaint import drift
 
@@ -76,3 +77,26 @@ def test_sizes_that_are_no_multiples_of_a_block(size):
     corrected = drift.corrected(original, original + SHIFT, mask)
     np.testing.assert_allclose(corrected, 100, atol=0.01)
     assert corrected.dtype == np.float32
+
+
+def test_lost_texture_is_no_lost_contrast():
+    """A tight crop of dark grainy surroundings, which the decoder smooths: a bright object in it must not shift."""
+    grainy = np.clip(40 + np.random.default_rng(0).normal(0, 6, ORIGINAL.shape), 0, 255)
+    grainy[52:76, 52:76] = 200
+    decoded = gaussian_filter(grainy, (1, 1, 0))
+    corrected = drift.corrected(grainy.astype(np.uint8), decoded, MASK, box=(36, 36, 56, 56))
+    assert abs(corrected[60:68, 60:68].mean() - 200) < 3
+
+
+@pytest.mark.parametrize("box", [(60, 60, 3, 3), (30, 30, 7, 20), (200, 0, 40, 40)])
+def test_crops_too_small_to_tell_are_left_as_they_are(box):
+    decoded = truth() + SHIFT
+    np.testing.assert_array_equal(drift.corrected(ORIGINAL, decoded, MASK, box=box), decoded)
+
+
+def test_a_broken_pixel_stays_one():
+    decoded = truth() + SHIFT
+    decoded[0, 0] = np.nan
+    corrected = drift.corrected(ORIGINAL, decoded, MASK)
+    assert np.isnan(corrected).sum() == 3
+    assert error(corrected) < 0.6

@@ -10,6 +10,7 @@ from lib_softinpaint.settings import Settings
 from tests.tolerances import TOLERANCE
 
 SIZE = 64
+SEEDS = 1, 2
 
 
 def make_job(batch=2, channels=4, frames=None, dtype=torch.float32, box=None, **settings):
@@ -78,7 +79,7 @@ def test_the_finish_sets_the_outside_and_nothing_else():
 @pytest.mark.parametrize("box", [None, (8, 4, 40, 40)])
 def test_the_outside_is_never_shown_and_the_core_wholly(box):
     job = make_job(box=box)
-    sampled = job.measure(job.finish(job.reference + 5), SIZE, SIZE)
+    sampled = job.measure(job.finish(job.reference + 5), (SIZE, SIZE), SEEDS)
     for index in range(2):
         shown = sampled[index].opacity_px(job.settings)
         assert shown.shape == (SIZE, SIZE)
@@ -89,18 +90,18 @@ def test_the_outside_is_never_shown_and_the_core_wholly(box):
 
 def test_nothing_is_shown_where_nothing_changed():
     job = make_job(least_opacity=0)
-    assert job.measure(job.reference, SIZE, SIZE)[0].opacity_px(job.settings).max() == 0
+    assert job.measure(job.reference, (SIZE, SIZE), SEEDS)[0].opacity_px(job.settings).max() == 0
 
 
 def test_what_is_painted_is_shown_as_far_as_the_mask_however_little_changed():
     job = make_job(least_opacity=0.5)
-    shown = job.measure(job.reference, SIZE, SIZE)[0].opacity_px(job.settings)
+    shown = job.measure(job.reference, (SIZE, SIZE), SEEDS)[0].opacity_px(job.settings)
     np.testing.assert_array_equal(shown, job.repaint_px[0] / 2)
 
 
 def test_pictures_without_a_latent_are_shown_by_the_mask():
     job = make_job()
-    shown = job.measure_by_mask(2, SIZE, SIZE)[1].opacity_px(job.settings)
+    shown = job.measure_by_mask(2, (SIZE, SIZE), SEEDS)[1].opacity_px(job.settings)
     assert shown[32, 32] > 0.95
     assert (shown[job.repaint_px[1] == 0] == 0).all()
 
@@ -109,7 +110,7 @@ def test_frames_are_measured_each_by_itself():
     job = make_job(batch=1, frames=3)
     samples = job.reference.clone()
     samples[:, :, 1] += 5
-    sampled = job.measure(samples, SIZE, SIZE)
+    sampled = job.measure(samples, (SIZE, SIZE), SEEDS)
     assert [picture.opacity_latent(job.settings).max() > 0.9 for picture in sampled] == [False, True, False]
 
 

@@ -154,7 +154,7 @@ class _SoftInpainting:
         reference = self._encoded(picture)
         job = SoftInpaintJob(settings, repaint, reference, [original] * count, [repaint_px] * count, box)
         start = self._masked(masked_content, picture, mask, reference, job.repaint.to(reference), count, generator)
-        with self._hooked(job, picture, mask, start is reference):
+        with self._hooked(job, picture, mask, start is reference and not kwargs.get("eta")):
             samples = super().__call__(
                 prompt=prompt, image=start.repeat(count // len(start), 1, 1, 1), strength=strength,
                 num_inference_steps=num_inference_steps, guidance_scale=guidance_scale,
@@ -162,7 +162,7 @@ class _SoftInpainting:
         samples = job.finish(samples)
         if output_type == "latent":
             return StableDiffusionPipelineOutput(samples, None) if return_dict else (samples,)
-        pictures = self._composited(job, samples)
+        pictures = self._composited(job, samples, _seeds(generator, count))
         self.maybe_free_model_hooks()
         pictures = {"pil": lambda: [Image.fromarray(picture) for picture in pictures],
                     "np": lambda: np.stack(pictures).astype(np.float32) / 255,
@@ -236,10 +236,10 @@ class _SoftInpainting:
             for name in wrapped:
                 delattr(self.scheduler, name)
 
-    def _composited(self, job: SoftInpaintJob, samples: torch.Tensor) -> list[np.ndarray]:
+    def _composited(self, job: SoftInpaintJob, samples: torch.Tensor, seeds: list[int]) -> list[np.ndarray]:
         soft = job.settings.enabled
         if soft:
-            sampled = job.measure(samples, *job.box[:1:-1])
+            sampled = job.measure(samples, job.box[:1:-1], seeds)
         results = []
         for index, pixels in enumerate(self._decoded(job, samples)):
             # A hard inpainting's paste, as the WebUI's: the outer half of the mask's blur.
@@ -296,6 +296,14 @@ class SoftInpaintPipeline(_SoftInpainting, StableDiffusionImg2ImgPipeline):
         if "text_encoder_2" in pipeline.components:
             return SoftInpaintXLPipeline.from_pipe(pipeline, **kwargs)
         return super().from_pipe(pipeline, **kwargs)
+
+
+def _seeds(generator: Any, count: int) -> list[int]:
+    """Of each picture, for what is drawn after sampling."""
+    if isinstance(generator, list):
+        return [each.initial_seed() for each in generator]
+    first = 0 if generator is None else generator.initial_seed()
+    return [first + number for number in range(count)]
 
 
 def _strengths(mask: Any) -> np.ndarray:

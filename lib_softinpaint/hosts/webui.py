@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import torch
 from modules import devices, errors, images, processing, script_callbacks, scripts, sd_samplers_common, shared, ui_components
-from PIL import Image
+from PIL import Image, ImageOps
 
 from lib_softinpaint import schedule
-from lib_softinpaint.advice import EMPTY, advice
+from lib_softinpaint.advice import EMPTY, EMPTY_OF_ALL, advice
 from lib_softinpaint.hosts.runs import RunTable
 from lib_softinpaint.job import SoftInpaintJob
 from lib_softinpaint.mask import feather_reach, host_blur, match_latent, repaint_mask, resized, to_latent
@@ -52,6 +52,8 @@ ONE_STEP_SAMPLERS = {"Euler": 1, "Heun": 2, "DPM2": 2}
 
 MASK_RESIZES = {0: "stretch", 1: "cover", 2: "contain", JUST_RESIZE_LATENT: "stretch"}
 """How the host's resize modes bring a mask to another size."""
+
+INPAINTING_CONDITIONS = "hybrid", "concat"
 
 LEAST_VALUE = 0.5 / LARGEST_BYTE
 """Of a mask: the host crops by masks of 8 bits, and there less is nothing."""
@@ -212,6 +214,8 @@ def _restore_ordinary_inpainting(p: Any, run: Run) -> None:
     if not run.host_is_ready:
         return
     if run.job is None:
+        if p.image_mask is None:  # the mask was ours alone, and `init` leaves standing what it does not set
+            p.mask = p.nmask = p.mask_for_overlay = p.overlay_images = p.paste_to = None
         with devices.autocast():
             p.init(p.all_prompts, p.all_seeds, p.all_subseeds)
         return
@@ -260,7 +264,7 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
         _tell(p, f"Soft inpainting was left out: {unreadable}")
         return
     if painted.max() < LEAST_VALUE:
-        p.comment(EMPTY)
+        p.comment(EMPTY_OF_ALL if p.inpaint_full_res or p.image_mask is None else EMPTY)
         return
     content = dict(enumerate(MASKED_CONTENTS)).get(p.inpainting_fill, "")  # other scripts have numbers of their own
     for sentence in advice(p.denoising_strength, content,
@@ -277,8 +281,17 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
         _set_field(p, run, "init_images", [images.resize_image(
             p.resize_mode, images.flatten(picture, shared.opts.img2img_background_color), p.width, p.height)
             for picture in p.init_images])
-    # Only the host can tell an inpainting model of the mask; a mask that the host itself shapes has to stay soft.
-    _set_field(p, run, "mask_round", settings.conditioning_mask == HARD and run.mask is not None)
+    # Only the host can tell an inpainting model of the mask. With hard ones it also starts latent noise and nothing hard.
+    hard = settings.conditioning_mask == HARD and _is_inpainting_model(p.sd_model)
+    if hard and run.mask is None:
+        _tell(p, "Conditioning mask hard needs another feather source than host; soft was taken.")
+    _set_field(p, run, "mask_round", hard and run.mask is not None)
+
+
+def _is_inpainting_model(model: Any) -> bool:
+    """Whether the model is told the mask."""
+    network = getattr(model, "model", None)
+    return getattr(network, "conditioning_key", None) in INPAINTING_CONDITIONS or getattr(model, "is_sdxl_inpaint", False)
 
 
 def _set_field(p: Any, run: Run, name: str, value: Any) -> None:
@@ -325,14 +338,14 @@ def _shape_mask(p: Any, run: Run, painted: np.ndarray) -> None:
 
 def _painted(p: Any, settings: Settings) -> np.ndarray:
     """Painted mask (H, W) float32, before any shaping. ValueError with a sentence where it cannot be read."""
-    if settings.mask_image:
-        painted = _sent(settings.mask_image)
-        size = p.init_images[0].size[::-1]
-        painted = painted if painted.shape == size else resized(painted, *size)
-    elif isinstance(p.image_mask, list):
+    if isinstance(p.image_mask, list):
         raise ValueError("it takes one mask, got a list.")
-    else:
-        painted = strengths(p.image_mask)
+    painted = None if p.image_mask is None else strengths(p.image_mask)
+    # What is painted comes first: detailers and outpainting set masks of their own and hand our arguments on.
+    if settings.mask_image and (painted is None or painted.max() < LEAST_VALUE):
+        painted = _sent(settings.mask_image)
+        if painted.shape != p.init_images[0].size[::-1]:
+            raise ValueError(f"Mask image must be as large as the picture {p.init_images[0].size}, got {painted.shape[::-1]}.")
     return 1 - painted if p.inpainting_mask_invert else painted
 
 
@@ -340,7 +353,7 @@ def _sent(encoded: str) -> np.ndarray:
     """Mask that was sent as base64, or as a data URL."""
     try:
         with Image.open(io.BytesIO(base64.b64decode(encoded.partition(";base64,")[2] or encoded))) as picture:
-            return strengths(picture)
+            return strengths(ImageOps.exif_transpose(picture))
     except (OSError, ValueError) as fault:
         raise ValueError(f"Mask image must be a picture as base64, got {encoded[:20]!r}: {fault}") from fault
 
@@ -376,8 +389,12 @@ def _leave_out_locked_steps(p: Any, run: Run) -> None:
     """Lets the host begin where the mask's first pixel is unlocked, where that is sure to change nothing.
 
     Up to there the sampled latent is the original's with the first noise, scaled: if it starts from the original, and the
-    sampler looks no further back than one step, draws no noise, and enters at the noise level of its first step.
+    sampler looks no further back than one step, draws no noise, and enters at the noise level of its first step. What the
+    host counts steps for would shift: prompts that change on the way, a refiner, negative prompts that are left out.
     """
+    if (p.s_min_uncond or shared.opts.skip_early_cond or getattr(p, "refiner_checkpoint", None)
+            or any("[" in prompt for prompt in (*p.prompts, *p.negative_prompts))):
+        return
     if (run.settings.threshold_mix < 1 or p.sampler.config.name not in ONE_STEP_SAMPLERS or p.s_churn
             or p.inpainting_fill != MASKED_CONTENTS.index("original")
             or shared.opts.img2img_fix_steps or shared.opts.img2img_extra_noise > 0):
@@ -556,9 +573,9 @@ def post_sample(p: Any, ps: Any) -> None:
     _put_masks_back(p, run)
     _put_fields_back(p, run)
     if getattr(ps.samples, "already_decoded", False):
-        run.sampled = run.job.measure_by_mask(len(ps.samples), *_decoded_size(p))
+        run.sampled = run.job.measure_by_mask(len(ps.samples), _decoded_size(p), p.seeds)
     else:
-        run.sampled = run.job.measure(ps.samples, *_decoded_size(p))
+        run.sampled = run.job.measure(ps.samples, _decoded_size(p), p.seeds)
 
 
 @_guarded

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -103,7 +104,8 @@ def read(checkout: Path) -> dict:
             defined = of_module(checkout, owner)
             surface["modules"][owner] = {name: defined[name] for name in sorted(names) if name in defined}
     options = (checkout / "modules" / "shared_options.py").read_text(encoding="utf8")
-    surface["options"] = sorted(name for name in options_used_by_the_adapter() if f'"{name}": OptionInfo(' in options)
+    surface["options"] = sorted(name for name in options_used_by_the_adapter()
+                                if re.search(rf"""["']{name}["']: OptionInfo\(""", options))
     methods = of_module(checkout, "scripts")
     surface["hooks"] = {name: methods[name] for name in hooks_of_the_script() if name in methods}
     return surface

@@ -76,20 +76,24 @@ def test_what_is_likely_to_disappoint_is_said_under_the_picture(webui, fields, s
     assert sentence not in result.infotexts[0]
 
 
-def test_an_empty_mask_is_said_to_be_empty(webui):
-    webui.inpaint(PICTURE, Image.new("L", PICTURE.size), [True], steps=2)
-    assert "The mask is empty: nothing is inpainted." in webui.get("/companion/witness")["comments"]
+@pytest.mark.parametrize(("only_masked", "sentence"), [
+    (False, "The mask is empty: nothing is inpainted."), (True, "The mask is empty: the WebUI repaints the whole picture.")])
+def test_an_empty_mask_is_said_to_be_empty(webui, only_masked, sentence):
+    webui.inpaint(PICTURE, Image.new("L", PICTURE.size), [True], steps=2, inpaint_full_res=only_masked)
+    assert sentence in webui.get("/companion/witness")["comments"]
 
 
 GREY = Image.fromarray(np.asarray(MASK) // 2)
 
 
-def test_a_mask_of_our_own_takes_the_painted_ones_place(webui):
+def test_a_mask_of_our_own_counts_where_nothing_is_painted(webui):
     painted = webui.inpaint(PICTURE, MASK, [{"threshold_mix": 0.5}])
-    elsewhere = drawn_disc(radius=20, x=0.2, y=0.2)
+    blank, elsewhere = Image.new("L", PICTURE.size), drawn_disc(radius=20, x=0.2, y=0.2)
     for sent in (encoded(MASK), "data:image/png;base64," + encoded(MASK)):
-        assert same(webui.inpaint(PICTURE, elsewhere, [{"threshold_mix": 0.5, "mask_image": sent}]), painted)
+        assert same(webui.inpaint(PICTURE, blank, [{"threshold_mix": 0.5, "mask_image": sent}]), painted)
     assert "mask image" not in soft_keys(painted.infotexts[0])
+    # Detailers paint masks of their own and hand our arguments on.
+    assert same(webui.inpaint(PICTURE, MASK, [{"threshold_mix": 0.5, "mask_image": encoded(elsewhere)}]), painted)
 
 
 def test_a_mask_of_our_own_needs_no_painted_one(webui):
@@ -98,17 +102,20 @@ def test_a_mask_of_our_own_needs_no_painted_one(webui):
                 webui.inpaint(PICTURE, MASK, [{}], **fields))
 
 
-def test_a_mask_of_our_own_is_scaled_to_the_picture_and_inverted(webui):
-    large = drawn_disc(512, 512, 2 * RADIUS)
-    result = webui.inpaint(PICTURE, MASK, [{"mask_image": encoded(large)}], inpainting_mask_invert=1, **WIDE)
+def test_a_mask_of_our_own_is_inverted(webui):
+    result = webui.inpaint(PICTURE, None, [{"mask_image": encoded(MASK)}], inpainting_mask_invert=1, **WIDE)
     assert not changed(result)[distance_transform_edt(np.asarray(MASK)) > 2.4 * 4 + 1].any()
     assert changed(result)[DISTANCE > 30].mean() > 0.5
 
 
-def test_what_is_no_mask_is_said_and_costs_the_soft_inpainting_only(webui):
-    result = webui.inpaint(PICTURE, MASK, [{"mask_image": "bm8gcGljdHVyZQ=="}])
-    assert "Mask image must be a picture as base64" in soft_keys(result.infotexts[0])["note"]
-    assert same(result, webui.inpaint(PICTURE, MASK))
+@pytest.mark.parametrize(("sent", "sentence"), [
+    ("bm8gcGljdHVyZQ==", "Mask image must be a picture as base64"),
+    (encoded(drawn_disc(128, 64)), "Mask image must be as large as the picture (256, 256), got (128, 64).")])
+def test_what_is_no_mask_is_said_and_costs_the_soft_inpainting_only(webui, sent, sentence):
+    blank = Image.new("L", PICTURE.size)
+    result = webui.inpaint(PICTURE, blank, [{"mask_image": sent}])
+    assert sentence in result.infotexts[0]
+    assert same(result, webui.inpaint(PICTURE, blank))
 
 
 def test_masks_of_sixteen_bits_and_alpha_channels_repaint_by_their_strength(webui):
@@ -120,7 +127,8 @@ def test_masks_of_sixteen_bits_and_alpha_channels_repaint_by_their_strength(webu
     alpha.putalpha(GREY)
     for mask in (deep, alpha):
         assert same(webui.inpaint(PICTURE, mask, grey), wanted)
-        assert same(webui.inpaint(PICTURE, MASK, [{"threshold_mix": 0, "mask_image": encoded(mask)}]), wanted)
+        assert same(webui.inpaint(PICTURE, None, [{"threshold_mix": 0, "mask_image": encoded(mask)}], inpainting_fill=1,
+                                  inpaint_full_res=False), wanted)
     finer = Image.fromarray((np.asarray(GREY).astype(np.uint16) * 257 + 100 * (np.asarray(GREY) > 0)).astype(np.uint16))
     assert not same(webui.inpaint(PICTURE, finer, grey), wanted)
 
@@ -141,7 +149,8 @@ def test_locked_steps_are_left_out_and_change_nothing(webui, sampler):
 
 @pytest.mark.parametrize(("settings", "fields"), [
     ({"threshold_mix": 0.95}, {}), ({"threshold_mix": 1}, {"sampler_name": "DPM++ 2M"}),
-    ({"threshold_mix": 1}, {"sampler_name": "Euler a"}), ({"threshold_mix": 1}, {"inpainting_fill": 0})])
+    ({"threshold_mix": 1}, {"sampler_name": "Euler a"}), ({"threshold_mix": 1}, {"inpainting_fill": 0}),
+    ({"threshold_mix": 1}, {"prompt": "a [red:blue:0.5] house"}), ({"threshold_mix": 1}, {"s_min_uncond": 1})])
 def test_no_step_is_left_out_where_that_could_change_anything(webui, settings, fields):
     webui.inpaint(PICTURE, GREY, [settings], **{"sampler_name": "Euler", "mask_blur": 0, **fields})
     assert "left out" not in webui.get("/companion/witness")["comments"]

@@ -87,7 +87,7 @@ class Faulty(scripts.Script):
     def before_process(self, p, method):
         if method and self.undo is None:
             from lib_softinpaint.hosts import webui
-            owner = webui if hasattr(webui, method) else webui.SoftInpaintJob
+            owner = next(owner for owner in (webui, webui.SoftInpaintJob, webui.SampledPicture) if hasattr(owner, method))
             self.undo = owner, method, getattr(owner, method)
 
             def fail(*args, **kwargs):
