@@ -222,9 +222,9 @@ def tables() -> Iterator[str]:
         yield "\n".join(lines)
 
 
-def sheet(codec: Codec, count: int = 6) -> Image.Image:
-    """Cases under each method, cut out around the mask: a column for each method."""
-    chosen = list(cases(codec))[::SHEET_STRIDE][:count]
+def sheet() -> Image.Image:
+    """Cases of the bundled autoencoder, cut out around the mask: a column for each method."""
+    chosen = list(cases(codecs()["bundled"]))[::SHEET_STRIDE]
     ways = {"original": lambda case: case.original, "truth": lambda case: case.truth, **METHODS}
     columns = {}
     for method, over in ways.items():

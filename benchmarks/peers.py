@@ -25,7 +25,7 @@ from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
 from benchmarks.tasks import ONLY_MASKED, PADDING_PX, Task
-from lib_softinpaint import composite, mask, schedule
+from lib_softinpaint import composite, drift, mask, schedule
 from lib_softinpaint.blend import blend, channel_norm
 from lib_softinpaint.hosts import diffusers_models as models
 from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline
@@ -76,12 +76,14 @@ class Outcome:
 
 
 class Recorded(SoftInpaintPipeline):
-    """Keeps what it decoded."""
+    """Keeps what it decoded, in the colours in which it goes over the original."""
 
     def _decoded(self, job, samples):
         self.job, self.decoded = job, []
         for pixels in super()._decoded(job, samples):
-            self.decoded.append(np.rint(pixels).astype(np.uint8))
+            strength = job.settings.drift_correction if job.settings.enabled else 0
+            shown = drift.corrected(job.originals[0], pixels, job.repaint_px[0], strength, job.box)
+            self.decoded.append(np.rint(shown).clip(0, 255).astype(np.uint8))
             yield pixels
 
 

@@ -42,7 +42,8 @@ def pytest_collection_modifyitems(items):
 
 def pytest_sessionfinish(session):
     options = session.config.option
-    selected = session.config.args_source is not pytest.Config.ArgsSource.TESTPATHS or options.keyword or options.markexpr
+    selected = (session.config.args_source is not pytest.Config.ArgsSource.TESTPATHS or options.keyword or options.markexpr
+                or options.collectonly)
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if host.checkout() is None or selected or session.shouldstop or session.shouldfail:
         return
