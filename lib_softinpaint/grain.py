@@ -71,5 +71,3 @@ def _deviations(picture: np.ndarray, where: np.ndarray) -> np.ndarray:
         deviations.append(NORMAL_DEVIATION * np.median(fine[at_tone], axis=0)
                           if np.count_nonzero(at_tone) >= FEWEST_PX else overall)
     return np.stack(deviations)
-
-

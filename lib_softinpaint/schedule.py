@@ -18,7 +18,6 @@ SMALLEST_RATIO = 1e-6
 LARGEST_ALPHA_BAR = 1 - 1e-6
 """Guards divisions by the noise's share where a schedule reaches the clean latent (alpha_bar = 1)."""
 
-
 TIME_EPSILON = 1e-4
 """Share of training time. Guards the comparison of a grey of one half with half of the time, which rounding would decide."""
 

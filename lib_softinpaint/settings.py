@@ -76,7 +76,6 @@ class Settings:
         1.0, 0, 1, 0.05, label="Least opacity", elem_id="softinpaint_least_opacity", group="Composite", builtin=0.0,
         help="How far new pixels are shown even where the picture hardly changed, as a share of the mask: 1 shows all of "
              "what you painted, 0 only what changed.")
-
     drift_correction: float = slider(
         1.0, 0, 1, 0.05, label="Drift correction", elem_id="softinpaint_drift", group="Composite", builtin=0.0,
         help="How much of the colour shift that the autoencoder causes is taken back; it is read from what is not masked.")
