@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from PIL import Image
 from scipy.ndimage import distance_transform_edt, gaussian_filter
-from skimage.color import deltaE_ciede2000, lab2rgb, rgb2lab
+from skimage.color import lab2rgb, rgb2lab
 
-from benchmarks import autoencoder, peers
+from benchmarks import autoencoder, peers, quality
 from benchmarks.tasks import SCENES, task
 from lib_softinpaint import composite, drift, score
 from lib_softinpaint.hosts import diffusers_models as models
@@ -31,7 +31,7 @@ from scenes import SIZE
 TASKS = "sky", "ground", "over an edge", "replace"
 CLEAR, CUT = "clear of the edge", "cut by the edge"
 CLEARANCE_PX, LEAST_CHANGE = 6, 8
-MASK_BLUR, PASTE_BLUR = 8, 4
+MASK_BLUR = 8
 FEWEST_PAINTED_PX = 200
 TONE_PX = 4.0
 """Deviation of a Gaussian: what it leaves are colours, without the texture that every autoencoder loses."""
@@ -82,6 +82,7 @@ def cases(codec: Codec) -> Iterator[Case]:
     for scene in SCENES:
         for name in TASKS:
             asked = task(scene, name)
+            start = encode(to_tensor(asked.picture[None]))
             changed = np.abs(asked.answer.astype(int) - asked.picture).max(-1) > LEAST_CHANGE
             whole = asked.painted | (distance_transform_edt(~changed) < CLEARANCE_PX)
             half = asked.painted & (np.arange(SIZE) < np.median(np.nonzero(changed)[1]))
@@ -91,8 +92,7 @@ def cases(codec: Codec) -> Iterator[Case]:
                 truth = np.where(painted[..., None], asked.answer, asked.picture)
                 repaint = repaint_mask(painted.astype(np.float32), Settings(enabled=True), MASK_BLUR)
                 latent_mask = torch.from_numpy(to_latent(repaint, side, side))
-                start, wanted = (encode(to_tensor(picture[None])) for picture in (asked.picture, truth))
-                samples = torch.where(latent_mask > 0, wanted, start)
+                samples = torch.where(latent_mask > 0, encode(to_tensor(truth[None])), start)
                 decoded = ((decode(samples)[0].permute(1, 2, 0) + 1) * 127.5).clamp(0, 255).numpy()
                 yield Case(kind, asked.picture, truth, decoded, painted, repaint, *(
                     _opacity(settings, mask, start, samples, asked.picture) for settings, mask in (
@@ -176,7 +176,7 @@ def _cloned(case: Case) -> np.ndarray:
 
 METHODS: dict[str, Callable[[Case], np.ndarray]] = {
     "hard paste": lambda case: _over(case, case.decoded, case.painted.astype(np.float32)),
-    "blur 4": lambda case: _over(case, case.decoded, np.minimum(2 * host_blur(case.painted, PASTE_BLUR), 1)),
+    "blur 4": lambda case: _over(case, case.decoded, np.minimum(2 * host_blur(case.painted, peers.HARD_BLUR_PX), 1)),
     "built-in": lambda case: _over(case, case.decoded, case.builtin_opacity),
     "ours, no drift correction": _ours(lambda case: case.decoded),
     "**ours**": _ours(_autoencoders_drift),
@@ -196,12 +196,8 @@ def figures(case: Case, result: np.ndarray) -> tuple[float, float, float, float,
     scores = score.score(case.truth, result, case.repaint, case.painted, np.rint(case.decoded).astype(np.uint8))
     tone, wanted = (gaussian_filter(picture / 255, (TONE_PX, TONE_PX, 0)) for picture in (result, case.truth))
     outside = (result != case.original).any(-1) & (case.repaint == 0)
-    return (_difference(result, case.truth, case.painted), _difference(tone, wanted, case.painted), scores.jump,
+    return (quality.ciede2000(result, case.truth, case.painted), quality.ciede2000(tone, wanted, case.painted), scores.jump,
             scores.gradient_ratio, int(outside.sum()))
-
-
-def _difference(one: np.ndarray, other: np.ndarray, where: np.ndarray) -> float:
-    return float(deltaE_ciede2000(rgb2lab(one), rgb2lab(other))[where].mean())
 
 
 def tables() -> Iterator[str]:
@@ -212,14 +208,15 @@ def tables() -> Iterator[str]:
             for method, over in METHODS.items():
                 sums[method][case.kind].append(figures(case, over(case)))
         counts = [len(rows) for rows in next(iter(sums.values())).values()]
-        lines = [f"{name} autoencoder, {counts[0]} objects {CLEAR} and {counts[1]} {CUT}", "",
-                 f"| method | CIEDE2000, {CLEAR} | of colours | jump | gradient ratio | CIEDE2000, {CUT} | of colours | "
-                 "jump | gradient ratio | changed outside, px |", "|---|---|---|---|---|---|---|---|---|---|"]
+        figured = ["of colours", "jump", "gradient ratio"]
+        lines = []
         for method, kinds in sums.items():
             cells = [f"{value:.2f}" for rows in kinds.values() for value in np.mean(rows, axis=0)[:4]]
             outside = np.mean([row[4] for rows in kinds.values() for row in rows])
-            lines.append(f"| {method} | {' | '.join(cells)} | {outside:.0f} |")
-        yield "\n".join(lines)
+            lines.append([method, *cells, f"{outside:.0f}"])
+        header = ["method", f"CIEDE2000, {CLEAR}", *figured, f"CIEDE2000, {CUT}", *figured, "changed outside, px"]
+        yield (f"{name} autoencoder, {counts[0]} objects {CLEAR} and {counts[1]} {CUT}\n\n"
+               + quality.markdown_table(header, lines))
 
 
 def sheet() -> Image.Image:

@@ -1,18 +1,19 @@
 """What masks do: to latents, to what is repainted, to seams, and to greys."""
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from benchmarks import peers, quality
+from benchmarks import quality
 from benchmarks.peers import BUILTIN, DIFFERENTIAL, DIFFERENTIAL_PASTED, HARD, OURS, Outcome, Recorded, Run, soft
 from benchmarks.tasks import QUICK_SCENES, TASKS, WHOLE, Task, task
 from lib_softinpaint.mask import blur_reach, host_blur, repaint_mask, to_latent
 from lib_softinpaint.request import LATENT_PX
-from lib_softinpaint.settings import FEATHER_OWN, Settings, as_builtin
+from lib_softinpaint.settings import FEATHER_OWN, Settings
 from scenes import SIZE
 
 BLURS_PX, LATENT_SIDE_PX = (4, 8, 16, 32, 64), 768
@@ -75,8 +76,7 @@ def profile_table() -> str:
             return _painted_anew(method, run)
         distance = distance_transform_edt(~run.task.painted)
         shaped = PROFILES[method](np.minimum(distance / blur_reach(run.task.mask_blur), 1)).astype(np.float32)
-        return soft(OURS, Recorded, Settings(enabled=True, **AS_PAINTED))(
-            replace(run, task=replace(run.task, painted=shaped)))[OURS]
+        return soft_as_painted()(replace(run, task=replace(run.task, painted=shaped)))
     runs = [Run(task(scene, name), WHOLE, quality.SAMPLER, quality.STEPS, PROFILE_SEEDS)
             for scene in QUICK_SCENES for name in TASKS]
     measured = list(quality.measures(runs, PROFILES, paint))
@@ -90,15 +90,10 @@ def profile_table() -> str:
 
 def grey_table() -> str:
     """CAM / DAM of maps of greys, the mean over scenes."""
-    def ours(mix: float) -> Callable[[Run], Outcome]:
-        return lambda run: soft(OURS, Recorded, Settings(enabled=True, threshold_mix=mix, **AS_PAINTED))(run)[OURS]
-    methods = {f"ours, threshold mix {mix:g}": ours(mix) for mix in MIXES} | {
-        "ours, threshold mix 1, influence 1": lambda run: soft(OURS, Recorded, Settings(
-            enabled=True, threshold_mix=1.0, mask_influence=1.0, **AS_PAINTED))(run)[OURS],
-        BUILTIN: lambda run: soft(BUILTIN, peers.BuiltIn, as_builtin())(run)[BUILTIN],
-        HARD: lambda run: soft(HARD, Recorded, Settings(enabled=False))(run)[HARD],
-        **{name: lambda run, name=name: peers.PAINTERS[DIFFERENTIAL, DIFFERENTIAL_PASTED](run)[name]
-           for name in (DIFFERENTIAL, DIFFERENTIAL_PASTED)}}
+    methods = {f"ours, threshold mix {mix:g}": soft_as_painted(threshold_mix=mix) for mix in MIXES} | {
+        "ours, threshold mix 1, influence 1": soft_as_painted(threshold_mix=1.0, mask_influence=1.0),
+        HARD: soft_as_painted(enabled=False),
+        **{name: functools.partial(_painted_anew, name) for name in (BUILTIN, DIFFERENTIAL, DIFFERENTIAL_PASTED)}}
     rows = {}
     for name, paint in methods.items():
         cells = []
@@ -111,6 +106,11 @@ def grey_table() -> str:
             cells.append(" / ".join(f"{value:.2f}" if value < 1 else f"{value:.1f}" for value in np.mean(aligned, axis=0)))
         rows[name] = cells
     return _table("method", grey_maps(), rows)
+
+
+def soft_as_painted(**settings: float) -> Callable[[Run], Outcome]:
+    """Soft inpainting by the painted mask as it is."""
+    return lambda run: soft(OURS, Recorded, Settings(**{"enabled": True, **AS_PAINTED, **settings}))(run)[OURS]
 
 
 def grey_maps() -> dict[str, np.ndarray]:
@@ -127,7 +127,7 @@ def _asked(scene: str, painted: np.ndarray, **fields: float) -> Task:
 
 
 def _painted_anew(method: str, run: Run) -> Outcome:
-    return next(painter for names, painter in peers.PAINTERS.items() if method in names)(run)[method]
+    return quality.painter(method)(run)[method]
 
 
 def _disc(radius: int, side: int) -> np.ndarray:
@@ -136,9 +136,7 @@ def _disc(radius: int, side: int) -> np.ndarray:
 
 
 def _table(corner: str, columns: Iterable[str], rows: dict[str, list[str]]) -> str:
-    columns = list(columns)
-    return "\n".join([f"| {corner} | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|",
-                      *(f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items())])
+    return quality.markdown_table([corner, *columns], ([name, *cells] for name, cells in rows.items()))
 
 
 def tables() -> Iterator[str]:

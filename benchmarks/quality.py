@@ -11,7 +11,7 @@ import hashlib
 import math
 import shutil
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +66,10 @@ def sampler_runs(full: bool) -> list[Run]:
             for pair in pairs for scene in QUICK_SCENES for name in SAMPLER_TASKS]
 
 
+def painter(method: str) -> Callable[[Run], dict[str, Outcome]]:
+    return next(each for names, each in PAINTERS.items() if method in names)
+
+
 def painted(method: str, run: Run) -> Outcome:
     """What the method makes of the run, from the disk where it stands there."""
     name = "-".join([scene_name(run.task), run.task.name, run.area, run.sampler, str(run.steps), *map(str, run.seeds)])
@@ -73,8 +77,7 @@ def painted(method: str, run: Run) -> Outcome:
     def file(method: str) -> Path:
         return PICTURES / fingerprint(method) / (name.replace(" ", "_") + ".npz")
     if not file(method).exists():
-        paint = next(painter for names, painter in PAINTERS.items() if method in names)
-        for each, outcome in paint(run).items():
+        for each, outcome in painter(method)(run).items():
             if not file(each).parent.exists():
                 for outdated in PICTURES.glob(_folder_name(each, "?" * FINGERPRINT_CHARACTERS)):
                     shutil.rmtree(outdated)
@@ -139,8 +142,12 @@ def colour_difference(result: np.ndarray, asked: Task) -> float | None:
     """Mean CIEDE2000 to the drawn answer in the painted area; None where there is no single answer."""
     if asked.answer is None:
         return None
-    difference = deltaE_ciede2000(rgb2lab(result), rgb2lab(asked.answer))
-    return float(difference[asked.painted].mean())
+    return ciede2000(result, asked.answer, asked.painted)
+
+
+def ciede2000(one: np.ndarray, other: np.ndarray, where: np.ndarray) -> float:
+    """Mean difference of two pictures where a mask (H, W) is true."""
+    return float(deltaE_ciede2000(rgb2lab(one), rgb2lab(other))[where].mean())
 
 
 def alignment(repaint: np.ndarray, original: np.ndarray, results: np.ndarray) -> tuple[float, float]:
@@ -187,18 +194,18 @@ def table(rows: list[dict]) -> str:
     """Markdown: each method's means, and how many scenes it wins by the blend score."""
     methods = list(dict.fromkeys(row["method"] for row in rows))
     winners = [max(methods, key=lambda method: _average(rows, scene, method)) for scene in {row["scene"] for row in rows}]
-    lines = [_line(["method", *COLUMNS, "scenes won"]), _line(["---"] * (len(COLUMNS) + 2))]
+    lines = []
     for method in methods:
         own = [row for row in rows if row["method"] == method]
-        lines.append(_line([method, *(column(own) for column in COLUMNS.values()), f"{winners.count(method)}"]))
-    return "\n".join(lines)
+        lines.append([method, *(column(own) for column in COLUMNS.values()), f"{winners.count(method)}"])
+    return markdown_table(["method", *COLUMNS, "scenes won"], lines)
 
 
 def table_by(rows: list[dict], *keys: str) -> str:
     """Markdown: each method's mean blend score, mean jump, median core effect, and pixels changed outside if any."""
     methods = list(dict.fromkeys(row["method"] for row in rows))
     groups = list(dict.fromkeys(tuple(row[key] for key in keys) for row in rows))
-    lines = [_line([", ".join(keys), *methods]), _line(["---"] * (len(methods) + 1))]
+    lines = []
     for group in groups:
         cells = []
         for method in methods:
@@ -207,20 +214,20 @@ def table_by(rows: list[dict], *keys: str) -> str:
             effect = np.median(_values(own, "core_effect"))
             cells.append(f"{_mean(own, 'blend_score', 0)} / {_mean(own, 'jump', 1)} / {effect:.2f}"
                          + (f" / {changed:.0f} px" if changed else ""))
-        lines.append(_line([", ".join(map(str, group)), *cells]))
-    return "\n".join(lines)
+        lines.append([", ".join(map(str, group)), *cells])
+    return markdown_table([", ".join(keys), *methods], lines)
 
 
 def paired_tests(rows: list[dict]) -> str:
     """Markdown: our blend score against each peer's on the same task, area and seed (Wilcoxon's signed-rank test)."""
-    lines = [_line(["ours against", "median difference", "better in", "p"]), _line(["---"] * 4)]
+    lines = []
     ours = {_asked(row): row["blend_score"] for row in rows if row["method"] == OURS}
     for method in dict.fromkeys(row["method"] for row in rows if row["method"] != OURS):
         pairs = [(ours[_asked(row)], row["blend_score"]) for row in rows if row["method"] == method]
         differences = np.array([own - other for own, other in pairs])
-        lines.append(_line([method, f"{np.median(differences):+.1f}", f"{(differences > 0).mean():.0%} of {len(pairs)}",
-                            f"{wilcoxon(differences).pvalue:.1g}"]))
-    return "\n".join(lines)
+        lines.append([method, f"{np.median(differences):+.1f}", f"{(differences > 0).mean():.0%} of {len(pairs)}",
+                      f"{wilcoxon(differences).pvalue:.1g}"])
+    return markdown_table(["ours against", "median difference", "better in", "p"], lines)
 
 
 def _asked(row: dict) -> tuple:
@@ -246,8 +253,8 @@ def _spread(rows: list[dict], key: str) -> str:
     return f"{values.mean():.1f} ± {values.std():.1f}" if len(values) else ""
 
 
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def markdown_table(header: Sequence[str], lines: Iterable[Iterable[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *lines))
 
 
 # Sheets
