@@ -4,7 +4,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from scipy.ndimage import binary_erosion, gaussian_filter
-from torch.nn.functional import avg_pool2d, interpolate
+from torch.nn.functional import interpolate
 
 BLOCK_PX = 8
 """Pixels to a side of the blocks in whose means drift is looked at: it is smooth, and lost texture averages out."""
@@ -76,21 +76,25 @@ def _drift(original: np.ndarray, decoded: np.ndarray, known: np.ndarray) -> np.n
     height, width = known.shape
     if min(height, width) < BLOCK_PX:
         return colour_map(original, decoded, known)
-    known_blocks = _means(torch.from_numpy(known)[None].float()).numpy()[0] == 1
+    known_blocks = _block_means(known[..., None].astype(np.float32))[0] == 1
     clear = binary_erosion(known_blocks, np.ones((3, 3)), CLEAR_OF_EDGE_BLOCKS, border_value=1)
-    difference = _means(torch.from_numpy(original.astype(np.float32) - decoded).permute(2, 0, 1)).numpy()
+    difference = _block_means(original.astype(np.float32) - decoded)
     clear &= np.isfinite(difference).all(0)
     if np.count_nonzero(clear) < FEWEST_BLOCKS:
         return colour_map(original, decoded, known)
     field = _extended(_without_content(np.where(clear, difference, 0), clear), clear)
     enlarged = interpolate(torch.from_numpy(field)[None], scale_factor=BLOCK_PX, mode="bilinear", align_corners=False)[0]
     enlarged = enlarged.permute(1, 2, 0).numpy()
-    return np.pad(enlarged, ((0, height - enlarged.shape[0]), (0, width - enlarged.shape[1]), (0, 0)), mode="edge")
+    left_over = height - enlarged.shape[0], width - enlarged.shape[1]
+    return np.pad(enlarged, [(0, pixels) for pixels in (*left_over, 0)], mode="edge") if any(left_over) else enlarged
 
 
-def _means(values: torch.Tensor) -> torch.Tensor:
-    """Means (C, h, w) of the blocks of (C, H, W); what is left of a division is cut off."""
-    return avg_pool2d(values, BLOCK_PX)
+def _block_means(values: np.ndarray) -> np.ndarray:
+    """Means (C, h, w) of the blocks of (H, W, C) float32; what is left of a division is cut off."""
+    rows, columns, channels = values.shape[0] // BLOCK_PX, values.shape[1] // BLOCK_PX, values.shape[2]
+    values = values[:rows * BLOCK_PX, :columns * BLOCK_PX].reshape(rows, BLOCK_PX, columns * BLOCK_PX * channels)
+    sums = values.sum(1).reshape(rows, columns, BLOCK_PX, channels).sum(2)
+    return sums.transpose(2, 0, 1) / np.float32(BLOCK_PX ** 2)
 
 
 def _without_content(difference: np.ndarray, known: np.ndarray) -> np.ndarray:

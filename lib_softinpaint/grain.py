@@ -1,8 +1,11 @@
 """The original's grain on new content, which autoencoders paint too smooth."""
 from __future__ import annotations
 
+import math
+
 import numpy as np
-from scipy.ndimage import gaussian_filter
+
+from lib_softinpaint.drift import NORMAL_DEVIATION
 
 FINE_PX = 1.0
 """Pixels, a Gaussian's deviation: what it takes away is grain and the finest texture."""
@@ -13,14 +16,14 @@ TONES = np.linspace(0, 255, 6)
 FEWEST_PX = 256
 """Pixels of a tone below which its grain is taken from all tones together."""
 
+MOST_PX = 100_000
+"""Pixels from which a deviation is told: it is known within a hundredth."""
+
 WHITE_DEVIATION = 0.873
 """Deviation that white noise of deviation 1 keeps when what is coarser than fine is taken away."""
 
 LUMINANCE = np.float32([0.299, 0.587, 0.114])
 """Source: ITU-R BT.601."""
-
-NORMAL_DEVIATION = 1.4826
-"""Of a normal distribution, in medians of its absolute values: edges, which are few, do not count as grain."""
 
 
 def matched(original: np.ndarray, decoded: np.ndarray, repaint: np.ndarray, strength: float, seed: int) -> np.ndarray:
@@ -46,23 +49,35 @@ def matched(original: np.ndarray, decoded: np.ndarray, repaint: np.ndarray, stre
     if strength == 0 or np.count_nonzero(outside) < FEWEST_PX or not inside.any():
         return result
     original = original.astype(np.float32)
-    wanted = _deviations(original, outside)
-    present = _deviations(result, inside)
+    rows, columns = (np.flatnonzero(inside.any(axis)) for axis in (1, 0))
+    box = np.s_[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+    new = result[box]
+    wanted, present = _deviations(original, outside), _deviations(new, inside[box])
     missing = np.sqrt(np.maximum(wanted ** 2 - present ** 2, 0))
-    noise = np.random.default_rng(seed).standard_normal(result.shape, np.float32) / WHITE_DEVIATION
-    tone = result @ LUMINANCE
+    noise = np.random.default_rng(seed).standard_normal(new.shape, np.float32) / WHITE_DEVIATION
+    tone = new @ LUMINANCE
     for channel in range(3):
-        result[..., channel] += strength * noise[..., channel] * np.interp(tone, TONES, missing[:, channel])
+        new[..., channel] += strength * noise[..., channel] * np.interp(tone, TONES, missing[:, channel])
     return result
 
 
 def _fine(picture: np.ndarray) -> np.ndarray:
-    return picture - gaussian_filter(picture, (FINE_PX, FINE_PX, 0))
+    """Picture (H, W, 3) float32 less what is coarser than fine."""
+    radius = math.ceil(3 * FINE_PX)
+    weights = np.exp(-np.arange(-radius, radius + 1) ** 2 / (2 * FINE_PX ** 2)).astype(np.float32)
+    weights /= weights.sum()
+    height, width = picture.shape[:2]
+    padded = np.pad(picture, ((radius, radius), (radius, radius), (0, 0)), mode="edge")
+    # Sums of shifted pictures take a quarter of the time of SciPy's filter.
+    rows = sum(weight * padded[shift:shift + height] for shift, weight in enumerate(weights))
+    return picture - sum(weight * rows[:, shift:shift + width] for shift, weight in enumerate(weights))
 
 
 def _deviations(picture: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Deviation of the grain at each tone, (tones, 3) float, levels."""
-    fine, tone = np.abs(_fine(picture)[where]), (picture @ LUMINANCE)[where]
+    """Deviation of the grain at each tone, (tones, 3) float, levels; edges, which are few, do not count."""
+    places = np.flatnonzero(where)
+    places = places[::math.ceil(len(places) / MOST_PX)]
+    fine, tone = np.abs(_fine(picture).reshape(-1, 3)[places]), picture.reshape(-1, 3)[places] @ LUMINANCE
     overall = NORMAL_DEVIATION * np.median(fine, axis=0)
     half_step = (TONES[1] - TONES[0]) / 2
     deviations = []

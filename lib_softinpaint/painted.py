@@ -1,4 +1,4 @@
-"""Picture of a painted mask -> strengths. 1 = repaint."""
+"""Picture of a painted mask -> strengths, and back. 1 = repaint."""
 from __future__ import annotations
 
 import numpy as np
@@ -27,3 +27,9 @@ def strengths(picture: Image.Image) -> np.ndarray:
         if alpha.getextrema() != (LARGEST_BYTE, LARGEST_BYTE):
             return np.asarray(alpha, np.float32) / np.float32(LARGEST_BYTE)
     return np.asarray(picture.convert("L"), np.float32) / np.float32(LARGEST_BYTE)
+
+
+def as_picture(mask: np.ndarray, bits: int = 8) -> Image.Image:
+    """Grey picture of a mask (H, W) float, 0 to 1, of 8 or 16 bits."""
+    white, kind = {8: (LARGEST_BYTE, np.uint8), 16: (LARGEST_SHORT, np.uint16)}[bits]
+    return Image.fromarray(np.rint(mask * white).astype(kind))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_softinpaint.painted import strengths
+from lib_softinpaint.painted import as_picture, strengths
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
@@ -51,3 +51,10 @@ def test_grey_with_alpha_and_palettes():
 def test_floats_are_refused():
     with pytest.raises(ValueError, match="a mask must have whole numbers for pixels"):
         strengths(Image.new("F", (2, 2)))
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_mask_as_a_picture_and_back(bits):
+    white = 2 ** bits - 1
+    mask = np.arange(0, white + 1, max(1, white // 500), dtype=np.float32)[None] / np.float32(white)
+    np.testing.assert_array_equal(strengths(as_picture(mask, bits)), mask)
