@@ -2,6 +2,7 @@
 
     python3 softinpaint.py demo             inpaints the bundled picture, hard and soft, and shows both side by side
     python3 softinpaint.py inpaint --help   inpaints your pictures
+    python3 softinpaint.py recomposite JOB  makes a kept job's composite again, with other settings, without a model
     python3 softinpaint.py checkpoint DIR   writes the bundled model as a checkpoint for the WebUI
     python3 softinpaint.py test             runs the linter and the tests
     python3 softinpaint.py bench            runs the benchmarks of speed and picture quality
@@ -30,7 +31,8 @@ DOWNLOAD_SIZE = {"CPU": "about 0.4 GB", "GPU": "about 4 GB"}
 def main(arguments):
     if sys.version_info < (3, 10):  # noqa: UP036 - run by whatever Python the user has
         return complain("Python 3.10 or later is needed, this is {}.{}.".format(*sys.version_info))
-    verbs = {"demo": command, "inpaint": command, "checkpoint": checkpoint, "test": test, "bench": bench}
+    verbs = dict.fromkeys(("demo", "inpaint", "recomposite"), command)
+    verbs.update(checkpoint=checkpoint, test=test, bench=bench)
     if not arguments or arguments[0] not in verbs:
         print(__doc__.strip())
         return 0 if arguments[:1] in ([], ["-h"], ["--help"]) else 2

@@ -112,7 +112,7 @@ class BuiltIn(Recorded):
         finally:
             del self.scheduler.scale_model_input
 
-    def _composited(self, job, samples, seeds):
+    def _composited(self, job, samples, seeds, on_decoded):
         width, height = job.box[2:]
         sampled = job.measure(samples, (height, width), seeds)
         results = []

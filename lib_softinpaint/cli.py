@@ -19,8 +19,10 @@ from PIL import Image, ImageOps
 
 from lib_softinpaint import infotext
 from lib_softinpaint.advice import advice
+from lib_softinpaint.composite import with_alpha
 from lib_softinpaint.fields import Value
-from lib_softinpaint.painted import LARGEST_BYTE, strengths
+from lib_softinpaint.kept import KeptPicture
+from lib_softinpaint.painted import as_picture, strengths
 from lib_softinpaint.request import (
     FIELDS,
     INPAINT_NOT_MASKED,
@@ -32,7 +34,7 @@ from lib_softinpaint.request import (
     with_seed,
     working_size,
 )
-from lib_softinpaint.settings import Settings, saved_fields
+from lib_softinpaint.settings import Settings, composite_fields, saved_fields
 from lib_softinpaint.sheet import side_by_side
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +43,7 @@ SCENES = "softinpaint-scenes"
 """What infotext calls the bundled model, as the WebUI does."""
 
 OUTPUTS = Path("outputs")
+JOB_SUFFIX = ".npz"
 PROGRESS_STEPS = 100  # per picture
 LARGEST_SQUASH = 0.02  # of a picture's shape: sizes are whole multiples of eight
 BAD_INPUT = 2
@@ -93,21 +96,22 @@ def demo(output: Path) -> None:
         make = _maker(soft, None, None, advance)
         (by_hard, _), (by_soft, about) = make(hard, picture, mask), make(soft, picture, mask)
     tiles = {"original": picture, "mask": mask, "hard inpainting": by_hard, "soft inpainting": by_soft}
-    _save(side_by_side(tiles), compared, about, picture)
-    _save(by_soft, result, about, picture)
+    _save(side_by_side(tiles), compared, about)
+    _save(by_soft, result, about)
     click.echo(f"Compared side by side: {compared.resolve()}\nResult: {result.resolve()}")
 
 
-def _options_of(fields: tuple[dataclasses.Field, ...], **defaults: Value) -> Callable:
+def _options_of(fields: tuple[dataclasses.Field, ...],
+                default_of: Callable[[dataclasses.Field], Value | None] = lambda field: field.default) -> Callable:
     """Decorator: one option for each field, named as it is."""
     def decorate(command: Callable) -> Callable:
         for field in reversed(fields):
-            command = _option(field, defaults.get(field.name, field.default))(command)
+            command = _option(field, default_of(field))(command)
         return command
     return decorate
 
 
-def _option(field: dataclasses.Field, default: Value) -> Callable:
+def _option(field: dataclasses.Field, default: Value | None) -> Callable:
     name, about = field.name.replace("_", "-"), field.metadata
     if isinstance(field.default, bool):
         return click.option(f"--{name}/--no-{name}", default=default, help=about["help"])
@@ -130,14 +134,15 @@ def _option(field: dataclasses.Field, default: Value) -> Callable:
               help="Take the prompt and every setting but the model from this picture's infotext; options given here win.")
 @click.option("--model", help="Diffusers folder, .safetensors file or name on the Hugging Face Hub; the bundled model if not "
                               "given. With --webui: a checkpoint of that WebUI, else the one that it has loaded.")
+@click.option("--keep", is_flag=True, help="Write a job file (.npz) beside each result, for the command recomposite.")
 @click.option("--device", help="As PyTorch names it; NVIDIA's GPU if there is one, else the processor.")
 @click.option("--webui", metavar="URL", help="Let a running WebUI with this extension make the pictures, by its API; with "
                                              "user:password@ before the host where it was started with --api-auth.")
 @_options_of(FIELDS)
-@_options_of(tuple(saved_fields()), enabled=True)
+@_options_of(tuple(saved_fields()), lambda field: field.name == "enabled" or field.default)
 @click.pass_context
 def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force: bool, count: int,
-            like: Path | None, model: str | None, device: str | None, webui: str | None, **values: Value) -> None:
+            like: Path | None, model: str | None, keep: bool, device: str | None, webui: str | None, **values: Value) -> None:
     """Inpaint PICTURE where MASK is white, or several pictures, or folders of them.
 
     MASK is one file for all pictures, or a folder with a mask of each picture's name. Grey repaints by that strength.
@@ -147,8 +152,11 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
     given = {name: value for name, value in values.items()
              if like is None or context.get_parameter_source(name) != ParameterSource.DEFAULT}
     request = with_seed(_request(_liked(like, model) if like else Request(), given))
+    if keep and (webui is not None or not request.settings.enabled):
+        raise click.UsageError("--keep keeps soft inpaintings that are made here, not "
+                               f"{'by a WebUI' if webui is not None else 'hard ones'}")
     jobs = list(_jobs(paths[:-1], paths[-1], output, count))
-    _check_targets([job.target for job in jobs], force)
+    _check_targets([target for job in jobs for target in (job.target, *([job.kept] if keep else []))], force)
     for job in jobs:
         _check(job.picture, job.mask, request.mask_mode)
     _made_folders(job.target for job in jobs)
@@ -163,9 +171,39 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
             for sentence in advice(numbered.denoising_strength, numbered.masked_content, padding, picture.size,
                                    working_size(numbered, picture.size)):
                 click.echo(f"softinpaint: {sentence}", err=True)
-            made, about = make(numbered, picture.convert("RGB"), _opened_mask(job.mask))
-            _save(_finished(made, picture, job.target), job.target, about, picture)
+            kept: list[KeptPicture] = []
+            made, about = make(numbered, _flat(picture), _opened_mask(job.mask), kept.append if keep else None)
+            profile = _colour_profile(picture)
+            _save(_finished(made, picture, job.target), job.target, about, profile)
             click.echo(job.target)
+            for each in kept:
+                source = np.asarray(picture.convert("RGBA")) if "A" in picture.getbands() else None
+                _keep(replace(each, infotext=about, source=source, colour_profile=profile), job.kept)
+                click.echo(job.kept)
+
+
+@commands.command()
+@click.argument("paths", nargs=-1, metavar="JOB...", required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=OUTPUTS,
+              help="File for one result (.png, .webp or .jpg, which cannot keep the outside exact), or folder for PNG files.")
+@click.option("--force", is_flag=True, help="Overwrite results that exist.")
+@_options_of(tuple(composite_fields()), default_of=lambda field: None)
+def recomposite(paths: tuple[Path, ...], output: Path, force: bool, **values: Value | None) -> None:
+    """Make the composites of JOB files again, under other settings, without a model.
+
+    "inpaint --keep" writes them. Settings that are not given stay those of the job.
+    """
+    targets = _targets([path.stem for path in paths], output)
+    _check_targets(targets, force)
+    changes = {name: value for name, value in values.items() if value is not None}
+    pictures = [KeptPicture.load(path) for path in paths]
+    _made_folders(targets)
+    for picture, target in zip(pictures, targets):
+        settings = picture.settings_with(changes)
+        made = Image.fromarray(picture.composited(settings))
+        _save(made if target.suffix.lower() in WITH_TRANSPARENCY else _flat(made), target, picture.infotext_with(settings),
+              picture.colour_profile)
+        click.echo(target)
 
 
 # What is asked
@@ -207,19 +245,28 @@ class _Job:
     target: Path
     number: int
 
+    @property
+    def kept(self) -> Path:
+        return self.target.with_suffix(JOB_SUFFIX)
+
 
 def _jobs(pictures: tuple[Path, ...], mask: Path, output: Path, count: int) -> Iterator[_Job]:
     paths = [each for path in pictures for each in (sorted(_in_folder(path)) if path.is_dir() else [path])]
-    many = len(paths) * count > 1
-    single = bool(output.suffix) and not output.is_dir()
-    if single and output.suffix.lower() not in infotext.SAVE_OPTIONS:
+    numbered = [(path, number) for path in paths for number in range(count)]
+    names = [f"{path.stem}-{number + 1}" if count > 1 else path.stem for path, number in numbered]
+    for (path, number), target in zip(numbered, _targets(names, output)):
+        yield _Job(path, _mask_for(path, mask), target, number)
+
+
+def _targets(names: list[str], output: Path) -> list[Path]:
+    """Files for results of these names: one that is named, or as many in a folder."""
+    if not output.suffix or output.is_dir():
+        return [output / f"{name}.png" for name in names]
+    if output.suffix.lower() not in infotext.SAVE_OPTIONS:
         raise click.UsageError(f"--output must be a folder or end in {', '.join(infotext.SAVE_OPTIONS)}, got {output}")
-    if single and many:
+    if len(names) > 1:
         raise click.UsageError(f"--output must be a folder for more than one result, got {output}")
-    for path in paths:
-        for number in range(count):
-            name = f"{path.stem}-{number + 1}.png" if count > 1 else f"{path.stem}.png"
-            yield _Job(path, _mask_for(path, mask), output if single else output / name, number)
+    return [output]
 
 
 def _check_targets(targets: list[Path], force: bool) -> None:
@@ -260,7 +307,8 @@ def _mask_for(picture: Path, mask: Path) -> Path:
 
 # Who makes it
 
-Maker = Callable[[Request, Image.Image, Image.Image], tuple[Image.Image, str]]
+Maker = Callable[..., tuple[Image.Image, str]]
+"""From a request, a picture and its mask, and what is called with all that the result's composite is made of."""
 
 
 def _maker(request: Request, model: str | None, device: str | None, advance: Callable[[float], None]) -> Maker:
@@ -273,8 +321,9 @@ def _maker(request: Request, model: str | None, device: str | None, advance: Cal
     pipeline = models.load(str(model or models.SCENE_MODEL), device)
     name = Path(model).name.removesuffix(".safetensors") if model else SCENES
 
-    def make(request: Request, picture: Image.Image, mask: Image.Image) -> tuple[Image.Image, str]:
-        made = models.inpaint(pipeline, request, picture, mask, on_step=advance)
+    def make(request: Request, picture: Image.Image, mask: Image.Image,
+             keep: Callable[[KeptPicture], None] | None = None) -> tuple[Image.Image, str]:
+        made = models.inpaint(pipeline, request, picture, mask, on_step=advance, keep=keep)
         width, height = working_size(request, picture.size)
         return made, infotext.dump(to_infotext(request, Size=f"{width}x{height}", Model=name))
     return make
@@ -284,7 +333,7 @@ def _sender(url: str, model: str | None, advance: Callable[[float], None]) -> Ma
     """Pictures by a running WebUI."""
     from lib_softinpaint.hosts import webui_api
 
-    def make(request: Request, picture: Image.Image, mask: Image.Image) -> tuple[Image.Image, str]:
+    def make(request: Request, picture: Image.Image, mask: Image.Image, keep: None = None) -> tuple[Image.Image, str]:
         made = webui_api.inpaint(url, request, picture, mask, model)
         advance(1)
         return made
@@ -318,7 +367,7 @@ def _opened(path: Path) -> Image.Image:
     """Picture as it is stored, turned upright; its mode is that of 8 bits."""
     picture = _opened_mask(path)
     if picture.mode.startswith("I"):  # 16 bits, which Pillow would clip to 8
-        return Image.fromarray(np.rint(strengths(picture) * LARGEST_BYTE).astype(np.uint8))
+        return as_picture(strengths(picture))
     return picture.convert("RGBA") if "transparency" in picture.info else picture
 
 
@@ -340,8 +389,19 @@ def _opened_mask(path: Path) -> Image.Image:
 def _finished(made: Image.Image, source: Image.Image, target: Path) -> Image.Image:
     """The result with the transparency of its source, where the format has any."""
     if "A" in source.getbands() and source.size == made.size and target.suffix.lower() in WITH_TRANSPARENCY:
-        made.putalpha(source.getchannel("A"))
+        return Image.fromarray(with_alpha(np.asarray(made), np.asarray(source.convert("RGBA")), np.asarray(_flat(source))))
     return made
+
+
+def _flat(picture: Image.Image) -> Image.Image:
+    """The picture over white, as models see it."""
+    if "A" not in picture.getbands():
+        return picture.convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")).convert("RGB")
+
+
+def _colour_profile(source: Image.Image) -> bytes | None:
+    return source.info.get("icc_profile") if source.mode.startswith("RGB") else None
 
 
 def _unused(*paths: Path) -> list[Path]:
@@ -362,9 +422,16 @@ def _made_folders(targets: Iterable[Path]) -> None:
         raise click.UsageError(f"{folder} must be a folder that can be written to: {fault.strerror}") from fault
 
 
-def _save(picture: Image.Image, path: Path, about: str, source: Image.Image) -> None:
-    profile = source.info.get("icc_profile") if source.mode.startswith("RGB") else None
+def _save(picture: Image.Image, path: Path, about: str, colour_profile: bytes | None = None) -> None:
+    _written(path, lambda: infotext.save(picture, path, about, colour_profile))
+
+
+def _keep(picture: KeptPicture, path: Path) -> None:
+    _written(path, lambda: picture.save(path))
+
+
+def _written(path: Path, write: Callable[[], None]) -> None:
     try:
-        infotext.save(picture, path, about, profile)
+        write()
     except OSError as fault:
         raise click.UsageError(f"{path} could not be written: {fault.strerror or fault}") from fault

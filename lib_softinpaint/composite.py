@@ -14,6 +14,9 @@ SOFTENING_PX = 4.0
 INFLUENCE_LIMIT = 1.00001
 """Keeps the threshold finite where the mask wholly decides for the original."""
 
+LEAST_ALPHA = 1 / 255
+"""Guards the division by it."""
+
 
 def opacity(distance: torch.Tensor, repaint: torch.Tensor, mask_influence: float, preservation_strength: float,
             threshold: float, contrast: float) -> torch.Tensor:
@@ -88,6 +91,30 @@ def place(crop: np.ndarray, box: tuple[int, int, int, int], height: int, width: 
     covered.paste(scaled, inset)
     whole.paste(covered, (left, top))
     return np.clip(np.asarray(whole), 0, 1)
+
+
+def with_alpha(result: np.ndarray, source: np.ndarray, flat: np.ndarray) -> np.ndarray:
+    """The result with its source's transparency; a pixel that did not change equals the source's, byte for byte.
+
+    Parameters
+    ----------
+    result : (H, W, 3) uint8
+    source : (H, W, 4) uint8
+        The picture with its alpha channel.
+    flat : (H, W, 3) uint8
+        The same over a background, as it was inpainted.
+
+    Returns
+    -------
+    (H, W, 4) uint8, colours not multiplied by alpha
+
+    Source: own; the inverse of "over" (Porter and Duff, SIGGRAPH 1984).
+    """
+    alpha = source[..., 3:] / np.float32(255)
+    colour = source[..., :3] + (result - flat.astype(np.float32)) / np.maximum(alpha, LEAST_ALPHA)
+    colour = np.where(alpha > 0, np.rint(colour).clip(0, 255).astype(np.uint8), result)
+    changed = (result != flat).any(axis=-1, keepdims=True)
+    return np.concatenate([np.where(changed, colour, source[..., :3]), source[..., 3:]], axis=-1)
 
 
 def composite(original: np.ndarray, decoded: np.ndarray, opacity_px: np.ndarray) -> np.ndarray:

@@ -40,6 +40,20 @@ def parse(text: str) -> dict[str, str]:
             **{key.strip(): _unquoted(value.strip()) for key, value in pairs}}
 
 
+def replaced(text: str, values: Mapping[str, Any]) -> str:
+    """An infotext with other values under some of its keys, all else as it stands; keys that it lacks come last."""
+    before, newline, last = text.strip().rpartition("\n")
+    left = dict(values)
+    pieces, reached = [before + newline], 0
+    for pair in _PAIR.finditer(last):
+        key = pair.group(1).strip()
+        if key in left:
+            pieces += [last[reached:pair.start(2)], _quoted(str(left.pop(key)))]
+            reached = pair.end(2)
+    added = [f"{key}: {_quoted(str(value))}" for key, value in left.items()]
+    return "".join(pieces) + ", ".join([*([last[reached:]] if last[reached:] else []), *added])
+
+
 def _quoted(value: str) -> str:
     return json.dumps(value, ensure_ascii=False) if any(sign in value for sign in ",:\n") else value
 

@@ -40,6 +40,8 @@ class SoftInpaintJob:
         self.repaint_px = repaint_px
         self.box = box
         self.start_time = 0.0
+        self.predicted: torch.Tensor | None = None
+        """Denoised prediction of the last step, before the original was blended in."""
 
     def _follow(self, device: torch.device) -> None:
         """Moves what is kept to where the host samples, once."""
@@ -70,6 +72,7 @@ class SoftInpaintJob:
         (B, C, ..., H, W), dtype of `denoised`, a new tensor
         """
         self._follow(denoised.device)
+        self.predicted = denoised
         share = self._repaint_share(ratio.to(self.reference.device))
         return blend.blend(self.reference, self._reference_norm, denoised.float(), share,
                            self.settings.transition_contrast_boost).to(denoised.dtype)
@@ -149,15 +152,26 @@ class SoftInpaintJob:
         reference, samples = torch.broadcast_tensors(self.reference, samples.float())
         distance = difference.difference_map(_frames(reference), _frames(samples)).cpu().numpy()
         repaint = _frames(self.repaint.expand(samples.shape[0], 1, *samples.shape[2:])).squeeze(1).cpu().numpy()
-        return self._sampled(repaint, distance, decoded_size, seeds)
+        return self._sampled(repaint, distance, decoded_size, seeds, self.noise_floor())
 
     def measure_by_mask(self, count: int, decoded_size: tuple[int, int], seeds: Sequence[int]) -> list[SampledPicture]:
         """The same for `count` pictures whose latents are not known."""
         repaint = _frames(self.repaint).squeeze(1).expand(count, -1, -1).cpu().numpy()
-        return self._sampled(repaint, [None] * count, decoded_size, seeds)
+        return self._sampled(repaint, [None] * count, decoded_size, seeds, None)
 
-    def _sampled(self, repaint: np.ndarray, distances: Iterable[np.ndarray | None],
-                 decoded_size: tuple[int, int], seeds: Sequence[int]) -> list[SampledPicture]:
+    def noise_floor(self) -> float | None:
+        """Median distance from the original, in latent units, of what the last step predicted where the mask is 0.
+
+        There the final latent is the original's and tells nothing. None before the first step, and without an outside.
+        """
+        if self.predicted is None:
+            return None
+        distance = blend.channel_norm(self.predicted.to(self.reference) - self.reference)
+        outside = distance[(self.repaint == 0).expand_as(distance)]
+        return float(outside.nanmedian()) if len(outside) else None
+
+    def _sampled(self, repaint: np.ndarray, distances: Iterable[np.ndarray | None], decoded_size: tuple[int, int],
+                 seeds: Sequence[int], noise_floor: float | None) -> list[SampledPicture]:
         tapers: dict[int, dict[float, np.ndarray]] = {id(mask): {} for mask in self.repaint_px}
         last = len(self.originals) - 1  # frames of a video share one
         pictures = []
@@ -165,7 +179,7 @@ class SoftInpaintJob:
             place = min(number, last)
             mask = self.repaint_px[place]
             pictures.append(SampledPicture(self.originals[place], mask, repaint_latent, distance, decoded_size, self.box,
-                                           seeds[place], tapers[id(mask)]))
+                                           seeds[place], noise_floor, tapers=tapers[id(mask)]))
         return pictures
 
 

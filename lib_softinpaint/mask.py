@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -64,6 +65,49 @@ def feather_reach(painted: np.ndarray, settings: Settings, blur_px: float, paddi
     if settings.feather_unit == IN_PERCENT:
         width *= np.sqrt(np.count_nonzero(painted)) / 100
     return _within_padding(min(width, max(painted.shape)), padding_px)
+
+
+@dataclass(frozen=True, eq=False)
+class PaintedMask:
+    """What was painted, and all else but the settings that its repaint mask depends on.
+
+    Parameters
+    ----------
+    strengths : (H, W) float32, 0 to 1
+    blur_px, padding_px
+        As of `repaint_mask`.
+    size
+        Height and width of the picture that it lies over.
+    stretched_to
+        Height and width to which it is brought before it is cut to `size`; None where it lies over the picture as it is,
+        corner on corner.
+    how
+        As of `resized`.
+    """
+
+    strengths: np.ndarray
+    blur_px: float
+    padding_px: int | None
+    size: tuple[int, int]
+    stretched_to: tuple[int, int] | None = None
+    how: str = "stretch"
+
+    def repaint_px(self, settings: Settings) -> np.ndarray:
+        """Repaint mask over the picture, (H, W) float32, 0 to 1."""
+        return self.placed(repaint_mask(self.strengths, settings, self.blur_px, self.padding_px))
+
+    def placed(self, mask: np.ndarray) -> np.ndarray:
+        """A mask as large as the painted one, over the picture, (H, W) float32."""
+        height, width = self.size
+        if self.stretched_to is not None:
+            return resized(mask, *self.stretched_to, self.how)[:height, :width]
+        if mask.shape == self.size:
+            return mask
+        # A crop's place counts from the picture's corner, also in a picture that is larger than the mask.
+        whole = np.zeros(self.size, np.float32)
+        common = mask[:height, :width]
+        whole[:common.shape[0], :common.shape[1]] = common
+        return whole
 
 
 def shrink(painted: np.ndarray, by_px: float) -> np.ndarray:

@@ -1,7 +1,7 @@
 """What a run leaves of one picture: enough to composite it again, under any settings, without sampling again."""
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -10,6 +10,9 @@ from PIL import Image
 from lib_softinpaint import composite, drift, grain
 from lib_softinpaint.mask import edge_taper
 from lib_softinpaint.settings import Settings
+
+USUAL_NOISE_FLOOR = 0.1
+"""Latent units; of the bundled model, the median over 59 pictures. There automatic and absolute thresholds are alike."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +35,10 @@ class SampledPicture:
         Left, top, width, height of what was decoded, in the original; None for all of it.
     seed
         Of the picture, and of its grain.
+    noise_floor
+        From `job.noise_floor`, latent units; None where it is not known.
+    shown_px : (H, W) float32, 0 to 1
+        Mask within which the new pixels are shown; None for `repaint_px`.
     """
 
     original: np.ndarray
@@ -41,6 +48,8 @@ class SampledPicture:
     decoded_size: tuple[int, int]
     box: tuple[int, int, int, int] | None
     seed: int
+    noise_floor: float | None = None
+    shown_px: np.ndarray | None = None
     tapers: dict[float, np.ndarray] = field(default_factory=dict, repr=False)
     """The last edge taper, by its width; pictures of one mask share it."""
 
@@ -49,22 +58,28 @@ class SampledPicture:
         repaint = torch.from_numpy(self.repaint)
         if self.distance is None:
             return composite.mask_opacity(repaint, settings.preservation_strength).numpy()
-        return composite.opacity(
-            torch.from_numpy(self.distance), repaint, settings.mask_influence, settings.preservation_strength,
-            settings.difference_threshold, settings.difference_contrast).numpy()
+        threshold = settings.difference_threshold
+        if settings.automatic_threshold and self.noise_floor is not None:
+            threshold *= self.noise_floor / USUAL_NOISE_FLOOR
+        return composite.opacity(torch.from_numpy(self.distance), repaint, settings.mask_influence,
+                                 settings.preservation_strength, threshold, settings.difference_contrast).numpy()
 
     def opacity_px(self, settings: Settings) -> np.ndarray:
         """Opacity of the new pixels in the result, (H, W) float32, 0 to 1; exactly 0 outside the mask."""
+        shown_px = self.repaint_px if self.shown_px is None else self.shown_px
         enlarged = composite.enlarge(self.opacity_latent(settings), *self.decoded_size)
         if self.box is not None:
             enlarged = composite.place(enlarged, self.box, *self.repaint_px.shape)
-        return np.maximum(enlarged * self._taper(settings.edge_taper_px), settings.least_opacity * self.repaint_px)
-
-    def _taper(self, taper_px: float) -> np.ndarray:
-        if taper_px not in self.tapers:
+        taper = self.tapers.get(settings.edge_taper_px)
+        if taper is None:
+            taper = edge_taper(shown_px, settings.edge_taper_px)
             self.tapers.clear()
-            self.tapers[taper_px] = edge_taper(self.repaint_px, taper_px)
-        return self.tapers[taper_px]
+            self.tapers[settings.edge_taper_px] = taper
+        return np.maximum(enlarged * taper, settings.least_opacity * shown_px)
+
+    def shown_within(self, mask_px: np.ndarray) -> SampledPicture:
+        """The picture with its new pixels shown within another mask (H, W) float32, 0 to 1, as far as it was sampled."""
+        return replace(self, shown_px=np.where(self.repaint_px > 0, mask_px, 0), tapers={})
 
     def composited(self, settings: Settings, decoded: np.ndarray, opacity_px: np.ndarray | None = None) -> np.ndarray:
         """The result: the decoded picture, its colours and grain matched to the original's, over the original.

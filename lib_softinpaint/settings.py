@@ -17,6 +17,8 @@ SOFT, HARD = "soft", "hard"
 FEATHER_FROM_BLUR = "Mask blur"
 FEATHER_OWN = "own"
 FEATHER_FROM_HOST = "host"
+SHAPING = "feather_source", "feather_width", "feather_unit", "grow_px"
+"""Fields that make the repaint mask of what is painted."""
 IN_PIXELS, IN_PERCENT = FEATHER_UNITS = ("pixels", "% of the mask")
 
 
@@ -91,6 +93,11 @@ class Settings:
         help="A mask as large as the picture, where nothing is painted above: white is repainted wholly, grey by that "
              "strength, also of 16 bits; of a transparent one the alpha channel counts. As base64 through the API.")
 
+    automatic_threshold: bool = switch(
+        False, label="Automatic threshold", elem_id="softinpaint_automatic_threshold", group="Composite", builtin=False,
+        help="Count the difference threshold in the model's own noise, measured outside the mask, so that it means the same "
+             "with every model.")
+
     def __post_init__(self):
         check_all(self)
 
@@ -98,6 +105,12 @@ class Settings:
 def saved_fields() -> list[dataclasses.Field]:
     """The fields that a picture's infotext keeps: all but what is a picture itself."""
     return [field for field in dataclasses.fields(Settings) if field.metadata.get("saved", True)]
+
+
+def composite_fields() -> list[dataclasses.Field]:
+    """The fields that can still be changed once a picture is sampled."""
+    return [field for field in dataclasses.fields(Settings)
+            if field.metadata.get("group") == "Composite" or field.name in SHAPING]
 
 
 def as_builtin(**first_seven: Any) -> Settings:

@@ -132,6 +132,46 @@ def test_transparency_and_colour_profile_stay(tmp_path, monkeypatch):
     with Image.open("made.png") as made:
         assert (np.asarray(made.getchannel("A")) == np.asarray(Image.open(MASK).convert("L"))).all()
         assert made.info["icc_profile"] == b"a profile"
+    np.testing.assert_array_equal(np.asarray(Image.open("made.png"))[:100], np.asarray(picture)[:100])
+
+
+def test_a_kept_job_is_composited_again_without_a_model(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    picture = Image.open(PICTURE).convert("RGBA")
+    picture.putalpha(Image.fromarray(np.tile(np.arange(256, dtype=np.uint8), (256, 1))))
+    picture.save("layer.png", icc_profile=b"a profile")
+    words = ["inpaint", "layer.png", str(MASK), "--prompt", "a tree", "--steps", "4", "--keep", "-o", "made.png"]
+    assert cli.main(words) == 0
+    assert "made.npz" in capsys.readouterr().out
+    assert cli.main(words) == cli.BAD_INPUT
+    assert cli.main(["recomposite", "made.npz", "-o", "same.png"]) == 0
+    monkeypatch.setitem(sys.modules, "lib_softinpaint.hosts.diffusers_models", None)  # importing it would fail
+    assert cli.main(["recomposite", "made.npz", "-o", "thin.jpg", "--feather-source", "own", "--feather-width", "2"]) == 0
+    assert cli.main(["recomposite", "made.npz", "-o", "again"]) == 0
+    with Image.open("made.png") as made, Image.open("same.png") as same, Image.open("thin.jpg") as thin:
+        np.testing.assert_array_equal(np.asarray(made), np.asarray(same))
+        assert same.info["parameters"] == made.info["parameters"]
+        assert same.info["icc_profile"] == b"a profile"
+        assert (thin.mode, thin.size) == ("RGB", made.size)
+    assert "Composited again with Feather source own, Feather width 2." in infotext.of_picture(Path("thin.jpg"))
+    assert Path("again/made.png").exists()
+
+
+@pytest.mark.parametrize(("words", "sentence"), [
+    ("recomposite", "Missing argument 'JOB...'"), ("recomposite none.npz", "none.npz is not: it does not exist"),
+    ("recomposite picture.png", "a job file must be one that inpaint --keep wrote, picture.png is not: it is no archive"),
+    ("recomposite none.npz --grain 2", "2.0 is not in the range 0<=x<=1"),
+    ("recomposite none.npz --schedule-bias 2", "No such option: --schedule-bias"),
+    ("inpaint picture.png mask.png --keep --no-enabled", "--keep keeps soft inpaintings"),
+    ("inpaint picture.png mask.png --keep --webui http://127.0.0.1:9", "--keep keeps soft inpaintings")])
+def test_what_cannot_be_composited_again_is_one_sentence(tmp_path, monkeypatch, capsys, words, sentence):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(PICTURE, "picture.png")
+    shutil.copy(MASK, "mask.png")
+    assert cli.main(words.split()) == cli.BAD_INPUT
+    told = capsys.readouterr().err
+    assert sentence in told
+    assert told.count("\n") == 1
 
 
 def test_another_shape_than_the_likened_pictures_keeps_its_own(tmp_path, monkeypatch, capsys):
@@ -157,7 +197,7 @@ def test_the_bar_is_full_at_the_end():
 
 def test_every_verb_of_the_entry_points_help_exists(tmp_path):
     verbs = re.findall(r"python3 softinpaint.py (\w+)", run(tmp_path).stdout)
-    assert {"demo", "inpaint", "checkpoint", "test", "bench"} == set(verbs)
+    assert {"demo", "inpaint", "recomposite", "checkpoint", "test", "bench"} == set(verbs)
     done = run(tmp_path, "checkpoint", "models")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "models" / "softinpaint-scenes.yaml").exists()

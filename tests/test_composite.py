@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib_softinpaint.composite import composite, enlarge, mask_opacity, opacity, place
+from lib_softinpaint.composite import composite, enlarge, mask_opacity, opacity, place, with_alpha
 
 
 def shown(distance, repaint=1.0, influence=0.0, strength=0.5, threshold=0.5, contrast=2.0):
@@ -78,3 +78,29 @@ def test_outside_is_byte_exact_and_inside_is_rounded_once():
 def test_pictures_of_different_size_are_refused():
     with pytest.raises(ValueError, match=r"of one size, got \(4, 4\), \(4, 5\) and \(4, 4\)"):
         composite(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5, 3), np.uint8), np.zeros((4, 4)))
+
+
+def test_alpha_comes_back_and_unchanged_pixels_to_the_byte():
+    drawn = np.random.default_rng(0)
+    source = drawn.integers(0, 256, (32, 32, 4), dtype=np.uint8)
+    source[:8, :, 3] = 0
+    source[8:16, :, 3] = 255
+    alpha = source[..., 3:] / 255
+    flat = np.rint(alpha * source[..., :3] + (1 - alpha) * 255).astype(np.uint8)
+    result = flat.copy()
+    result[4:28, 4:28] = drawn.integers(0, 256, (24, 24, 3))
+    back = with_alpha(result, source, flat)
+    np.testing.assert_array_equal(back[..., 3], source[..., 3])
+    unchanged = (result == flat).all(axis=-1)
+    np.testing.assert_array_equal(back[unchanged], source[unchanged])
+    np.testing.assert_array_equal(back[8:16, 4:28, :3], result[8:16, 4:28])
+    np.testing.assert_array_equal(back[4:8, 4:28, :3], result[4:8, 4:28])  # shown to whoever removes the alpha channel
+
+
+def test_half_clear_pixels_look_as_the_result_does():
+    source = np.full((1, 1, 4), (200, 100, 50, 128), np.uint8)
+    flat = np.full((1, 1, 3), (227, 177, 152), np.uint8)  # over white
+    result = flat - np.uint8(20)
+    back = with_alpha(result, source, flat)[..., :3].astype(float)
+    over_white = back * 128 / 255 + 255 * (1 - 128 / 255)
+    np.testing.assert_allclose(over_white, result, atol=1)

@@ -54,6 +54,19 @@ def quiet(pipeline):
     return pipeline
 
 
+@pytest.mark.parametrize("fields", [{}, {"padding_mask_crop": 8}, {"num_images_per_prompt": 2}])
+def test_what_is_kept_makes_the_same_pictures_again(small, fields):
+    output = small("a", PICTURE, MASK, mask_blur=BLUR, num_inference_steps=3, keep=True,
+                   generator=torch.Generator().manual_seed(1), **fields)
+    assert len(output.kept) == len(output.images)
+    for picture, kept in zip(output.images, output.kept):
+        np.testing.assert_array_equal(kept.composited(kept.settings), np.asarray(picture))
+        thin = kept.composited(kept.settings_with({"feather_source": "own", "feather_width": 0.0}))
+        np.testing.assert_array_equal(thin[~PAINTED], np.asarray(PICTURE)[~PAINTED])
+    assert not small("a", PICTURE, MASK, num_inference_steps=3).kept
+    assert not small("a", PICTURE, MASK, num_inference_steps=3, keep=True, settings=Settings(enabled=False)).kept
+
+
 def inpaint(pipeline, seed=1, **fields):
     fields = {"mask_blur": BLUR, "num_inference_steps": 4, "output_type": "np", **fields}
     result = pipeline("a", PICTURE, MASK, generator=torch.Generator().manual_seed(seed), **fields)

@@ -24,6 +24,15 @@ def test_a_prompt_alone_is_no_settings():
     assert infotext.parse("a house: red, big") == {"Prompt": "a house: red, big", "Negative prompt": ""}
 
 
+def test_values_are_replaced_and_all_else_stands():
+    text = 'a hill,\nred: blue\nNegative prompt: x\nSteps: 4, Hashes: "a: b, c: d", Grain: 0, Odd:  "un, closed, Version: v1'
+    assert infotext.replaced(text, {"Grain": 0.5, "Note": "one, two"}) == text.replace(
+        "Grain: 0", "Grain: 0.5") + ', Note: "one, two"'
+    assert infotext.replaced(text, {}) == text
+    assert infotext.replaced(text, {"Version": "2: a"}) == text.replace("v1", '"2: a"')
+    assert infotext.replaced("", {"Grain": 1}) == "Grain: 1"
+
+
 def test_prompts_of_several_lines():
     parsed = infotext.parse("one\ntwo\nNegative prompt: three\nfour\nSteps: 1, Seed: 2, Size: 8x8")
     assert (parsed["Prompt"], parsed["Negative prompt"], parsed["Seed"]) == ("one\ntwo", "three\nfour", "2")

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from lib_softinpaint.mask import (
+    PaintedMask,
     blur_reach,
     edge_taper,
     feather_outward,
@@ -132,6 +133,20 @@ def test_a_mask_is_shaped_as_the_settings_say(blur):
     assert (repaint_mask(painted, Settings(enabled=False, grow_px=3), blur) == host_blur(painted, blur)).all()
     shrunk = Settings(enabled=True, feather_source="own", feather_width=0, grow_px=-3)
     assert (repaint_mask(painted, shrunk, blur) == shrink(painted, 3)).all()
+
+
+@pytest.mark.parametrize(("size", "stretched_to"), [
+    ((40, 60), None), ((40, 60), (40, 64)), ((30, 50), None), ((50, 70), None), ((80, 120), (80, 120))])
+def test_a_painted_mask_lies_over_its_picture(size, stretched_to):
+    painted = np.zeros((40, 60), np.float32)
+    painted[10:20, 30:40] = 1
+    over = PaintedMask(painted, 2, None, size, stretched_to)
+    repaint = over.repaint_px(Settings(enabled=True))
+    assert repaint.shape == size
+    down, across = (1, 1) if stretched_to is None else (stretched_to[0] / 40, stretched_to[1] / 60)
+    core = np.nonzero(repaint == 1)
+    assert abs(core[0].mean() - (15 * down - 0.5)) < 1
+    assert abs(core[1].mean() - (35 * across - 0.5)) < 1
 
 
 def test_an_own_feather_may_be_a_share_of_the_painted_area_and_as_wide_as_the_picture():

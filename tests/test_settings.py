@@ -30,7 +30,7 @@ def test_the_order_names_and_defaults_are_the_apis_and_only_grow():
         ("mask_influence", 0.0), ("difference_threshold", 0.5), ("difference_contrast", 2.0),
         ("feather_source", "Mask blur"), ("edge_taper_px", 12.0), ("grow_px", 0.0), ("feather_width", 32.0),
         ("feather_unit", "pixels"), ("threshold_mix", 0.0), ("least_opacity", 1.0), ("drift_correction", 1.0),
-        ("grain", 0.0), ("conditioning_mask", "soft"), ("mask_image", "")]
+        ("grain", 0.0), ("conditioning_mask", "soft"), ("mask_image", ""), ("automatic_threshold", False)]
 
 
 def test_the_first_seven_are_the_builtins():
@@ -67,7 +67,8 @@ def test_positional_arguments_may_be_shorter_or_longer():
     assert read_args([]) == (Settings(), [])
     assert read_args([True]) == (Settings(enabled=True), [])
     later = "a later version's", 7
-    assert read_args([True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 0, 0, 32, "pixels", 0, 1, 1, 0, "soft", "", *later]) == (
+    ours = "host", 0, 0, 32, "pixels", 0, 1, 1, 0, "soft", "", False
+    assert read_args([True, 0.2, 0.05, 1, 0, 1.25, 1.25, *ours, *later]) == (
         Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 0), [])
 
 
@@ -114,13 +115,14 @@ def test_nothing_is_read_when_switched_off():
 
 def test_infotext_makes_the_round_trip():
     settings = Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 3, -2, 40, "% of the mask", 0.75, 0.25, 0.5, 0.1, "hard",
-                        "a picture")
+                        "a picture", True)
     written = {key: str(value) for key, value in to_infotext(settings).items()}
     assert written == {**BUILTIN_INFOTEXT, "Soft inpainting feather source": "host", "Soft inpainting edge taper": "3",
                        "Soft inpainting mask grow": "-2", "Soft inpainting feather width": "40",
                        "Soft inpainting feather unit": "% of the mask", "Soft inpainting threshold mix": "0.75",
                        "Soft inpainting least opacity": "0.25", "Soft inpainting drift correction": "0.5",
                        "Soft inpainting grain": "0.1", "Soft inpainting conditioning mask": "hard",
+                       "Soft inpainting automatic threshold": "True",
                        VERSION_KEY: __version__}
     read = {field.name: from_infotext(field, written) for field in saved_fields()}
     assert Settings(**read, mask_image="a picture") == settings

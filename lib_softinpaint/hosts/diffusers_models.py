@@ -14,6 +14,7 @@ from diffusers.utils import logging
 from PIL import Image
 
 from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline
+from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.painted import strengths
 from lib_softinpaint.request import INPAINT_NOT_MASKED, ONLY_MASKED, Request, with_seed
 from lib_softinpaint.settings import Settings
@@ -115,7 +116,7 @@ def scheduler_class(sampler: str, schedule_type: str) -> tuple[type, dict[str, A
 
 
 def inpaint(pipeline: DiffusionPipeline, request: Request, picture: Image.Image, mask: Image.Image,
-            on_step: Callable[[float], None] | None = None) -> Image.Image:
+            on_step: Callable[[float], None] | None = None, keep: Callable[[KeptPicture], None] | None = None) -> Image.Image:
     """One picture.
 
     Parameters
@@ -124,10 +125,12 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, picture: Image.Image,
         From `load`.
     on_step
         Called after each step with the share that is done, 0 to 1.
+    keep
+        Called with all that a soft composite is made of.
     """
-    kept = pipeline.scheduler
+    own_scheduler = pipeline.scheduler
     kind, changes = scheduler_class(request.sampler, request.schedule_type)
-    pipeline.scheduler = kind.from_config(kept.config, **changes)
+    pipeline.scheduler = kind.from_config(own_scheduler.config, **changes)
 
     def report(running: DiffusionPipeline, step: int, timestep: Any, tensors: dict) -> dict:
         if on_step:
@@ -135,13 +138,16 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, picture: Image.Image,
         return tensors
 
     try:
-        return pipeline(
+        made = pipeline(
             request.prompt, picture, 1 - strengths(mask) if request.mask_mode == INPAINT_NOT_MASKED else mask,
             height=request.height or None, width=request.width or None, strength=request.denoising_strength,
             padding_mask_crop=request.masked_area_padding if request.inpaint_area == ONLY_MASKED else None,
             num_inference_steps=request.steps, guidance_scale=request.cfg_scale, negative_prompt=request.negative_prompt,
             masked_content=request.masked_content, mask_blur=request.mask_blur, settings=request.settings,
             generator=torch.Generator().manual_seed(with_seed(request).seed),
-            callback_on_step_end=report).images[0]
+            keep=keep is not None, callback_on_step_end=report)
     finally:
-        pipeline.scheduler = kept
+        pipeline.scheduler = own_scheduler
+    if keep and made.kept:
+        keep(made.kept[0])
+    return made.images[0]

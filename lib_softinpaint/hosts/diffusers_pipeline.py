@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,9 +33,11 @@ from lib_softinpaint import schedule
 from lib_softinpaint.composite import composite
 from lib_softinpaint.fill import fill_from_outside
 from lib_softinpaint.job import SoftInpaintJob
-from lib_softinpaint.mask import feather_reach, repaint_mask, resized, to_latent
+from lib_softinpaint.kept import KeptPicture
+from lib_softinpaint.mask import PaintedMask, feather_reach, repaint_mask, resized, to_latent
 from lib_softinpaint.painted import strengths
 from lib_softinpaint.request import MASKED_CONTENTS
+from lib_softinpaint.sampled import SampledPicture
 from lib_softinpaint.settings import HARD, Settings
 
 logger = logging.get_logger(__name__)
@@ -42,12 +45,17 @@ logger = logging.get_logger(__name__)
 INPAINTING_CHANNELS = 9
 """Input channels of a UNet that is also told the mask and the latent of the picture without what is masked."""
 
-
 HIDDEN_LEVEL = 127
 """Grey under which inpainting models are trained to find what is masked."""
 
 ONE_STEP_SCHEDULERS = EulerDiscreteScheduler, HeunDiscreteScheduler, KDPM2DiscreteScheduler, DDIMScheduler
 """They look no further back than one step and draw no noise, so that a step that changes nothing can be left out."""
+
+
+@dataclass
+class SoftInpaintPipelineOutput(StableDiffusionPipelineOutput):
+    """Pictures, and with `keep` what they are made of."""
+    kept: list[KeptPicture] | None = None
 
 
 class _SoftInpainting:
@@ -69,11 +77,12 @@ class _SoftInpainting:
         masked_content: str = "original",
         mask_blur: float = 4,
         settings: Settings | None = None,
+        keep: bool = False,
         generator: torch.Generator | list[torch.Generator] | None = None,
         output_type: str = "pil",
         return_dict: bool = True,
         **kwargs: Any,
-    ) -> StableDiffusionPipelineOutput | tuple:
+    ) -> SoftInpaintPipelineOutput | tuple:
         r"""
         Inpaints the masked area of a picture softly. Pixels that the mask does not reach equal the picture's.
 
@@ -104,6 +113,9 @@ class _SoftInpainting:
                 Pixels; the feather around the painted area reaches 2.4 times as far.
             settings ([`~lib_softinpaint.Settings`], *optional*):
                 Soft inpainting's settings. With `enabled=False` the mask is hard: every latent pixel is repainted or not.
+            keep (`bool`, *optional*, defaults to `False`):
+                Whether the output's `kept` holds, for each picture, all that its composite is made of
+                ([`~lib_softinpaint.kept.KeptPicture`]), to make it again with other settings, or to save it as a job file.
             generator (`torch.Generator` or a list of them, *optional*):
                 Makes the result deterministic.
             output_type (`str`, *optional*, defaults to `"pil"`):
@@ -115,7 +127,7 @@ class _SoftInpainting:
                 `cross_attention_kwargs`, `clip_skip`, `eta`, prompt embeddings, IP adapter images.
 
         Returns:
-            `StableDiffusionPipelineOutput` with the pictures in `images`.
+            `SoftInpaintPipelineOutput` with the pictures in `images`.
 
         Raises:
             ValueError: on a missing or unreadable picture or mask, on sizes that do not match, on an empty mask.
@@ -161,13 +173,19 @@ class _SoftInpainting:
                 num_images_per_prompt=num_images_per_prompt, generator=generator, output_type="latent", **kwargs).images
         samples = job.finish(samples)
         if output_type == "latent":
-            return StableDiffusionPipelineOutput(samples, None) if return_dict else (samples,)
-        pictures = self._composited(job, samples, _seeds(generator, count))
+            return SoftInpaintPipelineOutput(samples, None) if return_dict else (samples,)
+        kept: list[KeptPicture] = []
+        mask_over_picture = PaintedMask(painted, mask_blur, padding_mask_crop, painted.shape)
+
+        def on_decoded(sampled: SampledPicture, decoded: np.ndarray) -> None:
+            if keep:
+                kept.append(KeptPicture(settings, sampled, decoded, mask_over_picture))
+        pictures = self._composited(job, samples, _seeds(generator, count), on_decoded)
         self.maybe_free_model_hooks()
         pictures = {"pil": lambda: [Image.fromarray(picture) for picture in pictures],
                     "np": lambda: np.stack(pictures).astype(np.float32) / 255,
                     "pt": lambda: torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255}[output_type]()
-        return StableDiffusionPipelineOutput(pictures, None) if return_dict else (pictures,)
+        return SoftInpaintPipelineOutput(pictures, None, kept) if return_dict else (pictures,)
 
     def _encoded(self, picture: Image.Image) -> torch.Tensor:
         """Latent of a picture, at the VAE's mode: the same picture gives the same latent."""
@@ -236,7 +254,8 @@ class _SoftInpainting:
             for name in wrapped:
                 delattr(self.scheduler, name)
 
-    def _composited(self, job: SoftInpaintJob, samples: torch.Tensor, seeds: list[int]) -> list[np.ndarray]:
+    def _composited(self, job: SoftInpaintJob, samples: torch.Tensor, seeds: list[int],
+                    on_decoded: Callable[[SampledPicture, np.ndarray], None]) -> list[np.ndarray]:
         soft = job.settings.enabled
         if soft:
             sampled = job.measure(samples, job.box[:1:-1], seeds)
@@ -244,6 +263,7 @@ class _SoftInpainting:
         for index, pixels in enumerate(self._decoded(job, samples)):
             # A hard inpainting's paste, as the WebUI's: the outer half of the mask's blur.
             if soft:
+                on_decoded(sampled[index], pixels)
                 results.append(sampled[index].composited(job.settings, pixels))
             else:
                 results.append(composite(job.originals[index], pixels, np.minimum(2 * job.repaint_px[index], 1)))

@@ -1,0 +1,166 @@
+"""Finished pictures with all that their composite is made of, so that it can be made again without sampling."""
+from __future__ import annotations
+
+import dataclasses
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lib_softinpaint import infotext
+from lib_softinpaint.composite import with_alpha
+from lib_softinpaint.fields import Value, checked
+from lib_softinpaint.mask import PaintedMask
+from lib_softinpaint.sampled import SampledPicture
+from lib_softinpaint.settings import NOTE_KEY, SHAPING, Settings, composite_fields, infotext_key, to_infotext
+
+FILE_FORMAT = 1
+FILE_KIND = "softinpaint picture"
+
+
+@dataclass(frozen=True, eq=False)
+class KeptPicture:
+    """One picture of a run.
+
+    Parameters
+    ----------
+    settings
+        Of the run.
+    sampled
+    decoded : (H, W, 3) uint8 or float32, 0 to 255
+        Where it stands in the result.
+    painted
+    infotext
+        Of the run's result.
+    source : (H, W, 4) uint8
+        The original with its alpha channel, where the result is to have it.
+    colour_profile
+        ICC profile of the original's colours; sRGB if None.
+    """
+
+    settings: Settings
+    sampled: SampledPicture
+    decoded: np.ndarray
+    painted: PaintedMask
+    infotext: str = ""
+    source: np.ndarray | None = None
+    colour_profile: bytes | None = None
+    reshaped: dict[tuple, SampledPicture] = field(default_factory=dict, repr=False)
+    """The last other mask, by the settings that made it."""
+
+    def settings_with(self, changes: Mapping[str, Value]) -> Settings:
+        """The run's settings with some of the composite's changed.
+
+        Raises ValueError with a sentence on a setting that needs a new sampling, or a value that is none of its field's.
+        """
+        fields = {each.name: each for each in composite_fields()}
+        for name, value in changes.items():
+            if name not in fields:
+                raise ValueError(f"a composite is made again with {', '.join(fields)}, got {name!r}")
+            checked(fields[name], value)
+        return replace(self.settings, **changes)
+
+    def composited(self, settings: Settings, opacity_px: np.ndarray | None = None) -> np.ndarray:
+        """The result under other settings of the composite; under the run's own it is the run's.
+
+        Another feather narrows what is shown: pixels outside the run's mask were not sampled.
+
+        Parameters
+        ----------
+        settings
+        opacity_px : (H, W) float32, 0 to 1
+            The run's own, from `SampledPicture.opacity_px`, where it is at hand.
+
+        Returns
+        -------
+        (H, W, 3) uint8, or (H, W, 4) with transparency
+        """
+        result = self._shown(settings).composited(settings, self.decoded, opacity_px)
+        if self.source is None or self.source.shape[:2] != result.shape[:2]:
+            return result
+        return with_alpha(result, self.source, self.sampled.original)
+
+    def _shown(self, settings: Settings) -> SampledPicture:
+        shape = tuple(getattr(settings, name) for name in SHAPING)
+        if shape == tuple(getattr(self.settings, name) for name in SHAPING):
+            return self.sampled
+        shown = self.reshaped.get(shape)
+        if shown is None:
+            shown = self.sampled.shown_within(self.painted.repaint_px(settings))
+            self.reshaped.clear()
+            self.reshaped[shape] = shown
+        return shown
+
+    def infotext_with(self, settings: Settings) -> str:
+        """Infotext of the result under other settings of the composite.
+
+        The mask's settings stay the run's, since another sampling with others would paint another picture; a note tells
+        under which the result is shown.
+        """
+        if settings == self.settings:
+            return self.infotext
+        written = to_infotext(settings)
+        keys = [infotext_key(each) for each in composite_fields() if each.name not in SHAPING]
+        reshaped = [each for each in composite_fields()
+                    if each.name in SHAPING and getattr(settings, each.name) != getattr(self.settings, each.name)]
+        values = {key: written[key] for key in keys}
+        if reshaped:
+            told = ", ".join(f"{each.metadata['label']} {written[infotext_key(each)]}" for each in reshaped)
+            note = infotext.parse(self.infotext).get(NOTE_KEY)
+            values[NOTE_KEY] = f"{note + ' ' if note else ''}Composited again with {told}."
+        return infotext.replaced(self.infotext, values)
+
+    def arrays(self) -> list[np.ndarray]:
+        """All that it holds in memory."""
+        held = [self.decoded, self.painted.strengths, self.source]
+        for sampled in (self.sampled, *self.reshaped.values()):
+            held += [sampled.original, sampled.repaint_px, sampled.repaint, sampled.distance, sampled.shown_px,
+                     *sampled.tapers.values()]
+        return [array for array in held if array is not None]
+
+    # Files
+
+    def save(self, path: Path) -> None:
+        """Writes a job file, from which `load` brings the picture back. OSError where it cannot be written."""
+        arrays = {name: getattr(self.sampled, name) for name in ("original", "repaint_px", "repaint", "distance")}
+        arrays |= {"decoded": self.decoded, "strengths": self.painted.strengths, "source": self.source,
+                   "colour_profile": self.colour_profile and np.frombuffer(self.colour_profile, np.uint8)}
+        about = {
+            "kind": FILE_KIND, "format": FILE_FORMAT, "infotext": self.infotext, "settings": dataclasses.asdict(self.settings),
+            "sampled": {name: getattr(self.sampled, name) for name in ("decoded_size", "box", "seed", "noise_floor")},
+            "painted": {name: getattr(self.painted, name)
+                        for name in ("blur_px", "padding_px", "size", "stretched_to", "how")}}
+        with open(path, "wb") as file:
+            np.savez_compressed(file, about=np.array(json.dumps(about)),
+                                **{name: array for name, array in arrays.items() if array is not None})
+
+    @classmethod
+    def load(cls, path: Path) -> KeptPicture:
+        """A picture from its job file. Raises ValueError where that is none."""
+        try:
+            if not zipfile.is_zipfile(path):
+                raise ValueError("it is no archive" if path.exists() else "it does not exist")
+            with np.load(path, allow_pickle=False) as file:
+                about = json.loads(str(file["about"]))
+                if (about["kind"], about["format"]) != (FILE_KIND, FILE_FORMAT):
+                    raise ValueError(f"it is of format {about['format']}, not {FILE_FORMAT}")
+                arrays = {name: file[name] for name in file.files if name != "about"}
+            about = {name: _tuples(value) for name, value in about.items()}
+            profile = arrays.pop("colour_profile", None)
+            painted = PaintedMask(strengths=arrays.pop("strengths"), **about["painted"])
+            decoded, source = arrays.pop("decoded"), arrays.pop("source", None)
+            return cls(Settings(**about["settings"]), SampledPicture(**{"distance": None, **arrays, **about["sampled"]}),
+                       decoded, painted, about["infotext"], source, profile.tobytes() if profile is not None else None)
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as fault:
+            raise ValueError(f"a job file must be one that inpaint --keep wrote, {path} is not: {fault}") from fault
+
+
+def _tuples(value: Any) -> Any:
+    """JSON's lists as the tuples that they were."""
+    if isinstance(value, dict):
+        return {name: tuple(item) if isinstance(item, list) else item for name, item in value.items()}
+    return value

@@ -1,0 +1,69 @@
+import threading
+
+import numpy as np
+
+from lib_softinpaint.history import History, identify
+from tests.test_kept import RUN, kept
+
+LIMIT_MB = 8
+
+
+def test_a_picture_is_found_by_its_result_alone():
+    history, picture = History(), kept()
+    result = picture.composited(RUN)
+    identity = history.put(picture, result, LIMIT_MB)
+    assert history.get(identity) is picture
+    assert history.find(result=result.copy()) == identity == identify(result)
+    assert history.find(result=result[::-1]) is None
+    assert history.find(result=result.reshape(32, 128, 3)) is None
+
+
+def test_a_picture_is_found_by_the_file_that_it_was_saved_as():
+    history, picture = History(), kept()
+    identity = history.put(picture, picture.composited(RUN), LIMIT_MB)
+    history.name(identity, "lossy.jpg")
+    history.name("unknown", "other.jpg")
+    assert history.find("lossy.jpg") == identity
+    assert history.find("other.jpg") is None
+    assert history.find(None) is None
+
+
+def test_the_oldest_go_first_and_what_they_share_counts_once():
+    history, shared = History(), kept()
+    size_mb = sum(array.nbytes for array in shared.arrays()) / 2 ** 20
+    results = [np.full((2, 2, 3), level, np.uint8) for level in range(4)]
+    for result in results[:2]:
+        history.put(shared, result, 1.5 * size_mb)  # twice the same arrays
+    assert len(history) == 2
+    history.put(kept(), results[2], 2.5 * size_mb)
+    assert len(history) == 3
+    history.put(kept(), results[3], 2.5 * size_mb)
+    assert [history.find(result=result) is not None for result in results] == [False, False, True, True]
+    history.shrink(0)
+    assert len(history) == 0
+
+
+def test_a_picture_larger_than_the_limit_is_not_kept():
+    history, picture = History(), kept()
+    history.put(picture, picture.composited(RUN), 0.01)
+    assert len(history) == 0
+
+
+def test_threads_do_not_disturb_each_other():
+    """Re-renders share one picture's remembered taper and mask."""
+    picture = kept()
+    wanted = {taper: picture.composited(picture.settings_with({"edge_taper_px": taper, "grow_px": -taper}))
+              for taper in (2.0, 5.0, 9.0)}
+    faults = []
+
+    def render(taper):
+        for _ in range(40):
+            result = picture.composited(picture.settings_with({"edge_taper_px": taper, "grow_px": -taper}))
+            if (result != wanted[taper]).any():
+                faults.append(taper)
+    threads = [threading.Thread(target=render, args=(taper,)) for taper in wanted]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not faults

@@ -1,0 +1,106 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from lib_softinpaint import infotext, settings
+from lib_softinpaint.job import SoftInpaintJob
+from lib_softinpaint.kept import KeptPicture
+from lib_softinpaint.mask import PaintedMask, to_latent
+from lib_softinpaint.settings import Settings, composite_fields
+
+SIZE, SIDE = 64, 8
+PAINTED = np.zeros((SIZE, SIZE), np.float32)
+PAINTED[20:44, 20:44] = 1
+RUN = Settings(enabled=True, feather_source="own", feather_width=12, edge_taper_px=4)
+ABOUT = "a hill, red\nNegative prompt: rain\nSteps: 4, Lora hashes: \"a: b, c: d\", Size: 64x64, " + ", ".join(
+    f"{key}: {value}" for key, value in settings.to_infotext(RUN).items()) + ", Version: v1"
+
+
+def kept(run=RUN, about=ABOUT, **fields):
+    over = PaintedMask(PAINTED, 4, None, PAINTED.shape)
+    repaint_px = over.repaint_px(run)
+    drawn = np.random.default_rng(0)
+    original = drawn.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    decoded = drawn.uniform(0, 255, (SIZE, SIZE, 3)).astype(np.float32)
+    reference = torch.randn(1, 4, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    job = SoftInpaintJob(run, torch.from_numpy(to_latent(repaint_px, SIDE, SIDE))[None], reference, [original], [repaint_px])
+    samples = job.finish(job.blend(reference + 0.4, torch.tensor([0.1])))
+    sampled, = job.measure(samples, (SIZE, SIZE), [3])
+    return KeptPicture(run, sampled, decoded, over, about, **fields)
+
+
+def changed(picture, **changes):
+    result = picture.composited(picture.settings_with(changes))
+    return (result != picture.sampled.original).any(axis=-1)
+
+
+def test_the_runs_own_settings_give_the_runs_own_result():
+    picture = kept()
+    np.testing.assert_array_equal(picture.composited(RUN), picture.sampled.composited(RUN, picture.decoded))
+    assert picture.infotext_with(RUN) == ABOUT
+
+
+@pytest.mark.parametrize("changes", [
+    {"difference_threshold": 8.0, "least_opacity": 0.0}, {"drift_correction": 0.0}, {"grain": 1.0}, {"edge_taper_px": 12.0},
+    {"mask_influence": 1.0, "least_opacity": 0.0}, {"difference_contrast": 8.0},
+    {"automatic_threshold": True, "least_opacity": 0.0}])
+def test_other_settings_of_the_composite_equal_a_run_with_them(changes):
+    picture = kept()
+    chosen = picture.settings_with(changes)
+    again = kept(dataclasses.replace(RUN, **changes))
+    np.testing.assert_array_equal(picture.composited(chosen), again.composited(again.settings))
+    assert (picture.composited(chosen) != picture.composited(RUN)).any()
+    told, was = infotext.parse(picture.infotext_with(chosen)), infotext.parse(ABOUT)
+    assert {key for key in told if told[key] != was[key]} == {
+        settings.infotext_key(field) for field in composite_fields() if field.name in changes}
+
+
+def test_another_feather_narrows_what_is_shown_and_is_noted():
+    picture = kept()
+    assert changed(picture, feather_width=2.0).sum() < changed(picture).sum()
+    assert changed(picture, grow_px=-6.0).sum() < changed(picture).sum()
+    np.testing.assert_array_equal(changed(picture, feather_width=100.0) & ~changed(picture), False)
+    told = infotext.parse(picture.infotext_with(picture.settings_with({"feather_width": 2.0, "grain": 0.5})))
+    assert told.pop("Soft inpainting note") == "Composited again with Feather width 2."
+    assert told.pop("Soft inpainting grain") == "0.5"
+    was = infotext.parse(ABOUT)
+    del was["Soft inpainting grain"]
+    assert told == was
+
+
+@pytest.mark.parametrize(("changes", "sentence"), [
+    ({"schedule_bias": 1.0}, "a composite is made again with mask_influence, .* got 'schedule_bias'"),
+    ({"seed": 1}, "got 'seed'"), ({"grain": 2}, "grain must be a number from 0 to 1, got 2"),
+    ({"grain": float("nan")}, "got nan"), ({"feather_source": "soft"}, "feather_source must be one of .* got 'soft'")])
+def test_what_cannot_be_changed_raises_one_sentence(changes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        kept().settings_with(changes)
+
+
+@pytest.mark.parametrize("transparent", [False, True])
+def test_a_job_file_brings_it_back(tmp_path, transparent):
+    source = np.random.default_rng(1).integers(0, 256, (SIZE, SIZE, 4), dtype=np.uint8) if transparent else None
+    picture = kept(source=source, colour_profile=b"profile" if transparent else None)
+    picture.save(tmp_path / "job.npz")
+    back = KeptPicture.load(tmp_path / "job.npz")
+    assert (back.settings, back.infotext, back.colour_profile) == (RUN, ABOUT, picture.colour_profile)
+    for chosen in (RUN, picture.settings_with({"grain": 1.0, "feather_width": 3.0, "automatic_threshold": True})):
+        np.testing.assert_array_equal(back.composited(chosen), picture.composited(chosen))
+
+
+def test_what_is_no_job_file_raises_one_sentence(tmp_path):
+    kept().save(tmp_path / "whole.npz")
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:5000])
+    (tmp_path / "text.npz").write_text("text")
+    np.savez(tmp_path / "other.npz", about=np.array('{"kind": "other", "format": 1}'))
+    np.savez(tmp_path / "bare.npz", picture=np.zeros(3))
+    for name in ("missing.npz", "cut.npz", "text.npz", "other.npz", "bare.npz"):
+        with pytest.raises(ValueError, match=f"a job file must be one that inpaint --keep wrote, .*{name} is not: ."):
+            KeptPicture.load(tmp_path / name)
+
+
+def test_the_noise_floor_is_read_where_nothing_may_change():
+    assert kept().sampled.noise_floor == pytest.approx(0.8)  # 0.4 in each of four channels
+    assert SoftInpaintJob(RUN, torch.zeros(1, SIDE, SIDE), torch.zeros(1, 4, SIDE, SIDE), [], []).noise_floor() is None
