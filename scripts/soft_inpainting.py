@@ -1,21 +1,21 @@
 """The always-on script "Soft Inpainting": every hook is one line into the library."""
 from modules import scripts
 
-from lib_softinpaint.hosts import webui
+from lib_softinpaint.hosts import webui, webui_page
 
 
-@webui.register
+@webui_page.register
 class SoftInpainting(scripts.Script):
     section = "inpaint"
 
     def title(self):
-        return webui.TITLE
+        return webui_page.TITLE
 
     def show(self, is_img2img):
         return scripts.AlwaysVisible if is_img2img else False
 
     def ui(self, is_img2img):
-        return webui.build_ui(self)
+        return webui_page.build_ui(self)
 
     def process(self, p, *args):
         webui.process(p, args)
@@ -36,4 +36,4 @@ class SoftInpainting(scripts.Script):
         webui.postprocess_image_after_composite(p, pp)
 
     def postprocess(self, p, processed, *args):
-        webui.postprocess(p)
+        webui.postprocess(p, processed)

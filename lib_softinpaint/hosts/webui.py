@@ -1,30 +1,30 @@
-"""The WebUI: its hooks, its masks and pictures, translated into jobs and back. The only file that knows `modules`.
+"""The WebUI's runs: its hooks, its masks and pictures, translated into jobs and back.
 
 Numbers in comments are lines of AUTOMATIC1111 1.10.1.
 """
 from __future__ import annotations
 
 import base64
-import dataclasses
 import functools
 import io
-import os
-import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from modules import devices, errors, images, processing, script_callbacks, scripts, sd_samplers_common, shared, ui_components
+from modules import devices, errors, images, processing, sd_samplers_common, shared
 from PIL import Image, ImageOps
 
 from lib_softinpaint import schedule
 from lib_softinpaint.advice import EMPTY, EMPTY_OF_ALL, advice
+from lib_softinpaint.history import History
 from lib_softinpaint.hosts.runs import RunTable
 from lib_softinpaint.job import SoftInpaintJob
-from lib_softinpaint.mask import feather_reach, host_blur, match_latent, repaint_mask, resized, to_latent
-from lib_softinpaint.painted import LARGEST_BYTE, strengths
+from lib_softinpaint.kept import KeptPicture
+from lib_softinpaint.mask import PaintedMask, feather_reach, host_blur, match_latent, repaint_mask, resized, to_latent
+from lib_softinpaint.painted import LARGEST_BYTE, as_picture, strengths
 from lib_softinpaint.request import MASKED_CONTENTS
 from lib_softinpaint.sampled import SampledPicture
 from lib_softinpaint.settings import (
@@ -32,23 +32,29 @@ from lib_softinpaint.settings import (
     HARD,
     NOTE_KEY,
     Settings,
-    from_infotext,
-    infotext_key,
     infotext_keys,
     read_args,
-    saved_fields,
     to_infotext,
 )
-from lib_softinpaint.ui import accordion
 
-TITLE = "Soft Inpainting"
-BUILTIN_SCRIPT = os.path.join("extensions-builtin", "soft-inpainting", "scripts", "soft_inpainting.py")
-KEEP_BUILTIN = "softinpaint_keep_builtin"
+KEEP_ALPHA, HISTORY_MB = "softinpaint_keep_alpha", "softinpaint_history_mb"
+"""Options of the extension's."""
+
+USUAL_HISTORY_MB = 256
+"""Some twenty pictures of 1024 x 1024."""
+
+KEPT_KEY = "Soft inpainting kept"
+"""Among the generation parameters of the API's answer: ids of the pictures that can be composited again."""
+
+SLOW_PX = 6_000_000
+"""Pixels from which a composite takes about a second, so that the page tells what it waits for."""
 
 JUST_RESIZE, JUST_RESIZE_LATENT = STRETCHING = 0, 3
 ONLY_MASKED_RESIZE = 2
 ONE_STEP_SAMPLERS = {"Euler": 1, "Heun": 2, "DPM2": 2}
 """Samplers that look no further back than one step and draw no noise, and their order."""
+
+BLUR_AXES = "mask_blur_x", "mask_blur_y"
 
 MASK_RESIZES = {0: "stretch", 1: "cover", 2: "contain", JUST_RESIZE_LATENT: "stretch"}
 """How the host's resize modes bring a mask to another size."""
@@ -63,6 +69,8 @@ LEAST_VALUE = 0.5 / LARGEST_BYTE
 class Run:
     """One `process_images` of the host: what was changed on its processing object, and the job once it is known."""
     settings: Settings
+    painted: np.ndarray | None = None
+    """What was painted (H, W) float32, before any shaping."""
     mask: np.ndarray | None = None
     """Shaped mask (H, W) float32, as large as the one that came; None where the host shapes it."""
     latent_mask: np.ndarray | None = None
@@ -80,96 +88,26 @@ class Run:
     noisy: torch.Tensor | None = None
     """Input of the model call in progress, of samplers that ask for noise."""
     alpha_bar: torch.Tensor | None = None
+    masks: list[PaintedMask] = field(default_factory=list)
+    """For each picture of the batch what was painted over it."""
+    sources: list[np.ndarray | None] = field(default_factory=list)
+    """For each picture of the batch (H, W, 4) uint8 where the result is to have its transparency."""
     sampled: list[SampledPicture] = field(default_factory=list)
     """The pictures of the batch, once they are sampled."""
+    finished: list[tuple[Image.Image, str]] = field(default_factory=list)
+    """Results of all batches that are kept, and their ids."""
     opacity_px: np.ndarray | None = None
     """Of the picture that is between the host's overlay and ours."""
 
 
 _runs: RunTable[Run] = RunTable()
+history = History()
 _denoiser: Any = None
 """The denoiser whose model call is in progress: the callback after it is not told."""
 
 
-# Taking the built-in's place
-
-def register(script_class: type) -> type | None:
-    """Puts the script into the host's list, and answers what the host's loader should still append.
-
-    The built-in's entry is replaced where it stands: other scripts read the mask in the same hooks, so the place
-    matters, and later than while scripts load is too late where there is no page. Called on each load, also after
-    "Reload UI", which clears all callbacks.
-    """
-    script_callbacks.on_ui_settings(_add_options)
-    builtin = next((place for place, entry in enumerate(scripts.scripts_data)
-                    if os.path.normpath(entry.path).endswith(BUILTIN_SCRIPT)), None)
-    if builtin is not None and shared.opts.data.get(KEEP_BUILTIN, False):
-        return None
-    script_callbacks.on_cfg_denoiser(_on_cfg_denoiser)
-    script_callbacks.on_cfg_after_cfg(_on_cfg_after_cfg)
-    script_callbacks.on_before_ui(_add_axes)
-    script_callbacks.on_app_started(_keep_floats)
-    _add_axes()
-    if builtin is None:
-        return script_class
-    module = types.ModuleType(script_class.__module__)  # the loader's own module object cannot be reached while it loads
-    vars(module).update(script_class.title.__globals__)
-    scripts.scripts_data[builtin] = scripts.ScriptClassData(script_class, module.__file__, scripts.basedir(), module)
-    return None
-
-
-def _add_options() -> None:
-    shared.opts.add_option(KEEP_BUILTIN, shared.OptionInfo(
-        False, "Keep the built-in soft inpainting and switch this extension off",
-        section=("softinpaint", "Soft inpainting"), category_id="sd").needs_reload_ui())
-
-
-def build_ui(script: Any) -> list[Any]:
-    """The script's Gradio components; sets what the host pastes from infotext."""
-    components = accordion.build(ui_components.InputAccordion)
-    saved = saved_fields()
-    script.infotext_fields = [(component, functools.partial(from_infotext, field))
-                              for component, field in zip(components, dataclasses.fields(Settings)) if field in saved]
-    script.paste_field_names = [infotext_key(field) for field in saved]
-    return components
-
-
-def _keep_floats(demo: Any, app: Any) -> None:
-    # A ui-config.json that the built-in wrote holds 1 and 4 for floats; the host converts pasted values to the type
-    # that it finds here, and int("0.2") answers 500.
-    for script in scripts.scripts_img2img.alwayson_scripts:
-        if getattr(script, "name", None) == TITLE.lower():
-            for component, setting in zip(script.controls, dataclasses.fields(Settings)):
-                if isinstance(setting.default, float):
-                    component.value = float(component.value)
-
-
-def _add_axes() -> None:
-    for entry in scripts.scripts_data:
-        options, axis_option = getattr(entry.module, "axis_options", None), getattr(entry.module, "AxisOptionImg2Img", None)
-        if options is not None and axis_option is not None:
-            known = {option.label for option in options}
-            options.extend(axis for axis in _axes(axis_option) if axis.label not in known)
-
-
-def _axes(axis_option: type) -> list[Any]:
-    axes = []
-    for setting in saved_fields():
-        choices = ("True", "False") if isinstance(setting.default, bool) else setting.metadata.get("choices")
-        axes.append(axis_option(
-            f"[Soft inpainting] {setting.metadata['label']}", str if choices else float,
-            functools.partial(_apply_axis, setting.name), choices=functools.partial(list, choices) if choices else None))
-    return axes
-
-
-def _apply_axis(name: str, p: Any, value: Any, values: list[Any]) -> None:
-    script = next(script for script in p.scripts.alwayson_scripts if script.name == TITLE.lower())
-    script_args = list(p.script_args)
-    if isinstance(script_args[script.args_from], Mapping):
-        script_args[script.args_from] = {**script_args[script.args_from], name: value}
-    else:
-        script_args[script.args_from + [setting.name for setting in dataclasses.fields(Settings)].index(name)] = value
-    p.script_args = script_args
+def history_mb() -> float:
+    return max(0, shared.opts.data.get(HISTORY_MB, USUAL_HISTORY_MB))
 
 
 # Faults
@@ -223,11 +161,11 @@ def _restore_ordinary_inpainting(p: Any, run: Run) -> None:
         p.nmask = p.nmask.round()
     else:
         box = run.job.box
-        blurred = host_blur(_painted(p, run.settings), p.mask_blur_x)
+        blurred = host_blur(run.painted, p.mask_blur_x)
         p.nmask = match_latent(_latent_mask(p, blurred, box), p.init_latent).round()[0].expand_as(p.nmask).to(p.nmask)
         gain = 2 if box is None else 1  # of a whole picture the host shows the outer half of the blur only
-        p.overlay_images = [_overlay(original, np.minimum(gain * _pixel_mask(p, blurred, original.shape[:2], box), 1))
-                            for original in run.job.originals]
+        p.overlay_images = [_overlay(original, np.minimum(gain * over.placed(blurred), 1))
+                            for original, over in zip(run.job.originals, run.masks)]
     p.mask = 1 - p.nmask
     denoiser = getattr(getattr(p, "sampler", None), "model_wrap_cfg", None)
     if getattr(denoiser, "nmask", None) is not None:
@@ -237,7 +175,7 @@ def _restore_ordinary_inpainting(p: Any, run: Run) -> None:
 def _overlay(original: np.ndarray, repaint_px: np.ndarray) -> Image.Image:
     """The original, the more transparent the more is repainted."""
     overlay = Image.fromarray(original).convert("RGBA")
-    overlay.putalpha(Image.fromarray(np.rint((1 - repaint_px) * 255).astype(np.uint8)))
+    overlay.putalpha(as_picture(1 - repaint_px))
     return overlay
 
 
@@ -271,7 +209,7 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
                            p.inpaint_full_res_padding if p.inpaint_full_res else None, p.init_images[0].size,
                            (p.width, p.height) if p.resize_mode in STRETCHING else p.init_images[0].size):
         p.comment(sentence)
-    run = Run(settings)
+    run = Run(settings, painted)
     _runs.put(p, run)
     p.extra_generation_params.update(to_infotext(settings))
     _shape_mask(p, run, painted)
@@ -316,10 +254,10 @@ def _shape_mask(p: Any, run: Run, painted: np.ndarray) -> None:
         mask = repaint_mask(painted, run.settings, blur, padding)
         return np.where(mask < LEAST_VALUE, 0, mask)
     mask = shaped(painted)
-    _set_field(p, run, "image_mask", _as_picture(mask))
+    _set_field(p, run, "image_mask", as_picture(mask))
     latent_mask = mask if p.latent_mask is None else shaped(strengths(p.latent_mask))
     if p.latent_mask is not None:
-        _set_field(p, run, "latent_mask", _as_picture(latent_mask))
+        _set_field(p, run, "latent_mask", as_picture(latent_mask))
     if p.inpainting_mask_invert:
         p.extra_generation_params["Mask mode"] = "Inpaint not masked"
     _set_field(p, run, "inpainting_mask_invert", 0)
@@ -328,7 +266,7 @@ def _shape_mask(p: Any, run: Run, painted: np.ndarray) -> None:
     run.mask, run.latent_mask = mask, latent_mask
     if p.mask_blur_x > 0 or p.mask_blur_y > 0:
         p.extra_generation_params["Mask blur"] = p.mask_blur
-    for name in ("mask_blur_x", "mask_blur_y"):
+    for name in BLUR_AXES:
         _set_field(p, run, name, 0)
     if padding is not None:
         # The crop is the painted box plus the padding; the feather has used up a part of it already.
@@ -356,10 +294,6 @@ def _sent(encoded: str) -> np.ndarray:
             return strengths(ImageOps.exif_transpose(picture))
     except (OSError, ValueError) as fault:
         raise ValueError(f"Mask image must be a picture as base64, got {encoded[:20]!r}: {fault}") from fault
-
-
-def _as_picture(mask: np.ndarray) -> Image.Image:
-    return Image.fromarray(np.rint(mask * LARGEST_BYTE).astype(np.uint8))
 
 
 @_guarded
@@ -392,12 +326,11 @@ def _leave_out_locked_steps(p: Any, run: Run) -> None:
     sampler looks no further back than one step, draws no noise, and enters at the noise level of its first step. What the
     host counts steps for would shift: prompts that change on the way, a refiner, negative prompts that are left out.
     """
-    if (p.s_min_uncond or shared.opts.skip_early_cond or getattr(p, "refiner_checkpoint", None)
-            or any("[" in prompt for prompt in (*p.prompts, *p.negative_prompts))):
-        return
     if (run.settings.threshold_mix < 1 or p.sampler.config.name not in ONE_STEP_SAMPLERS or p.s_churn
             or p.inpainting_fill != MASKED_CONTENTS.index("original")
-            or shared.opts.img2img_fix_steps or shared.opts.img2img_extra_noise > 0):
+            or shared.opts.img2img_fix_steps or shared.opts.img2img_extra_noise > 0
+            or p.s_min_uncond or shared.opts.skip_early_cond or getattr(p, "refiner_checkpoint", None)
+            or any("[" in prompt for prompt in (*p.prompts, *p.negative_prompts))):
         return
     steps, encoded = sd_samplers_common.setup_img2img_steps(p)
     sigmas = p.sampler.get_sigmas(p, steps)[steps - encoded - 1:-1]
@@ -424,10 +357,15 @@ def _make_job(p: Any, run: Run) -> SoftInpaintJob:
     box = tuple(p.paste_to) if p.inpaint_full_res else None
     originals = [_original(p, picture, box) for picture in p.init_images]
     sizes = [original.size[::-1] for original in originals]
+    padding = p.inpaint_full_res_padding if box is None else run.kept_fields.get(
+        "inpaint_full_res_padding", p.inpaint_full_res_padding)
+    blur = max(run.kept_fields.get(axis, getattr(p, axis)) for axis in BLUR_AXES)
+    overs = [PaintedMask(run.painted, blur, None if box is None else padding, size,
+                         (p.height, p.width) if box is None else None, MASK_RESIZES[p.resize_mode]) for size in sizes]
     if run.mask is None:
         masks = [_overlay_mask(overlay, size) for overlay, size in zip(p.overlay_images, sizes)]
     else:
-        masks = [_pixel_mask(p, run.mask, size, box) for size in sizes]
+        masks = [over.placed(run.mask) for over in overs]
     if run.mask is None:
         repaint = p.nmask
     elif p.latent_mask is None:
@@ -435,11 +373,23 @@ def _make_job(p: Any, run: Run) -> SoftInpaintJob:
     else:  # another script's, which the host stretches over the latent, also over that of a crop
         repaint = _to_latent(p, resized(run.latent_mask, p.height, p.width))
     repeat = p.batch_size if len(originals) == 1 else 1
+    run.masks = overs * repeat
+    run.sources = [_source(p, picture, box) for picture in run.kept_fields.get("init_images", p.init_images)] * repeat
     return SoftInpaintJob(run.settings, repaint, _reference(p, originals, box),
                           [np.asarray(original) for original in originals] * repeat, masks * repeat, box)
 
 
-def _original(p: Any, picture: Image.Image, box: tuple[int, ...] | None) -> Image.Image:
+def _source(p: Any, picture: Image.Image, box: tuple[int, ...] | None) -> np.ndarray | None:
+    """The picture with its transparency (H, W, 4) uint8, where the result is to keep that."""
+    if not getattr(shared.opts, KEEP_ALPHA, False) or picture.mode != "RGBA":
+        return None
+    *colours, alpha = picture.split()
+    return np.asarray(Image.merge("RGBA", [
+        *_original(p, Image.merge("RGB", colours), box, "None").split(),
+        _original(p, Image.merge("RGB", [alpha] * 3), box, "None").getchannel(0)]))
+
+
+def _original(p: Any, picture: Image.Image, box: tuple[int, ...] | None, upscaler: str | None = None) -> Image.Image:
     """The picture as the result should show it where nothing was painted: less what the VAE cannot decode."""
     picture = images.flatten(picture, shared.opts.img2img_background_color)
     if box is not None:
@@ -447,7 +397,7 @@ def _original(p: Any, picture: Image.Image, box: tuple[int, ...] | None) -> Imag
     if p.resize_mode == JUST_RESIZE_LATENT:
         picture = picture.resize((p.width, p.height), Image.Resampling.LANCZOS)
     else:
-        picture = images.resize_image(p.resize_mode, picture, p.width, p.height)
+        picture = images.resize_image(p.resize_mode, picture, p.width, p.height, upscaler)
     height, width = _decoded_size(p)
     return picture if picture.size == (width, height) else picture.crop((0, 0, width, height))
 
@@ -459,18 +409,6 @@ def _overlay_mask(overlay: Image.Image, size: tuple[int, int]) -> np.ndarray:
     if all(0 <= pixels < processing.opt_f for pixels in left_over):  # what the VAE cannot decode
         return mask[:size[0], :size[1]]
     return resized(mask, *size)
-
-
-def _pixel_mask(p: Any, mask: np.ndarray, size: tuple[int, int], box: tuple[int, ...] | None) -> np.ndarray:
-    """Shaped mask in the result's pixels (H, W)."""
-    height, width = size
-    if box is None:
-        return resized(mask, p.height, p.width, MASK_RESIZES[p.resize_mode])[:height, :width]
-    # A crop's place counts from the picture's corner, also in a picture that is larger than the mask.
-    whole = np.zeros(size, np.float32)
-    common = mask[:height, :width]
-    whole[:common.shape[0], :common.shape[1]] = common
-    return whole
 
 
 def _latent_mask(p: Any, mask: np.ndarray, box: tuple[int, ...] | None) -> torch.Tensor:
@@ -533,12 +471,12 @@ def on_mask_blend(p: Any, mba: Any) -> None:
         mba.blended_latent = run.job.blend(mba.current_latent, run.noise_ratio(mba.sigma))
 
 
-def _on_cfg_denoiser(params: Any) -> None:
+def on_cfg_denoiser(params: Any) -> None:
     global _denoiser
     _denoiser = params.denoiser
 
 
-def _on_cfg_after_cfg(params: Any) -> None:
+def on_cfg_after_cfg(params: Any) -> None:
     """After the prompts' predictions were combined, in each model call of any run."""
     global _denoiser
     denoiser, _denoiser = _denoiser, None
@@ -594,7 +532,7 @@ def postprocess_maskoverlay(p: Any, ppmo: Any) -> None:
         overlay = _overlay(run.job.originals[ppmo.index], inside)
     run.opacity_px = opacity_px
     ppmo.overlay_image = overlay
-    ppmo.mask_for_overlay = Image.fromarray(np.rint(opacity_px * 255).astype(np.uint8))
+    ppmo.mask_for_overlay = as_picture(opacity_px)
 
 
 def postprocess_image_after_composite(p: Any, pp: Any) -> None:
@@ -609,17 +547,45 @@ def postprocess_image_after_composite(p: Any, pp: Any) -> None:
 @_guarded
 def _composite(p: Any, pp: Any, run: Run) -> None:
     opacity_px, run.opacity_px = run.opacity_px, None
-    pp.image = Image.fromarray(run.sampled[p.batch_index].composited(
-        run.settings, np.asarray(pp.image.convert("RGB")), opacity_px))
+    place = p.batch_index
+    decoded = np.asarray(pp.image.convert("RGB"))
+    with _telling(decoded.shape[0] * decoded.shape[1]):
+        about = processing.create_infotext(p, p.prompts, p.seeds, p.subseeds, index=place,
+                                           all_negative_prompts=p.negative_prompts)
+        picture = KeptPicture(run.settings, run.sampled[place], decoded, run.masks[place], about, run.sources[place])
+        result = picture.composited(run.settings, opacity_px)
+        pp.image = Image.fromarray(result)
+        limit = history_mb()
+        if limit > 0:
+            run.finished.append((pp.image, history.put(picture, result, limit)))
+
+
+@contextmanager
+def _telling(pixels: int) -> Iterator[None]:
+    """Says beside the progress bar what is waited for, where that is long."""
+    if pixels >= SLOW_PX:
+        shared.state.textinfo = "Soft inpainting: compositing"
+    try:
+        yield
+    finally:
+        if pixels >= SLOW_PX:
+            shared.state.textinfo = None
 
 
 @_guarded
-def postprocess(p: Any) -> None:
+def postprocess(p: Any, processed: Any) -> None:
     """After the last picture. A copy of `p` has no run, and leaves the original's alone."""
     run = _runs.pop(p)
-    if run is not None:
-        _put_fields_back(p, run)
-        _put_masks_back(p, run)
+    if run is None:
+        return
+    _put_fields_back(p, run)
+    _put_masks_back(p, run)
+    for result, identity in run.finished:
+        if getattr(result, "already_saved_as", None):
+            history.name(identity, result.already_saved_as)
+    if run.finished:
+        processed.extra_generation_params = {**processed.extra_generation_params,
+                                             KEPT_KEY: [identity for _, identity in run.finished]}
 
 
 def _decoded_size(p: Any) -> tuple[int, int]:

@@ -11,10 +11,9 @@ import urllib.request
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import numpy as np
 from PIL import Image
 
-from lib_softinpaint.painted import LARGEST_BYTE, LARGEST_SHORT, strengths
+from lib_softinpaint.painted import as_picture, strengths
 from lib_softinpaint.request import Request, to_api
 from lib_softinpaint.settings import Settings
 
@@ -121,9 +120,7 @@ def _detail(fault: urllib.error.HTTPError) -> str:
 
 def _mask_to_send(mask: Image.Image, request: Request) -> Image.Image:
     """The mask as plain grey. Of 16 bits only for this extension: without it the WebUI cuts them off above 255."""
-    if mask.mode.startswith("I") and request.settings.enabled:
-        return Image.fromarray(np.rint(strengths(mask) * LARGEST_SHORT).astype(np.uint16))
-    return Image.fromarray(np.rint(strengths(mask) * LARGEST_BYTE).astype(np.uint8))
+    return as_picture(strengths(mask), 16 if mask.mode.startswith("I") and request.settings.enabled else 8)
 
 
 def _encoded(picture: Image.Image) -> str:

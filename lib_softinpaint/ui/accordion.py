@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from lib_softinpaint.settings import Settings
+from lib_softinpaint.ui import recomposite
 
 UPLOAD_HEIGHT_PX = 100
 
@@ -17,8 +18,8 @@ INTRODUCTION = ("What you paint is repainted in full; around it the picture chan
                 "Pixels outside that reach stay as they are.")
 
 
-def build(input_accordion: type[AbstractContextManager]) -> list[Any]:
-    """Gradio components, one for each setting, in the settings' order.
+def build(input_accordion: type[AbstractContextManager]) -> tuple[dict[str, Any], recomposite.Panel]:
+    """Gradio components by setting, in the settings' order, and the panel under them.
 
     Parameters
     ----------
@@ -35,7 +36,8 @@ def build(input_accordion: type[AbstractContextManager]) -> list[Any]:
             for field in settings:
                 if field.metadata["group"] == group:
                     components[field.name] = _component(field)
-    return [components[field.name] for field in (switch, *settings)]
+        panel = recomposite.build()
+    return {field.name: components[field.name] for field in (switch, *settings)}, panel
 
 
 def _component(field: dataclasses.Field) -> Any:
@@ -43,6 +45,8 @@ def _component(field: dataclasses.Field) -> Any:
     common = {"label": about["label"], "info": about["help"], "value": field.default, "elem_id": about["elem_id"]}
     if "choices" in about:
         return gr.Radio(choices=list(about["choices"]), **common)
+    if isinstance(field.default, bool):
+        return gr.Checkbox(**common)
     if isinstance(field.default, str):
         return _picture(common)
     return gr.Slider(minimum=about["low"], maximum=about["high"], step=about["step"], **common)

@@ -1,4 +1,4 @@
-"""The part of the host that hosts/webui.py relies on, read from source text: nothing of the host is run.
+"""The part of the host that our adapter relies on, read from source text: nothing of the host is run.
 
     python -m tests.contract.surface CHECKOUT    records it anew
 """
@@ -12,9 +12,11 @@ from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-ADAPTER = ROOT / "lib_softinpaint/hosts/webui.py"
+ADAPTER = [ROOT / "lib_softinpaint/hosts" / name for name in ("webui.py", "webui_page.py")]
 SCRIPT = ROOT / "scripts/soft_inpainting.py"
 RECORD = Path(__file__).parent / "automatic1111_1_10_1.json"
+
+FUTURE = "from __future__ import annotations\n"
 
 PARAMETERS = {
     "p": [("processing", "StableDiffusionProcessing"), ("processing", "StableDiffusionProcessingImg2Img")],
@@ -29,9 +31,13 @@ PARAMETERS = {
 """What our hooks' and callbacks' parameters are in the host: module and classes, base first."""
 
 
+def adapter() -> ast.Module:
+    return ast.parse("\n".join(path.read_text(encoding="utf8") for path in ADAPTER).replace(FUTURE, ""))
+
+
 def used_by_the_adapter() -> dict[str, set[str]]:
     """Attributes that the adapter takes from each host module, and from each of its hooks' parameters."""
-    tree = ast.parse(ADAPTER.read_text(encoding="utf8"))
+    tree = adapter()
     modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "modules"
                for alias in node.names}
     used = defaultdict(set)
@@ -43,8 +49,9 @@ def used_by_the_adapter() -> dict[str, set[str]]:
 
 def options_used_by_the_adapter() -> set[str]:
     """Settings of the host that gate what the adapter does."""
-    return {node.attr for node in ast.walk(ast.parse(ADAPTER.read_text(encoding="utf8")))
-            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "shared.opts"} - {"data", "add_option"}
+    own = {"data", "add_option", "onchange"}
+    return {node.attr for node in ast.walk(adapter())
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "shared.opts"} - own
 
 
 def hooks_of_the_script() -> dict[str, list[str]]:

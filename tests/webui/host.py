@@ -28,7 +28,7 @@ import sd1_checkpoint
 ROOT = Path(__file__).parents[2]
 WORK = Path(__file__).parent / "work"  # no dot: Gradio shows no files from hidden folders
 COMPANION = Path(__file__).parent / "companion"
-EXTENSION_FILES = ("scripts", "lib_softinpaint", "install.py")
+EXTENSION_FILES = ("scripts", "lib_softinpaint", "install.py", "style.css")
 START_SECONDS = 180
 FLAGS = ("--skip-prepare-environment", "--skip-torch-cuda-test", "--skip-python-version-check", "--skip-version-check",
          "--skip-install", "--use-cpu", "all", "--precision", "full", "--no-half", "--do-not-download-clip",
@@ -97,9 +97,13 @@ class WebUI:
         Added to the command line.
     files
         Text by path in the data folder, written before the start.
+    user
+        Name and password with which it is asked, "user:password".
     """
 
-    def __init__(self, webui: Path, name: str, flags: tuple[str, ...] = (), files: dict[str, str] | None = None):
+    def __init__(self, webui: Path, name: str, flags: tuple[str, ...] = (), files: dict[str, str] | None = None,
+                 user: str = ""):
+        self.headers = {"Authorization": "Basic " + base64.b64encode(user.encode()).decode()} if user else {}
         self.data = WORK / name
         self.starts = 0
         shutil.rmtree(self.data, ignore_errors=True)
@@ -160,11 +164,12 @@ class WebUI:
         raise TimeoutError(f"the WebUI did not start within {START_SECONDS} s:\n{self.log[-3000:]}")
 
     def get(self, route: str) -> Any:
-        with urllib.request.urlopen(self.url + route, timeout=60) as answer:
+        with urllib.request.urlopen(urllib.request.Request(self.url + route, headers=self.headers), timeout=60) as answer:
             return json.load(answer)
 
     def post(self, route: str, body: dict) -> Any:
-        request = urllib.request.Request(self.url + route, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        headers = {**self.headers, "Content-Type": "application/json"}
+        request = urllib.request.Request(self.url + route, json.dumps(body).encode(), headers)
         with urllib.request.urlopen(request, timeout=600) as answer:
             return json.load(answer)
 

@@ -166,6 +166,46 @@ def test_a_sketch_guides_and_does_not_bleed(webui, page, tmp_path):
     assert "feather width: 24" in infotext
 
 
+def test_a_composite_is_made_again_under_the_sliders(webui, page):
+    def told():
+        return page.locator("#softinpaint_recomposite_told").first.inner_text()
+
+    def preview():
+        return page.locator("#softinpaint_recomposite_preview img").get_attribute("src")
+    faults = []
+    page.on("pageerror", lambda fault: faults.append(str(fault)))
+    squiggle(page)
+    set_number(page, "img2img_steps", 4)
+    open_accordion(page)
+    page.locator("#softinpaint_recomposite .label-wrap").click()
+    page.click("#softinpaint_recomposite_save")
+    page.wait_for_timeout(300)
+    assert told() == "No picture is taken."
+    pixels, infotext = generated(webui, page)
+    page.wait_for_selector("#img2img_gallery img")
+    page.click("#softinpaint_recomposite_take")
+    page.wait_for_selector("#softinpaint_recomposite_preview img")
+    assert "not saved" in told()
+    shown = preview()
+    set_number(page, "composite_difference_threshold", 8)
+    set_number(page, "softinpaint_least_opacity", 0)
+    page.wait_for_function("shown => document.querySelector('#softinpaint_recomposite_preview img').src !== shown", arg=shown)
+    page.wait_for_timeout(1000)
+    before = set((webui.data / "outputs").rglob("*.png"))
+    page.click("#softinpaint_recomposite_save")
+    page.wait_for_function("document.querySelectorAll('#img2img_gallery .thumbnail-small').length === 2")
+    saved, = set((webui.data / "outputs").rglob("*.png")) - before
+    assert saved.name in told()
+    original = np.asarray(drawn_picture(512, 512)).astype(int)
+    with Image.open(saved) as picture:
+        again, about = np.asarray(picture.convert("RGB")).astype(int), picture.info["parameters"]
+    assert np.abs(again - original).sum() < np.abs(pixels - original).sum() / 2
+    assert {**soft_keys(infotext), "difference threshold": "8", "least opacity": "0"} == soft_keys(about)
+    page.locator("#img2img_gallery .thumbnail-small").last.click()
+    page.wait_for_function("document.querySelector('#html_info_img2img').innerText.includes('difference threshold: 8')")
+    assert not faults
+
+
 def test_an_old_picture_pastes_with_the_builtins_equivalents(page):
     page.locator("#img2img_prompt textarea").fill(
         "a hill\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512, Denoising strength: 1, "

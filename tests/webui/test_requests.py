@@ -42,7 +42,7 @@ def test_the_same_request_after_another_job_gives_the_same_picture(webui):
 
 
 @pytest.mark.parametrize("args", [
-    [True, 0.2, 0.05, 1, 0, 1.25, 1.25], ["true", "0.2", "0.05", "1", "0", "1.25", "1.25"], [True, *GUIDE, *[None] * 11, 1, 2],
+    [True, 0.2, 0.05, 1, 0, 1.25, 1.25], ["true", "0.2", "0.05", "1", "0", "1.25", "1.25"], [True, *GUIDE, *[None] * 12, 1, 2],
     [{"schedule_bias": 0.2, "preservation_strength": "0.05", "transition_contrast_boost": 1, "difference_threshold": 1.25,
       "difference_contrast": 1.25, "mask_influence": None}]])
 def test_a_list_or_a_dict_of_numbers_strings_and_nulls_is_read_alike(webui, args):
@@ -51,7 +51,8 @@ def test_a_list_or_a_dict_of_numbers_strings_and_nulls_is_read_alike(webui, args
         "enabled": "True", "schedule bias": "0.2", "preservation strength": "0.05", "transition contrast boost": "1",
         "mask influence": "0", "difference threshold": "1.25", "difference contrast": "1.25", "feather source": "Mask blur",
         "edge taper": "12", "mask grow": "0", "feather width": "32", "feather unit": "pixels", "threshold mix": "0",
-        "least opacity": "1", "drift correction": "1", "grain": "0", "conditioning mask": "soft", "version": __version__}
+        "least opacity": "1", "drift correction": "1", "grain": "0", "conditioning mask": "soft",
+        "automatic threshold": "False", "version": __version__}
     assert same(result, webui.inpaint(PICTURE, MASK, [True, *GUIDE], steps=4))
 
 
@@ -95,7 +96,7 @@ def test_a_picture_of_the_builtin_pastes_and_looks_as_it_did(webui):
     assert soft_keys(pasted.infotexts[0]) == {
         **soft_keys(old.infotexts[0]), "feather source": "host", "edge taper": "0", "mask grow": "0", "feather width": "32",
         "feather unit": "pixels", "threshold mix": "0", "least opacity": "0", "drift correction": "0", "grain": "0",
-        "conditioning mask": "soft",
+        "conditioning mask": "soft", "automatic threshold": "False",
         "version": __version__}
 
 

@@ -1,0 +1,223 @@
+"""The WebUI's page and routes: the built-in's place, options, axes, the accordion, and composites that are made again."""
+from __future__ import annotations
+
+import base64
+import dataclasses
+import functools
+import io
+import json
+import os
+import types
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from fastapi import HTTPException
+from modules import images, infotext_utils, script_callbacks, scripts, shared, ui_components
+from PIL import Image
+
+from lib_softinpaint.hosts.webui import (
+    HISTORY_MB,
+    KEEP_ALPHA,
+    USUAL_HISTORY_MB,
+    history,
+    history_mb,
+    on_cfg_after_cfg,
+    on_cfg_denoiser,
+)
+from lib_softinpaint.kept import KeptPicture
+from lib_softinpaint.settings import Settings, composite_fields, from_infotext, infotext_key, saved_fields
+from lib_softinpaint.ui import accordion, recomposite
+
+TITLE = "Soft Inpainting"
+BUILTIN_SCRIPT = os.path.join("extensions-builtin", "soft-inpainting", "scripts", "soft_inpainting.py")
+KEEP_BUILTIN = "softinpaint_keep_builtin"
+
+OUTPUTS = "img2img_gallery", "generation_info_img2img"
+"""Elem_ids of the page's gallery, and of what holds its infotexts, in the order of their creation."""
+
+ANSWER_FORMATS = {"png": {"compress_level": 1}, "jpeg": {"quality": 90}, "webp": {"quality": 90}}
+"""Of a composite that is made again, and how they are written: fast."""
+
+RECOMPOSITE_ROUTE, ROUTE_OF_THE_HOST = "/softinpaint/recomposite", "/sdapi/v1/options"
+
+
+# Taking the built-in's place
+
+def register(script_class: type) -> type | None:
+    """Puts the script into the host's list, and answers what the host's loader should still append.
+
+    The built-in's entry is replaced where it stands: other scripts read the mask in the same hooks, so the place
+    matters, and later than while scripts load is too late where there is no page. Called on each load, also after
+    "Reload UI", which clears all callbacks.
+    """
+    script_callbacks.on_ui_settings(_add_options)
+    builtin = next((place for place, entry in enumerate(scripts.scripts_data)
+                    if os.path.normpath(entry.path).endswith(BUILTIN_SCRIPT)), None)
+    if builtin is not None and shared.opts.data.get(KEEP_BUILTIN, False):
+        return None
+    script_callbacks.on_cfg_denoiser(on_cfg_denoiser)
+    script_callbacks.on_cfg_after_cfg(on_cfg_after_cfg)
+    script_callbacks.on_before_ui(_add_axes)
+    script_callbacks.on_app_started(_keep_floats)
+    script_callbacks.on_app_started(_add_route)
+    _add_axes()
+    if builtin is None:
+        return script_class
+    module = types.ModuleType(script_class.__module__)  # the loader's own module object cannot be reached while it loads
+    vars(module).update(script_class.title.__globals__)
+    scripts.scripts_data[builtin] = scripts.ScriptClassData(script_class, module.__file__, scripts.basedir(), module)
+    return None
+
+
+def _add_options() -> None:
+    about = {"section": ("softinpaint", "Soft inpainting"), "category_id": "sd"}
+    shared.opts.add_option(KEEP_BUILTIN, shared.OptionInfo(
+        False, "Keep the built-in soft inpainting and switch this extension off", **about).needs_reload_ui())
+    shared.opts.add_option(KEEP_ALPHA, shared.OptionInfo(
+        False, "Keep the transparency of pictures that are inpainted softly", **about).info("else they get a background"))
+    shared.opts.add_option(HISTORY_MB, shared.OptionInfo(
+        USUAL_HISTORY_MB, "Memory for finished pictures that can be composited again, MB", **about).info(
+            f"a picture of 1024 x 1024 takes about 12; 0 keeps none; {USUAL_HISTORY_MB} by default"))
+    shared.opts.onchange(HISTORY_MB, lambda: history.shrink(history_mb()), call=False)
+
+
+def build_ui(script: Any) -> list[Any]:
+    """The script's Gradio components; sets what the host pastes from infotext."""
+    components, panel = accordion.build(ui_components.InputAccordion)
+    saved = saved_fields()
+    script.infotext_fields = [(components[field.name], functools.partial(from_infotext, field)) for field in saved]
+    script.paste_field_names = [infotext_key(field) for field in saved]
+    outputs = []
+
+    def connect(created: Any) -> None:
+        outputs.append(created.component)
+        if len(outputs) == len(OUTPUTS):
+            recomposite.connect(panel, {field.name: components[field.name] for field in composite_fields()}, *outputs,
+                                recomposite.Host(_find, _kept, _save, "selected_gallery_index()"))
+    for elem_id in OUTPUTS:
+        script.on_after_component(connect, elem_id=elem_id)
+    return list(components.values())
+
+
+def _keep_floats(demo: Any, app: Any) -> None:
+    # A ui-config.json that the built-in wrote holds 1 and 4 for floats; the host converts pasted values to the type
+    # that it finds here, and int("0.2") answers 500.
+    for script in scripts.scripts_img2img.alwayson_scripts:
+        if getattr(script, "name", None) == TITLE.lower():
+            for component, setting in zip(script.controls, dataclasses.fields(Settings)):
+                if isinstance(setting.default, float):
+                    component.value = float(component.value)
+
+
+def _add_axes() -> None:
+    for entry in scripts.scripts_data:
+        options, axis_option = getattr(entry.module, "axis_options", None), getattr(entry.module, "AxisOptionImg2Img", None)
+        if options is not None and axis_option is not None:
+            known = {option.label for option in options}
+            options.extend(axis for axis in _axes(axis_option) if axis.label not in known)
+
+
+def _axes(axis_option: type) -> list[Any]:
+    axes = []
+    for setting in saved_fields():
+        choices = ("True", "False") if isinstance(setting.default, bool) else setting.metadata.get("choices")
+        axes.append(axis_option(
+            f"[Soft inpainting] {setting.metadata['label']}", str if choices else float,
+            functools.partial(_apply_axis, setting.name), choices=functools.partial(list, choices) if choices else None))
+    return axes
+
+
+def _apply_axis(name: str, p: Any, value: Any, values: list[Any]) -> None:
+    script = next(script for script in p.scripts.alwayson_scripts if script.name == TITLE.lower())
+    script_args = list(p.script_args)
+    if isinstance(script_args[script.args_from], Mapping):
+        script_args[script.args_from] = {**script_args[script.args_from], name: value}
+    else:
+        script_args[script.args_from + [setting.name for setting in dataclasses.fields(Settings)].index(name)] = value
+    p.script_args = script_args
+
+
+# Composites made again
+
+def _find(pictures: Any, index: int) -> str:
+    """Id of the gallery's picture of this index; LookupError with a sentence where it is not kept."""
+    if not pictures:
+        raise LookupError("The gallery is empty: generate a picture first.")
+    chosen = pictures[max(0, index)]
+    chosen = chosen[0] if isinstance(chosen, (list, tuple)) else chosen
+    path = chosen["name"].partition("?")[0] if isinstance(chosen, Mapping) and chosen.get("is_file") else None
+    identity = history.find(path) or history.find(result=np.asarray(infotext_utils.image_from_url_text([chosen])))
+    if identity is None:
+        raise LookupError("This picture is not kept: it was not inpainted softly, or newer ones have taken its place "
+                          "(Settings > Soft inpainting).")
+    return identity
+
+
+def _kept(identity: str) -> KeptPicture:
+    try:
+        return history.get(identity)
+    except KeyError as missing:
+        raise LookupError(f"id must be that of a picture that is kept, got {identity!r}.") from missing
+
+
+def _saved(result: Image.Image, about: str) -> str:
+    """Path of a result that is written where the host writes its own."""
+    told = infotext_utils.parse_generation_parameters(about, [])
+    folder = shared.opts.outdir_samples or shared.opts.outdir_img2img_samples
+    path, _ = images.save_image(result, folder, "", told.get("Seed"), told.get("Prompt"), shared.opts.samples_format,
+                                info=about)
+    return path
+
+
+def _save(result: Image.Image, about: str, pictures: Any, generation_info: str) -> tuple[str, Any, str]:
+    """Name of the written file, and the gallery and its infotexts with it."""
+    path = _saved(result, about)
+    shown = []
+    for picture in pictures or []:
+        picture = picture[0] if isinstance(picture, (list, tuple)) else picture
+        shown.append(infotext_utils.image_from_url_text([picture]))
+        shown[-1].already_saved_as = picture["name"].partition("?")[0]
+    told = json.loads(generation_info or "{}")
+    texts = (told.get("infotexts", []) + [""] * len(shown))[:len(shown)]
+    return os.path.basename(path), [*shown, result], json.dumps({**told, "infotexts": [*texts, about]})
+
+
+def _add_route(demo: Any, app: Any) -> None:
+    """POST a kept picture's id and settings, beside the host's own routes and behind the same lock."""
+    host = next((route for route in app.routes if getattr(route, "path", None) == ROUTE_OF_THE_HOST), None)
+    if host is not None:
+        app.add_api_route(RECOMPOSITE_ROUTE, _recomposite, methods=["POST"], dependencies=host.dependencies,
+                          summary="Composite a finished picture again")
+
+
+def _recomposite(body: dict[str, Any]) -> dict[str, str]:
+    """A composite made again, of `id` (from `info` of the img2img answer, "extra_generation_params", "Soft inpainting kept").
+
+    `settings` are the composite's, by API name; those that are left out stay the run's. `format` is png, jpeg or webp;
+    `save` writes the result where the WebUI writes its own.
+    """
+    try:
+        unknown = body.keys() - {"id", "settings", "format", "save"}
+        kind, changes = body.get("format", "png"), body.get("settings", {})
+        if unknown:
+            raise ValueError(f"the body takes id, settings, format and save, got {', '.join(sorted(unknown))}.")
+        if kind not in ANSWER_FORMATS:
+            raise ValueError(f"format must be one of {', '.join(ANSWER_FORMATS)}, got {kind!r}.")
+        if not isinstance(changes, dict) or not isinstance(body.get("save", False), bool):
+            raise ValueError("settings must be an object and save true or false.")
+        picture = _kept(body.get("id", ""))
+        settings = picture.settings_with(changes)
+    except (LookupError, ValueError) as refused:
+        raise HTTPException(422, str(refused.args[0])) from refused
+    result, about = Image.fromarray(picture.composited(settings)), picture.infotext_with(settings)
+    answer = {"image": _encoded(result, kind), "infotext": about}
+    if body.get("save"):
+        answer["saved_as"] = os.path.basename(_saved(result, about))
+    return answer
+
+
+def _encoded(result: Image.Image, kind: str) -> str:
+    buffer = io.BytesIO()
+    (result.convert("RGB") if kind == "jpeg" else result).save(buffer, kind, **ANSWER_FORMATS[kind])
+    return base64.b64encode(buffer.getvalue()).decode()

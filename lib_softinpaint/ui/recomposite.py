@@ -1,0 +1,142 @@
+"""The panel that makes the composite of a finished picture again, under the accordion's own sliders."""
+from __future__ import annotations
+
+import base64
+import inspect
+import io
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from lib_softinpaint.fields import Value
+from lib_softinpaint.kept import KeptPicture
+from lib_softinpaint.settings import Settings
+
+PREVIEW_QUALITY = 90
+"""Of a JPEG: a PNG takes longer to write than the composite to make."""
+
+INTRODUCTION = ("Choose a picture in the gallery, take it, and move the sliders under _Composite_, or the feather and grow "
+                "under _Mask_: it changes at once, without sampling.")
+NOTHING_TAKEN = "No picture is taken."
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The panel's components."""
+    identity: Any
+    """Of the taken picture; empty for none."""
+    take: Any
+    preview: Any
+    told: Any
+    save: Any
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the program around the page does for the panel.
+
+    Parameters
+    ----------
+    find
+        Id of the gallery's picture of this index; LookupError with a sentence where it is not kept.
+    get
+        Kept picture of an id; LookupError with a sentence where it is kept no longer.
+    save
+        Writes a result, made with these settings, and answers its name, the gallery and the generation info with it.
+    selected
+        JavaScript that answers the index of the picture that is chosen in the gallery.
+    """
+    find: Callable[[Any, int], str]
+    get: Callable[[str], KeptPicture]
+    save: Callable[[Image.Image, str, Any, str], tuple[str, Any, str]]
+    selected: str
+
+
+def build() -> Panel:
+    with gr.Accordion("Composite again, without generating", open=False, elem_id="softinpaint_recomposite"):
+        gr.Markdown(INTRODUCTION)
+        with gr.Row():
+            take = gr.Button("Take the chosen picture", elem_id="softinpaint_recomposite_take")
+            save = gr.Button("Save and add to the gallery", elem_id="softinpaint_recomposite_save")
+        told = gr.Markdown(NOTHING_TAKEN, elem_id="softinpaint_recomposite_told")
+        preview = gr.HTML(elem_id="softinpaint_recomposite_preview")
+    return Panel(gr.State(""), take, preview, told, save)
+
+
+def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_info: Any, host: Host) -> None:
+    """Gives the panel's components their events.
+
+    Parameters
+    ----------
+    settings
+        Components of the composite's settings by name.
+    gallery, generation_info
+        The host's gallery, and the text box that holds the infotext of each of its pictures.
+    """
+    def made(identity: str, values: tuple[Value, ...]) -> tuple[KeptPicture, Settings, Image.Image]:
+        picture = host.get(identity)
+        chosen = picture.settings_with(dict(zip(settings, values)))
+        return picture, chosen, Image.fromarray(picture.composited(chosen))
+
+    def render(identity: str, *values: Value) -> tuple[Any, Any]:
+        if not identity:
+            return _unchanged(), _unchanged()
+        start = time.perf_counter()
+        try:
+            result = made(identity, values)[2]
+        except (LookupError, ValueError) as fault:
+            return _unchanged(), _sentence(fault)
+        taken_ms = 1000 * (time.perf_counter() - start)
+        return _shown(result), f"Composited again in {taken_ms:.0f} ms; not saved."
+
+    def take(pictures: Any, index: int, *values: Value) -> tuple[Any, ...]:
+        try:
+            identity = host.find(pictures, index)
+        except LookupError as fault:
+            return "", "", _sentence(fault)
+        return identity, *render(identity, *values)
+
+    def save(identity: str, pictures: Any, info: str, *values: Value) -> tuple[Any, ...]:
+        if not identity:
+            return _unchanged(), _unchanged(), NOTHING_TAKEN
+        try:
+            picture, chosen, result = made(identity, values)
+            name, pictures, info = host.save(result, picture.infotext_with(chosen), pictures, info)
+        except (LookupError, ValueError, OSError) as fault:
+            return _unchanged(), _unchanged(), _sentence(fault)
+        return pictures, info, f"Saved as {name}."
+
+    inputs = list(settings.values())
+    quietly = {"show_progress": False, "queue": False}
+    with_index = _js(panel.take.click, f"(pictures, index, ...values) => [pictures, {host.selected}, ...values]")
+    panel.take.click(take, [gallery, panel.told, *inputs], [panel.identity, panel.preview, panel.told],
+                     **with_index, **quietly)
+    for component in inputs:
+        component.change(render, [panel.identity, *inputs], [panel.preview, panel.told], **quietly)
+    panel.save.click(save, [panel.identity, gallery, generation_info, *inputs], [gallery, generation_info, panel.told],
+                     **quietly)
+
+
+def _js(event: Callable, code: str) -> dict[str, str]:
+    """The argument by which an event takes JavaScript: its name differs between Gradio 3 and 4."""
+    return {"js" if "js" in inspect.signature(event).parameters else "_js": code}
+
+
+def _unchanged() -> Any:
+    return gr.update()
+
+
+def _sentence(fault: Exception) -> str:
+    return str(fault.args[0] if fault.args else fault)
+
+
+def _shown(picture: Image.Image) -> str:
+    buffer = io.BytesIO()
+    flat = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture) if picture.mode == "RGBA" else picture
+    flat.convert("RGB").save(buffer, "JPEG", quality=PREVIEW_QUALITY)
+    source = base64.b64encode(buffer.getvalue()).decode()
+    return f'<img alt="The picture, composited again" style="max-width: 100%" src="data:image/jpeg;base64,{source}">'
