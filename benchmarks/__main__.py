@@ -1,8 +1,8 @@
 """Speed and picture quality, ours against the peers, in one run.
 
-    python3 softinpaint.py bench [speed | quality | masks | composites] [--full] [--webui CHECKOUT]
+    python3 softinpaint.py bench [speed | quality | masks | composites | sliders] [--full] [--webui CHECKOUT]
 
-Without a name speed and quality. Writes JSON and contact sheets to outputs/bench; masks and composites print their tables.
+Without a name speed and quality. Writes JSON and contact sheets to outputs/bench; the others print their tables.
 The quick set of pictures takes under five minutes on two cores, the full one over an hour; interrupted, it goes on where it
 stood. Exits with 1 where a goal of speed is missed.
 """
@@ -19,11 +19,13 @@ from benchmarks.machine import ROOT, facts
 sys.path.insert(0, str(ROOT / "demo"))
 
 OUTPUT = ROOT / "outputs" / "bench"
+TABLES = "masks", "composites", "sliders"
+"""Benches that only print."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="softinpaint.py bench", description=__doc__.splitlines()[0])
-    parser.add_argument("table", nargs="?", choices=("speed", "quality", "masks", "composites"), help="one of them alone")
+    parser.add_argument("table", nargs="?", choices=("speed", "quality", *TABLES), help="one of them alone")
     parser.add_argument("--full", action="store_true", help="all scenes, seeds, samplers and steps")
     parser.add_argument("--webui", type=Path, metavar="CHECKOUT", help="WebUI whose built-in is timed too")
     options = parser.parse_args()
@@ -31,7 +33,7 @@ def main() -> int:
     taken = facts()
     print(", ".join(f"{name} {fact}" for name, fact in taken.items()) + "\n")
     missed: list[str] = []
-    if options.table in ("masks", "composites"):
+    if options.table in TABLES:
         bench = importlib.import_module(f"benchmarks.{options.table}")
         for table in bench.tables():
             print(f"{table}\n", flush=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import importlib.util
+import itertools
 import math
 import os
 import statistics
@@ -32,6 +33,7 @@ from benchmarks.machine import ROOT
 from lib_softinpaint import blend, composite, difference, mask, schedule, score
 from lib_softinpaint.hosts import diffusers_models as models
 from lib_softinpaint.job import SoftInpaintJob
+from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.request import LATENT_PX, Request
 from lib_softinpaint.settings import Settings
 
@@ -176,6 +178,27 @@ def post_processing(size: int, batch: int, device: str, builtin: ModuleType | No
     return methods
 
 
+def compositing_again(size: int, batch: int, device: str, builtin: ModuleType | None) -> Methods:
+    """Finished pictures under another threshold, and under another feather besides."""
+    painted = mask.PaintedMask(_painted(size).astype(np.float32), REACH_PX / mask.REACH_PER_BLUR, None, (size, size))
+    run = Settings(enabled=True)
+    repaint_px = painted.repaint_px(run)
+    repaint = torch.from_numpy(mask.to_latent(repaint_px, size // LATENT_PX, size // LATENT_PX))[None]
+    reference_latent, samples = _latents(size, 2 * batch, device).chunk(2)
+    job = SoftInpaintJob(run, repaint, reference_latent, [_picture(size, 0)] * batch, [repaint_px] * batch)
+    kept = [KeptPicture(run, sampled, _picture(size, 1), painted)
+            for sampled in job.measure(job.finish(samples), (size, size), range(batch))]
+
+    def again(*names: str) -> Callable[[], object]:
+        values = itertools.cycle((1.0, 2.0))
+
+        def composites():
+            value = next(values)
+            return [picture.composited(picture.settings_with(dict.fromkeys(names, value))) for picture in kept]
+        return composites
+    return {OURS: again("difference_threshold"), "ours, another feather": again("difference_threshold", "grow_px")}
+
+
 def scoring(size: int, batch: int, device: str, builtin: ModuleType | None) -> Methods:
     painted = _painted(size)
     repaint = mask.feather_outward(painted.astype(np.float32), REACH_PX)
@@ -211,6 +234,7 @@ STAGES: dict[str, tuple[Callable[[int, int, str, ModuleType | None], Methods], t
     "mask shaping": (mask_shaping, tuple(case for case in CASES if case[1] == 1), False),
     "difference map": (difference_map, CASES, True), "blend": (one_blend, CASES, True),
     "composite": (compositing, CASES, False), "post-processing": (post_processing, CASES, True),
+    "composite again": (compositing_again, CASES, False),
     "score": (scoring, tuple(case for case in CASES if case[1] == 1), False),
     "generation": (generation, PIPELINE_CASES, True)}
 """By name: what makes a stage's methods for a size, a batch and a device; sizes and batches; whether it runs on a GPU, too."""
@@ -326,7 +350,7 @@ def import_seconds(builtin_script: Path | None) -> dict[str, float]:
 import runpy, sys, time
 from unittest import mock
 import numpy, torch, PIL.Image, PIL.ImageFilter, scipy.ndimage
-for name in ("gradio", "modules", *("modules." + part for part in sys.argv[2].split())):
+for name in ("gradio", "fastapi", "modules", *("modules." + part for part in sys.argv[2].split())):
     sys.modules[name] = mock.MagicMock()
 sys.modules["modules.scripts"].Script = sys.modules["modules"].scripts.Script = object
 start = time.perf_counter()

@@ -8,6 +8,7 @@ import ast
 import json
 import re
 import sys
+import warnings
 from collections import defaultdict
 from pathlib import Path
 
@@ -64,10 +65,16 @@ def parameters(function: ast.FunctionDef) -> list[str]:
     return [argument.arg for argument in (*function.args.args, *function.args.kwonlyargs)]
 
 
+def source(checkout: Path, module: str) -> ast.Module:
+    with warnings.catch_warnings():  # the host's escapes are its own affair
+        warnings.simplefilter("ignore")
+        return ast.parse((checkout / "modules" / f"{module}.py").read_text(encoding="utf8"))
+
+
 def of_module(checkout: Path, module: str) -> dict[str, list[str] | None]:
     """Names that a host module defines or imports at its top, functions and classes with their parameters."""
     found: dict[str, list[str] | None] = {}
-    for node in ast.walk(ast.parse((checkout / "modules" / f"{module}.py").read_text(encoding="utf8"))):
+    for node in ast.walk(source(checkout, module)):
         if isinstance(node, ast.FunctionDef):
             found.setdefault(node.name, parameters(node))
         elif isinstance(node, ast.ClassDef):
@@ -87,7 +94,7 @@ def of_module(checkout: Path, module: str) -> dict[str, list[str] | None]:
 
 def of_class(checkout: Path, module: str, name: str) -> set[str]:
     """Fields, methods, properties and attributes set on self."""
-    tree = ast.parse((checkout / "modules" / f"{module}.py").read_text(encoding="utf8"))
+    tree = source(checkout, module)
     body = next(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == name)
     found = {item.name for item in body.body if isinstance(item, ast.FunctionDef)}
     for node in ast.walk(body):
