@@ -12,7 +12,7 @@ class SoftInpainting(scripts.Script):
         return webui_page.TITLE
 
     def show(self, is_img2img):
-        return scripts.AlwaysVisible if is_img2img else False
+        return webui_page.show(self, is_img2img)
 
     def ui(self, is_img2img):
         return webui_page.build_ui(self)

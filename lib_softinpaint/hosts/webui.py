@@ -37,7 +37,7 @@ from lib_softinpaint.settings import (
     to_infotext,
 )
 
-KEEP_ALPHA, HISTORY_MB = "softinpaint_keep_alpha", "softinpaint_history_mb"
+KEEP_ALPHA, HISTORY_MB, NOTES = "softinpaint_keep_alpha", "softinpaint_history_mb", "softinpaint_notes"
 """Options of the extension's."""
 
 USUAL_HISTORY_MB = 256
@@ -115,6 +115,8 @@ def history_mb() -> float:
 def _tell(p: Any, sentence: str) -> None:
     """Under the picture and in its infotext: the API returns no comments."""
     p.comment(sentence)
+    if not getattr(shared.opts, NOTES, True):
+        return
     known = p.extra_generation_params.get(NOTE_KEY)
     p.extra_generation_params[NOTE_KEY] = f"{known} {sentence}" if known else sentence
 

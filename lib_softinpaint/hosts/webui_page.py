@@ -9,16 +9,18 @@ import json
 import os
 import types
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from fastapi import HTTPException
-from modules import images, infotext_utils, script_callbacks, scripts, shared, ui_components
+from modules import images, infotext_utils, paths, script_callbacks, scripts, shared, ui_components
 from PIL import Image
 
 from lib_softinpaint.hosts.webui import (
     HISTORY_MB,
     KEEP_ALPHA,
+    NOTES,
     USUAL_HISTORY_MB,
     history,
     history_mb,
@@ -26,15 +28,36 @@ from lib_softinpaint.hosts.webui import (
     on_cfg_denoiser,
 )
 from lib_softinpaint.kept import KeptPicture
+from lib_softinpaint.presets import REQUEST_FIELDS, Preset, PresetFile, bundled
 from lib_softinpaint.settings import Settings, composite_fields, from_infotext, infotext_key, saved_fields
-from lib_softinpaint.ui import accordion, recomposite
+from lib_softinpaint.ui import accordion, presets, recomposite
+from lib_softinpaint.ui.events import redraw_on_change
 
 TITLE = "Soft Inpainting"
 BUILTIN_SCRIPT = os.path.join("extensions-builtin", "soft-inpainting", "scripts", "soft_inpainting.py")
 KEEP_BUILTIN = "softinpaint_keep_builtin"
 
-OUTPUTS = "img2img_gallery", "generation_info_img2img"
-"""Elem_ids of the page's gallery, and of what holds its infotexts, in the order of their creation."""
+GALLERY, GENERATION_INFO = "img2img_gallery", "generation_info_img2img"
+"""Elem_ids of the page's gallery, and of what holds its infotexts, which is made last."""
+
+REQUEST_ELEMENTS = {
+    "denoising_strength": "img2img_denoising_strength", "mask_blur": "img2img_mask_blur", "mask_mode": "img2img_mask_mode",
+    "masked_content": "img2img_inpainting_fill", "inpaint_area": "img2img_inpaint_full_res",
+    "masked_area_padding": "img2img_inpaint_full_res_padding", "sampler": "img2img_sampling",
+    "schedule_type": "img2img_scheduler", "steps": "img2img_steps", "cfg_scale": "img2img_cfg_scale",
+    "batch_count": "img2img_batch_count", "batch_size": "img2img_batch_size"}
+"""Elem_ids of the page's fields that presets set."""
+
+REQUEST_ATTRIBUTES = {
+    "denoising_strength": "denoising_strength", "mask_blur": "mask_blur", "mask_mode": "inpainting_mask_invert",
+    "masked_content": "inpainting_fill", "inpaint_area": "inpaint_full_res",
+    "masked_area_padding": "inpaint_full_res_padding", "sampler": "sampler_name", "schedule_type": "scheduler",
+    "steps": "steps", "cfg_scale": "cfg_scale"}
+"""What the processing object calls them; choices are numbers there."""
+
+SIZES = "img2img_width", "img2img_height"
+
+PRESETS_FILE = "softinpaint-presets.json"
 
 ANSWER_FORMATS = {"png": {"compress_level": 1}, "jpeg": {"quality": 90}, "webp": {"quality": 90}}
 """Of a composite that is made again, and how they are written: fast."""
@@ -79,25 +102,54 @@ def _add_options() -> None:
     shared.opts.add_option(HISTORY_MB, shared.OptionInfo(
         USUAL_HISTORY_MB, "Memory for finished pictures that can be composited again, MB", **about).info(
             f"a picture of 1024 x 1024 takes about 12; 0 keeps none; {USUAL_HISTORY_MB} by default"))
+    shared.opts.add_option(NOTES, shared.OptionInfo(
+        True, "Write what soft inpainting had to leave out or change into the infotext", **about).info(
+            "it always stands under the picture"))
     shared.opts.onchange(HISTORY_MB, lambda: history.shrink(history_mb()), call=False)
 
 
 def build_ui(script: Any) -> list[Any]:
     """The script's Gradio components; sets what the host pastes from infotext."""
-    components, panel = accordion.build(ui_components.InputAccordion)
+    own_presets = _own_presets()
+    built = accordion.build(ui_components.InputAccordion, own_presets, accordion.KeepSize(_keeps_size, _set_keep_size))
+    components = built.settings
     saved = saved_fields()
     script.infotext_fields = [(components[field.name], functools.partial(from_infotext, field)) for field in saved]
     script.paste_field_names = [infotext_key(field) for field in saved]
-    outputs = []
 
     def connect(created: Any) -> None:
-        outputs.append(created.component)
-        if len(outputs) == len(OUTPUTS):
-            recomposite.connect(panel, {field.name: components[field.name] for field in composite_fields()}, *outputs,
-                                recomposite.Host(_find, _kept, _save, "selected_gallery_index()"))
-    for elem_id in OUTPUTS:
-        script.on_after_component(connect, elem_id=elem_id)
+        page = script.page
+        again = {field.name: components[field.name] for field in composite_fields()}
+        recomposite.connect(built.panel, again, page[GALLERY], page[GENERATION_INFO],
+                            recomposite.Host(_find, _kept, _save, "selected_gallery_index()"))
+        request = {name: page[elem_id] for name, elem_id in REQUEST_ELEMENTS.items() if elem_id in page}
+        presets.connect(built.chooser, components, request, own_presets)
+        redraw_on_change([*components.values(), *request.values(), *(page[elem_id] for elem_id in SIZES if elem_id in page)])
+    script.on_after_component(connect, elem_id=GENERATION_INFO)
     return list(components.values())
+
+
+def _own_presets() -> PresetFile:
+    return PresetFile(Path(paths.data_path) / PRESETS_FILE)
+
+
+def _keeps_size() -> bool:
+    return not shared.opts.send_size
+
+
+def _set_keep_size(keep: bool) -> None:
+    if shared.opts.send_size == keep:
+        shared.opts.set("send_size", not keep)
+        shared.opts.save(shared.config_filename)
+
+
+def show(script: Any, is_img2img: bool) -> Any:
+    """Where the script stands; has the host hand over the components of the page that it works with, while they are made."""
+    script.page = {}
+    for elem_id in (GALLERY, GENERATION_INFO, *SIZES, *REQUEST_ELEMENTS.values()):
+        script.on_after_component(lambda created: script.page.update({created.component.elem_id: created.component}),
+                                  elem_id=elem_id)
+    return scripts.AlwaysVisible if is_img2img else False
 
 
 def _keep_floats(demo: Any, app: Any) -> None:
@@ -125,7 +177,28 @@ def _axes(axis_option: type) -> list[Any]:
         axes.append(axis_option(
             f"[Soft inpainting] {setting.metadata['label']}", str if choices else float,
             functools.partial(_apply_axis, setting.name), choices=functools.partial(list, choices) if choices else None))
+    for label, name, kind in (("Mask blur", "mask_blur", int), ("Only masked padding", "masked_area_padding", int)):
+        axes.append(axis_option(f"[Soft inpainting] {label}", kind, functools.partial(_apply_request_axis, name)))
+    axes.append(axis_option("[Soft inpainting] Preset", str, _apply_preset, choices=lambda: list(_presets())))
     return axes
+
+
+def _presets() -> dict[str, Preset]:
+    return {**bundled(), **_own_presets().presets()}
+
+
+def _apply_preset(p: Any, name: str, values: list[str]) -> None:
+    preset = _presets()[name]
+    for field in saved_fields():
+        _apply_axis(field.name, p, getattr(preset.all_settings(), field.name), values)
+    for field_name, value in preset.request.items():
+        if field_name in REQUEST_ATTRIBUTES:  # a cell is one picture
+            _apply_request_axis(field_name, p, value, values)
+
+
+def _apply_request_axis(name: str, p: Any, value: Any, values: list[Any]) -> None:
+    choices = REQUEST_FIELDS[name].metadata.get("choices")
+    setattr(p, REQUEST_ATTRIBUTES[name], choices.index(value) if choices else value)
 
 
 def _apply_axis(name: str, p: Any, value: Any, values: list[Any]) -> None:

@@ -3,23 +3,53 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from lib_softinpaint.presets import PresetFile
 from lib_softinpaint.settings import Settings
-from lib_softinpaint.ui import recomposite
+from lib_softinpaint.ui import presets, recomposite
 
 UPLOAD_HEIGHT_PX = 100
 
 INTRODUCTION = ("What you paint is repainted in full; around it the picture changes gradually, over 2.4 times _Mask blur_. "
                 "Pixels outside that reach stay as they are.")
 
+PREVIEW = """<div id="softinpaint_preview" hidden>
+<canvas class="mask" role="img" aria-label="What is painted, its feather, and how far it reaches"></canvas>
+<canvas class="curves" role="img" aria-label="How much of grey mask areas is repainted in each step"></canvas>
+<p class="told" role="status"></p>
+<ul class="advice"></ul>
+</div>"""
+"""Filled in by javascript/softInpainting.mjs."""
 
-def build(input_accordion: type[AbstractContextManager]) -> tuple[dict[str, Any], recomposite.Panel]:
-    """Gradio components by setting, in the settings' order, and the panel under them.
+
+@dataclass(frozen=True)
+class Accordion:
+    """The accordion's components.
+
+    settings
+        One for each setting, by name, in the settings' order.
+    """
+    settings: dict[str, Any]
+    chooser: presets.Chooser
+    panel: recomposite.Panel
+
+
+@dataclass(frozen=True)
+class KeepSize:
+    """How the program around reads and sets whether width and height stay when a picture is sent to the tab."""
+    get: Callable[[], bool]
+    set: Callable[[bool], None]
+
+
+def build(input_accordion: type[AbstractContextManager], own_presets: PresetFile, keep_size: KeepSize) -> Accordion:
+    """The accordion, in the place where it is called.
 
     Parameters
     ----------
@@ -31,13 +61,23 @@ def build(input_accordion: type[AbstractContextManager]) -> tuple[dict[str, Any]
     with input_accordion(switch.default, label=switch.metadata["label"], elem_id=switch.metadata["elem_id"]) as enabled:
         components[switch.name] = enabled
         gr.Markdown(INTRODUCTION)
+        chooser = presets.build(own_presets)
+        gr.HTML(PREVIEW)
+        _keep_size(keep_size)
         for group in ("Mask", "Sampling", "Composite"):
             gr.Markdown(f"### {group}")
             for field in settings:
                 if field.metadata["group"] == group:
                     components[field.name] = _component(field)
         panel = recomposite.build()
-    return {field.name: components[field.name] for field in (switch, *settings)}, panel
+    return Accordion({field.name: components[field.name] for field in (switch, *settings)}, chooser, panel)
+
+
+def _keep_size(keep_size: KeepSize) -> None:
+    box = gr.Checkbox(keep_size.get, label="Keep width and height when a picture is sent to another tab",
+                      elem_id="softinpaint_keep_size")
+    box.do_not_save_to_config = True
+    box.change(keep_size.set, box, show_progress=False, queue=False)
 
 
 def _component(field: dataclasses.Field) -> Any:

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import base64
-import inspect
 import io
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ from PIL import Image
 from lib_softinpaint.fields import Value
 from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.settings import Settings
+from lib_softinpaint.ui.events import javascript
 
 PREVIEW_QUALITY = 90
 """Of a JPEG: a PNG takes longer to write than the composite to make."""
@@ -112,18 +112,13 @@ def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_
 
     inputs = list(settings.values())
     quietly = {"show_progress": False, "queue": False}
-    with_index = _js(panel.take.click, f"(pictures, index, ...values) => [pictures, {host.selected}, ...values]")
+    with_index = javascript(panel.take.click, f"(pictures, index, ...values) => [pictures, {host.selected}, ...values]")
     panel.take.click(take, [gallery, panel.told, *inputs], [panel.identity, panel.preview, panel.told],
                      **with_index, **quietly)
     for component in inputs:
         component.change(render, [panel.identity, *inputs], [panel.preview, panel.told], **quietly)
     panel.save.click(save, [panel.identity, gallery, generation_info, *inputs], [gallery, generation_info, panel.told],
                      **quietly)
-
-
-def _js(event: Callable, code: str) -> dict[str, str]:
-    """The argument by which an event takes JavaScript: its name differs between Gradio 3 and 4."""
-    return {"js" if "js" in inspect.signature(event).parameters else "_js": code}
 
 
 def _unchanged() -> Any:

@@ -1,4 +1,5 @@
 """The guide's request through the page, in a real browser: painted, generated, looked up, pasted again."""
+import json
 import os
 import re
 import shutil
@@ -64,6 +65,7 @@ def choose(page, elem_id, label):
 def squiggle(page, elem_id="img2maskimg"):
     """Paints a zigzag, as the guide's author does."""
     page.wait_for_timeout(1000)  # the host's canvas script takes hold of the picture
+    page.locator(f"#{elem_id} canvas").first.scroll_into_view_if_needed()
     canvas = page.locator(f"#{elem_id} canvas").first.bounding_box()
     corners = [(0.35, 0.6), (0.42, 0.68), (0.48, 0.6), (0.55, 0.68), (0.6, 0.6)]
     across, down = (np.interp(np.linspace(0, 4, 33), range(5), values) for values in zip(*corners))
@@ -164,6 +166,139 @@ def test_a_sketch_guides_and_does_not_bleed(webui, page, tmp_path):
     # The brush is white, and so is what stands there now.
     assert pixels[300:340, 190:300].max(axis=(0, 1)).min() > original[300:340, 190:300].max(axis=(0, 1)).min()
     assert "feather width: 24" in infotext
+
+
+def preview(page):
+    return page.locator("#softinpaint_preview").inner_text()
+
+
+def shown_mask(page):
+    """The preview's pixels, (H, W, 4) int."""
+    width, height, values = page.evaluate(
+        "() => { const canvas = document.querySelector('#softinpaint_preview .mask'); const {width, height} = canvas;"
+        " return [width, height, Array.from(canvas.getContext('2d').getImageData(0, 0, width, height).data)]; }")
+    return np.array(values).reshape(height, width, 4)
+
+
+def test_the_preview_follows_the_paint_and_every_slider(page):
+    faults = []
+    page.on("pageerror", lambda fault: faults.append(str(fault)))
+    open_accordion(page)
+    page.wait_for_function("document.querySelector('#softinpaint_preview .told').innerText === 'Nothing is painted yet.'")
+    squiggle(page)
+    page.wait_for_function("document.querySelector('#softinpaint_preview .told').innerText.startsWith('White: ')")
+    seen = [shown_mask(page)]
+    white = (seen[0][..., :3] == 255).all(axis=-1)
+    assert white.sum() > 50  # the paint's outline ...
+    assert set(np.nonzero(white)[0] // 96) == {2}  # ... where it is
+    for elem_id, value in (("img2img_mask_blur", 30), ("softinpaint_grow", 20)):
+        set_number(page, elem_id, value)
+        page.wait_for_timeout(200)
+        seen.append(shown_mask(page))
+    choose(page, "img2img_inpaint_full_res", "Only masked")
+    page.wait_for_timeout(200)
+    assert "Dashed: the crop of " in preview(page)
+    page.locator("#softinpaint_feather_source input[value=own]").click()
+    page.wait_for_timeout(200)
+    seen.append(shown_mask(page))
+    assert all((one != other).any() for one, other in zip(seen, seen[1:]))
+    curves = page.evaluate("document.querySelector('#softinpaint_preview .curves').toDataURL()")
+    set_number(page, "mask_blend_scale", 4)
+    page.wait_for_timeout(200)
+    assert page.evaluate("document.querySelector('#softinpaint_preview .curves').toDataURL()") != curves
+    assert not faults
+
+
+def test_the_preview_takes_no_time_to_speak_of(page):
+    """From an event to the paint, with two frames of 17 ms; goal 50 ms at 1024 pixels, measured 33."""
+    open_accordion(page)
+    squiggle(page)
+    taken = page.evaluate("""() => new Promise((done) => {
+        const taken = [];
+        function again() {
+            const start = performance.now();
+            document.dispatchEvent(new Event('softinpaint-changed'));
+            requestAnimationFrame(() => requestAnimationFrame(() => {
+                taken.push(performance.now() - start);
+                taken.length < 9 ? again() : done(taken);
+            }));
+        }
+        again();
+    })""")
+    assert min(taken) < 200  # several times what is measured: machines differ
+
+
+def test_advice_comes_before_the_picture_and_mends_with_a_click(page, tmp_path):
+    drawn_picture(640, 448).save(tmp_path / "wide.png")
+    open_accordion(page)
+    page.locator("#img2maskimg button[aria-label=Clear], #img2maskimg button[title=Clear]").first.click()
+    page.set_input_files("#img2maskimg input[type=file]", tmp_path / "wide.png")
+    page.wait_for_selector("#img2maskimg canvas")
+    page.wait_for_function("document.querySelector('#softinpaint_preview').innerText.includes('stretch the picture')")
+    page.locator("#softinpaint_preview button", has_text="set size from picture").click()
+    page.wait_for_function("document.querySelector('#img2img_width input[type=number]').value === '640'")
+    assert number_in(page, "img2img_height") == 448
+    page.wait_for_function("!document.querySelector('#softinpaint_preview').innerText.includes('stretch the picture')")
+    choose(page, "img2img_inpainting_fill", "latent noise")
+    set_number(page, "img2img_denoising_strength", 0.4)
+    page.locator("#softinpaint_preview button", has_text="raise denoising").click()
+    page.wait_for_function("!document.querySelector('#softinpaint_preview').innerText.includes('raise denoising')")
+    assert number_in(page, "img2img_denoising_strength") == 0.75
+
+
+def choose_preset(page, name):
+    page.locator("#softinpaint_preset input").first.click()
+    page.locator("#softinpaint_preset li", has_text=name).click()
+
+
+def test_presets_set_the_sliders_and_with_a_second_click_the_pages_fields(webui, page):
+    open_accordion(page)
+    set_number(page, "softinpaint_grain", 1)
+    choose_preset(page, "Squiggle")
+    page.wait_for_function("document.querySelector('#softinpaint_preset_request').innerText.includes('Batch count 9')")
+    assert [number_in(page, elem_id) for elem_id in SLIDERS] == GUIDE
+    assert number_in(page, "softinpaint_grain") == 0
+    assert number_in(page, "img2img_mask_blur") == 4  # not yet
+    page.click("#softinpaint_preset_request")
+    page.wait_for_function("document.querySelector('#img2img_batch_count input[type=number]').value === '9'")
+    assert [number_in(page, f"img2img_{name}") for name in ("mask_blur", "steps", "cfg_scale", "denoising_strength")] == [
+        64, 20, 7, 1]
+    assert page.locator("#img2img_sampling input").first.input_value() == "Euler a"
+    assert page.locator("#img2img_inpainting_fill input:checked").input_value() == "latent noise"
+
+    page.locator("#softinpaint_own_presets .label-wrap").click()
+
+    def press(button, name, told):
+        page.locator("#softinpaint_preset_name").locator("input, textarea").first.fill(name)
+        page.click(f"#softinpaint_preset_{button}")
+        page.wait_for_function(
+            "told => document.querySelector('#softinpaint_preset_told').innerText.includes(told)", arg=told)
+    set_number(page, "softinpaint_grain", 0.5)
+    page.locator("#softinpaint_preset_with_request input").click()
+    press("save", "Mine", "Saved as Mine.")
+    press("save", "Squiggle", "another name than those that come along")
+    press("rename", "Ours", "Mine is Ours now.")
+    kept = json.loads((webui.data / "softinpaint-presets.json").read_text())["Ours"]
+    assert kept["settings"]["grain"] == 0.5
+    assert kept["settings"]["preservation_strength"] == 0.05
+    assert (kept["request"]["masked_content"], kept["request"]["batch_count"]) == ("latent noise", 9)
+    choose_preset(page, "Built-in defaults")
+    page.wait_for_function("document.querySelector('#softinpaint_feather_source input:checked').value === 'host'")
+    choose_preset(page, "Ours")
+    page.wait_for_function("document.querySelector('#softinpaint_grain input[type=number]').value === '0.5'")
+    press("delete", "", "Ours is deleted.")
+    assert json.loads((webui.data / "softinpaint-presets.json").read_text()) == {}
+
+
+def test_the_size_stays_when_asked_to(webui, page):
+    try:
+        open_accordion(page)
+        assert not page.locator("#softinpaint_keep_size input").is_checked()
+        page.locator("#softinpaint_keep_size input").click()
+        page.wait_for_timeout(500)
+        assert webui.get("/sdapi/v1/options")["send_size"] is False
+    finally:
+        webui.post("/sdapi/v1/options", {"send_size": True})
 
 
 def test_a_composite_is_made_again_under_the_sliders(webui, page):

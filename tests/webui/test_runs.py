@@ -69,7 +69,7 @@ def test_loopback_shapes_its_mask_once_a_loop(webui):
 def test_an_xyz_plot_overrides_each_setting_and_each_cell_has_its_own_infotext(webui):
     axes = xyz_axes(webui)
     mine = [axis for axis in axes if axis.startswith("[Soft inpainting] ")]
-    assert len(mine) == len(set(mine)) == len(saved_fields())
+    assert len(mine) == len(set(mine)) == len(saved_fields()) + 3  # Mask blur, padding and preset
     arguments = [axes.index("[Soft inpainting] Preservation strength"), "0.1, 4", [],
                  axes.index("[Soft inpainting] Soft inpainting"), "", ["True", "False"], 0, "", [],
                  False, True, False, False, False, False, False, 0, False]
@@ -81,6 +81,21 @@ def test_an_xyz_plot_overrides_each_setting_and_each_cell_has_its_own_infotext(w
     assert (cells[0] != cells[1]).any()
     assert (cells[2] == cells[3]).all()
     assert (cells[2] == webui.inpaint(PICTURE, MASK).pictures[0]).all()
+
+
+def test_an_xyz_plot_has_axes_for_the_mask_and_for_presets(webui):
+    axes = xyz_axes(webui)
+    for axis, values, wanted in (
+            ("Mask blur", "3, 9", ["Mask blur: 3", "Mask blur: 9"]),
+            ("Only masked padding", "8, 40", ["Masked area padding: 8", "Masked area padding: 40"]),
+            ("Preset", "Light touch, Built-in defaults", ["preservation strength: 1,", "feather source: host"])):
+        arguments = [axes.index(f"[Soft inpainting] {axis}"), values, values.split(", "), 0, "", [], 0, "", [],
+                     False, True, False, False, False, False, False, 0, False]
+        result = webui.inpaint(PICTURE, MASK, [True], script_name="x/y/z plot", script_args=arguments, steps=3,
+                               inpaint_full_res=axis == "Only masked padding")
+        cells = result.infotexts[-2:]
+        assert [pair in infotext for pair, infotext in zip(wanted, cells)] == [True, True], result.infotexts
+    assert "Denoising strength: 0.35" in cells[0]  # the preset's own
 
 
 def test_an_xyz_plot_overrides_a_setting_sent_in_a_dict(webui):

@@ -1,0 +1,136 @@
+"""Choosing, saving, renaming and deleting presets in the accordion."""
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from lib_softinpaint.fields import Value, read
+from lib_softinpaint.presets import REQUEST_FIELDS, Preset, PresetFile, bundled
+from lib_softinpaint.settings import Settings, saved_fields
+
+NOTHING_BESIDES = "This preset sets nothing else"
+WITH_REQUEST = "With denoising strength, Mask blur, masked content, area, padding, sampler, steps and batch"
+
+
+@dataclass(frozen=True)
+class Chooser:
+    """Components."""
+    name: Any
+    about: Any
+    request: Any
+    own_name: Any
+    with_request: Any
+    save: Any
+    rename: Any
+    delete: Any
+    told: Any
+
+
+def build(own: PresetFile) -> Chooser:
+    name = gr.Dropdown(choices=_names(own), label="Preset", elem_id="softinpaint_preset",
+                       info="Sets the sliders below; settings that it does not name get their defaults.")
+    about = gr.Markdown("", elem_id="softinpaint_preset_about")
+    request = gr.Button(NOTHING_BESIDES, elem_id="softinpaint_preset_request", size="sm", interactive=False)
+    with gr.Accordion("Your own presets", open=False, elem_id="softinpaint_own_presets"):
+        own_name = gr.Textbox(label="Name", elem_id="softinpaint_preset_name", max_lines=1)
+        with_request = gr.Checkbox(False, label=WITH_REQUEST, elem_id="softinpaint_preset_with_request")
+        with gr.Row():
+            save = gr.Button("Save the sliders as this name", elem_id="softinpaint_preset_save")
+            rename = gr.Button("Rename the chosen preset", elem_id="softinpaint_preset_rename")
+            delete = gr.Button("Delete the chosen preset", elem_id="softinpaint_preset_delete")
+        told = gr.Markdown(" ".join(own.complaints), elem_id="softinpaint_preset_told")
+    for component in (name, own_name, with_request):
+        component.do_not_save_to_config = True
+    return Chooser(name, about, request, own_name, with_request, save, rename, delete, told)
+
+
+def connect(chooser: Chooser, settings: Mapping[str, Any], request: Mapping[str, Any], own: PresetFile) -> None:
+    """Gives the components their events.
+
+    Parameters
+    ----------
+    settings, request
+        Components by setting, and those of the program around by the names of REQUEST_FIELDS.
+    """
+    fields = {field.name: field for field in saved_fields() if field.name in settings}
+
+    def chosen(name: str) -> Preset | None:
+        return {**bundled(), **own.presets()}.get(name)
+
+    def choose(name: str) -> list[Any]:
+        preset = chosen(name)
+        if preset is None:
+            return ["", gr.update(), *(gr.update() for _ in fields)]
+        values = preset.all_settings()
+        told = [f"{REQUEST_FIELDS[key].metadata['label']} {_shown(value)}" for key, value in preset.request.items()
+                if key in request]
+        button = gr.update(value=f"Also set {', '.join(told)}" if told else NOTHING_BESIDES, interactive=bool(told))
+        return [preset.about, button, *(gr.update(value=getattr(values, key)) for key in fields)]
+
+    def set_request(name: str) -> list[Any]:
+        preset = chosen(name)
+        wanted = preset.request if preset else {}
+        return [gr.update(value=wanted[key]) if key in wanted else gr.update() for key in request]
+
+    def save(name: str, with_request: bool, *values: Value) -> tuple[Any, ...]:
+        try:
+            kept = _differing(fields, values[:len(fields)])
+            besides = _read(request, values[len(fields):]) if with_request else {}
+            own.save(Preset(name, "One of your own.", kept, besides))
+        except (ValueError, OSError) as fault:
+            return gr.update(), str(fault)
+        return gr.update(choices=_names(own), value=name), f"Saved as {name}."
+
+    def rename(name: str, new_name: str) -> tuple[Any, ...]:
+        try:
+            own.rename(name, new_name)
+        except (ValueError, OSError) as fault:
+            return gr.update(), str(fault)
+        return gr.update(choices=_names(own), value=new_name), f"{name} is {new_name} now."
+
+    def delete(name: str) -> tuple[Any, ...]:
+        try:
+            own.delete(name)
+        except (ValueError, OSError) as fault:
+            return gr.update(), str(fault)
+        return gr.update(choices=_names(own), value=None), f"{name} is deleted."
+
+    components = [settings[key] for key in fields]
+    quietly = {"show_progress": False, "queue": False}
+    chooser.name.change(choose, chooser.name, [chooser.about, chooser.request, *components], **quietly)
+    if request:
+        chooser.request.click(set_request, chooser.name, list(request.values()), **quietly)
+    chooser.save.click(save, [chooser.own_name, chooser.with_request, *components, *request.values()],
+                       [chooser.name, chooser.told], **quietly)
+    chooser.rename.click(rename, [chooser.name, chooser.own_name], [chooser.name, chooser.told], **quietly)
+    chooser.delete.click(delete, chooser.name, [chooser.name, chooser.told], **quietly)
+
+
+def _names(own: PresetFile) -> list[str]:
+    return [*bundled(), *own.presets()]
+
+
+def _differing(fields: Mapping[str, dataclasses.Field], values: tuple[Value, ...]) -> dict[str, Value]:
+    """What is not at its default."""
+    usual = Settings(enabled=True)
+    read_values = {key: read(field, value, []) for (key, field), value in zip(fields.items(), values)}
+    return {key: value for key, value in read_values.items() if key != "enabled" and value != getattr(usual, key)}
+
+
+def _read(request: Mapping[str, Any], values: tuple[Any, ...]) -> dict[str, Value]:
+    """Values of the program's components; its choices may come as numbers."""
+    found = {}
+    for (key, component), value in zip(request.items(), values):
+        field = REQUEST_FIELDS[key]
+        if getattr(component, "type", None) == "index" and isinstance(value, int):
+            value = field.metadata["choices"][value]
+        found[key] = read(field, value, [])
+    return found
+
+
+def _shown(value: Value) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,70 @@
+// The mask and the curves that the page draws agree with Python's, whose results tests/test_preview.py records.
+import assert from "node:assert/strict";
+import {readFileSync} from "node:fs";
+import {test} from "node:test";
+
+import {advice, cropRegion, ratios, repaintMask, repaintShares, squaredDistance} from "../../javascript/softInpainting.mjs";
+
+const LEAST_STEP = 1 / 255;
+const {width, height, painted, defaults, whole, masks, curves, advice: told} = JSON.parse(readFileSync(new URL("recorded.json", import.meta.url)));
+
+function farthest(one, recorded) {
+    assert.equal(one.length, recorded.length);
+    return one.reduce((most, value, place) => Math.max(most, Math.abs(value - recorded[place] / whole)), 0);
+}
+
+for (const {settings: changes, blur, padding, mask} of masks) {
+    const settings = {...defaults, ...changes};
+    test(`mask: ${settings.feather_source}, ${settings.feather_width}, grow ${settings.grow_px}, ${blur}, ${padding}`, () => {
+        assert.ok(farthest(Array.from(repaintMask(painted, width, height, settings, blur, padding)), mask) <= LEAST_STEP);
+    });
+}
+
+for (const {schedule, steps, strength, settings: changes, shares} of curves) {
+    const settings = {...defaults, ...changes};
+    test(`curves: ${schedule}, ${steps}, ${strength}, ${settings.schedule_bias}, ${settings.threshold_mix}`, () => {
+        const run = ratios(schedule, steps, strength);
+        [0.25, 0.5, 0.75].forEach((value, place) => {
+            assert.ok(farthest(repaintShares(value, run, settings), shares[place]) <= LEAST_STEP);
+        });
+    });
+}
+
+for (const {request, sentences} of told) {
+    test(`advice: ${JSON.stringify(request)}`, () => {
+        assert.deepEqual(advice(request).map(({sentence}) => sentence), sentences);
+    });
+}
+
+test("distances are exact, also to nothing", () => {
+    const distance = squaredDistance([0, 0, 0, 1, 0, 0], 3, 2);
+    assert.deepEqual(Array.from(distance), [1, 2, 5, 0, 1, 4]);
+    assert.ok(squaredDistance([0, 0, 0, 0], 2, 2)[0] > 1e10);
+});
+
+test("an empty mask stays empty and has no crop", () => {
+    const mask = repaintMask(new Uint8Array(12), 4, 3, defaults, 4);
+    assert.ok(mask.every((value) => value === 0));
+    assert.equal(cropRegion(mask, 4, 3, 0, 64, 64), null);
+});
+
+test("the crop is widened to the working size's shape, and stays inside", () => {
+    const mask = new Float32Array(100 * 60);
+    for (let x = 20; x < 60; x++) mask[30 * 100 + x] = 1;
+    assert.deepEqual(cropRegion(mask, 100, 60, 0, 512, 512), [20, 11, 60, 51]);
+    assert.deepEqual(cropRegion(mask, 100, 60, 10, 512, 512), [10, 0, 70, 60]);
+    assert.deepEqual(cropRegion(mask, 100, 60, 100, 512, 512), [0, 0, 100, 60]);
+});
+
+test("all of a mask at a tenth of the size is like that of the whole", () => {
+    const large = new Uint8Array(400 * 300), small = new Uint8Array(40 * 30);
+    for (let y = 100; y < 200; y++) for (let x = 150; x < 250; x++) large[y * 400 + x] = 1;
+    for (let y = 10; y < 20; y++) for (let x = 15; x < 25; x++) small[y * 40 + x] = 1;
+    const settings = {...defaults, feather_source: "own", feather_width: 100, grow_px: 20};
+    const all = repaintMask(large, 400, 300, settings, 4), tenth = repaintMask(small, 40, 30, settings, 4, null, 0.1);
+    for (let y = 0; y < 30; y++) {
+        for (let x = 0; x < 40; x++) {
+            assert.ok(Math.abs(tenth[y * 40 + x] - all[(10 * y + 5) * 400 + 10 * x + 5]) < 0.2);
+        }
+    }
+});
