@@ -8,6 +8,7 @@ import io
 import json
 import os
 import types
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,9 @@ REQUEST_ATTRIBUTES = {
 SIZES = "img2img_width", "img2img_height"
 
 PRESETS_FILE = "softinpaint-presets.json"
+
+_pages: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
+"""Components of the page by elem_id, for the script that is being set up."""
 
 ANSWER_FORMATS = {"png": {"compress_level": 1}, "jpeg": {"quality": 90}, "webp": {"quality": 90}}
 """Of a composite that is made again, and how they are written: fast."""
@@ -118,7 +122,7 @@ def build_ui(script: Any) -> list[Any]:
     script.paste_field_names = [infotext_key(field) for field in saved]
 
     def connect(created: Any) -> None:
-        page = script.page
+        page = _pages[script]
         again = {field.name: components[field.name] for field in composite_fields()}
         recomposite.connect(built.panel, again, page[GALLERY], page[GENERATION_INFO],
                             recomposite.Host(_find, _kept, _save, "selected_gallery_index()"))
@@ -145,10 +149,9 @@ def _set_keep_size(keep: bool) -> None:
 
 def show(script: Any, is_img2img: bool) -> Any:
     """Where the script stands; has the host hand over the components of the page that it works with, while they are made."""
-    script.page = {}
+    page = _pages[script] = {}
     for elem_id in (GALLERY, GENERATION_INFO, *SIZES, *REQUEST_ELEMENTS.values()):
-        script.on_after_component(lambda created: script.page.update({created.component.elem_id: created.component}),
-                                  elem_id=elem_id)
+        script.on_after_component(lambda created: page.update({created.component.elem_id: created.component}), elem_id=elem_id)
     return scripts.AlwaysVisible if is_img2img else False
 
 

@@ -50,7 +50,7 @@ def used_by_the_adapter() -> dict[str, set[str]]:
 
 def options_used_by_the_adapter() -> set[str]:
     """Settings of the host that gate what the adapter does."""
-    own = {"data", "add_option", "onchange"}
+    own = {"data", "add_option", "onchange", "set", "save"}
     return {node.attr for node in ast.walk(adapter())
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "shared.opts"} - own
 
