@@ -278,6 +278,7 @@ export function advice({strength, content, paddingPx, picture, working}) {
 
 // --- Drawing --------------------------------------------------------------------------------------------------------
 
+const STROKE_MS = 200;  // after which Gradio's brush has caught up with the pointer
 const LONGEST_SIDE = 384;  // of the grid on which the mask is computed: enough for its outlines, and quick
 const CURVE_VALUES = [0.25, 0.5, 0.75];
 const CURVE_WIDTH = 384, CURVE_HEIGHT = 120, CURVE_MARGIN = 18;
@@ -308,8 +309,9 @@ function drawMask(canvas, picture, mask, width, height, crop) {
 }
 
 function outline(mask, place, width) {
-    const neighbours = [place + 1, place + width].filter((other) => other < mask.length);
-    const crosses = (level) => neighbours.some((other) => (mask[place] >= level) !== (mask[other] >= level));
+    const beside = (place + 1) % width ? place + 1 : place, below = place + width < mask.length ? place + width : place;
+    const crosses = (level) => (mask[place] >= level) !== (mask[beside] >= level)
+        || (mask[place] >= level) !== (mask[below] >= level);
     if (crosses(1)) return CORE;
     if (crosses(0.5)) return HALF;
     return crosses(0.5 / 255) ? RIM : null;
@@ -389,10 +391,11 @@ function draw(preview, find) {
     drawCurves(preview.querySelector(".curves"), CURVE_VALUES.map((value) => repaintShares(value, run, page.settings)));
     const canvas = find("#img2maskimg canvas[key=mask]"), picture = find("#img2maskimg img");
     const shown = preview.querySelector(".mask"), told = preview.querySelector(".told");
-    const size = picture && [picture.naturalWidth, picture.naturalHeight];
-    shown.hidden = !canvas || !size;
+    const here = canvas?.offsetParent && picture;  // and not in a tab behind
+    const size = here && [picture.naturalWidth, picture.naturalHeight];
+    shown.hidden = !size;
     if (shown.hidden) {
-        told.textContent = "Load a picture and paint: the mask shows here.";
+        told.textContent = "Load a picture in the tab Inpaint and paint: the mask shows here.";
     } else {
         told.textContent = drawPainted(shown, canvas, picture, page, size);
     }
@@ -446,7 +449,7 @@ function setNumber(input, value) {
 }
 
 /** Draws whenever something that is shown may have changed, at most once a frame, and only while it can be seen. */
-function start() {
+function watchPage() {
     const find = (selector) => document.querySelector(selector);
     const opened = new ResizeObserver(() => ask());
     let asked = false, watched = null;
@@ -462,11 +465,13 @@ function start() {
             if (preview.offsetParent) draw(preview, find);
         });
     }
-    for (const event of ["input", "change", "click", "pointerup", "keyup", "paste"]) {
-        document.addEventListener(event, ask, {capture: true, passive: true});
+    const unlessTyping = ({target}) => target instanceof HTMLTextAreaElement || ask();  // prompts change nothing here
+    for (const event of ["input", "change", "click", "pointerup", "keyup"]) {
+        document.addEventListener(event, unlessTyping, {capture: true, passive: true});
     }
+    document.addEventListener("pointerup", () => setTimeout(ask, STROKE_MS), {capture: true, passive: true});
     document.addEventListener("softinpaint-changed", ask);
     document.addEventListener("load", ask, {capture: true});  // of a picture
 }
 
-if (typeof document !== "undefined") start();
+if (typeof document !== "undefined") watchPage();

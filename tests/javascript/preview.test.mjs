@@ -6,11 +6,12 @@ import {test} from "node:test";
 import {advice, cropRegion, ratios, repaintMask, repaintShares, squaredDistance} from "../../javascript/softInpainting.mjs";
 
 const LEAST_STEP = 1 / 255;
-const {width, height, painted, defaults, whole, masks, curves, advice: told} = JSON.parse(readFileSync(new URL("recorded.json", import.meta.url)));
+const recorded = JSON.parse(readFileSync(new URL("recorded.json", import.meta.url)));
+const {width, height, painted, defaults, whole, masks, curves, advice: told} = recorded;
 
-function farthest(one, recorded) {
-    assert.equal(one.length, recorded.length);
-    return one.reduce((most, value, place) => Math.max(most, Math.abs(value - recorded[place] / whole)), 0);
+function farthest(one, other) {
+    assert.equal(one.length, other.length);
+    return one.reduce((most, value, place) => Math.max(most, Math.abs(value - other[place] / whole)), 0);
 }
 
 for (const {settings: changes, blur, padding, mask} of masks) {

@@ -187,6 +187,7 @@ def test_the_preview_follows_the_paint_and_every_slider(page):
     page.wait_for_function("document.querySelector('#softinpaint_preview .told').innerText === 'Nothing is painted yet.'")
     squiggle(page)
     page.wait_for_function("document.querySelector('#softinpaint_preview .told').innerText.startsWith('White: ')")
+    page.wait_for_timeout(500)  # the brush follows the pointer
     seen = [shown_mask(page)]
     white = (seen[0][..., :3] == 255).all(axis=-1)
     assert white.sum() > 50  # the paint's outline ...

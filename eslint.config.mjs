@@ -1,0 +1,13 @@
+// npx eslint@9 javascript tests/javascript
+const BROWSER = ["document", "window", "getComputedStyle", "requestAnimationFrame", "OffscreenCanvas", "ResizeObserver", "Event",
+    "HTMLTextAreaElement", "URL", "setTimeout"];
+
+export default [{
+    files: ["**/*.mjs"],
+    languageOptions: {globals: Object.fromEntries(BROWSER.map((name) => [name, "readonly"]))},
+    rules: {
+        "eqeqeq": "error", "no-undef": "error", "no-unused-vars": "error", "no-implicit-globals": "error", "no-var": "error",
+        "prefer-const": "error", "no-shadow": "error", "no-unreachable": "error", "no-constant-condition": "error",
+        "max-len": ["error", 127],
+    },
+}];
