@@ -28,7 +28,7 @@ from benchmarks.tasks import ONLY_MASKED, PADDING_PX, Task
 from lib_softinpaint import composite, drift, mask, schedule
 from lib_softinpaint.blend import blend, channel_norm
 from lib_softinpaint.hosts import diffusers_models as models
-from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline
+from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline, SoftInpaintPipelineOutput
 from lib_softinpaint.request import LATENT_PX
 from lib_softinpaint.settings import Settings, as_builtin
 from scenes import SIZE
@@ -125,16 +125,21 @@ class BuiltIn(Recorded):
 
 def soft(name: str, kind: type, settings: Settings, blur_px: int | None = None) -> Callable[[Run], dict[str, Outcome]]:
     def method(run: Run) -> dict[str, Outcome]:
-        pipeline = _pipeline(kind, run)
-        task = run.task
-        images = pipeline(
-            task.prompt, task.picture, task.painted.astype(np.float32), strength=task.denoising_strength,
-            height=SIZE, width=SIZE, padding_mask_crop=PADDING_PX if run.area == ONLY_MASKED else None,
-            masked_content=task.masked_content, mask_blur=task.mask_blur if blur_px is None else blur_px,
-            settings=settings, output_type="np", **_asked(run)).images
-        results = np.rint(images * 255).astype(np.uint8)
+        pipeline = pipeline_for(kind, run)
+        results = np.stack(painted_softly(pipeline, run, settings, blur_px).images)
         return {name: Outcome(results, np.stack(pipeline.decoded), pipeline.job.repaint_px[0])}
     return method
+
+
+def painted_softly(pipeline: SoftInpaintPipeline, run: Run, settings: Settings, blur_px: int | None = None,
+                   **others: Any) -> SoftInpaintPipelineOutput:
+    """The run by one of our pipelines, under its task's Mask blur if none is given."""
+    task = run.task
+    return pipeline(
+        task.prompt, task.picture, task.painted.astype(np.float32), strength=task.denoising_strength,
+        height=SIZE, width=SIZE, padding_mask_crop=PADDING_PX if run.area == ONLY_MASKED else None,
+        masked_content=task.masked_content, mask_blur=task.mask_blur if blur_px is None else blur_px,
+        settings=settings, **_asked(run), **others)
 
 
 Painted = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
@@ -186,7 +191,7 @@ def differential_diffusion(run: Run, picture: Image.Image, repaint: np.ndarray) 
     Source: Levin and Fried, arXiv 2306.00950, algorithm 1; the whole picture is decoded, nothing is pasted.
     """
     change_map = torch.from_numpy(mask.to_latent(repaint, repaint.shape[0] // LATENT_PX, repaint.shape[1] // LATENT_PX))
-    pipeline = _pipeline(StableDiffusionImg2ImgPipeline, run)
+    pipeline = pipeline_for(StableDiffusionImg2ImgPipeline, run)
     reference = _encoded(pipeline, picture)
     noise = torch.cat([torch.randn(reference.shape, generator=torch.Generator().manual_seed(seed)) for seed in run.seeds])
 
@@ -204,7 +209,7 @@ def differential_diffusion(run: Run, picture: Image.Image, repaint: np.ndarray) 
 
 def _diffusers(run: Run, picture: Image.Image, painted: np.ndarray) -> Painted:
     """Diffusers' own inpainting, its hard mask without and with the original pasted over the rest."""
-    pipeline = _pipeline(StableDiffusionInpaintPipeline, run)
+    pipeline = pipeline_for(StableDiffusionInpaintPipeline, run)
     white = Image.fromarray(painted)
     images = pipeline(run.task.prompt, picture, white, height=SIZE, width=SIZE, strength=run.task.denoising_strength,
                       **_asked(run)).images
@@ -217,7 +222,7 @@ def _diffusers(run: Run, picture: Image.Image, painted: np.ndarray) -> Painted:
 
 def _img2img(run: Run, picture: Image.Image, painted: np.ndarray) -> Painted:
     """The whole picture anew; the painted area of it pasted with a blurred edge, and by gradients (OpenCV's seamlessClone)."""
-    pipeline = _pipeline(StableDiffusionImg2ImgPipeline, run)
+    pipeline = pipeline_for(StableDiffusionImg2ImgPipeline, run)
     strength = min(IMG2IMG_STRENGTH, run.task.denoising_strength)
     images = pipeline(run.task.prompt, picture, strength=strength, output_type="np", **_asked(run)).images
     decoded = np.rint(images * 255).astype(np.uint8)
@@ -261,7 +266,7 @@ def _encoded(pipeline: DiffusionPipeline, picture: Image.Image) -> torch.Tensor:
     return pipeline.vae.encode(pixels).latent_dist.mode() * pipeline.vae.config.scaling_factor
 
 
-def _pipeline(kind: type, run: Run) -> DiffusionPipeline:
+def pipeline_for(kind: type, run: Run) -> DiffusionPipeline:
     components = models.load(str(models.SCENE_MODEL), "cpu").components
     scheduler, changes = models.scheduler_class(run.sampler, "Automatic")
     accepted = inspect.signature(kind.__init__).parameters

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from benchmarks import peers, quality
-from benchmarks.tasks import SIZE, Task
+from benchmarks.tasks import Task
 from lib_softinpaint import drift, score
 from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline
 from lib_softinpaint.kept import KeptPicture
-from lib_softinpaint.request import ONLY_MASKED
 from lib_softinpaint.settings import Settings
 
 VALUES: dict[str, tuple[dict[str, object], ...]] = {
@@ -38,20 +37,15 @@ VALUES: dict[str, tuple[dict[str, object], ...]] = {
 def finished() -> Iterator[tuple[Task, KeptPicture]]:
     """Pictures of the quick set, painted at the defaults."""
     for run in quality.main_runs(False):
-        pipeline, task = peers._pipeline(SoftInpaintPipeline, run), run.task
-        output = pipeline(
-            task.prompt, task.picture, task.painted.astype(np.float32), strength=task.denoising_strength, height=SIZE,
-            width=SIZE, padding_mask_crop=peers.PADDING_PX if run.area == ONLY_MASKED else None,
-            masked_content=task.masked_content, mask_blur=task.mask_blur, settings=Settings(enabled=True), keep=True,
-            **peers._asked(run))
-        yield from ((task, kept) for kept in output.kept)
+        output = peers.painted_softly(peers.pipeline_for(SoftInpaintPipeline, run), run, Settings(enabled=True), keep=True)
+        yield from ((run.task, kept) for kept in output.kept)
 
 
-def figures(task: Task, picture: KeptPicture, changes: dict) -> tuple[float, ...]:
+def figures(task: Task, picture: KeptPicture, usual: np.ndarray, changes: dict) -> tuple[float, ...]:
     """Blend score of the composite alone, jump, ghost, share of the painted area's new content that is shown, and mean
-    difference from the defaults' result inside the mask, levels."""
+    difference from the usual result inside the mask, levels."""
     chosen, original, mask = picture.settings_with(changes), picture.sampled.original, picture.sampled.repaint_px
-    result, usual = picture.composited(chosen), picture.composited(picture.settings)
+    result = picture.composited(chosen)
     decoded = drift.corrected(original, picture.decoded, mask, chosen.drift_correction, picture.sampled.box)
     decoded = np.rint(decoded).clip(0, 255).astype(np.uint8)
     scores = score.score(original, result, mask, task.painted, decoded)
@@ -62,12 +56,14 @@ def figures(task: Task, picture: KeptPicture, changes: dict) -> tuple[float, ...
 
 def tables() -> Iterator[str]:
     """Markdown: a row for each value."""
-    pictures = list(finished())
+    pictures = [(task, picture, picture.composited(picture.settings)) for task, picture in finished()]
+    floors = [picture.sampled.noise_floor for _, picture, _ in pictures]
+    yield f"Noise floor, latent units: median {np.median(floors):.2f}, from {min(floors):.2f} to {max(floors):.2f}"
     usual = {field.name: field.default for field in dataclasses.fields(Settings)}
     lines = []
     for name, values in VALUES.items():
         for changes in values:
-            means = np.mean([figures(task, picture, changes) for task, picture in pictures], axis=0)
+            means = np.mean([figures(*each, changes) for each in pictures], axis=0)
             value = next(iter(changes.values())) if "own" not in name else changes["feather_width"]
             mark = "**" if all(usual[key] == each for key, each in changes.items()) else ""
             lines.append([name, f"{mark}{value:g}{mark}" if not isinstance(value, bool) else "on",

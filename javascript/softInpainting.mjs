@@ -345,7 +345,12 @@ function drawCurves(canvas, curves) {
 
 // --- The WebUI's page -----------------------------------------------------------------------------------------------
 
-const SAMPLERS_WITH_KARRAS = /^(DPM\+\+ 2M|DPM\+\+ SDE|DPM2|DPM2 a|DPM\+\+ 2S a|DPM\+\+ 3M SDE|DPM\+\+ 2M SDE)/;
+/** The schedule type that Automatic means, where it is not Uniform; AUTOMATIC1111 1.10.1. */
+const OWN_SCHEDULES = {
+    "DPM++ 2M": "Karras", "DPM++ SDE": "Karras", "DPM++ 2S a": "Karras", "DPM2": "Karras", "DPM2 a": "Karras",
+    "Restart": "Karras",
+    "DPM++ 2M SDE": "Exponential", "DPM++ 2M SDE Heun": "Exponential", "DPM++ 3M SDE": "Exponential",
+};
 const TIMESTEP_SAMPLERS = /^(DDIM|PLMS|UniPC)/;
 
 /** Values of the page's fields; `find` takes a CSS selector. */
@@ -374,7 +379,7 @@ function readPage(find) {
 function scheduleOf(sampler, schedule) {
     if (TIMESTEP_SAMPLERS.test(sampler)) return "DDIM";
     if (schedule && schedule !== "Automatic") return schedule;
-    return SAMPLERS_WITH_KARRAS.test(sampler) ? "Karras" : "Uniform";
+    return OWN_SCHEDULES[sampler] ?? "Uniform";
 }
 
 /** What is painted on Gradio's canvas, on a smaller grid: 1 where it is, else 0. */

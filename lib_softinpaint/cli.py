@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 
 from lib_softinpaint import infotext
 from lib_softinpaint.advice import advice
-from lib_softinpaint.composite import with_alpha
+from lib_softinpaint.composite import over_white, with_alpha
 from lib_softinpaint.fields import Value
 from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.painted import as_picture, strengths
@@ -172,7 +172,7 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
                                    working_size(numbered, picture.size)):
                 click.echo(f"softinpaint: {sentence}", err=True)
             kept: list[KeptPicture] = []
-            made, about = make(numbered, _flat(picture), _opened_mask(job.mask), kept.append if keep else None)
+            made, about = make(numbered, over_white(picture), _opened_mask(job.mask), kept.append if keep else None)
             profile = _colour_profile(picture)
             _save(_finished(made, picture, job.target), job.target, about, profile)
             click.echo(job.target)
@@ -201,8 +201,9 @@ def recomposite(paths: tuple[Path, ...], output: Path, force: bool, **values: Va
     for picture, target in zip(pictures, targets):
         settings = picture.settings_with(changes)
         made = Image.fromarray(picture.composited(settings))
-        _save(made if target.suffix.lower() in WITH_TRANSPARENCY else _flat(made), target, picture.infotext_with(settings),
-              picture.colour_profile)
+        if target.suffix.lower() not in WITH_TRANSPARENCY:
+            made = over_white(made)
+        _save(made, target, picture.infotext_with(settings), picture.colour_profile)
         click.echo(target)
 
 
@@ -389,15 +390,9 @@ def _opened_mask(path: Path) -> Image.Image:
 def _finished(made: Image.Image, source: Image.Image, target: Path) -> Image.Image:
     """The result with the transparency of its source, where the format has any."""
     if "A" in source.getbands() and source.size == made.size and target.suffix.lower() in WITH_TRANSPARENCY:
-        return Image.fromarray(with_alpha(np.asarray(made), np.asarray(source.convert("RGBA")), np.asarray(_flat(source))))
+        pictures = made, source.convert("RGBA"), over_white(source)
+        return Image.fromarray(with_alpha(*map(np.asarray, pictures)))
     return made
-
-
-def _flat(picture: Image.Image) -> Image.Image:
-    """The picture over white, as models see it."""
-    if "A" not in picture.getbands():
-        return picture.convert("RGB")
-    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")).convert("RGB")
 
 
 def _colour_profile(source: Image.Image) -> bytes | None:

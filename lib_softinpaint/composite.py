@@ -117,6 +117,13 @@ def with_alpha(result: np.ndarray, source: np.ndarray, flat: np.ndarray) -> np.n
     return np.concatenate([np.where(changed, colour, source[..., :3]), source[..., 3:]], axis=-1)
 
 
+def over_white(picture: Image.Image) -> Image.Image:
+    """The picture without transparency."""
+    if "A" not in picture.getbands():
+        return picture.convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")).convert("RGB")
+
+
 def composite(original: np.ndarray, decoded: np.ndarray, opacity_px: np.ndarray) -> np.ndarray:
     """New pixels over the original, in float, rounded once.
 

@@ -1,6 +1,7 @@
 """One generation's data, and the order in which the algorithm is called on it. No host."""
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
@@ -152,26 +153,27 @@ class SoftInpaintJob:
         reference, samples = torch.broadcast_tensors(self.reference, samples.float())
         distance = difference.difference_map(_frames(reference), _frames(samples)).cpu().numpy()
         repaint = _frames(self.repaint.expand(samples.shape[0], 1, *samples.shape[2:])).squeeze(1).cpu().numpy()
-        return self._sampled(repaint, distance, decoded_size, seeds, self.noise_floor())
+        return self._sampled(repaint, distance, decoded_size, seeds, self.noise_floors(len(distance)))
 
     def measure_by_mask(self, count: int, decoded_size: tuple[int, int], seeds: Sequence[int]) -> list[SampledPicture]:
         """The same for `count` pictures whose latents are not known."""
         repaint = _frames(self.repaint).squeeze(1).expand(count, -1, -1).cpu().numpy()
-        return self._sampled(repaint, [None] * count, decoded_size, seeds, None)
+        return self._sampled(repaint, [None] * count, decoded_size, seeds, [None] * count)
 
-    def noise_floor(self) -> float | None:
-        """Median distance from the original, in latent units, of what the last step predicted where the mask is 0.
+    def noise_floors(self, count: int) -> list[float | None]:
+        """For each of `count` pictures the median distance from the original, in latent units, of what the last step
+        predicted where the mask is 0.
 
         There the final latent is the original's and tells nothing. None before the first step, and without an outside.
         """
         if self.predicted is None:
-            return None
+            return [None] * count
         distance = blend.channel_norm(self.predicted.to(self.reference) - self.reference)
-        outside = distance[(self.repaint == 0).expand_as(distance)]
-        return float(outside.nanmedian()) if len(outside) else None
+        outside = torch.where(self.repaint == 0, distance, torch.nan)
+        return [None if math.isnan(median) else median for median in _frames(outside).flatten(1).nanmedian(1).values.tolist()]
 
     def _sampled(self, repaint: np.ndarray, distances: Iterable[np.ndarray | None], decoded_size: tuple[int, int],
-                 seeds: Sequence[int], noise_floor: float | None) -> list[SampledPicture]:
+                 seeds: Sequence[int], noise_floors: Sequence[float | None]) -> list[SampledPicture]:
         tapers: dict[int, dict[float, np.ndarray]] = {id(mask): {} for mask in self.repaint_px}
         last = len(self.originals) - 1  # frames of a video share one
         pictures = []
@@ -179,7 +181,7 @@ class SoftInpaintJob:
             place = min(number, last)
             mask = self.repaint_px[place]
             pictures.append(SampledPicture(self.originals[place], mask, repaint_latent, distance, decoded_size, self.box,
-                                           seeds[place], noise_floor, tapers=tapers[id(mask)]))
+                                           seeds[place], noise_floors[number], tapers=tapers[id(mask)]))
         return pictures
 
 

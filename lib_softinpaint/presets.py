@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -66,6 +67,7 @@ class Preset:
         return Settings(**{**self.settings, "enabled": True})
 
 
+@cache
 def bundled() -> dict[str, Preset]:
     """The presets that come with the extension, by name."""
     told = json.loads(BUNDLED_FILE.read_text(encoding="utf8"))
@@ -116,6 +118,10 @@ class PresetFile:
             if sentence not in self.complaints:
                 self.complaints.append(sentence)
             return None
+
+    def with_bundled(self) -> dict[str, Preset]:
+        """All presets by name, those that come along first."""
+        return {**bundled(), **self.presets()}
 
     def save(self, preset: Preset) -> None:
         """Adds a preset, or replaces the user's of that name. Raises ValueError on the name of a bundled one."""

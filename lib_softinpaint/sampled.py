@@ -12,7 +12,7 @@ from lib_softinpaint.mask import edge_taper
 from lib_softinpaint.settings import Settings
 
 USUAL_NOISE_FLOOR = 0.1
-"""Latent units; of the bundled model, the median over 59 pictures. There automatic and absolute thresholds are alike."""
+"""Latent units; of the bundled model, the median over 54 pictures. There automatic and absolute thresholds are alike."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class SampledPicture:
     seed
         Of the picture, and of its grain.
     noise_floor
-        From `job.noise_floor`, latent units; None where it is not known.
+        From `job.noise_floors`, latent units; None where it is not known.
     shown_px : (H, W) float32, 0 to 1
         Mask within which the new pixels are shown; None for `repaint_px`.
     """

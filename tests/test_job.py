@@ -99,6 +99,25 @@ def test_what_is_painted_is_shown_as_far_as_the_mask_however_little_changed():
     np.testing.assert_array_equal(shown, job.repaint_px[0] / 2)
 
 
+@pytest.mark.parametrize(("batch", "frames"), [(3, None), (1, 3)])
+def test_each_picture_has_the_noise_floor_that_it_has_alone(batch, frames):
+    job = make_job(batch=batch, frames=frames)
+    noise = torch.randn(job.reference.shape, generator=torch.Generator().manual_seed(1))
+    scale = torch.tensor([1.0, 2.0, 4.0]).view(*((-1, 1, 1, 1) if frames is None else (1, 1, -1, 1, 1)))
+    job.blend(job.reference + noise * scale, torch.tensor([0.1]))
+    together = job.noise_floors(3)
+    for number, floor in enumerate(together):
+        alone = make_job(batch=1)
+        one = (noise * scale)[number] if frames is None else (noise * scale)[0, :, number]
+        alone.blend(alone.reference + one, torch.tensor([0.1]))
+        assert alone.noise_floors(1)[0] == pytest.approx(floor, rel=1e-5)
+    assert together[2] > 3 * together[0]
+    everywhere = make_job(batch=1)
+    everywhere.repaint = torch.ones_like(everywhere.repaint)
+    everywhere.blend(everywhere.reference, torch.tensor([0.1]))
+    assert everywhere.noise_floors(1) == [None]
+
+
 def test_pictures_without_a_latent_are_shown_by_the_mask():
     job = make_job()
     shown = job.measure_by_mask(2, (SIZE, SIZE), SEEDS)[1].opacity_px(job.settings)

@@ -103,4 +103,5 @@ def test_what_is_no_job_file_raises_one_sentence(tmp_path):
 
 def test_the_noise_floor_is_read_where_nothing_may_change():
     assert kept().sampled.noise_floor == pytest.approx(0.8)  # 0.4 in each of four channels
-    assert SoftInpaintJob(RUN, torch.zeros(1, SIDE, SIDE), torch.zeros(1, 4, SIDE, SIDE), [], []).noise_floor() is None
+    job = SoftInpaintJob(RUN, torch.zeros(1, SIDE, SIDE), torch.zeros(2, 4, SIDE, SIDE), [], [])
+    assert job.noise_floors(2) == [None, None]

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from PIL import Image
 
+from lib_softinpaint.encoded import encoded
 from lib_softinpaint.hosts import webui_api
 from lib_softinpaint.request import Request
 from lib_softinpaint.settings import Settings
@@ -48,7 +49,7 @@ def script(arguments):
 
 GOOD = {"/sdapi/v1/script-info": script(len(dataclasses.fields(Settings))), "/sdapi/v1/samplers": (200, [{"name": "Euler a"}]),
         "/sdapi/v1/schedulers": (200, [{"label": "Automatic"}]), "/sdapi/v1/sd-models": (200, [{"model_name": "scenes"}]),
-        "/sdapi/v1/img2img": (200, {"images": [webui_api._encoded(PICTURE)], "info": '{"infotexts": ["Steps: 1"]}'})}
+        "/sdapi/v1/img2img": (200, {"images": [encoded(PICTURE)], "info": '{"infotexts": ["Steps: 1"]}'})}
 
 
 @pytest.mark.parametrize(("answers", "sentence"), [

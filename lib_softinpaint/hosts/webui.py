@@ -41,7 +41,7 @@ KEEP_ALPHA, HISTORY_MB, NOTES = "softinpaint_keep_alpha", "softinpaint_history_m
 """Options of the extension's."""
 
 USUAL_HISTORY_MB = 256
-"""Some twenty pictures of 1024 x 1024."""
+"""Fourteen pictures of 1024 x 1024, or eighty of one batch."""
 
 KEPT_KEY = "Soft inpainting kept"
 """Among the generation parameters of the API's answer: ids of the pictures that can be composited again."""
@@ -53,8 +53,6 @@ JUST_RESIZE, JUST_RESIZE_LATENT = STRETCHING = 0, 3
 ONLY_MASKED_RESIZE = 2
 ONE_STEP_SAMPLERS = {"Euler": 1, "Heun": 2, "DPM2": 2}
 """Samplers that look no further back than one step and draw no noise, and their order."""
-
-BLUR_AXES = "mask_blur_x", "mask_blur_y"
 
 MASK_RESIZES = {0: "stretch", 1: "cover", 2: "contain", JUST_RESIZE_LATENT: "stretch"}
 """How the host's resize modes bring a mask to another size."""
@@ -69,8 +67,11 @@ LEAST_VALUE = 0.5 / LARGEST_BYTE
 class Run:
     """One `process_images` of the host: what was changed on its processing object, and the job once it is known."""
     settings: Settings
-    painted: np.ndarray | None = None
+    painted: np.ndarray
     """What was painted (H, W) float32, before any shaping."""
+    blur_px: float
+    padding_px: int | None
+    """The user's Mask blur and Only masked padding, None where the whole picture is inpainted."""
     mask: np.ndarray | None = None
     """Shaped mask (H, W) float32, as large as the one that came; None where the host shapes it."""
     latent_mask: np.ndarray | None = None
@@ -206,15 +207,17 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     if painted.max() < LEAST_VALUE:
         p.comment(EMPTY_OF_ALL if p.inpaint_full_res or p.image_mask is None else EMPTY)
         return
+    padding = p.inpaint_full_res_padding if p.inpaint_full_res else None
     content = dict(enumerate(MASKED_CONTENTS)).get(p.inpainting_fill, "")  # other scripts have numbers of their own
     for sentence in advice(p.denoising_strength, content,
-                           p.inpaint_full_res_padding if p.inpaint_full_res else None, p.init_images[0].size,
+                           padding, p.init_images[0].size,
                            (p.width, p.height) if p.resize_mode in STRETCHING else p.init_images[0].size):
         p.comment(sentence)
-    run = Run(settings, painted)
+    # Blur is set per axis by outpainting; the feather is round.
+    run = Run(settings, painted, max(p.mask_blur_x, p.mask_blur_y), padding)
     _runs.put(p, run)
     p.extra_generation_params.update(to_infotext(settings))
-    _shape_mask(p, run, painted)
+    _shape_mask(p, run)
     upscales = shared.opts.upscaler_for_img2img not in (None, "None") and p.resize_mode != JUST_RESIZE_LATENT
     if upscales and not p.inpaint_full_res:
         # An upscaler is slow, and the original that is composited is to be the picture that is encoded: once for both.
@@ -245,17 +248,15 @@ def _put_fields_back(p: Any, run: Run) -> None:
     run.kept_fields = {}
 
 
-def _shape_mask(p: Any, run: Run, painted: np.ndarray) -> None:
+def _shape_mask(p: Any, run: Run) -> None:
     """Hands the host the mask as it is to be; with the feather source "host", as it is to be before the host's blur."""
     by_host = run.settings.feather_source == FEATHER_FROM_HOST
-    padding = p.inpaint_full_res_padding if p.inpaint_full_res else None
-    # Blur is set per axis by outpainting; the feather is round.
-    blur = 0 if by_host else max(p.mask_blur_x, p.mask_blur_y)
+    blur = 0 if by_host else run.blur_px
 
     def shaped(painted: np.ndarray) -> np.ndarray:
-        mask = repaint_mask(painted, run.settings, blur, padding)
+        mask = repaint_mask(painted, run.settings, blur, run.padding_px)
         return np.where(mask < LEAST_VALUE, 0, mask)
-    mask = shaped(painted)
+    mask = shaped(run.painted)
     _set_field(p, run, "image_mask", as_picture(mask))
     latent_mask = mask if p.latent_mask is None else shaped(strengths(p.latent_mask))
     if p.latent_mask is not None:
@@ -266,14 +267,14 @@ def _shape_mask(p: Any, run: Run, painted: np.ndarray) -> None:
     if by_host:
         return
     run.mask, run.latent_mask = mask, latent_mask
-    if p.mask_blur_x > 0 or p.mask_blur_y > 0:
+    if run.blur_px > 0:
         p.extra_generation_params["Mask blur"] = p.mask_blur
-    for name in BLUR_AXES:
+    for name in ("mask_blur_x", "mask_blur_y"):
         _set_field(p, run, name, 0)
-    if padding is not None:
+    if run.padding_px is not None:
         # The crop is the painted box plus the padding; the feather has used up a part of it already.
-        reach = feather_reach(painted, run.settings, blur, padding)
-        _set_field(p, run, "inpaint_full_res_padding", max(0, padding - int(np.ceil(reach))))
+        reach = feather_reach(run.painted, run.settings, blur, run.padding_px)
+        _set_field(p, run, "inpaint_full_res_padding", max(0, run.padding_px - int(np.ceil(reach))))
 
 
 def _painted(p: Any, settings: Settings) -> np.ndarray:
@@ -310,7 +311,7 @@ def process_batch(p: Any) -> None:
         return
     if run.job is None:
         if "inpaint_full_res_padding" in run.kept_fields and "Masked area padding" in p.extra_generation_params:
-            p.extra_generation_params["Masked area padding"] = run.kept_fields["inpaint_full_res_padding"]
+            p.extra_generation_params["Masked area padding"] = run.padding_px
         run.job = _make_job(p, run)
         _put_fields_back(p, run)
     run.noise_ratio = run.alphas_cumprod = None
@@ -359,11 +360,8 @@ def _make_job(p: Any, run: Run) -> SoftInpaintJob:
     box = tuple(p.paste_to) if p.inpaint_full_res else None
     originals = [_original(p, picture, box) for picture in p.init_images]
     sizes = [original.size[::-1] for original in originals]
-    padding = p.inpaint_full_res_padding if box is None else run.kept_fields.get(
-        "inpaint_full_res_padding", p.inpaint_full_res_padding)
-    blur = max(run.kept_fields.get(axis, getattr(p, axis)) for axis in BLUR_AXES)
-    overs = [PaintedMask(run.painted, blur, None if box is None else padding, size,
-                         (p.height, p.width) if box is None else None, MASK_RESIZES[p.resize_mode]) for size in sizes]
+    overs = [PaintedMask(run.painted, run.blur_px, run.padding_px, size, (p.height, p.width) if box is None else None,
+                         MASK_RESIZES[p.resize_mode]) for size in sizes]
     if run.mask is None:
         masks = [_overlay_mask(overlay, size) for overlay, size in zip(p.overlay_images, sizes)]
     else:
@@ -552,12 +550,12 @@ def _composite(p: Any, pp: Any, run: Run) -> None:
     place = p.batch_index
     decoded = np.asarray(pp.image.convert("RGB"))
     with _telling(decoded.shape[0] * decoded.shape[1]):
+        limit = history_mb()
         about = processing.create_infotext(p, p.prompts, p.seeds, p.subseeds, index=place,
-                                           all_negative_prompts=p.negative_prompts)
+                                           all_negative_prompts=p.negative_prompts) if limit > 0 else ""
         picture = KeptPicture(run.settings, run.sampled[place], decoded, run.masks[place], about, run.sources[place])
         result = picture.composited(run.settings, opacity_px)
         pp.image = Image.fromarray(result)
-        limit = history_mb()
         if limit > 0:
             run.finished.append((pp.image, history.put(picture, result, limit)))
 

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from PIL import Image
 
+from lib_softinpaint.encoded import encoded
 from lib_softinpaint.painted import as_picture, strengths
 from lib_softinpaint.request import Request, to_api
 from lib_softinpaint.settings import Settings
@@ -50,7 +51,7 @@ def inpaint(url: str, request: Request, picture: Image.Image, mask: Image.Image,
         _demand("model", model, webui.ask("sd-models"), "model_name", "title", "hash")
         changes = {"sd_model_checkpoint": model}
     sent_mask = _mask_to_send(mask, request)
-    body = {**to_api(request, picture.size), "init_images": [_encoded(picture)], "mask": _encoded(sent_mask),
+    body = {**to_api(request, picture.size), "init_images": [encoded(picture)], "mask": encoded(sent_mask),
             "override_settings": {"return_grid": False, "return_mask": False, "return_mask_composite": False, **changes}}
     answer = webui.ask("img2img", body)
     if not answer["images"]:
@@ -121,9 +122,3 @@ def _detail(fault: urllib.error.HTTPError) -> str:
 def _mask_to_send(mask: Image.Image, request: Request) -> Image.Image:
     """The mask as plain grey. Of 16 bits only for this extension: without it the WebUI cuts them off above 255."""
     return as_picture(strengths(mask), 16 if mask.mode.startswith("I") and request.settings.enabled else 8)
-
-
-def _encoded(picture: Image.Image) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return base64.b64encode(buffer.getvalue()).decode()

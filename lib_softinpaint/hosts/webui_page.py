@@ -1,10 +1,8 @@
 """The WebUI's page and routes: the built-in's place, options, axes, the accordion, and composites that are made again."""
 from __future__ import annotations
 
-import base64
 import dataclasses
 import functools
-import io
 import json
 import os
 import types
@@ -18,6 +16,7 @@ from fastapi import HTTPException
 from modules import images, infotext_utils, paths, script_callbacks, scripts, shared, ui_components
 from PIL import Image
 
+from lib_softinpaint.encoded import encoded
 from lib_softinpaint.hosts.webui import (
     HISTORY_MB,
     KEEP_ALPHA,
@@ -29,7 +28,7 @@ from lib_softinpaint.hosts.webui import (
     on_cfg_denoiser,
 )
 from lib_softinpaint.kept import KeptPicture
-from lib_softinpaint.presets import REQUEST_FIELDS, Preset, PresetFile, bundled
+from lib_softinpaint.presets import REQUEST_FIELDS, PresetFile
 from lib_softinpaint.settings import Settings, composite_fields, from_infotext, infotext_key, saved_fields
 from lib_softinpaint.ui import accordion, presets, recomposite
 from lib_softinpaint.ui.events import redraw_on_change
@@ -105,7 +104,7 @@ def _add_options() -> None:
         False, "Keep the transparency of pictures that are inpainted softly", **about).info("else they get a background"))
     shared.opts.add_option(HISTORY_MB, shared.OptionInfo(
         USUAL_HISTORY_MB, "Memory for finished pictures that can be composited again, MB", **about).info(
-            f"a picture of 1024 x 1024 takes about 12; 0 keeps none; {USUAL_HISTORY_MB} by default"))
+            f"a picture of 1024 x 1024 takes 18, each other of its batch 3; 0 keeps none; {USUAL_HISTORY_MB} by default"))
     shared.opts.add_option(NOTES, shared.OptionInfo(
         True, "Write what soft inpainting had to leave out or change into the infotext", **about).info(
             "it always stands under the picture"))
@@ -182,18 +181,16 @@ def _axes(axis_option: type) -> list[Any]:
             functools.partial(_apply_axis, setting.name), choices=functools.partial(list, choices) if choices else None))
     for label, name, kind in (("Mask blur", "mask_blur", int), ("Only masked padding", "masked_area_padding", int)):
         axes.append(axis_option(f"[Soft inpainting] {label}", kind, functools.partial(_apply_request_axis, name)))
-    axes.append(axis_option("[Soft inpainting] Preset", str, _apply_preset, choices=lambda: list(_presets())))
+    axes.append(axis_option("[Soft inpainting] Preset", str, _apply_preset,
+                            choices=lambda: list(_own_presets().with_bundled())))
     return axes
 
 
-def _presets() -> dict[str, Preset]:
-    return {**bundled(), **_own_presets().presets()}
-
-
 def _apply_preset(p: Any, name: str, values: list[str]) -> None:
-    preset = _presets()[name]
+    preset = _own_presets().with_bundled()[name]
+    settings = preset.all_settings()
     for field in saved_fields():
-        _apply_axis(field.name, p, getattr(preset.all_settings(), field.name), values)
+        _apply_axis(field.name, p, getattr(settings, field.name), values)
     for field_name, value in preset.request.items():
         if field_name in REQUEST_ATTRIBUTES:  # a cell is one picture
             _apply_request_axis(field_name, p, value, values)
@@ -220,14 +217,20 @@ def _find(pictures: Any, index: int) -> str:
     """Id of the gallery's picture of this index; LookupError with a sentence where it is not kept."""
     if not pictures:
         raise LookupError("The gallery is empty: generate a picture first.")
-    chosen = pictures[max(0, index)]
-    chosen = chosen[0] if isinstance(chosen, (list, tuple)) else chosen
-    path = chosen["name"].partition("?")[0] if isinstance(chosen, Mapping) and chosen.get("is_file") else None
-    identity = history.find(path) or history.find(result=np.asarray(infotext_utils.image_from_url_text([chosen])))
+    shown = _shown(pictures[max(0, index)])
+    identity = history.find(shown.already_saved_as) or history.find(result=np.asarray(shown))
     if identity is None:
         raise LookupError("This picture is not kept: it was not inpainted softly, or newer ones have taken its place "
                           "(Settings > Soft inpainting).")
     return identity
+
+
+def _shown(entry: Any) -> Image.Image:
+    """A gallery's picture, with the file that it stands in as the host's own saved pictures have it."""
+    file = entry[0] if isinstance(entry, (list, tuple)) else entry
+    picture = infotext_utils.image_from_url_text([file])
+    picture.already_saved_as = file["name"].partition("?")[0]
+    return picture
 
 
 def _kept(identity: str) -> KeptPicture:
@@ -249,11 +252,7 @@ def _saved(result: Image.Image, about: str) -> str:
 def _save(result: Image.Image, about: str, pictures: Any, generation_info: str) -> tuple[str, Any, str]:
     """Name of the written file, and the gallery and its infotexts with it."""
     path = _saved(result, about)
-    shown = []
-    for picture in pictures or []:
-        picture = picture[0] if isinstance(picture, (list, tuple)) else picture
-        shown.append(infotext_utils.image_from_url_text([picture]))
-        shown[-1].already_saved_as = picture["name"].partition("?")[0]
+    shown = [_shown(picture) for picture in pictures or []]
     told = json.loads(generation_info or "{}")
     texts = (told.get("infotexts", []) + [""] * len(shown))[:len(shown)]
     return os.path.basename(path), [*shown, result], json.dumps({**told, "infotexts": [*texts, about]})
@@ -287,13 +286,8 @@ def _recomposite(body: dict[str, Any]) -> dict[str, str]:
     except (LookupError, ValueError) as refused:
         raise HTTPException(422, str(refused.args[0])) from refused
     result, about = Image.fromarray(picture.composited(settings)), picture.infotext_with(settings)
-    answer = {"image": _encoded(result, kind), "infotext": about}
+    shown = result.convert("RGB") if kind == "jpeg" else result
+    answer = {"image": encoded(shown, kind, **ANSWER_FORMATS[kind]), "infotext": about}
     if body.get("save"):
         answer["saved_as"] = os.path.basename(_saved(result, about))
     return answer
-
-
-def _encoded(result: Image.Image, kind: str) -> str:
-    buffer = io.BytesIO()
-    (result.convert("RGB") if kind == "jpeg" else result).save(buffer, kind, **ANSWER_FORMATS[kind])
-    return base64.b64encode(buffer.getvalue()).decode()

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from lib_softinpaint.fields import Value, read
-from lib_softinpaint.presets import REQUEST_FIELDS, Preset, PresetFile, bundled
+from lib_softinpaint.presets import REQUEST_FIELDS, Preset, PresetFile
 from lib_softinpaint.settings import Settings, saved_fields
 
 NOTHING_BESIDES = "This preset sets nothing else"
@@ -31,7 +31,7 @@ class Chooser:
 
 
 def build(own: PresetFile) -> Chooser:
-    name = gr.Dropdown(choices=_names(own), label="Preset", elem_id="softinpaint_preset",
+    name = gr.Dropdown(choices=list(own.with_bundled()), label="Preset", elem_id="softinpaint_preset",
                        info="Sets the sliders below; settings that it does not name get their defaults.")
     about = gr.Markdown("", elem_id="softinpaint_preset_about")
     request = gr.Button(NOTHING_BESIDES, elem_id="softinpaint_preset_request", size="sm", interactive=False)
@@ -58,11 +58,8 @@ def connect(chooser: Chooser, settings: Mapping[str, Any], request: Mapping[str,
     """
     fields = {field.name: field for field in saved_fields() if field.name in settings}
 
-    def chosen(name: str) -> Preset | None:
-        return {**bundled(), **own.presets()}.get(name)
-
     def choose(name: str) -> list[Any]:
-        preset = chosen(name)
+        preset = own.with_bundled().get(name)
         if preset is None:
             return ["", gr.update(), *(gr.update() for _ in fields)]
         values = preset.all_settings()
@@ -72,7 +69,7 @@ def connect(chooser: Chooser, settings: Mapping[str, Any], request: Mapping[str,
         return [preset.about, button, *(gr.update(value=getattr(values, key)) for key in fields)]
 
     def set_request(name: str) -> list[Any]:
-        preset = chosen(name)
+        preset = own.with_bundled().get(name)
         wanted = preset.request if preset else {}
         return [gr.update(value=wanted[key]) if key in wanted else gr.update() for key in request]
 
@@ -83,21 +80,21 @@ def connect(chooser: Chooser, settings: Mapping[str, Any], request: Mapping[str,
             own.save(Preset(name, "One of your own.", kept, besides))
         except (ValueError, OSError) as fault:
             return gr.update(), str(fault)
-        return gr.update(choices=_names(own), value=name), f"Saved as {name}."
+        return gr.update(choices=list(own.with_bundled()), value=name), f"Saved as {name}."
 
     def rename(name: str, new_name: str) -> tuple[Any, ...]:
         try:
             own.rename(name, new_name)
         except (ValueError, OSError) as fault:
             return gr.update(), str(fault)
-        return gr.update(choices=_names(own), value=new_name), f"{name} is {new_name} now."
+        return gr.update(choices=list(own.with_bundled()), value=new_name), f"{name} is {new_name} now."
 
     def delete(name: str) -> tuple[Any, ...]:
         try:
             own.delete(name)
         except (ValueError, OSError) as fault:
             return gr.update(), str(fault)
-        return gr.update(choices=_names(own), value=None), f"{name} is deleted."
+        return gr.update(choices=list(own.with_bundled()), value=None), f"{name} is deleted."
 
     components = [settings[key] for key in fields]
     quietly = {"show_progress": False, "queue": False}
@@ -108,10 +105,6 @@ def connect(chooser: Chooser, settings: Mapping[str, Any], request: Mapping[str,
                        [chooser.name, chooser.told], **quietly)
     chooser.rename.click(rename, [chooser.name, chooser.own_name], [chooser.name, chooser.told], **quietly)
     chooser.delete.click(delete, chooser.name, [chooser.name, chooser.told], **quietly)
-
-
-def _names(own: PresetFile) -> list[str]:
-    return [*bundled(), *own.presets()]
 
 
 def _differing(fields: Mapping[str, dataclasses.Field], values: tuple[Value, ...]) -> dict[str, Value]:

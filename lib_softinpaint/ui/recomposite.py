@@ -1,8 +1,6 @@
 """The panel that makes the composite of a finished picture again, under the accordion's own sliders."""
 from __future__ import annotations
 
-import base64
-import io
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +9,8 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from lib_softinpaint.composite import over_white
+from lib_softinpaint.encoded import encoded
 from lib_softinpaint.fields import Value
 from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.settings import Settings
@@ -130,8 +130,5 @@ def _sentence(fault: Exception) -> str:
 
 
 def _shown(picture: Image.Image) -> str:
-    buffer = io.BytesIO()
-    flat = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture) if picture.mode == "RGBA" else picture
-    flat.convert("RGB").save(buffer, "JPEG", quality=PREVIEW_QUALITY)
-    source = base64.b64encode(buffer.getvalue()).decode()
+    source = encoded(over_white(picture), "JPEG", quality=PREVIEW_QUALITY)
     return f'<img alt="The picture, composited again" style="max-width: 100%" src="data:image/jpeg;base64,{source}">'

@@ -306,7 +306,7 @@ def test_a_composite_is_made_again_under_the_sliders(webui, page):
     def told():
         return page.locator("#softinpaint_recomposite_told").first.inner_text()
 
-    def preview():
+    def shown_again():
         return page.locator("#softinpaint_recomposite_preview img").get_attribute("src")
     faults = []
     page.on("pageerror", lambda fault: faults.append(str(fault)))
@@ -322,7 +322,7 @@ def test_a_composite_is_made_again_under_the_sliders(webui, page):
     page.click("#softinpaint_recomposite_take")
     page.wait_for_selector("#softinpaint_recomposite_preview img")
     assert "not saved" in told()
-    shown = preview()
+    shown = shown_again()
     set_number(page, "composite_difference_threshold", 8)
     set_number(page, "softinpaint_least_opacity", 0)
     page.wait_for_function("shown => document.querySelector('#softinpaint_recomposite_preview img').src !== shown", arg=shown)
