@@ -1,6 +1,6 @@
 // npx eslint@9 javascript tests/javascript
 const BROWSER = ["document", "window", "getComputedStyle", "requestAnimationFrame", "OffscreenCanvas", "ResizeObserver", "Event",
-    "HTMLTextAreaElement", "URL", "setTimeout"];
+    "HTMLTextAreaElement", "URL", "createImageBitmap", "setTimeout"];
 
 export default [{
     files: ["**/*.mjs"],

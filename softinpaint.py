@@ -2,6 +2,7 @@
 
     python3 softinpaint.py demo             inpaints the bundled picture, hard and soft, and shows both side by side
     python3 softinpaint.py inpaint --help   inpaints your pictures
+    python3 softinpaint.py page             opens a page in the browser, to paint and inpaint there
     python3 softinpaint.py recomposite JOB  makes a kept job's composite again, with other settings, without a model
     python3 softinpaint.py checkpoint DIR   writes the bundled model as a checkpoint for the WebUI
     python3 softinpaint.py test             runs the linter and the tests
@@ -19,7 +20,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "standalone-requirements.txt"
+PAGE = ROOT / "page-requirements.txt"
 DEVELOPMENT = ROOT / "development-requirements.txt"
+BESIDES = {"page": [PAGE], "test": [PAGE, DEVELOPMENT], "bench": [DEVELOPMENT]}
 INSTALLED = VENV / "installed-requirements.sha256"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
@@ -31,13 +34,13 @@ DOWNLOAD_SIZE = {"CPU": "about 0.4 GB", "GPU": "about 4 GB"}
 def main(arguments):
     if sys.version_info < (3, 10):  # noqa: UP036 - run by whatever Python the user has
         return complain("Python 3.10 or later is needed, this is {}.{}.".format(*sys.version_info))
-    verbs = dict.fromkeys(("demo", "inpaint", "recomposite"), command)
+    verbs = dict.fromkeys(("demo", "inpaint", "page", "recomposite"), command)
     verbs.update(checkpoint=checkpoint, test=test, bench=bench)
     if not arguments or arguments[0] not in verbs:
         print(__doc__.strip())
         return 0 if arguments[:1] in ([], ["-h"], ["--help"]) else 2
     try:
-        prepare(REQUIREMENTS, *([DEVELOPMENT] if arguments[0] in ("test", "bench") else []))
+        prepare(REQUIREMENTS, *BESIDES.get(arguments[0], []))
     except (subprocess.CalledProcessError, OSError) as fault:
         return complain(f"The set-up in {VENV} failed: {reason(fault)} Run the command again to continue it.")
     return verbs[arguments[0]](arguments)
@@ -81,7 +84,7 @@ def prepare(*requirements):
             torch = [line for line in file.read_text().splitlines() if line.startswith("torch")]
             pip(*torch, *(["-i", CPU_BUILDS_OF_TORCH] if kind == "CPU" and answers(CPU_BUILDS_OF_TORCH) else []))
         else:
-            say("packages for tests and benchmarks: about 0.1 GB to download, once")
+            say(f"packages for {'the page' if file == PAGE else 'tests and benchmarks'}: about 0.1 GB to download, once")
         pip("-r", str(file))
         with INSTALLED.open("a") as installed:
             installed.write(wanted + "\n")

@@ -44,7 +44,7 @@ def export(model: Path, folder: Path) -> Path:
     weights = {
         **{f"model.diffusion_model.{key}": value for key, value in unet_weights(pipeline.unet)},
         **{f"first_stage_model.{key}": value for key, value in vae_weights(pipeline.vae)},
-        **{f"cond_stage_model.transformer.{key}": value for key, value in _text_weights(pipeline.text_encoder)},
+        **{f"cond_stage_model.transformer.{key}": value for key, value in text_weights(pipeline.text_encoder)},
     }
     path = folder / f"{NAME}.safetensors"
     save_file({key: value.half().contiguous() for key, value in weights.items()}, path)
@@ -119,7 +119,7 @@ def _renamed_within(key: str, names: dict[str, str]) -> str:
     return key
 
 
-def _text_weights(encoder: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+def text_weights(encoder: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     """The text encoder's weights by the names of transformers 4, which the WebUI has."""
     for key, value in encoder.state_dict().items():
         yield key if key.startswith("text_model.") else f"text_model.{key}", value

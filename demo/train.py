@@ -25,11 +25,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
+from safetensors.torch import save_file
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from evaluation import evaluate
 from networks import TEXT_WIDTH, new_scheduler, new_text_encoder, new_tokenizer, new_unet, new_vae, to_tensor, tokenize
 from scenes import HELD_OUT, SIZE, Scene
+from sd1_checkpoint import text_weights
 
 RUNS = Path(__file__).parent / "runs"
 MODEL = Path(__file__).parent / "model"
@@ -324,6 +326,7 @@ def export() -> None:
     )
     shutil.rmtree(MODEL, ignore_errors=True)
     pipeline.to(torch.float16).save_pretrained(MODEL)
+    save_file(dict(text_weights(pipeline.text_encoder)), MODEL / "text_encoder" / "model.safetensors", {"format": "pt"})
     new_tokenizer(MODEL / "tokenizer")  # vocab.json and merges.txt too, which transformers before 5 read
     files = [path for path in MODEL.rglob("*") if path.is_file()]
     for path in files:

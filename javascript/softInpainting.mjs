@@ -3,6 +3,7 @@
 
 export const REACH_PER_BLUR = 2.4;
 export const SMALLEST_REACH_PX = 16;
+const AREA_SHARE = 0.02;  // bounds the strengths that feathers start from to 50, and their drawing to a fifth of a second
 export const NOISE_RATIO_LIMIT = 14.6146;
 const SMALLEST_RATIO = 1e-6;
 const TIME_EPSILON = 1e-4;
@@ -11,38 +12,56 @@ const FAR = 1e20;
 
 // --- Mask -----------------------------------------------------------------------------------------------------------
 
-/** Squared distance of each pixel to the nearest that is set, Float64Array; Felzenszwalb and Huttenlocher, 2012. */
-export function squaredDistance(inside, width, height) {
-    const squared = new Float64Array(width * height);
-    for (let place = 0; place < squared.length; place++) squared[place] = inside[place] ? 0 : FAR;
-    const longest = Math.max(width, height);
-    const line = new Float64Array(longest), parabola = new Int32Array(longest), border = new Float64Array(longest + 1);
-    for (let x = 0; x < width; x++) transformLine(squared, x, width, height, line, parabola, border);
-    for (let y = 0; y < height; y++) transformLine(squared, y * width, 1, width, line, parabola, border);
-    return squared;
+/** Squared distance of each pixel to the nearest that is set, Float64Array, and the place of that one, Int32Array.
+ *  Of several that are as near the uppermost counts, then the leftmost; Felzenszwalb and Huttenlocher, 2012. */
+export function distanceTransform(inside, width, height) {
+    const squared = new Float64Array(width * height), nearest = new Int32Array(width * height);
+    for (let x = 0; x < width; x++) measureColumn(inside, x, width, height, squared, nearest);
+    const line = new Float64Array(width), places = new Int32Array(width);
+    const parabola = new Int32Array(width), border = new Float64Array(width + 1);
+    for (let start = 0; start < squared.length; start += width) {
+        line.set(squared.subarray(start, start + width));
+        places.set(nearest.subarray(start, start + width));
+        measureRow(squared, nearest, start, line, places, parabola, border);
+    }
+    return {squared, nearest};
 }
 
-function transformLine(values, start, stride, count, line, parabola, border) {
-    for (let place = 0; place < count; place++) line[place] = values[start + place * stride];
-    let last = 0;
-    parabola[0] = 0;
-    border[0] = -Infinity;
-    border[1] = Infinity;
-    for (let place = 1; place < count; place++) {
-        let crossing;
-        do {
-            const other = parabola[last];
-            crossing = (line[place] + place * place - line[other] - other * other) / (2 * (place - other));
-        } while (crossing <= border[last] && last-- > 0);
-        last++;
-        parabola[last] = place;
-        border[last] = crossing;
-        border[last + 1] = Infinity;
+function measureColumn(inside, x, width, height, squared, nearest) {
+    for (let y = 0, place = x, last = -1; y < height; y++, place += width) {
+        if (inside[place]) last = y;
+        squared[place] = last < 0 ? FAR : (y - last) ** 2;
+        nearest[place] = last * width + x;
     }
-    for (let place = 0, current = 0; place < count; place++) {
-        while (border[current + 1] < place) current++;
-        const away = place - parabola[current];
-        values[start + place * stride] = away * away + line[parabola[current]];
+    for (let y = height - 1, place = y * width + x, last = FAR; y >= 0; y--, place -= width) {
+        if (inside[place]) last = y;
+        const below = (last - y) ** 2;
+        if (below < squared[place]) {
+            squared[place] = below;
+            nearest[place] = last * width + x;
+        }
+    }
+}
+
+function measureRow(squared, nearest, start, line, places, parabola, border) {
+    let last = -1;
+    for (let x = 0; x < line.length; x++) {
+        if (line[x] >= FAR) continue;
+        let crossing = -Infinity;
+        for (; last >= 0; last--) {
+            const other = parabola[last];
+            crossing = (line[x] + x * x - line[other] - other * other) / (2 * (x - other));
+            if (crossing > border[last]) break;
+        }
+        parabola[++last] = x;
+        border[last] = crossing;
+    }
+    if (last < 0) return;
+    for (let x = 0, current = 0; x < line.length; x++) {
+        while (current < last && border[current + 1] < x) current++;
+        const other = parabola[current];
+        squared[start + x] = (x - other) ** 2 + line[other];
+        nearest[start + x] = places[other];
     }
 }
 
@@ -57,38 +76,63 @@ export function featherReach(settings, blurPx, paddingPx, paintedPixels, longest
     return paddingPx === null ? reach : Math.min(reach, Math.max(paddingPx, SMALLEST_REACH_PX));
 }
 
-/** Repaint mask of what is painted, Float32Array, 0 to 1. `painted` holds 1 where it is painted, else 0. */
+/** Repaint mask of painted strengths, Float32Array, 0 to 1. `scale` is that of the grid to the pixels of the settings. */
 export function repaintMask(painted, width, height, settings, blurPx, paddingPx = null, scale = 1) {
-    const pixels = painted.reduce((sum, value) => sum + value, 0);
-    const repaint = new Float32Array(painted.length);
-    if (!pixels) return repaint;
+    const pixels = countPainted(painted);
     const growPx = settings.grow_px * scale;
     const core = growPx < 0 ? shrunk(painted, width, height, -growPx) : painted;
-    const distance = squaredDistance(core, width, height);
     const grow = Math.max(0, growPx);
     if (settings.feather_source === "host") {
-        for (let place = 0; place < repaint.length; place++) repaint[place] = distance[place] <= grow * grow ? 1 : 0;
-        return hostBlur(repaint, width, height, blurPx * scale);
+        return hostBlur(featherOutward(core, width, height, 0, grow), width, height, blurPx * scale);
     }
     const reach = scale * featherReach(
         settings, blurPx, paddingPx, pixels / (scale * scale), Math.max(width, height) / scale);
-    for (let place = 0; place < repaint.length; place++) {
-        const away = Math.sqrt(distance[place]) - grow;
-        repaint[place] = reach > 0 ? 1 - smootherstep(away / reach) : Number(away <= 0);
+    return featherOutward(core, width, height, reach, grow);
+}
+
+function countPainted(painted) {
+    let count = 0;
+    for (const strength of painted) count += strength > 0;
+    return count;
+}
+
+function featherOutward(painted, width, height, reach, grow) {
+    const feathered = Float32Array.from(painted);
+    if (Math.max(reach, grow) <= 0) return feathered;
+    const farthest = (Math.max(reach, 0) + grow) ** 2;
+    for (const least of mainStrengths(painted)) {
+        const {squared, nearest} = distanceTransform(painted.map((strength) => Number(strength >= least)), width, height);
+        for (let place = 0; place < feathered.length; place++) {
+            if (squared[place] > farthest) continue;
+            const part = reach > 0 ? 1 - smootherstep((Math.sqrt(squared[place]) - grow) / reach) : 1;
+            feathered[place] = Math.max(feathered[place], painted[nearest[place]] * part);
+        }
     }
-    return repaint;
+    return feathered;
+}
+
+/** The weakest painted strength, and those in which areas are painted: each starts its feather from itself. */
+function mainStrengths(painted) {
+    const counts = new Map();
+    for (let place = 0, first = 0; place < painted.length; first = place) {
+        const strength = painted[first];
+        do place++; while (painted[place] === strength);
+        if (strength > 0) counts.set(strength, (counts.get(strength) ?? 0) + place - first);
+    }
+    const least = AREA_SHARE * countPainted(painted), weakest = Math.min(...counts.keys());
+    return [...counts.keys()].filter((strength) => strength === weakest || counts.get(strength) > least);
 }
 
 function smootherstep(way) {
     const part = Math.min(1, Math.max(0, way));
-    return part ** 3 * (part * (6 * part - 15) + 10);
+    return part * part * part * (part * (6 * part - 15) + 10);
 }
 
 /** Painted mask without its rim; of a stroke that would vanish the innermost pixels stay. */
 function shrunk(painted, width, height, byPx) {
     if (painted.every(Boolean)) return painted;
-    const rim = squaredDistance(painted.map((value) => 1 - value), width, height);
-    const kept = painted.map((value, place) => Number(value && Math.sqrt(rim[place]) > byPx));
+    const {squared: rim} = distanceTransform(painted.map((strength) => Number(strength === 0)), width, height);
+    const kept = painted.map((strength, place) => Number(Math.sqrt(rim[place]) > byPx));
     const stroke = new Int32Array(painted.length);
     for (let first = 0, number = 0; first < painted.length; first++) {
         if (!painted[first] || stroke[first]) continue;
@@ -97,7 +141,7 @@ function shrunk(painted, width, height, byPx) {
         const deepest = Math.sqrt(places.reduce((most, place) => Math.max(most, rim[place]), 0));
         for (const place of places) kept[place] = Number(Math.sqrt(rim[place]) > deepest - 0.5);
     }
-    return kept;
+    return painted.map((strength, place) => (kept[place] ? strength : 0));
 }
 
 /** Places of the stroke that a place belongs to, neighbours across corners included; they get its number. */
@@ -121,24 +165,30 @@ function connected(painted, stroke, width, height, first, number) {
 
 /** A mask under the WebUI's own blur, rounded to 8 bits as there. */
 function hostBlur(mask, width, height, blurPx) {
-    if (blurPx <= 0) return mask;
-    const radius = Math.floor(2.5 * blurPx + 0.5);
-    const weights = Array.from({length: 2 * radius + 1}, (_, index) => Math.exp(-((index - radius) ** 2) / (2 * blurPx ** 2)));
-    const sum = weights.reduce((total, weight) => total + weight, 0);
-    const blurred = blurLines(blurLines(mask, width, height, 1, width, weights, sum), height, width, width, 1, weights, sum);
+    let blurred = mask;
+    if (blurPx > 0) {
+        const radius = Math.floor(2.5 * blurPx + 0.5);
+        const weights = Float64Array.from({length: 2 * radius + 1}, (_, index) =>
+            Math.exp(-((index - radius) ** 2) / (2 * blurPx ** 2)));
+        const sum = weights.reduce((total, weight) => total + weight, 0);
+        const shares = weights.map((weight) => weight / sum);
+        blurred = blurLines(blurLines(mask, width, height, 1, width, shares), height, width, width, 1, shares);
+    }
     return blurred.map((value) => Math.round(value * 255) / 255);
 }
 
-function blurLines(mask, count, lines, stride, lineStride, weights, sum) {
-    const radius = (weights.length - 1) / 2;
-    const blurred = new Float32Array(mask.length);
+function blurLines(mask, count, lines, stride, lineStride, shares) {
+    const radius = (shares.length - 1) / 2;
+    const places = Int32Array.from({length: count + 2 * radius}, (_, place) => stride * mirrored(place - radius, count));
+    const padded = new Float64Array(places.length), blurred = new Float32Array(mask.length);
     for (let line = 0; line < lines; line++) {
+        const start = line * lineStride;
+        for (let place = 0; place < padded.length; place++) padded[place] = mask[start + places[place]];
+        if (!padded.some(Boolean)) continue;
         for (let place = 0; place < count; place++) {
             let value = 0;
-            for (let index = -radius; index <= radius; index++) {
-                value += weights[index + radius] * mask[line * lineStride + mirrored(place + index, count) * stride];
-            }
-            blurred[line * lineStride + place * stride] = value / sum;
+            for (let index = 0; index < shares.length; index++) value += shares[index] * padded[place + index];
+            blurred[start + place * stride] = value;
         }
     }
     return blurred;
@@ -202,10 +252,10 @@ const LOG_RATIOS = (() => {
     });
 })();
 
-/** Noise-to-signal ratio after a step of Stable Diffusion's training, 0 to 999. */
-function ratioAt(step) {
-    const below = Math.floor(step), above = Math.ceil(step);
-    return Math.exp(LOG_RATIOS[below] + (step - below) * (LOG_RATIOS[above] - LOG_RATIOS[below]));
+/** Noise-to-signal ratio at a place among levels, the logarithms of ratios, rising; between two it is interpolated. */
+function ratioAt(place, levels = LOG_RATIOS) {
+    const below = Math.floor(place), above = Math.ceil(place);
+    return Math.exp(levels[below] + (place - below) * (levels[above] - levels[below]));
 }
 
 function stepAt(ratio) {
@@ -222,19 +272,111 @@ export function trainingTime(ratio) {
     return log < LOG_RATIOS[0] ? 0 : (stepAt(ratio) + 1) / TRAINING_STEPS;
 }
 
+const KARRAS_RHO = 7;
+/** For Stable Diffusion 1.5; Sabour et al., arXiv 2404.14507. */
+const ALIGNED_LEVELS = [0.029, 0.152, 0.399, 0.652, 0.963, 1.396, 1.886, 2.697, 3.861, 6.475, 14.615].map(Math.log);
+const BETA_SHAPE = 0.6;  // both parameters of the distribution; Lee et al., arXiv 2407.12173
+const BETA_TERMS = 60, BETA_HALVINGS = 50;  // to the last digit
+
+/** Noise-to-signal ratios of a schedule type, noisiest first, for a model of these levels; AUTOMATIC1111 1.10.1. */
+const SCHEDULES = {
+    "Uniform": (levels, steps) => evenly(steps).map((way) => ratioAt((levels.length - 1) * (1 - way), levels)),
+    "Karras": (levels, steps) => {
+        const [most, least] = ends(levels).map((ratio) => ratio ** (1 / KARRAS_RHO));
+        return evenly(steps).map((way) => (most + way * (least - most)) ** KARRAS_RHO);
+    },
+    "Exponential": (levels, steps) => evenly(steps).map((way) => Math.exp(levels.at(-1) + way * (levels[0] - levels.at(-1)))),
+    "SGM Uniform": (levels, steps) => counted(steps, (step) => ratioAt((levels.length - 1) * (1 - step / steps), levels)),
+    "KL Optimal": (levels, steps) => {
+        const [most, least] = ends(levels).map(Math.atan);
+        return counted(steps, (step) => Math.tan(most + (step / steps) * (least - most)));
+    },
+    // With one step the host takes the least.
+    "Align Your Steps": (levels, steps) => evenly(steps).reverse().map((way) =>
+        ratioAt((ALIGNED_LEVELS.length - 1) * way, ALIGNED_LEVELS)),
+    "Simple": (levels, steps) => counted(steps, (step) =>
+        ratioAt(levels.length - 1 - Math.floor(step * (levels.length / steps)), levels)),
+    "DDIM": (levels, steps) => {
+        const stride = Math.max(1, Math.floor(levels.length / steps));
+        return counted(Math.ceil((levels.length - 1) / stride), (step) => ratioAt(1 + step * stride, levels)).reverse();
+    },
+    "Beta": (levels, steps) => {
+        const [most, least] = ends(levels);
+        return evenly(steps).map((way) => least + betaQuantile(1 - way) * (most - least));
+    },
+};
+SCHEDULES["Normal"] = SCHEDULES["Uniform"];
+SCHEDULES["Polyexponential"] = SCHEDULES["Exponential"];  // with the host's exponent of 1
+
+function counted(count, value) {
+    return Array.from({length: Math.max(0, count)}, (_, place) => value(place));
+}
+
+function evenly(steps) {
+    return counted(steps, (step) => (steps > 1 ? step / (steps - 1) : 0));
+}
+
+function ends(levels) {
+    return [Math.exp(levels.at(-1)), Math.exp(levels[0])];
+}
+
+/** Where the beta distribution has this share below it. */
+function betaQuantile(share) {
+    if (share > 0.5) return 1 - betaQuantile(1 - share);
+    const wanted = 2 * share * betaMass(0.5);
+    let low = 0, high = 0.5;
+    for (let halving = 0; halving < BETA_HALVINGS; halving++) {
+        const middle = (low + high) / 2;
+        if (betaMass(middle) < wanted) low = middle;
+        else high = middle;
+    }
+    return high;
+}
+
+/** The incomplete beta function from 0 to 1/2, by its power series. */
+function betaMass(end) {
+    let sum = 0;
+    for (let term = 0, power = end ** BETA_SHAPE; term < BETA_TERMS; term++) {
+        sum += power / (BETA_SHAPE + term);
+        power *= end * (term + 1 - BETA_SHAPE) / (term + 1);
+    }
+    return sum;
+}
+
+const LCM_LEVELS = LOG_RATIOS.filter((_, step) => step % 20 === 19);
+
+/** Timesteps of a run that begins at the one of this number, in even strides; the last, 1, is not run. */
+function strided(steps, encoded) {
+    const stride = Math.floor(TRAINING_STEPS / steps);
+    return counted(encoded - 1, (step) => Math.min(TRAINING_STEPS - 1, 1 + stride * (encoded - 1 - step)));
+}
+
+/** The same from where the others begin, evenly divided down to 0. */
+function divided(steps, encoded) {
+    const first = 1 + Math.floor(TRAINING_STEPS / steps) * (encoded - 1);
+    return counted(encoded, (step) => first * (1 - step / encoded));
+}
+
+/** What samplers do otherwise than the rest: the schedule type that Automatic means, where it is not Uniform; how many of
+ *  a schedule's last steps they leave out; levels or timesteps of their own. AUTOMATIC1111 1.10.1. */
+const SAMPLERS = {
+    "DPM++ 2M": {automatic: "Karras"}, "DPM++ SDE": {automatic: "Karras"}, "DPM++ 2S a": {automatic: "Karras"},
+    "Restart": {automatic: "Karras"}, "DPM2": {automatic: "Karras", leftOut: 1}, "DPM2 a": {automatic: "Karras", leftOut: 1},
+    "DPM++ 2M SDE": {automatic: "Exponential"}, "DPM++ 2M SDE Heun": {automatic: "Exponential"},
+    "DPM++ 3M SDE": {automatic: "Exponential", leftOut: 1},
+    "LCM": {levels: LCM_LEVELS},
+    "DDIM": {timesteps: strided}, "DDIM CFG++": {timesteps: strided}, "PLMS": {timesteps: strided},
+    "UniPC": {timesteps: divided},
+};
+
 /** Noise-to-signal ratio of each step that is run, from the first on. */
-export function ratios(schedule, steps, denoisingStrength) {
-    const encoded = Math.trunc(Math.min(denoisingStrength, 0.999) * steps);
-    const least = ratioAt(0), most = ratioAt(TRAINING_STEPS - 1);
-    const along = (step) => (steps > 1 ? step / (steps - 1) : 0);
-    const at = {
-        "Karras": (step) => (most ** (1 / 7) + along(step) * (least ** (1 / 7) - most ** (1 / 7))) ** 7,
-        "Exponential": (step) => Math.exp(Math.log(most) + along(step) * (Math.log(least) - Math.log(most))),
-        "SGM Uniform": (step) => ratioAt((TRAINING_STEPS - 1) * (1 - step / steps)),
-        "DDIM": (step) => ratioAt(Math.min(TRAINING_STEPS - 1, 1 + Math.floor(TRAINING_STEPS / steps) * (steps - 1 - step))),
-    }[schedule] ?? ((step) => ratioAt((TRAINING_STEPS - 1) * (1 - along(step))));
-    const all = Array.from({length: steps}, (_, step) => at(step));
-    return all.slice(Math.max(0, steps - encoded - 1));
+export function ratios({sampler, schedule, steps, strength}) {
+    const encoded = Math.trunc(Math.min(strength, 0.999) * steps);
+    const {automatic = "Uniform", leftOut = 0, levels = LOG_RATIOS, timesteps} = SAMPLERS[sampler] ?? {};
+    if (timesteps) return timesteps(steps, encoded).map((timestep) => ratioAt(timestep));
+    const chosen = SCHEDULES[schedule] ?? SCHEDULES[automatic];
+    const all = chosen(levels, steps + leftOut);
+    return all.slice(Math.max(0, steps - encoded - 1), all.length - leftOut);
 }
 
 /** How much of a pixel of this mask value is repainted in each step. */
@@ -278,7 +420,7 @@ export function advice({strength, content, paddingPx, picture, working}) {
 
 // --- Drawing --------------------------------------------------------------------------------------------------------
 
-const STROKE_MS = 200;  // after which Gradio's brush has caught up with the pointer
+const SETTLED_MS = 200;  // after which Gradio has drawn what it got, a stroke or a picture
 const LONGEST_SIDE = 384;  // of the grid on which the mask is computed: enough for its outlines, and quick
 const CURVE_VALUES = [0.25, 0.5, 0.75];
 const CURVE_WIDTH = 384, CURVE_HEIGHT = 120, CURVE_MARGIN = 18;
@@ -345,19 +487,12 @@ function drawCurves(canvas, curves) {
 
 // --- The WebUI's page -----------------------------------------------------------------------------------------------
 
-/** The schedule type that Automatic means, where it is not Uniform; AUTOMATIC1111 1.10.1. */
-const OWN_SCHEDULES = {
-    "DPM++ 2M": "Karras", "DPM++ SDE": "Karras", "DPM++ 2S a": "Karras", "DPM2": "Karras", "DPM2 a": "Karras",
-    "Restart": "Karras",
-    "DPM++ 2M SDE": "Exponential", "DPM++ 2M SDE Heun": "Exponential", "DPM++ 3M SDE": "Exponential",
-};
-const TIMESTEP_SAMPLERS = /^(DDIM|PLMS|UniPC)/;
+const STRETCHING = /^Just resize/;  // of the resize modes
 
 /** Values of the page's fields; `find` takes a CSS selector. */
 function readPage(find) {
     const number = (id) => Number(find(`#${id} input[type=number]`)?.value ?? 0);
     const chosen = (id) => find(`#${id} input:checked`)?.value ?? "";
-    const sampler = find("#img2img_sampling input")?.value ?? "", schedule = find("#img2img_scheduler input")?.value ?? "";
     return {
         settings: {
             schedule_bias: number("mask_blend_power"), preservation_strength: number("mask_blend_scale"),
@@ -371,63 +506,176 @@ function readPage(find) {
         content: chosen("img2img_inpainting_fill"),
         strength: number("img2img_denoising_strength"),
         steps: number("img2img_steps"),
-        schedule: scheduleOf(sampler, schedule),
-        working: [number("img2img_width"), number("img2img_height")],
+        sampler: find("#img2img_sampling input")?.value ?? "",
+        schedule: find("#img2img_scheduler input")?.value ?? "",
+        transparency: number("img2img_mask_alpha") / 100,
+        stretches: STRETCHING.test(chosen("resize_mode") || "Just resize"),  // the stand-alone page knows no other
+        resizeTo: [number("img2img_width"), number("img2img_height")],
+        resizeBy: find("#img2img_tab_resize_by")?.offsetParent ? number("img2img_scale") : null,
     };
 }
 
-function scheduleOf(sampler, schedule) {
-    if (TIMESTEP_SAMPLERS.test(sampler)) return "DDIM";
-    if (schedule && schedule !== "Automatic") return schedule;
-    return OWN_SCHEDULES[sampler] ?? "Uniform";
+const BRUSHED = 128;  // of 255: what is above is paint to the host
+const SAME_COLOUR = 2;  // of 255: two drawings of one picture may differ as much
+const SKETCH = "#inpaint_sketch canvas[key=drawing]", SKETCHED = "#inpaint_sketch img";
+const MASK_FILE = "#softinpaint_mask_image_file";
+
+/** Where each tab of img2img, or the stand-alone page, has its picture and what is painted over it, and what reads that. */
+const SOURCES = [
+    {tab: "#softinpaint_paint", picture: "#softinpaint_paint img", painted: "#softinpaint_paint canvas", read: readMask},
+    {tab: "#img2img_inpaint_tab", picture: "#img2maskimg img", painted: "#img2maskimg canvas[key=mask]", read: readBrush},
+    {tab: "#img2img_inpaint_sketch_tab", picture: SKETCH, painted: SKETCH, read: readSketch},
+    {tab: "#img2img_inpaint_upload_tab", picture: "#img_inpaint_base img", painted: "#img_inpaint_mask img", read: readMask},
+    {tab: "#img2img_img2img_sketch_tab", picture: "#img2img_sketch canvas[key=drawing]"},
+    {tab: "#img2img_img2img_tab", picture: "#img2img_image img"},
+];
+
+/** Strengths of a brush that knows but one. */
+function readBrush(canvas, grid) {
+    return valuesOf(sampled(canvas, grid), (pixels, at) => Number(pixels[at + 3] > BRUSHED));
 }
 
-/** What is painted on Gradio's canvas, on a smaller grid: 1 where it is, else 0. */
-function readPainted(canvas, width, height, inverted) {
-    const small = new OffscreenCanvas(width, height).getContext("2d", {willReadFrequently: true});
-    small.drawImage(canvas, 0, 0, width, height);
-    const alpha = small.getImageData(0, 0, width, height).data;
-    return Uint8Array.from({length: width * height}, (_, place) => Number((alpha[4 * place + 3] > 127) !== inverted));
+/** Strengths of a mask: its alpha channel where it is transparent anywhere, else its lightness; as painted.py. */
+function readMask(mask, grid) {
+    const drawn = sampled(mask, grid);
+    const alpha = valuesOf(drawn, (pixels, at) => pixels[at + 3] / 255);
+    return alpha.every((value) => value === 1) ? valuesOf(drawn, lightness) : alpha;
 }
 
-function draw(preview, find) {
-    const page = readPage(find);
-    const run = ratios(page.schedule, page.steps, page.strength);
-    drawCurves(preview.querySelector(".curves"), CURVE_VALUES.map((value) => repaintShares(value, run, page.settings)));
-    const canvas = find("#img2maskimg canvas[key=mask]"), picture = find("#img2maskimg img");
-    const shown = preview.querySelector(".mask"), told = preview.querySelector(".told");
-    const here = canvas?.offsetParent && picture;  // and not in a tab behind
-    const size = here && [picture.naturalWidth, picture.naturalHeight];
-    shown.hidden = !size;
-    if (shown.hidden) {
-        told.textContent = "Load a picture in the tab Inpaint and paint: the mask shows here.";
-    } else {
-        told.textContent = drawPainted(shown, canvas, picture, page, size);
+function lightness(pixels, at) {
+    return Math.round(0.299 * pixels[at] + 0.587 * pixels[at + 1] + 0.114 * pixels[at + 2]) / 255;
+}
+
+/** Strengths of a sketch: where it differs from the picture as that came, what the host's transparency leaves. */
+function readSketch(canvas, grid, page, original) {
+    const before = sampled(overWhite(original ?? canvas, [canvas.width, canvas.height]), grid);
+    const differs = (pixels, at, band) => Math.abs(pixels[at + band] - before[at + band]) > SAME_COLOUR;
+    return valuesOf(sampled(canvas, grid), (pixels, at) =>
+        differs(pixels, at, 0) || differs(pixels, at, 1) || differs(pixels, at, 2) ? 1 - page.transparency : 0);
+}
+
+/** Keeps a sketch's picture, unless it is the one that is kept with paint on it; as the host tells them apart. */
+function keepOriginal(originals, picture) {
+    const before = originals.get(picture), now = overWhite(picture, sizeOf(picture));
+    if (!before || !alike(before, now)) originals.set(picture, now);
+}
+
+function alike(one, other) {
+    if (one.width !== other.width || one.height !== other.height) return false;
+    const grid = [LONGEST_SIDE, LONGEST_SIDE], pixels = sampled(other, grid);
+    return valuesOf(sampled(one, grid), (before, at) =>
+        Number([0, 1, 2].every((band) => before[at + band] === pixels[at + band]))).some(Boolean);
+}
+
+function overWhite(image, [width, height]) {
+    const pen = new OffscreenCanvas(width, height).getContext("2d");
+    pen.fillStyle = "#fff";
+    pen.fillRect(0, 0, width, height);
+    pen.drawImage(image, 0, 0, width, height);
+    return pen.canvas;
+}
+
+/** Pixels of an image on a grid, RGBA; unmixed, so that a mask's strengths stay what they are. */
+function sampled(image, [width, height]) {
+    const pen = new OffscreenCanvas(width, height).getContext("2d", {willReadFrequently: true});
+    pen.imageSmoothingEnabled = false;
+    pen.drawImage(image, 0, 0, width, height);
+    return pen.getImageData(0, 0, width, height).data;
+}
+
+function valuesOf(pixels, read) {
+    const values = new Float32Array(pixels.length / 4);
+    for (let place = 0; place < values.length; place++) values[place] = read(pixels, 4 * place);
+    return values;
+}
+
+function sizeOf(image) {
+    return [image.naturalWidth ?? image.width, image.naturalHeight ?? image.height];
+}
+
+function scaled(size, scale) {
+    return size.map((side) => Math.max(1, Math.round(side * scale)));
+}
+
+/** The picture that can be seen, and what is painted over it; null where there is none to inpaint.
+ *
+ *  `kept` holds the sketches' originals, and the accordion's mask image: null where the browser cannot read it. */
+function readScene(page, find, kept) {
+    const source = SOURCES.find(({tab}) => find(tab)?.offsetParent), picture = source && find(source.picture);
+    const hasFile = Boolean(find(`${MASK_FILE} .file-preview`)), size = picture && sizeOf(picture);
+    if (!size?.[0] || !(source.painted || hasFile)) return null;
+    const scale = Math.min(1, LONGEST_SIDE / Math.max(...size));
+    const scene = {picture, size, scale, maskScale: scale, grid: scaled(size, scale), fault: ""};
+    const image = source.painted && find(source.painted);
+    if (image && sizeOf(image)[0]) {
+        // Of another size it is stretched as the picture is, while a crop's place counts from the corner of both.
+        const grid = page.paddingPx === null ? scene.grid : scaled(sizeOf(image), scale);
+        scene.strengths = placed(source.read(image, grid, page, kept.originals.get(find(SKETCHED))), grid, scene.grid);
+        scene.maskScale = grid[0] / sizeOf(image)[0];
     }
-    tell(preview.querySelector(".advice"), size ? advice({...page, picture: size}) : [], find);
+    if (!scene.strengths?.some(Boolean) && hasFile) Object.assign(scene, readFile(kept.mask, scene));
+    const inverted = scene.strengths && page.inverted;
+    scene.strengths ??= new Float32Array(scene.grid[0] * scene.grid[1]);
+    if (inverted) scene.strengths = scene.strengths.map((value) => 1 - value);
+    return scene;
+}
+
+function readFile(mask, {size, scale, grid}) {
+    if (mask === undefined) return {};  // not decoded yet
+    if (mask === null) return {fault: "This browser cannot show the mask image."};
+    if (mask.width !== size[0] || mask.height !== size[1]) {
+        return {fault: `Mask image must be as large as the picture, ${size.join("x")}, got ${mask.width}x${mask.height}.`};
+    }
+    return {strengths: readMask(mask, grid), maskScale: scale};
+}
+
+/** Values on a grid of another size, corner on corner. */
+function placed(values, [fromWidth, fromHeight], [width, height]) {
+    if (fromWidth === width && fromHeight === height) return values;
+    const whole = new Float32Array(width * height), common = Math.min(fromWidth, width);
+    for (let y = 0; y < Math.min(fromHeight, height); y++) {
+        whole.set(values.subarray(y * fromWidth, y * fromWidth + common), y * width);
+    }
+    return whole;
+}
+
+function draw(preview, find, kept) {
+    const page = readPage(find);
+    const run = ratios(page);
+    drawCurves(preview.querySelector(".curves"), CURVE_VALUES.map((value) => repaintShares(value, run, page.settings)));
+    const scene = readScene(page, find, kept);
+    const shown = preview.querySelector(".mask");
+    shown.hidden = !scene;
+    let told = "Load a picture and paint, or choose a mask: it shows here.", found = [];
+    if (scene) {
+        const {size} = scene;
+        const asked = page.resizeBy === null ? page.resizeTo : size.map((side) => Math.trunc(side * page.resizeBy));
+        const working = asked.map((side, axis) => side || size[axis]);  // 0 on the stand-alone page: the picture's
+        told = drawScene(shown, scene, page, working);
+        found = advice({...page, picture: size, working: page.stretches ? working : size});
+    }
+    preview.querySelector(".told").textContent = told;
+    tell(preview.querySelector(".advice"), found, find);
 }
 
 /** Draws the mask; a sentence on what it will be. */
-function drawPainted(shown, canvas, picture, page, size) {
-    const scale = Math.min(1, LONGEST_SIDE / Math.max(...size));
-    const [width, height] = size.map((side) => Math.max(1, Math.round(side * scale)));
-    const painted = readPainted(canvas, width, height, page.inverted);
-    const mask = repaintMask(painted, width, height, page.settings, page.blurPx, page.paddingPx, scale);
+function drawScene(shown, {picture, size, scale, maskScale, grid, fault, strengths}, page, working) {
+    const mask = repaintMask(strengths, ...grid, page.settings, page.blurPx, page.paddingPx, maskScale);
     let crop = null;
     if (page.paddingPx !== null) {
-        const pixels = painted.reduce((sum, value) => sum + value, 0) / (scale * scale);
-        const reach = page.settings.feather_source === "host" ? 0 : Math.ceil(
-            featherReach(page.settings, page.blurPx, page.paddingPx, pixels, Math.max(...size)));
-        crop = cropRegion(mask, width, height, Math.max(0, page.paddingPx - reach) * scale, ...page.working);
+        const reach = page.settings.feather_source === "host" ? 0 : Math.ceil(featherReach(
+            page.settings, page.blurPx, page.paddingPx, countPainted(strengths) / maskScale ** 2, Math.max(...size)));
+        crop = cropRegion(mask, ...grid, Math.max(0, page.paddingPx - reach) * scale, ...working);
     }
-    drawMask(shown, picture, mask, width, height, crop);
-    if (!painted.some(Boolean)) return "Nothing is painted yet.";
-    const share = mask.reduce((sum, value) => sum + Number(value > 0), 0) / mask.length;
+    drawMask(shown, picture, mask, ...grid, crop);
+    if (fault) return fault;
+    if (!strengths.some(Boolean)) return "Nothing is painted yet.";
+    const share = countPainted(mask) / mask.length;
     const sentence = "White: repainted in full. Yellow: by half. Red: as far as anything changes, " +
         `${Math.round(100 * share)} % of the picture.`;
     if (!crop) return sentence;
     const [cropWidth, cropHeight] = [crop[2] - crop[0], crop[3] - crop[1]].map((side) => Math.round(side / scale));
-    const times = (page.working[0] / cropWidth).toFixed(2);
+    const times = (working[0] / cropWidth).toFixed(2);
     return `${sentence} Dashed: the crop of ${cropWidth}x${cropHeight}, painted at ${times} times its size.`;
 }
 
@@ -456,6 +704,7 @@ function setNumber(input, value) {
 /** Draws whenever something that is shown may have changed, at most once a frame, and only while it can be seen. */
 function watchPage() {
     const find = (selector) => document.querySelector(selector);
+    const kept = {originals: new WeakMap(), mask: undefined};
     const opened = new ResizeObserver(() => ask());
     let asked = false, watched = null;
     function ask() {
@@ -467,16 +716,29 @@ function watchPage() {
             if (!preview) return;
             preview.hidden = false;
             if (watched !== preview) opened.observe(watched = preview);
-            if (preview.offsetParent) draw(preview, find);
+            if (preview.offsetParent) draw(preview, find, kept);
         });
     }
-    const unlessTyping = ({target}) => target instanceof HTMLTextAreaElement || ask();  // prompts change nothing here
-    for (const event of ["input", "change", "click", "pointerup", "keyup"]) {
-        document.addEventListener(event, unlessTyping, {capture: true, passive: true});
+    function askTwice() {
+        ask();
+        setTimeout(ask, SETTLED_MS);
     }
-    document.addEventListener("pointerup", () => setTimeout(ask, STROKE_MS), {capture: true, passive: true});
-    document.addEventListener("softinpaint-changed", ask);
-    document.addEventListener("load", ask, {capture: true});  // of a picture
+    async function keepMask(file) {
+        kept.mask = undefined;
+        kept.mask = await createImageBitmap(file, {colorSpaceConversion: "none"}).catch(() => null);
+        ask();
+    }
+    const listen = (event, listener) => document.addEventListener(event, listener, {capture: true, passive: true});
+    const unlessTyping = ({target}) => target instanceof HTMLTextAreaElement || ask();  // prompts change nothing here
+    for (const event of ["input", "change", "click", "keyup"]) listen(event, unlessTyping);
+    listen("pointerup", askTwice);
+    listen("softinpaint-changed", ask);
+    listen("change", ({target}) => target.matches?.(`${MASK_FILE} input`) && keepMask(target.files[0]));
+    listen("drop", ({target, dataTransfer}) => target.closest?.(MASK_FILE) && keepMask(dataTransfer.files[0]));
+    listen("load", ({target}) => {  // of a picture
+        if (target.matches?.(SKETCHED)) keepOriginal(kept.originals, target);
+        askTwice();
+    });
 }
 
 if (typeof document !== "undefined") watchPage();

@@ -22,15 +22,16 @@ from lib_softinpaint.advice import advice
 from lib_softinpaint.composite import over_white, with_alpha
 from lib_softinpaint.fields import Value
 from lib_softinpaint.kept import KeptPicture
-from lib_softinpaint.painted import as_picture, strengths
+from lib_softinpaint.painted import of_8_bits, strengths
+from lib_softinpaint.presets import PRESETS_FILE, PresetFile
 from lib_softinpaint.request import (
     FIELDS,
     INPAINT_NOT_MASKED,
     LARGEST_SEED,
     ONLY_MASKED,
+    SCENES,
     Request,
     from_infotext,
-    to_infotext,
     with_seed,
     working_size,
 )
@@ -39,9 +40,6 @@ from lib_softinpaint.sheet import side_by_side
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "demo"
-SCENES = "softinpaint-scenes"
-"""What infotext calls the bundled model, as the WebUI does."""
-
 OUTPUTS = Path("outputs")
 JOB_SUFFIX = ".npz"
 PROGRESS_STEPS = 100  # per picture
@@ -207,6 +205,29 @@ def recomposite(paths: tuple[Path, ...], output: Path, force: bool, **values: Va
         click.echo(target)
 
 
+@commands.command()
+@click.argument("path", required=False, metavar="[PICTURE]", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=OUTPUTS / "page",
+              help="Folder for the pictures, and for presets of your own.")
+@click.option("--model", default="", help="Diffusers folder, .safetensors file or name on the Hugging Face Hub; the bundled "
+                                          "model if not given.")
+@click.option("--device", help="As PyTorch names it; NVIDIA's GPU if there is one, else the processor.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port on this machine; the first free one from 7860 if not given.")
+@click.option("--browser/--no-browser", default=True, help="Open the page in a browser.")
+def page(path: Path | None, output: Path, model: str, device: str | None, port: int | None, browser: bool) -> None:
+    """Show a page in the browser to paint on PICTURE, or on the bundled one, until it is stopped with Ctrl+C."""
+    picture = _opened(path or DEMO / "picture.png")
+    _made_folders([output / PRESETS_FILE])
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    from lib_softinpaint.hosts.diffusers_page import Painter
+    from lib_softinpaint.ui.page import serve
+
+    start, _ = from_infotext(infotext.parse((DEMO / "infotext.txt").read_text(encoding="utf8")))
+    mask = _opened_mask(DEMO / "mask.png") if path is None else None
+    serve(Painter(output, device).host(), PresetFile(output / PRESETS_FILE), start if path is None else Request(), picture,
+          mask, output, model, port, browser)
+
+
 # What is asked
 
 def _liked(path: Path, model: str | None) -> Request:
@@ -320,13 +341,11 @@ def _maker(request: Request, model: str | None, device: str | None, advance: Cal
     if model:
         click.echo(f"Loading {model}", err=True)
     pipeline = models.load(str(model or models.SCENE_MODEL), device)
-    name = Path(model).name.removesuffix(".safetensors") if model else SCENES
 
     def make(request: Request, picture: Image.Image, mask: Image.Image,
              keep: Callable[[KeptPicture], None] | None = None) -> tuple[Image.Image, str]:
         made = models.inpaint(pipeline, request, picture, mask, on_step=advance, keep=keep)
-        width, height = working_size(request, picture.size)
-        return made, infotext.dump(to_infotext(request, Size=f"{width}x{height}", Model=name))
+        return made, models.infotext_of(request, picture.size, model)
     return make
 
 
@@ -366,10 +385,7 @@ class _Progress:
 
 def _opened(path: Path) -> Image.Image:
     """Picture as it is stored, turned upright; its mode is that of 8 bits."""
-    picture = _opened_mask(path)
-    if picture.mode.startswith("I"):  # 16 bits, which Pillow would clip to 8
-        return as_picture(strengths(picture))
-    return picture.convert("RGBA") if "transparency" in picture.info else picture
+    return of_8_bits(_opened_mask(path))
 
 
 def _opened_mask(path: Path) -> Image.Image:

@@ -13,6 +13,9 @@ from lib_softinpaint.kept import KeptPicture
 BYTES_PER_MB = 2 ** 20
 ID_BYTES = 16
 
+USUAL_LIMIT_MB = 256
+"""Fourteen pictures of 1024 x 1024, or eighty of one batch."""
+
 
 class History:
     """Kept pictures by the hash of their result: who has no copy of a result cannot name it, so jobs never mix.

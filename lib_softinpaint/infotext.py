@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -65,7 +65,7 @@ def _unquoted(value: str) -> str:
         return value
 
 
-def of_picture(path: Path) -> str | None:
+def of_picture(path: Path | BinaryIO) -> str | None:
     """The infotext in a picture file; None where it has none."""
     with Image.open(path) as picture:
         comment = picture.getexif().get_ifd(EXIF_IFD).get(USER_COMMENT)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lib_softinpaint import infotext
+from lib_softinpaint import drift, infotext, score
 from lib_softinpaint.composite import with_alpha
 from lib_softinpaint.fields import Value, checked
 from lib_softinpaint.mask import PaintedMask
@@ -79,12 +79,13 @@ class KeptPicture:
         -------
         (H, W, 3) uint8, or (H, W, 4) with transparency
         """
-        result = self._shown(settings).composited(settings, self.decoded, opacity_px)
+        result = self.shown(settings).composited(settings, self.decoded, opacity_px)
         if self.source is None or self.source.shape[:2] != result.shape[:2]:
             return result
         return with_alpha(result, self.source, self.sampled.original)
 
-    def _shown(self, settings: Settings) -> SampledPicture:
+    def shown(self, settings: Settings) -> SampledPicture:
+        """What was sampled, shown within the mask that these settings make."""
         shape = tuple(getattr(settings, name) for name in SHAPING)
         if shape == tuple(getattr(self.settings, name) for name in SHAPING):
             return self.sampled
@@ -94,6 +95,17 @@ class KeptPicture:
             self.reshaped.clear()
             self.reshaped[shape] = shown
         return shown
+
+    def blend_score(self, settings: Settings) -> float:
+        """How well the result under these settings blends in, 0 to 100: `score.blend_score`.
+
+        Raises ValueError where a host has enlarged the picture.
+        """
+        sampled, shown = self.sampled, self.shown(settings)
+        new = drift.corrected(sampled.original, self.decoded, sampled.repaint_px, settings.drift_correction, sampled.box)
+        painted = self.painted.placed(self.painted.strengths) > 0
+        return score.blend_score(score.score(sampled.original, shown.composited(settings, self.decoded), sampled.repaint_px,
+                                             painted, np.rint(new).clip(0, 255).astype(np.uint8)))
 
     def infotext_with(self, settings: Settings) -> str:
         """Infotext of the result under other settings of the composite.

@@ -4,8 +4,13 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from lib_softinpaint.encoded import decoded
+
 LARGEST_SHORT, LARGEST_BYTE = 65535, 255
 """White in pictures of 16 and of 8 bits."""
+
+LEAST_VALUE = 0.5 / LARGEST_BYTE
+"""What is less is black in a mask of 8 bits, by which the WebUI crops."""
 
 
 def strengths(picture: Image.Image) -> np.ndarray:
@@ -33,3 +38,34 @@ def as_picture(mask: np.ndarray, bits: int = 8) -> Image.Image:
     """Grey picture of a mask (H, W) float, 0 to 1, of 8 or 16 bits."""
     white, kind = {8: (LARGEST_BYTE, np.uint8), 16: (LARGEST_SHORT, np.uint16)}[bits]
     return Image.fromarray(np.rint(mask * white).astype(kind))
+
+
+def painted_or_sent(painted: np.ndarray | None, mask_image: str, size: tuple[int, int]) -> np.ndarray | None:
+    """What was painted; where that is nothing, the setting "Mask image", for a picture of this width and height.
+
+    What is painted comes first: detailers and outpainting set masks of their own and hand our settings on.
+
+    Parameters
+    ----------
+    painted : (H, W) float32, 0 to 1
+    mask_image
+        Base64.
+
+    Raises
+    ------
+    ValueError
+        Where the latter is no picture, or of another size.
+    """
+    if not mask_image or painted is not None and painted.max() >= LEAST_VALUE:
+        return painted
+    sent = strengths(decoded(mask_image, "Mask image"))
+    if sent.shape != size[::-1]:
+        raise ValueError(f"Mask image must be as large as the picture {size}, got {sent.shape[::-1]}.")
+    return sent
+
+
+def of_8_bits(picture: Image.Image) -> Image.Image:
+    """A picture to inpaint, its greys of 16 bits as 8, which Pillow would clip, and its transparency as a channel."""
+    if picture.mode.startswith("I"):
+        return as_picture(strengths(picture))
+    return picture.convert("RGBA") if "transparency" in picture.info else picture

@@ -16,6 +16,9 @@ from lib_softinpaint.request import FIELDS
 from lib_softinpaint.settings import Settings, saved_fields
 
 BUNDLED_FILE = Path(__file__).with_name("presets.json")
+PRESETS_FILE = "softinpaint-presets.json"
+"""The user's own."""
+
 LONGEST_NAME = 60
 
 MOST_BATCHES, LARGEST_BATCH = 100, 8

@@ -23,6 +23,9 @@ OLD_SCHEDULE_TYPES = (" Karras", " Exponential")
 LATENT_PX = 8
 """Pixels to a side of a latent pixel, for all of Stable Diffusion's autoencoders."""
 
+SCENES = "softinpaint-scenes"
+"""What infotext calls the bundled model, as the WebUI does."""
+
 RANDOM_SEED = -1
 LARGEST_SEED = 2 ** 32 - 1
 

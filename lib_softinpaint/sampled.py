@@ -58,24 +58,34 @@ class SampledPicture:
         repaint = torch.from_numpy(self.repaint)
         if self.distance is None:
             return composite.mask_opacity(repaint, settings.preservation_strength).numpy()
-        threshold = settings.difference_threshold
+        return composite.opacity(
+            torch.from_numpy(self.distance), repaint, settings.mask_influence, settings.preservation_strength,
+            self.threshold(settings), settings.difference_contrast).numpy()
+
+    def threshold(self, settings: Settings) -> float:
+        """Distance at which new pixels are shown by half at mask influence 0, latent units."""
         if settings.automatic_threshold and self.noise_floor is not None:
-            threshold *= self.noise_floor / USUAL_NOISE_FLOOR
-        return composite.opacity(torch.from_numpy(self.distance), repaint, settings.mask_influence,
-                                 settings.preservation_strength, threshold, settings.difference_contrast).numpy()
+            return settings.difference_threshold * self.noise_floor / USUAL_NOISE_FLOOR
+        return settings.difference_threshold
+
+    @property
+    def mask_px(self) -> np.ndarray:
+        """Mask within which the new pixels are shown, (H, W) float32, 0 to 1."""
+        return self.repaint_px if self.shown_px is None else self.shown_px
+
+    def enlarged(self, latent_map: np.ndarray) -> np.ndarray:
+        """A map (h, w) float32, 0 to 1, of the latent over the picture, (H, W) float32."""
+        enlarged = composite.enlarge(latent_map, *self.decoded_size)
+        return enlarged if self.box is None else composite.place(enlarged, self.box, *self.repaint_px.shape)
 
     def opacity_px(self, settings: Settings) -> np.ndarray:
         """Opacity of the new pixels in the result, (H, W) float32, 0 to 1; exactly 0 outside the mask."""
-        shown_px = self.repaint_px if self.shown_px is None else self.shown_px
-        enlarged = composite.enlarge(self.opacity_latent(settings), *self.decoded_size)
-        if self.box is not None:
-            enlarged = composite.place(enlarged, self.box, *self.repaint_px.shape)
         taper = self.tapers.get(settings.edge_taper_px)
         if taper is None:
-            taper = edge_taper(shown_px, settings.edge_taper_px)
+            taper = edge_taper(self.mask_px, settings.edge_taper_px)
             self.tapers.clear()
             self.tapers[settings.edge_taper_px] = taper
-        return np.maximum(enlarged * taper, settings.least_opacity * shown_px)
+        return np.maximum(self.enlarged(self.opacity_latent(settings)) * taper, settings.least_opacity * self.mask_px)
 
     def shown_within(self, mask_px: np.ndarray) -> SampledPicture:
         """The picture with its new pixels shown within another mask (H, W) float32, 0 to 1, as far as it was sampled."""

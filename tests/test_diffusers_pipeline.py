@@ -138,6 +138,19 @@ def test_a_callback_sees_each_step_and_the_scheduler_is_left_as_it_was(small):
     assert small.scheduler.step.__func__ is step
 
 
+def test_a_preview_shows_the_last_steps_prediction(small):
+    seen = []
+
+    def look(pipeline, step, timestep, tensors):
+        seen.append(np.asarray(pipeline.preview()))
+        return tensors
+    inpaint(small, callback_on_step_end=look, num_inference_steps=4, strength=1.0)
+    assert {picture.shape for picture in seen} == {np.asarray(PICTURE).shape}
+    assert all((one != other).any() for one, other in zip(seen, seen[1:]))
+    with pytest.raises(RuntimeError, match="^preview needs a run in progress$"):
+        small.preview()
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision(models, dtype):
     pipeline = quiet(SoftInpaintPipeline.from_pipe(models["SD1"], torch_dtype=dtype))

@@ -105,3 +105,13 @@ def test_the_noise_floor_is_read_where_nothing_may_change():
     assert kept().sampled.noise_floor == pytest.approx(0.8)  # 0.4 in each of four channels
     job = SoftInpaintJob(RUN, torch.zeros(1, SIDE, SIDE), torch.zeros(2, 4, SIDE, SIDE), [], [])
     assert job.noise_floors(2) == [None, None]
+
+
+def test_the_blend_score_is_that_of_the_result_before_it_gets_its_transparency():
+    picture = kept()
+    score = picture.blend_score(RUN)
+    assert 0 <= score <= 100
+    source = np.dstack([picture.sampled.original, np.full((SIZE, SIZE), 128, np.uint8)])
+    assert dataclasses.replace(picture, source=source).blend_score(RUN) == score
+    unseen = picture.settings_with({"least_opacity": 0.0, "difference_threshold": 8.0, "difference_contrast": 8.0})
+    assert picture.blend_score(unseen) > score  # what does not show has no seam

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_softinpaint.painted import as_picture, strengths
+from lib_softinpaint.encoded import encoded
+from lib_softinpaint.painted import as_picture, painted_or_sent, strengths
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
@@ -58,3 +59,20 @@ def test_a_mask_as_a_picture_and_back(bits):
     white = 2 ** bits - 1
     mask = np.arange(0, white + 1, max(1, white // 500), dtype=np.float32)[None] / np.float32(white)
     np.testing.assert_array_equal(strengths(as_picture(mask, bits)), mask)
+
+
+def test_what_is_painted_counts_before_what_is_sent():
+    sent = encoded(Image.fromarray(RAMP))
+    drawn, nothing = np.eye(16, dtype=np.float32), np.zeros((16, 16), np.float32)
+    assert painted_or_sent(drawn, sent, (16, 16)) is drawn
+    assert painted_or_sent(nothing, "", (16, 16)) is nothing
+    for painted in (nothing, None):
+        np.testing.assert_array_equal(painted_or_sent(painted, sent, (16, 16)), RAMP / np.float32(255))
+
+
+@pytest.mark.parametrize(("sent", "sentence"), [
+    (encoded(Image.new("L", (8, 16))), "^Mask image must be as large as the picture"),
+    ("bm8gcGljdHVyZQ==", "^Mask image must be a picture as base64, got 'bm8g"), ("no base64!", "^Mask image must be a picture")])
+def test_what_is_sent_and_is_no_such_mask(sent, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        painted_or_sent(None, sent, (16, 16))

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.stats import beta
 
 from lib_softinpaint import schedule
 from lib_softinpaint.advice import advice
@@ -28,8 +29,22 @@ SHAPES = [
     {"feather_source": "own", "feather_width": 9.0},
     {"feather_source": "own", "feather_width": 60.0, "feather_unit": "% of the mask"},
     {"feather_source": "own", "feather_width": 0.0}, {"feather_source": "host"}, {"feather_source": "host", "grow_px": 2.0}]
-SCHEDULES = [("Uniform", 20, 1.0), ("Karras", 12, 0.75), ("Exponential", 8, 0.5), ("SGM Uniform", 10, 1.0), ("DDIM", 20, 0.6),
-             ("Uniform", 1, 0.9)]
+GREY_SHAPES = [{"feather_source": "Mask blur"}, {"feather_source": "Mask blur", "grow_px": 2.0}, {"grow_px": -2.0},
+               {"feather_source": "own", "feather_width": 60.0, "feather_unit": "% of the mask"},
+               {"feather_source": "host", "grow_px": 2.0}]
+SCHEDULES = [("Euler", "Automatic", 20, 1.0), ("Euler", "Uniform", 1, 0.9), ("Euler", "Karras", 12, 0.75),
+             ("Euler", "Exponential", 8, 0.5), ("Euler", "Polyexponential", 20, 0.4), ("Euler", "SGM Uniform", 10, 1.0),
+             ("Euler", "KL Optimal", 8, 1.0), ("Euler", "Align Your Steps", 11, 1.0), ("Euler", "Align Your Steps", 20, 0.8),
+             ("Euler", "Simple", 30, 0.7), ("Euler", "Normal", 8, 1.0), ("Euler", "DDIM", 30, 0.6), ("Euler", "Beta", 20, 1.0),
+             ("DPM++ 2M", "Automatic", 8, 1.0), ("DPM++ 2M SDE", "Automatic", 20, 0.6), ("DPM++ 3M SDE", "Automatic", 8, 1.0),
+             ("DPM2 a", "Automatic", 8, 1.0), ("DPM2", "KL Optimal", 8, 0.5), ("LCM", "Automatic", 8, 1.0),
+             ("LCM", "Karras", 8, 1.0), ("DDIM", "Automatic", 20, 0.6), ("PLMS", "Karras", 30, 1.0),
+             ("UniPC", "Automatic", 20, 0.75)]
+"""Samplers, schedule types, steps and denoising strengths."""
+WITH_CURVES = "DPM++ 2M", "DPM++ 2M SDE", "DDIM"
+AUTOMATIC = {"DPM++ 2M": "Karras", "DPM2 a": "Karras", "DPM++ 2M SDE": "Exponential", "DPM++ 3M SDE": "Exponential"}
+LEAVE_OUT_THE_LAST = "DPM2", "DPM2 a", "DPM++ 3M SDE"
+ALIGNED = [14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029]
 SHARES = [{}, {"schedule_bias": 0.2, "preservation_strength": 0.05}, {"threshold_mix": 1.0}, {"threshold_mix": 0.5},
           {"preservation_strength": 0.0}, {"preservation_strength": 8.0}]
 
@@ -40,7 +55,7 @@ REQUESTS = [(0.75, "original", None, [512, 512], [512, 512]), (0.05, "latent noi
             (1.0, "original", None, [640, 512], [648, 512])]
 
 
-def painted():
+def block():
     """A block, a diagonal of one pixel's width, a dot, and something at the border."""
     mask = np.zeros((HEIGHT, WIDTH), np.float32)
     mask[6:13, 8:17] = 1
@@ -51,47 +66,101 @@ def painted():
     return mask
 
 
-def sigmas(name, steps):
-    """Noise-to-signal ratios as Stable Diffusion has them, noisiest first. Source: as AUTOMATIC1111 1.10.1 takes them."""
-    table = schedule._log_ratios().double().numpy()
-    least, most = np.exp(table[[0, -1]])
+def greys():
+    """The same in four strengths, as near to one another as they lie."""
+    row, column = np.mgrid[:HEIGHT, :WIDTH]
+    return block() * np.select([column < 7, column < 20, column < 32], [0.3, 0.6, 1], 0.8)
 
-    def at(times):
-        return np.exp(np.interp(times, np.arange(len(table)), table))
-    along = np.linspace(0, 1, steps)
-    return {"Karras": lambda: (most ** (1 / 7) + along * (least ** (1 / 7) - most ** (1 / 7))) ** 7,
-            "Exponential": lambda: np.exp(np.log(most) + along * (np.log(least) - np.log(most))),
-            "SGM Uniform": lambda: at(np.linspace(999, 0, steps + 1)[:-1]),
-            "DDIM": lambda: at(np.arange(0, 1000, 1000 // steps)[:steps][::-1] + 1),
-            "Uniform": lambda: at(np.linspace(999, 0, steps))}[name]()
+
+def ramp():
+    """As many strengths as pixels: none of them is an area's."""
+    mask = np.zeros((HEIGHT, WIDTH))
+    mask[8:20, 6:30] = np.linspace(0.01, 1, 12 * 24).reshape(24, 12).T
+    return mask
+
+
+def stairs():
+    mask = np.zeros((HEIGHT, WIDTH))
+    mask[8:20, 6:18], mask[8:20, 18:30] = 0.4, 0.8
+    return mask
+
+
+def rim():
+    """A disc as a brush with a smooth edge paints it."""
+    row, column = np.mgrid[:HEIGHT, :WIDTH]
+    return np.clip(8.5 - np.hypot(row - 13, column - 17), 0, 1)
+
+
+PAINTED = {paint.__name__: paint() for paint in (block, greys, ramp, stairs, rim)}
+
+
+def ratios(sampler, name, steps, strength):
+    """Noise-to-signal ratios of the steps that AUTOMATIC1111 1.10.1 runs, noisiest first."""
+    encoded = int(min(strength, 0.999) * steps)
+    levels = schedule._log_ratios().double().numpy()
+    timesteps = np.arange(1, 1000, 1000 // steps)[:encoded]
+    if sampler == "UniPC":
+        return at(np.linspace(timesteps[-1], 0, encoded + 1)[:-1], levels)
+    if sampler in ("DDIM", "PLMS"):
+        return at(timesteps[:0:-1], levels)
+    left_out = sampler in LEAVE_OUT_THE_LAST
+    name = AUTOMATIC.get(sampler, "Uniform") if name == "Automatic" else name
+    every = sigmas(name, steps + left_out, levels[19::20] if sampler == "LCM" else levels)
+    return every[steps - encoded - 1:len(every) - left_out]
+
+
+def at(places, levels):
+    return np.exp(np.interp(places, np.arange(len(levels)), levels))
+
+
+def sigmas(name, steps, levels):
+    """All of a schedule type's sigmas for a model of these levels."""
+    least, most = np.exp(levels[[0, -1]])
+    top = len(levels) - 1
+    return {"Karras": lambda: np.linspace(most ** (1 / 7), least ** (1 / 7), steps) ** 7,
+            "Exponential": lambda: np.geomspace(most, least, steps),
+            "Polyexponential": lambda: np.geomspace(most, least, steps),
+            "SGM Uniform": lambda: at(np.linspace(top, 0, steps + 1)[:-1], levels),
+            "KL Optimal": lambda: np.tan(np.linspace(np.arctan(most), np.arctan(least), steps + 1))[:-1],
+            "Align Your Steps": lambda: at(np.linspace(0, 10, steps), np.log(ALIGNED)),
+            "Simple": lambda: at(top - np.floor(np.arange(steps) * (len(levels) / steps)), levels),
+            "DDIM": lambda: at(np.arange(1, len(levels), len(levels) // steps)[::-1], levels),
+            "Beta": lambda: least + beta.ppf(np.linspace(1, 0, steps), 0.6, 0.6) * (most - least),
+            "Normal": lambda: at(np.linspace(top, 0, steps), levels),
+            "Uniform": lambda: at(np.linspace(top, 0, steps), levels)}[name]()
 
 
 def recorded():
     masks = []
-    for changes in SHAPES:
-        for blur, padding in ((2, None), (5, None), (5, 8)):
-            mask = repaint_mask(painted(), Settings(enabled=True, **changes), blur, padding)
-            masks.append({"settings": changes, "blur": blur, "padding": padding, "mask": whole(mask.ravel())})
-    curves = []
-    for name, steps, strength in SCHEDULES:
-        encoded = int(min(strength, 0.999) * steps)
-        ratios = sigmas(name, steps)[steps - encoded - 1:]
-        times = schedule.training_time(torch.tensor(ratios))
+    for name, paint in PAINTED.items():
+        for changes in SHAPES if name == "block" else GREY_SHAPES:
+            for blur, padding in ((2, None), (5, None), (5, 8)) if name == "block" else ((3, None),):
+                mask = repaint_mask(paint, Settings(enabled=True, **changes), blur, padding)
+                masks.append({"painted": name, "settings": changes, "blur": blur, "padding": padding,
+                              "mask": whole(mask.ravel())})
+    runs, curves = [], []
+    for sampler, name, steps, strength in SCHEDULES:
+        run = ratios(sampler, name, steps, strength)
+        request = {"sampler": sampler, "schedule": name, "steps": steps, "strength": strength}
+        runs.append({"run": request, "log_ratios": whole(np.log(run))})
+        if sampler not in WITH_CURVES:
+            continue
+        times = schedule.training_time(torch.tensor(run))
         for changes in SHARES:
             chosen = Settings(enabled=True, **changes)
             values = torch.tensor([0.25, 0.5, 0.75]).view(1, 1, 1, 3)
             shares = []
-            for ratio, time in zip(torch.tensor(ratios).float(), times):
+            for ratio, time in zip(torch.tensor(run).float(), times):
                 blended = schedule.repaint_share(
                     values.log(), schedule.ratio_from_sigma(ratio[None]), chosen.schedule_bias, chosen.preservation_strength)
                 nested = schedule.unlocked_share(values, (time / times[0])[None])
                 shares.append(torch.lerp(blended, nested, chosen.threshold_mix).flatten().tolist())
-            curves.append({"schedule": name, "steps": steps, "strength": strength, "settings": changes,
-                           "shares": [whole(row) for row in np.transpose(shares)]})
+            curves.append({"run": request, "settings": changes, "shares": [whole(row) for row in np.transpose(shares)]})
     told = [{"request": dict(zip(("strength", "content", "paddingPx", "picture", "working"), asked)),
              "sentences": advice(*asked)} for asked in REQUESTS]
-    return {"advice": told, "width": WIDTH, "height": HEIGHT, "painted": painted().astype(int).ravel().tolist(),
-            "defaults": dataclasses.asdict(Settings()), "whole": WHOLE, "masks": masks, "curves": curves}
+    return {"advice": told, "width": WIDTH, "height": HEIGHT, "whole": WHOLE, "defaults": dataclasses.asdict(Settings()),
+            "painted": {name: whole(paint.ravel()) for name, paint in PAINTED.items()}, "masks": masks, "runs": runs,
+            "curves": curves}
 
 
 def whole(values):
@@ -101,7 +170,7 @@ def whole(values):
 def test_what_is_recorded_is_what_python_computes():
     stored, fresh = json.loads(RECORD.read_text()), recorded()
     assert stored.keys() == fresh.keys()
-    for name, key in (("masks", "mask"), ("curves", "shares")):
+    for name, key in (("masks", "mask"), ("runs", "log_ratios"), ("curves", "shares")):
         assert len(stored[name]) == len(fresh[name])
         for one, other in zip(stored[name], fresh[name]):
             np.testing.assert_allclose(one.pop(key), other.pop(key), atol=2)

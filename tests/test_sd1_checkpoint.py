@@ -52,3 +52,7 @@ def test_the_configuration_names_its_text_model(folder):
     assert f"version: {json.dumps((folder / 'softinpaint-scenes').resolve().as_posix())}" in text
     assert {path.name for path in (folder / "softinpaint-scenes").iterdir()} == {
         "config.json", "merges.txt", "special_tokens_map.json", "tokenizer_config.json", "vocab.json"}
+
+
+def test_the_bundled_text_encoder_has_the_names_that_every_transformers_knows():
+    assert all(name.startswith("text_model.") for name in load_file(sd1_checkpoint.MODEL / "text_encoder/model.safetensors"))

@@ -149,3 +149,11 @@ def test_pasted_nonsense_is_passed_over():
 def test_the_readme_holds_the_settings_table():
     readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf8")
     assert markdown_table() in readme, "put `python -m lib_softinpaint.settings` into README.md"
+
+
+def test_the_documentation_tells_of_every_setting_in_its_group():
+    told = (Path(__file__).parent.parent / "docs" / "settings.md").read_text(encoding="utf8")
+    for field in FIELDS.values():
+        if field.name != "enabled":
+            group = told.partition(f"## {field.metadata['group']}\n")[2].partition("\n## ")[0]
+            assert f"**{field.metadata['label'].partition(',')[0]}" in group

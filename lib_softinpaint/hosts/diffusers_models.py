@@ -13,10 +13,19 @@ from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusio
 from diffusers.utils import logging
 from PIL import Image
 
+from lib_softinpaint import infotext
 from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline
 from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.painted import strengths
-from lib_softinpaint.request import INPAINT_NOT_MASKED, ONLY_MASKED, Request, with_seed
+from lib_softinpaint.request import (
+    INPAINT_NOT_MASKED,
+    ONLY_MASKED,
+    SCENES,
+    Request,
+    to_infotext,
+    with_seed,
+    working_size,
+)
 from lib_softinpaint.settings import Settings
 
 SCENE_MODEL = Path(__file__).parents[2] / "demo" / "model"
@@ -151,3 +160,10 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, picture: Image.Image,
     if keep and made.kept:
         keep(made.kept[0])
     return made.images[0]
+
+
+def infotext_of(request: Request, picture: tuple[int, int], model: str | None) -> str:
+    """Infotext of what `inpaint` makes of a picture of this width and height, with a model of this name or the bundled one."""
+    width, height = working_size(request, picture)
+    name = Path(model).name.removesuffix(".safetensors") if model else SCENES
+    return infotext.dump(to_infotext(request, Size=f"{width}x{height}", Model=name))

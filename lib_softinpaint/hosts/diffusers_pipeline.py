@@ -187,6 +187,14 @@ class _SoftInpainting:
                     "pt": lambda: torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255}[output_type]()
         return SoftInpaintPipelineOutput(pictures, None, kept) if return_dict else (pictures,)
 
+    def preview(self) -> Image.Image:
+        """What the last step predicts for the first picture, where the model works; for callbacks, while it runs."""
+        if not hasattr(self, "_predicted"):
+            raise RuntimeError("preview needs a run in progress")
+        with torch.no_grad(), self._precise_vae() as vae:
+            decoded = vae.decode(self._predicted[:1].to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0]
+        return self.image_processor.postprocess(decoded)[0]
+
     def _encoded(self, picture: Image.Image) -> torch.Tensor:
         """Latent of a picture, at the VAE's mode: the same picture gives the same latent."""
         with self._precise_vae() as vae:
@@ -211,7 +219,7 @@ class _SoftInpainting:
 
         @functools.wraps(step)  # the parents look at its parameters
         def blended_step(model_output, timestep, sample, *args, **kwargs):
-            model_output = _blended_output(self.scheduler, job, model_output, timestep, sample)
+            model_output, self._predicted = _blended_output(self.scheduler, job, model_output, timestep, sample)
             return step(model_output, timestep, sample, *args, **kwargs)
 
         def unlocked_timesteps(*args, **kwargs):
@@ -251,6 +259,7 @@ class _SoftInpainting:
             yield
         finally:
             del self.get_timesteps
+            vars(self).pop("_predicted", None)
             for name in wrapped:
                 delattr(self.scheduler, name)
 
@@ -390,8 +399,8 @@ def _signal_and_noise(scheduler: Any, timestep: torch.Tensor) -> tuple[torch.Ten
 
 
 def _blended_output(scheduler: Any, job: SoftInpaintJob, output: torch.Tensor, timestep: Any,
-                    sample: torch.Tensor) -> torch.Tensor:
-    """A model's output whose denoised prediction has the original blended in."""
+                    sample: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """A model's output whose denoised prediction has the original blended in, and the latter."""
     signal, deviation = _signal_and_noise(scheduler, torch.as_tensor(timestep, device=sample.device))
     kind = scheduler.config.prediction_type
     if kind == "v_prediction":  # defined on samples of variance one
@@ -404,4 +413,4 @@ def _blended_output(scheduler: Any, job: SoftInpaintJob, output: torch.Tensor, t
         "sample": (lambda out: out, lambda x0: x0),
     }[kind]
     blended = job.blend(to_denoised(output.float()), schedule.ratio_from_sigma((deviation / signal).flatten()))
-    return torch.where(job.repaint == 1, output, to_output(blended).to(output.dtype))
+    return torch.where(job.repaint == 1, output, to_output(blended).to(output.dtype)), blended

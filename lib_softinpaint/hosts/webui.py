@@ -4,9 +4,7 @@ Numbers in comments are lines of AUTOMATIC1111 1.10.1.
 """
 from __future__ import annotations
 
-import base64
 import functools
-import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,16 +13,16 @@ from typing import Any
 import numpy as np
 import torch
 from modules import devices, errors, images, processing, sd_samplers_common, shared
-from PIL import Image, ImageOps
+from PIL import Image
 
 from lib_softinpaint import schedule
 from lib_softinpaint.advice import EMPTY, EMPTY_OF_ALL, advice
-from lib_softinpaint.history import History
+from lib_softinpaint.history import USUAL_LIMIT_MB, History
 from lib_softinpaint.hosts.runs import RunTable
 from lib_softinpaint.job import SoftInpaintJob
 from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.mask import PaintedMask, feather_reach, host_blur, match_latent, repaint_mask, resized, to_latent
-from lib_softinpaint.painted import LARGEST_BYTE, as_picture, strengths
+from lib_softinpaint.painted import LEAST_VALUE, as_picture, painted_or_sent, strengths
 from lib_softinpaint.request import MASKED_CONTENTS
 from lib_softinpaint.sampled import SampledPicture
 from lib_softinpaint.settings import (
@@ -39,9 +37,6 @@ from lib_softinpaint.settings import (
 
 KEEP_ALPHA, HISTORY_MB, NOTES = "softinpaint_keep_alpha", "softinpaint_history_mb", "softinpaint_notes"
 """Options of the extension's."""
-
-USUAL_HISTORY_MB = 256
-"""Fourteen pictures of 1024 x 1024, or eighty of one batch."""
 
 KEPT_KEY = "Soft inpainting kept"
 """Among the generation parameters of the API's answer: ids of the pictures that can be composited again."""
@@ -58,9 +53,6 @@ MASK_RESIZES = {0: "stretch", 1: "cover", 2: "contain", JUST_RESIZE_LATENT: "str
 """How the host's resize modes bring a mask to another size."""
 
 INPAINTING_CONDITIONS = "hybrid", "concat"
-
-LEAST_VALUE = 0.5 / LARGEST_BYTE
-"""Of a mask: the host crops by masks of 8 bits, and there less is nothing."""
 
 
 @dataclass
@@ -108,7 +100,7 @@ _denoiser: Any = None
 
 
 def history_mb() -> float:
-    return max(0, shared.opts.data.get(HISTORY_MB, USUAL_HISTORY_MB))
+    return max(0, shared.opts.data.get(HISTORY_MB, USUAL_LIMIT_MB))
 
 
 # Faults
@@ -282,21 +274,8 @@ def _painted(p: Any, settings: Settings) -> np.ndarray:
     if isinstance(p.image_mask, list):
         raise ValueError("it takes one mask, got a list.")
     painted = None if p.image_mask is None else strengths(p.image_mask)
-    # What is painted comes first: detailers and outpainting set masks of their own and hand our arguments on.
-    if settings.mask_image and (painted is None or painted.max() < LEAST_VALUE):
-        painted = _sent(settings.mask_image)
-        if painted.shape != p.init_images[0].size[::-1]:
-            raise ValueError(f"Mask image must be as large as the picture {p.init_images[0].size}, got {painted.shape[::-1]}.")
+    painted = painted_or_sent(painted, settings.mask_image, p.init_images[0].size)
     return 1 - painted if p.inpainting_mask_invert else painted
-
-
-def _sent(encoded: str) -> np.ndarray:
-    """Mask that was sent as base64, or as a data URL."""
-    try:
-        with Image.open(io.BytesIO(base64.b64decode(encoded.partition(";base64,")[2] or encoded))) as picture:
-            return strengths(ImageOps.exif_transpose(picture))
-    except (OSError, ValueError) as fault:
-        raise ValueError(f"Mask image must be a picture as base64, got {encoded[:20]!r}: {fault}") from fault
 
 
 @_guarded

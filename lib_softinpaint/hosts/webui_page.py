@@ -17,36 +17,26 @@ from modules import images, infotext_utils, paths, script_callbacks, scripts, sh
 from PIL import Image
 
 from lib_softinpaint.encoded import encoded
+from lib_softinpaint.history import USUAL_LIMIT_MB
 from lib_softinpaint.hosts.webui import (
     HISTORY_MB,
     KEEP_ALPHA,
     NOTES,
-    USUAL_HISTORY_MB,
     history,
     history_mb,
     on_cfg_after_cfg,
     on_cfg_denoiser,
 )
 from lib_softinpaint.kept import KeptPicture
-from lib_softinpaint.presets import REQUEST_FIELDS, PresetFile
+from lib_softinpaint.presets import PRESETS_FILE, REQUEST_FIELDS, PresetFile
 from lib_softinpaint.settings import Settings, composite_fields, from_infotext, infotext_key, saved_fields
 from lib_softinpaint.ui import accordion, presets, recomposite
+from lib_softinpaint.ui.elements import GALLERY, GENERATION_INFO, REQUEST, SIZES
 from lib_softinpaint.ui.events import redraw_on_change
 
 TITLE = "Soft Inpainting"
 BUILTIN_SCRIPT = os.path.join("extensions-builtin", "soft-inpainting", "scripts", "soft_inpainting.py")
-KEEP_BUILTIN = "softinpaint_keep_builtin"
-
-GALLERY, GENERATION_INFO = "img2img_gallery", "generation_info_img2img"
-"""Elem_ids of the page's gallery, and of what holds its infotexts, which is made last."""
-
-REQUEST_ELEMENTS = {
-    "denoising_strength": "img2img_denoising_strength", "mask_blur": "img2img_mask_blur", "mask_mode": "img2img_mask_mode",
-    "masked_content": "img2img_inpainting_fill", "inpaint_area": "img2img_inpaint_full_res",
-    "masked_area_padding": "img2img_inpaint_full_res_padding", "sampler": "img2img_sampling",
-    "schedule_type": "img2img_scheduler", "steps": "img2img_steps", "cfg_scale": "img2img_cfg_scale",
-    "batch_count": "img2img_batch_count", "batch_size": "img2img_batch_size"}
-"""Elem_ids of the page's fields that presets set."""
+KEEP_BUILTIN, DEFAULT_PRESET = "softinpaint_keep_builtin", "softinpaint_default_preset"
 
 REQUEST_ATTRIBUTES = {
     "denoising_strength": "denoising_strength", "mask_blur": "mask_blur", "mask_mode": "inpainting_mask_invert",
@@ -54,10 +44,6 @@ REQUEST_ATTRIBUTES = {
     "masked_area_padding": "inpaint_full_res_padding", "sampler": "sampler_name", "schedule_type": "scheduler",
     "steps": "steps", "cfg_scale": "cfg_scale"}
 """What the processing object calls them; choices are numbers there."""
-
-SIZES = "img2img_width", "img2img_height"
-
-PRESETS_FILE = "softinpaint-presets.json"
 
 _pages: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
 """Components of the page by elem_id, for the script that is being set up."""
@@ -100,11 +86,19 @@ def _add_options() -> None:
     about = {"section": ("softinpaint", "Soft inpainting"), "category_id": "sd"}
     shared.opts.add_option(KEEP_BUILTIN, shared.OptionInfo(
         False, "Keep the built-in soft inpainting and switch this extension off", **about).needs_reload_ui())
+    shared.opts.add_option(DEFAULT_PRESET, shared.OptionInfo(
+        "", "Preset that the accordion starts with", presets.MENU, lambda: {"choices": ["", *_own_presets().with_bundled()]},
+        **about).info("once the page is loaded again; without one the sliders start as ui-config.json says"))
+    keep_size = shared.OptionHTML(
+        "Keeping width and height when a picture is sent to another tab is the WebUI's own setting <i>Send size when sending "
+        "prompt or image to another interface</i>, which the accordion's checkbox also switches.")
+    keep_size.section, keep_size.category_id = about.values()
+    shared.opts.add_option("softinpaint_keep_size", keep_size)
     shared.opts.add_option(KEEP_ALPHA, shared.OptionInfo(
         False, "Keep the transparency of pictures that are inpainted softly", **about).info("else they get a background"))
     shared.opts.add_option(HISTORY_MB, shared.OptionInfo(
-        USUAL_HISTORY_MB, "Memory for finished pictures that can be composited again, MB", **about).info(
-            f"a picture of 1024 x 1024 takes 18, each other of its batch 3; 0 keeps none; {USUAL_HISTORY_MB} by default"))
+        USUAL_LIMIT_MB, "Memory for finished pictures that can be composited again, MB", **about).info(
+            f"a picture of 1024 x 1024 takes 18, each other of its batch 3; 0 keeps none; {USUAL_LIMIT_MB} by default"))
     shared.opts.add_option(NOTES, shared.OptionInfo(
         True, "Write what soft inpainting had to leave out or change into the infotext", **about).info(
             "it always stands under the picture"))
@@ -125,8 +119,8 @@ def build_ui(script: Any) -> list[Any]:
         again = {field.name: components[field.name] for field in composite_fields()}
         recomposite.connect(built.panel, again, page[GALLERY], page[GENERATION_INFO],
                             recomposite.Host(_find, _kept, _save, "selected_gallery_index()"))
-        request = {name: page[elem_id] for name, elem_id in REQUEST_ELEMENTS.items() if elem_id in page}
-        presets.connect(built.chooser, components, request, own_presets)
+        request = {name: page[elem_id] for name, elem_id in REQUEST.items() if elem_id in page}
+        presets.connect(built.chooser, components, request, own_presets, lambda: shared.opts.data.get(DEFAULT_PRESET) or "")
         redraw_on_change([*components.values(), *request.values(), *(page[elem_id] for elem_id in SIZES if elem_id in page)])
     script.on_after_component(connect, elem_id=GENERATION_INFO)
     return list(components.values())
@@ -149,7 +143,7 @@ def _set_keep_size(keep: bool) -> None:
 def show(script: Any, is_img2img: bool) -> Any:
     """Where the script stands; has the host hand over the components of the page that it works with, while they are made."""
     page = _pages[script] = {}
-    for elem_id in (GALLERY, GENERATION_INFO, *SIZES, *REQUEST_ELEMENTS.values()):
+    for elem_id in (GALLERY, GENERATION_INFO, *SIZES, *REQUEST.values()):
         script.on_after_component(lambda created: page.update({created.component.elem_id: created.component}), elem_id=elem_id)
     return scripts.AlwaysVisible if is_img2img else False
 

@@ -14,11 +14,17 @@ import gradio as gr
 from lib_softinpaint.presets import PresetFile
 from lib_softinpaint.settings import Settings
 from lib_softinpaint.ui import presets, recomposite
+from lib_softinpaint.ui.events import QUIETLY
 
-UPLOAD_HEIGHT_PX = 100
+UPLOAD_HEIGHT_PX = 140
 
 INTRODUCTION = ("What you paint is repainted in full; around it the picture changes gradually, over 2.4 times _Mask blur_. "
                 "Pixels outside that reach stay as they are.")
+
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "settings.md"
+
+SHOWN_AFTER = {"automatic_threshold": "difference_threshold"}
+"""Fields that belong to an earlier one; their own order is the API's."""
 
 PREVIEW = """<div id="softinpaint_preview" hidden>
 <canvas class="mask" role="img" aria-label="What is painted, its feather, and how far it reaches"></canvas>
@@ -48,41 +54,54 @@ class KeepSize:
     set: Callable[[bool], None]
 
 
-def build(input_accordion: type[AbstractContextManager], own_presets: PresetFile, keep_size: KeepSize) -> Accordion:
+def build(input_accordion: Callable[..., AbstractContextManager], own_presets: PresetFile,
+          keep_size: KeepSize | None = None) -> Accordion:
     """The accordion, in the place where it is called.
 
     Parameters
     ----------
     input_accordion
         The host's accordion that is also a checkbox.
+    keep_size
+        None where pictures are sent nowhere.
     """
     switch, *settings = dataclasses.fields(Settings)
     components = {}
+    names = [field.name for field in settings]
     with input_accordion(switch.default, label=switch.metadata["label"], elem_id=switch.metadata["elem_id"]) as enabled:
         components[switch.name] = enabled
         gr.Markdown(INTRODUCTION)
         chooser = presets.build(own_presets)
         gr.HTML(PREVIEW)
-        _keep_size(keep_size)
+        if keep_size is not None:
+            _keep_size(keep_size)
         for group in ("Mask", "Sampling", "Composite"):
             gr.Markdown(f"### {group}")
-            for field in settings:
+            for field in sorted(settings, key=lambda field: names.index(SHOWN_AFTER.get(field.name, field.name))):
                 if field.metadata["group"] == group:
-                    components[field.name] = _component(field)
+                    components[field.name] = component(field, field.metadata["elem_id"])
+            with gr.Accordion(f"More about {group.lower()}", open=False, elem_id=f"softinpaint_about_{group.lower()}"):
+                gr.Markdown(documented(group))
         panel = recomposite.build()
     return Accordion({field.name: components[field.name] for field in (switch, *settings)}, chooser, panel)
+
+
+def documented(group: str) -> str:
+    """What the documentation says of one group of settings, Markdown."""
+    return DOCUMENTATION.read_text(encoding="utf8").partition(f"\n## {group}\n")[2].partition("\n## ")[0].strip()
 
 
 def _keep_size(keep_size: KeepSize) -> None:
     box = gr.Checkbox(keep_size.get, label="Keep width and height when a picture is sent to another tab",
                       elem_id="softinpaint_keep_size")
     box.do_not_save_to_config = True
-    box.change(keep_size.set, box, show_progress=False, queue=False)
+    box.change(keep_size.set, box, **QUIETLY)
 
 
-def _component(field: dataclasses.Field) -> Any:
+def component(field: dataclasses.Field, elem_id: str) -> Any:
+    """What sets a field of `fields`: a picture where it holds text."""
     about = field.metadata
-    common = {"label": about["label"], "info": about["help"], "value": field.default, "elem_id": about["elem_id"]}
+    common = {"label": about["label"], "info": about.get("help"), "value": field.default, "elem_id": elem_id}
     if "choices" in about:
         return gr.Radio(choices=list(about["choices"]), **common)
     if isinstance(field.default, bool):
@@ -101,7 +120,7 @@ def _picture(common: dict[str, Any]) -> Any:
     gr.Markdown(common["info"])
     encoded = gr.Textbox(**{**common, "visible": False})
     encoded.do_not_save_to_config = True
-    chosen.change(_encoded, chosen, encoded, show_progress=False)
+    chosen.change(_encoded, chosen, encoded, show_progress="hidden")
     return encoded
 
 

@@ -8,6 +8,9 @@ from typing import Any
 CHANGED = "() => { document.dispatchEvent(new Event('softinpaint-changed')); }"
 """What javascript/softInpainting.mjs listens for, since values that a program sets make no events of the browser's."""
 
+QUIETLY = {"show_progress": "hidden", "queue": False}
+"""Arguments of events that take no time to speak of."""
+
 
 def javascript(event: Callable, code: str) -> dict[str, str]:
     """The argument by which an event takes JavaScript: its name differs between Gradio 3 and 4."""

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,10 @@ import gradio as gr
 from lib_softinpaint.fields import Value, read
 from lib_softinpaint.presets import REQUEST_FIELDS, Preset, PresetFile
 from lib_softinpaint.settings import Settings, saved_fields
+from lib_softinpaint.ui.events import QUIETLY
+
+MENU = gr.Dropdown
+"""Component of an option that names a preset."""
 
 NOTHING_BESIDES = "This preset sets nothing else"
 WITH_REQUEST = "With denoising strength, Mask blur, masked content, area, padding, sampler, steps and batch"
@@ -31,7 +35,7 @@ class Chooser:
 
 
 def build(own: PresetFile) -> Chooser:
-    name = gr.Dropdown(choices=list(own.with_bundled()), label="Preset", elem_id="softinpaint_preset",
+    name = gr.Dropdown(choices=list(own.with_bundled()), value=None, label="Preset", elem_id="softinpaint_preset",
                        info="Sets the sliders below; settings that it does not name get their defaults.")
     about = gr.Markdown("", elem_id="softinpaint_preset_about")
     request = gr.Button(NOTHING_BESIDES, elem_id="softinpaint_preset_request", size="sm", interactive=False)
@@ -48,13 +52,16 @@ def build(own: PresetFile) -> Chooser:
     return Chooser(name, about, request, own_name, with_request, save, rename, delete, told)
 
 
-def connect(chooser: Chooser, settings: Mapping[str, Any], request: Mapping[str, Any], own: PresetFile) -> None:
+def connect(chooser: Chooser, settings: Mapping[str, Any], request: Mapping[str, Any], own: PresetFile,
+            first: Callable[[], str] | None = None) -> None:
     """Gives the components their events.
 
     Parameters
     ----------
     settings, request
         Components by setting, and those of the program around by the names of REQUEST_FIELDS.
+    first
+        Name of the preset that is chosen when the page is loaded; "" for none.
     """
     fields = {field.name: field for field in saved_fields() if field.name in settings}
 
@@ -97,14 +104,16 @@ def connect(chooser: Chooser, settings: Mapping[str, Any], request: Mapping[str,
         return gr.update(choices=list(own.with_bundled()), value=None), f"{name} is deleted."
 
     components = [settings[key] for key in fields]
-    quietly = {"show_progress": False, "queue": False}
-    chooser.name.change(choose, chooser.name, [chooser.about, chooser.request, *components], **quietly)
+    chooser.name.change(choose, chooser.name, [chooser.about, chooser.request, *components], **QUIETLY)
     if request:
-        chooser.request.click(set_request, chooser.name, list(request.values()), **quietly)
+        chooser.request.click(set_request, chooser.name, list(request.values()), **QUIETLY)
+    if first is not None:
+        gr.context.Context.root_block.load(lambda: gr.update(value=first()) if first() in own.with_bundled() else gr.update(),
+                                None, chooser.name, **QUIETLY)
     chooser.save.click(save, [chooser.own_name, chooser.with_request, *components, *request.values()],
-                       [chooser.name, chooser.told], **quietly)
-    chooser.rename.click(rename, [chooser.name, chooser.own_name], [chooser.name, chooser.told], **quietly)
-    chooser.delete.click(delete, chooser.name, [chooser.name, chooser.told], **quietly)
+                       [chooser.name, chooser.told], **QUIETLY)
+    chooser.rename.click(rename, [chooser.name, chooser.own_name], [chooser.name, chooser.told], **QUIETLY)
+    chooser.delete.click(delete, chooser.name, [chooser.name, chooser.told], **QUIETLY)
 
 
 def _differing(fields: Mapping[str, dataclasses.Field], values: tuple[Value, ...]) -> dict[str, Value]:

@@ -14,7 +14,8 @@ from lib_softinpaint.encoded import encoded
 from lib_softinpaint.fields import Value
 from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.settings import Settings
-from lib_softinpaint.ui.events import javascript
+from lib_softinpaint.ui.events import QUIETLY, javascript
+from lib_softinpaint.views import VIEWS
 
 PREVIEW_QUALITY = 90
 """Of a JPEG: a PNG takes longer to write than the composite to make."""
@@ -30,6 +31,7 @@ class Panel:
     identity: Any
     """Of the taken picture; empty for none."""
     take: Any
+    view: Any
     preview: Any
     told: Any
     save: Any
@@ -62,9 +64,11 @@ def build() -> Panel:
         with gr.Row():
             take = gr.Button("Take the chosen picture", elem_id="softinpaint_recomposite_take")
             save = gr.Button("Save and add to the gallery", elem_id="softinpaint_recomposite_save")
+        view = gr.Radio(list(VIEWS), value=next(iter(VIEWS)), label="View", elem_id="softinpaint_recomposite_view")
+        view.do_not_save_to_config = True
         told = gr.Markdown(NOTHING_TAKEN, elem_id="softinpaint_recomposite_told")
         preview = gr.HTML(elem_id="softinpaint_recomposite_preview")
-    return Panel(gr.State(""), take, preview, told, save)
+    return Panel(gr.State(""), take, view, preview, told, save)
 
 
 def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_info: Any, host: Host) -> None:
@@ -77,48 +81,48 @@ def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_
     gallery, generation_info
         The host's gallery, and the text box that holds the infotext of each of its pictures.
     """
-    def made(identity: str, values: tuple[Value, ...]) -> tuple[KeptPicture, Settings, Image.Image]:
+    def chosen(identity: str, values: tuple[Value, ...]) -> tuple[KeptPicture, Settings]:
         picture = host.get(identity)
-        chosen = picture.settings_with(dict(zip(settings, values)))
-        return picture, chosen, Image.fromarray(picture.composited(chosen))
+        return picture, picture.settings_with(dict(zip(settings, values)))
 
-    def render(identity: str, *values: Value) -> tuple[Any, Any]:
+    def render(identity: str, view: str, *values: Value) -> tuple[Any, Any]:
         if not identity:
             return _unchanged(), _unchanged()
         start = time.perf_counter()
+        make, reading = VIEWS[view]
         try:
-            result = made(identity, values)[2]
+            result = make(*chosen(identity, values))
         except (LookupError, ValueError) as fault:
             return _unchanged(), _sentence(fault)
         taken_ms = 1000 * (time.perf_counter() - start)
-        return _shown(result), f"Composited again in {taken_ms:.0f} ms; not saved."
+        return _shown(Image.fromarray(result), view), f"Composited again in {taken_ms:.0f} ms; not saved. {reading}"
 
-    def take(pictures: Any, index: int, *values: Value) -> tuple[Any, ...]:
+    def take(pictures: Any, index: int, view: str, *values: Value) -> tuple[Any, ...]:
         try:
             identity = host.find(pictures, index)
         except LookupError as fault:
             return "", "", _sentence(fault)
-        return identity, *render(identity, *values)
+        return identity, *render(identity, view, *values)
 
     def save(identity: str, pictures: Any, info: str, *values: Value) -> tuple[Any, ...]:
         if not identity:
             return _unchanged(), _unchanged(), NOTHING_TAKEN
         try:
-            picture, chosen, result = made(identity, values)
-            name, pictures, info = host.save(result, picture.infotext_with(chosen), pictures, info)
+            picture, under = chosen(identity, values)
+            result = Image.fromarray(picture.composited(under))
+            name, pictures, info = host.save(result, picture.infotext_with(under), pictures, info)
         except (LookupError, ValueError, OSError) as fault:
             return _unchanged(), _unchanged(), _sentence(fault)
         return pictures, info, f"Saved as {name}."
 
     inputs = list(settings.values())
-    quietly = {"show_progress": False, "queue": False}
     with_index = javascript(panel.take.click, f"(pictures, index, ...values) => [pictures, {host.selected}, ...values]")
-    panel.take.click(take, [gallery, panel.told, *inputs], [panel.identity, panel.preview, panel.told],
-                     **with_index, **quietly)
-    for component in inputs:
-        component.change(render, [panel.identity, *inputs], [panel.preview, panel.told], **quietly)
+    panel.take.click(take, [gallery, panel.told, panel.view, *inputs], [panel.identity, panel.preview, panel.told],
+                     **with_index, **QUIETLY)
+    for component in (panel.view, *inputs):
+        component.change(render, [panel.identity, panel.view, *inputs], [panel.preview, panel.told], **QUIETLY)
     panel.save.click(save, [panel.identity, gallery, generation_info, *inputs], [gallery, generation_info, panel.told],
-                     **quietly)
+                     **QUIETLY)
 
 
 def _unchanged() -> Any:
@@ -129,6 +133,6 @@ def _sentence(fault: Exception) -> str:
     return str(fault.args[0] if fault.args else fault)
 
 
-def _shown(picture: Image.Image) -> str:
+def _shown(picture: Image.Image, view: str) -> str:
     source = encoded(over_white(picture), "JPEG", quality=PREVIEW_QUALITY)
-    return f'<img alt="The picture, composited again" style="max-width: 100%" src="data:image/jpeg;base64,{source}">'
+    return f'<img alt="{view}, composited again" style="max-width: 100%" src="data:image/jpeg;base64,{source}">'

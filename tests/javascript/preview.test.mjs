@@ -3,30 +3,33 @@ import assert from "node:assert/strict";
 import {readFileSync} from "node:fs";
 import {test} from "node:test";
 
-import {advice, cropRegion, ratios, repaintMask, repaintShares, squaredDistance} from "../../javascript/softInpainting.mjs";
+import {advice, cropRegion, distanceTransform, ratios, repaintMask, repaintShares} from "../../javascript/softInpainting.mjs";
 
 const LEAST_STEP = 1 / 255;
 const recorded = JSON.parse(readFileSync(new URL("recorded.json", import.meta.url)));
-const {width, height, painted, defaults, whole, masks, curves, advice: told} = recorded;
+const {width, height, painted, defaults, whole, masks, runs, curves, advice: told} = recorded;
 
 function farthest(one, other) {
     assert.equal(one.length, other.length);
     return one.reduce((most, value, place) => Math.max(most, Math.abs(value - other[place] / whole)), 0);
 }
 
-for (const {settings: changes, blur, padding, mask} of masks) {
-    const settings = {...defaults, ...changes};
-    test(`mask: ${settings.feather_source}, ${settings.feather_width}, grow ${settings.grow_px}, ${blur}, ${padding}`, () => {
-        assert.ok(farthest(Array.from(repaintMask(painted, width, height, settings, blur, padding)), mask) <= LEAST_STEP);
+for (const {painted: name, settings: changes, blur, padding, mask} of masks) {
+    const strengths = Float32Array.from(painted[name], (value) => value / whole);
+    test(`mask: ${name}, ${JSON.stringify(changes)}, ${blur}, ${padding}`, () => {
+        const drawn = repaintMask(strengths, width, height, {...defaults, ...changes}, blur, padding);
+        assert.ok(farthest(Array.from(drawn), mask) <= LEAST_STEP);
     });
 }
 
-for (const {schedule, steps, strength, settings: changes, shares} of curves) {
-    const settings = {...defaults, ...changes};
-    test(`curves: ${schedule}, ${steps}, ${strength}, ${settings.schedule_bias}, ${settings.threshold_mix}`, () => {
-        const run = ratios(schedule, steps, strength);
+for (const {run, log_ratios: logs} of runs) {
+    test(`ratios: ${Object.values(run)}`, () => assert.ok(farthest(ratios(run).map(Math.log), logs) <= 1 / 1000));
+}
+
+for (const {run, settings: changes, shares} of curves) {
+    test(`curves: ${Object.values(run)}, ${JSON.stringify(changes)}`, () => {
         [0.25, 0.5, 0.75].forEach((value, place) => {
-            assert.ok(farthest(repaintShares(value, run, settings), shares[place]) <= LEAST_STEP);
+            assert.ok(farthest(repaintShares(value, ratios(run), {...defaults, ...changes}), shares[place]) <= LEAST_STEP);
         });
     });
 }
@@ -38,9 +41,10 @@ for (const {request, sentences} of told) {
 }
 
 test("distances are exact, also to nothing", () => {
-    const distance = squaredDistance([0, 0, 0, 1, 0, 0], 3, 2);
-    assert.deepEqual(Array.from(distance), [1, 2, 5, 0, 1, 4]);
-    assert.ok(squaredDistance([0, 0, 0, 0], 2, 2)[0] > 1e10);
+    const {squared, nearest} = distanceTransform([0, 0, 0, 1, 0, 0], 3, 2);
+    assert.deepEqual(Array.from(squared), [1, 2, 5, 0, 1, 4]);
+    assert.deepEqual(Array.from(nearest), [3, 3, 3, 3, 3, 3]);
+    assert.ok(distanceTransform([0, 0, 0, 0], 2, 2).squared[0] > 1e10);
 });
 
 test("an empty mask stays empty and has no crop", () => {

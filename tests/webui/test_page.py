@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lib_softinpaint.presets import bundled
 from tests.webui.host import drawn_picture
 from tests.webui.test_requests import GUIDE, soft_keys
 
@@ -291,6 +292,19 @@ def test_presets_set_the_sliders_and_with_a_second_click_the_pages_fields(webui,
     assert json.loads((webui.data / "softinpaint-presets.json").read_text()) == {}
 
 
+def test_the_accordion_starts_with_the_preset_of_the_settings(webui, page):
+    webui.post("/sdapi/v1/options", {"softinpaint_default_preset": "Squiggle"})
+    try:
+        page.reload()
+        page.wait_for_selector("#softinpaint_preset input", state="attached")
+        page.wait_for_function("document.querySelector('#softinpaint_preset input')?.value === 'Squiggle'")
+        wanted = bundled()["Squiggle"].all_settings()
+        page.wait_for_function("wanted => +document.querySelector('#mask_blend_scale input[type=number]').value === wanted",
+                               arg=wanted.preservation_strength)
+    finally:
+        webui.post("/sdapi/v1/options", {"softinpaint_default_preset": ""})
+
+
 def test_the_size_stays_when_asked_to(webui, page):
     try:
         open_accordion(page)
@@ -360,3 +374,130 @@ def test_the_accordion_stands_once_under_the_inpaint_area(page):
     assert labels.count() == 1
     box, area = labels.first.bounding_box(), page.locator("#img2img_inpaint_full_res").first.bounding_box()
     assert 0 < box["y"] - area["y"] < 200
+
+
+def choose_tab(page, name):
+    page.locator("#mode_img2img > .tab-nav button", has_text=re.compile(f"^ *{name} *$")).click()
+
+
+def wait_for_preview(page, told):
+    page.wait_for_function("told => document.querySelector('#softinpaint_preview').innerText.includes(told)", arg=told)
+
+
+def outlined(page):
+    """Left, top, right, bottom of what the preview says is repainted in full, shares of the picture; None for nothing."""
+    page.wait_for_timeout(500)  # the brush follows the pointer
+    shown = shown_mask(page)
+    rows, columns = np.nonzero((shown[..., :3] == 255).all(axis=-1))
+    if len(rows) == 0:
+        return None
+    height, width = shown.shape[:2]
+    return [columns.min() / width, rows.min() / height, columns.max() / width, rows.max() / height]
+
+
+def saved_mask(path, strongest=255, size=(512, 512)):
+    """Two greys side by side, the right one as strong as said."""
+    mask = Image.new("L", size)
+    mask.paste(100, (64, 128, 192, 384))
+    mask.paste(strongest, (192, 128, 320, 384))
+    mask.save(path)
+    return path
+
+
+HALF = 255, 190, 60
+"""Colour of the preview's outline of what is repainted by half."""
+RIGHT_GREY = pytest.approx([0.375, 0.25, 0.625, 0.75], abs=0.01)
+
+
+def test_the_preview_shows_an_uploaded_mask_and_its_greys(page, tmp_path):
+    choose_tab(page, "Inpaint upload")
+    open_accordion(page)
+    wait_for_preview(page, "Load a picture")
+    page.set_input_files("#img_inpaint_base input[type=file]", tmp_path / "picture.png")
+    wait_for_preview(page, "Nothing is painted yet.")
+    page.set_input_files("#img_inpaint_mask input[type=file]", saved_mask(tmp_path / "mask.png"))
+    wait_for_preview(page, "White: ")
+    assert outlined(page) == RIGHT_GREY
+    half = (shown_mask(page)[..., :3] == HALF).all(axis=-1)
+    assert np.nonzero(half)[1].min() > 0.35 * 384  # of the weak one not even the half is repainted
+    choose(page, "img2img_mask_mode", "Inpaint not masked")
+    assert outlined(page) == pytest.approx([0.125, 0.25, 0.625, 0.75], abs=0.01)
+    choose(page, "img2img_mask_mode", "Inpaint masked")
+
+    transparent = Image.new("RGBA", (512, 512), (255, 255, 255, 0))
+    transparent.paste((0, 0, 0, 255), (192, 128, 320, 384))
+    transparent.save(tmp_path / "transparent.png")
+    page.locator("#img_inpaint_mask button[aria-label=Clear], #img_inpaint_mask button[title=Clear]").first.click()
+    wait_for_preview(page, "Nothing is painted yet.")
+    page.set_input_files("#img_inpaint_mask input[type=file]", tmp_path / "transparent.png")
+    wait_for_preview(page, "White: ")
+    assert outlined(page) == RIGHT_GREY
+
+
+def test_the_preview_shows_a_sketch_as_strong_as_it_is_opaque(page, tmp_path):
+    choose_tab(page, "Inpaint sketch")
+    open_accordion(page)
+    Image.new("RGB", (512, 512), (90, 120, 60)).save(tmp_path / "plain.png")
+    page.set_input_files("#inpaint_sketch input[type=file]", tmp_path / "plain.png")
+    wait_for_preview(page, "Nothing is painted yet.")
+    squiggle(page, "inpaint_sketch")
+    wait_for_preview(page, "White: ")
+    left, top, right, bottom = outlined(page)
+    assert 0.3 < left < 0.36 < 0.59 < right < 0.65
+    assert 0.55 < top < 0.6 < 0.67 < bottom < 0.72
+    assert (shown_mask(page)[..., :3] == HALF).all(axis=-1).any()
+    set_number(page, "img2img_mask_alpha", 60)
+    page.wait_for_timeout(500)
+    assert not (shown_mask(page)[..., :3] == HALF).all(axis=-1).any()
+    page.locator("#inpaint_sketch button[aria-label=Undo], #inpaint_sketch button[title=Undo]").first.click()
+    wait_for_preview(page, "Nothing is painted yet.")
+
+
+def test_the_preview_knows_the_original_of_a_sketch_that_another_tab_sent(page):
+    open_accordion(page)
+    page.locator("#img2img_inpaint_tab").get_by_role("button", name="inpaint sketch", exact=True).click()
+    page.wait_for_selector("#inpaint_sketch canvas")
+    wait_for_preview(page, "Nothing is painted yet.")
+    squiggle(page, "inpaint_sketch")
+    wait_for_preview(page, "White: ")
+    share = int(re.search(r"(\d+) % of the picture", preview(page))[1])
+    assert share < 20
+
+
+def test_the_preview_shows_the_accordions_mask_image_until_there_is_paint(page, tmp_path):
+    clear = "#softinpaint_mask_image_file button[aria-label=Clear], #softinpaint_mask_image_file button[title=Clear]"
+    open_accordion(page)
+    wait_for_preview(page, "Nothing is painted yet.")
+    page.set_input_files("#softinpaint_mask_image_file input[type=file]",
+                         saved_mask(tmp_path / "small.png", size=(448, 512)))
+    wait_for_preview(page, "Mask image must be as large as the picture, 512x512, got 448x512.")
+    page.locator(clear).first.click()
+    wait_for_preview(page, "Nothing is painted yet.")
+    page.set_input_files("#softinpaint_mask_image_file input[type=file]", saved_mask(tmp_path / "mask.png"))
+    wait_for_preview(page, "White: ")
+    assert outlined(page) == RIGHT_GREY
+    squiggle(page)
+    page.wait_for_function("told => document.querySelector('#softinpaint_preview').innerText !== told", arg=preview(page))
+    assert outlined(page)[1] > 0.5
+    page.locator(clear).first.click()
+    page.wait_for_timeout(500)
+    assert outlined(page)[1] > 0.5
+
+
+def test_the_preview_works_at_the_size_that_resize_by_makes(page, tmp_path):
+    open_accordion(page)
+    set_number(page, "img2img_width", 640)
+    wait_for_preview(page, "stretch the picture")
+    page.locator("#img2img_tabs_resize > .tab-nav button").nth(1).click()
+    page.wait_for_function("!document.querySelector('#softinpaint_preview').innerText.includes('stretch the picture')")
+    squiggle(page)
+    choose(page, "img2img_inpaint_full_res", "Only masked")
+    wait_for_preview(page, "Dashed: the crop of ")
+
+    def times():
+        crop, factor = re.search(r"crop of (\d+)x\d+, painted at ([\d.]+) times", preview(page)).groups()
+        return int(crop) * float(factor)
+    assert times() == pytest.approx(512, rel=0.01)
+    set_number(page, "img2img_scale", 2)
+    page.wait_for_timeout(200)
+    assert times() == pytest.approx(1024, rel=0.01)

@@ -1,0 +1,110 @@
+"""The stand-alone page's pictures: painted by a model here, saved, and kept for their composites to be made again."""
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from lib_softinpaint import infotext
+from lib_softinpaint.composite import over_white
+from lib_softinpaint.history import USUAL_LIMIT_MB, History
+from lib_softinpaint.hosts import diffusers_models as models
+from lib_softinpaint.kept import KeptPicture
+from lib_softinpaint.request import LARGEST_SEED, Request
+from lib_softinpaint.ui import recomposite
+from lib_softinpaint.ui.page import SELECTED, Finished, Host, Step
+
+PREVIEW_COST = 4
+"""Times as long as the last preview took must have passed before the next: they cost a fifth of the time at most."""
+
+
+class Painter:
+    """Paints into a folder.
+
+    Parameters
+    ----------
+    device
+        As of `diffusers_models.load`.
+    """
+
+    def __init__(self, output: Path, device: str | None = None):
+        self.output = output
+        self.device = device
+        self.history = History()
+
+    def host(self) -> Host:
+        again = recomposite.Host(self._find, self._kept, self._add, SELECTED)
+        return Host(self.paint, list(models.SAMPLERS), list(models.SCHEDULE_TYPES), again)
+
+    def paint(self, request: Request, picture: Image.Image, mask: Image.Image, count: int, model: str,
+              on_step: Step) -> Iterator[Finished]:
+        """As `ui.page.Host.paint`."""
+        pipeline = models.load(model or str(models.SCENE_MODEL), self.device)
+        free_at = 0.0
+
+        def report(share: float) -> None:
+            nonlocal free_at
+            start = time.perf_counter()
+            preview = pipeline.preview() if start >= free_at else None
+            end = time.perf_counter()
+            if preview is not None:
+                free_at = end + PREVIEW_COST * (end - start)
+            on_step(share, preview)
+        for number in range(count):
+            numbered = replace(request, seed=(request.seed + number) % (LARGEST_SEED + 1))
+            kept: list[KeptPicture] = []
+            made = models.inpaint(pipeline, numbered, over_white(picture), mask, report, kept.append)
+            yield self._finished(made, picture, models.infotext_of(numbered, picture.size, model), numbered, kept)
+
+    def _finished(self, made: Image.Image, picture: Image.Image, about: str, request: Request,
+                  kept: list[KeptPicture]) -> Finished:
+        blend_score = None
+        for each in kept:  # none of a hard inpainting
+            source = np.asarray(picture.convert("RGBA")) if "A" in picture.getbands() else None
+            complete = replace(each, infotext=about, source=source, colour_profile=picture.info.get("icc_profile"))
+            if source is not None:
+                made = Image.fromarray(complete.composited(complete.settings))
+            self.history.put(complete, np.asarray(made), USUAL_LIMIT_MB)
+            blend_score = complete.blend_score(complete.settings)
+        return Finished(self._saved(made, about, str(request.seed), picture.info.get("icc_profile")), about, blend_score)
+
+    def _saved(self, picture: Image.Image, about: str, name: str, colour_profile: bytes | None = None) -> Path:
+        self.output.mkdir(parents=True, exist_ok=True)
+        number = 1 + max((int(path.stem[:5]) for path in self.output.glob("[0-9]" * 5 + "-*.png")), default=0)
+        path = self.output / f"{number:05d}-{name}.png"
+        infotext.save(picture, path, about, colour_profile)
+        return path
+
+    # For the panel that composites again
+
+    def _find(self, pictures: Any, index: int) -> str:
+        if not pictures:
+            raise LookupError("The gallery is empty: generate a picture first.")
+        with Image.open(_path(pictures[max(0, index)])) as shown:
+            identity = self.history.find(result=np.asarray(shown))
+        if identity is None:
+            raise LookupError("This picture is not kept: it was not inpainted softly, or newer ones have taken its place.")
+        return identity
+
+    def _kept(self, identity: str) -> KeptPicture:
+        try:
+            return self.history.get(identity)
+        except KeyError as missing:
+            raise LookupError("This picture is kept no longer: newer ones have taken its place.") from missing
+
+    def _add(self, result: Image.Image, about: str, pictures: Any, generation_info: str) -> tuple[str, Any, str]:
+        path = self._saved(result, about, f"{infotext.parse(about).get('Seed')}-again")
+        texts = json.loads(generation_info or "{}").get("infotexts", [])
+        shown = [*(pictures or []), (os.fspath(path), "composited again")]
+        return path.name, shown, json.dumps({"infotexts": [*texts, about]})
+
+
+def _path(entry: Any) -> str:
+    return entry[0] if isinstance(entry, (list, tuple)) else entry

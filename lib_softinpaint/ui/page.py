@@ -1,0 +1,343 @@
+"""The stand-alone page: a canvas to paint on, the request, the accordion, and a gallery."""
+from __future__ import annotations
+
+import dataclasses
+import html
+import inspect
+import io
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from lib_softinpaint import infotext
+from lib_softinpaint.encoded import as_bytes, decoded, encoded
+from lib_softinpaint.fields import read
+from lib_softinpaint.painted import LEAST_VALUE, as_picture, of_8_bits, painted_or_sent, strengths
+from lib_softinpaint.presets import REQUEST_FIELDS, PresetFile
+from lib_softinpaint.request import FIELDS, Request, from_infotext, with_seed
+from lib_softinpaint.settings import composite_fields, read_args
+from lib_softinpaint.ui import accordion, presets, recomposite
+from lib_softinpaint.ui.elements import (
+    GALLERY,
+    GENERATION_INFO,
+    HEIGHT,
+    NEGATIVE_PROMPT,
+    PROMPT,
+    REQUEST,
+    SIZE_FROM_PICTURE,
+    WIDTH,
+)
+from lib_softinpaint.ui.events import QUIETLY, javascript, redraw_on_change
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ROOT / "javascript" / "softInpainting.mjs", Path(__file__).with_name("paint.mjs")
+STYLES = ROOT / "style.css", Path(__file__).with_name("page.css")
+
+CANVAS, MODEL, SEED, INFOTEXT = "softinpaint_paint", "softinpaint_model", "softinpaint_seed", "softinpaint_infotext"
+
+PAINTED = (f"(picture, mask, ...values) => [document.querySelector('#{CANVAS} img').src, "
+           f"document.querySelector('#{CANVAS} canvas').toDataURL(), ...values]")
+"""JavaScript that puts the canvas in place of an event's first two inputs."""
+
+SELECTED = (f"[...document.querySelectorAll('#{GALLERY} .thumbnail-item')]"
+            ".findIndex((item) => item.classList.contains('selected'))")
+
+CANVAS_HTML = """<div id="{canvas}">
+<div class="tools" role="toolbar" aria-label="Painting">
+<label>Picture <input type="file" accept="image/*"></label>
+<label>Brush <input class="brush" type="range" min="1" max="40" value="8"></label>
+<label>Strength <input class="strength" type="range" min="5" max="100" step="5" value="100"></label>
+<label><input class="erase" type="checkbox"> Erase</label>
+<button class="undo" type="button">Undo</button>
+<button class="clear" type="button">Clear</button>
+</div>
+<p class="told" role="status"></p>
+<div class="stage"><img alt="The picture to inpaint" src="{picture}">
+<canvas key="mask" role="img" aria-label="The mask: paint what is to change" data-mask="{mask}"></canvas>
+<div class="ring"></div></div>
+</div>"""
+
+USUAL_COUNT = 4
+"""Pictures of a first request: enough for their order to tell something."""
+
+PREVIEW_QUALITY = 85
+"""Of a JPEG."""
+
+FONTS = "system-ui", "sans-serif"
+
+REQUEST_ROWS = (("denoising_strength", "mask_blur"), ("masked_content",), ("mask_mode", "inpaint_area"),
+                ("masked_area_padding", "cfg_scale"), ("sampler", "schedule_type"), ("steps", "batch_count", "seed"),
+                ("width", "height"))
+"""Fields that stand beside one another."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """One picture that was painted.
+
+    path
+        PNG, with its infotext inside.
+    blend_score
+        From `score.blend_score`; None for hard inpainting.
+    """
+    path: Path
+    infotext: str
+    blend_score: float | None
+
+
+Step = Callable[[float, Image.Image | None], None]
+"""Called with the share that is done, 0 to 1, and a picture of what becomes of it where one is at hand."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """What paints and keeps pictures.
+
+    Parameters
+    ----------
+    paint
+        Yields the pictures of a request, with seeds one apart: picture, painted mask, number of pictures, model's name or
+        "", and what is called after each step. ValueError with a sentence on what cannot be painted.
+    samplers, schedule_types
+        Names.
+    """
+    paint: Callable[[Request, Image.Image, Image.Image, int, str, Step], Iterator[Finished]]
+    samplers: Sequence[str]
+    schedule_types: Sequence[str]
+    recomposite: recomposite.Host
+
+
+class _Stopped(Exception):
+    pass
+
+
+def serve(host: Host, own_presets: PresetFile, start: Request, picture: Image.Image, mask: Image.Image | None,
+          output: Path, model: str = "", port: int | None = None, open_browser: bool = True) -> None:
+    """Shows the page until it is interrupted.
+
+    Parameters
+    ----------
+    start, picture, mask
+        What stands on the page at first.
+    output
+        Folder of the pictures.
+    """
+    theme = gr.themes.Default(font=FONTS, font_mono=("monospace",)).set(
+        block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300")  # the usual greys are hard to read
+    look = {"theme": theme, "head": _head(),
+            "css": "\n".join(path.read_text(encoding="utf8") for path in STYLES)}
+    of_launch = look.keys() & inspect.signature(gr.Blocks.launch).parameters.keys()  # since Gradio 6
+    with gr.Blocks(title="Soft inpainting", analytics_enabled=False,
+                   **{name: value for name, value in look.items() if name not in of_launch}) as blocks:
+        _build(host, own_presets, start, picture, mask, model)
+    blocks.launch(server_name="127.0.0.1", server_port=port, inbrowser=open_browser, allowed_paths=[str(output.resolve())],
+                  **{name: look[name] for name in of_launch})
+
+
+def _head() -> str:
+    return "\n".join(f'<script type="module">\n{path.read_text(encoding="utf8")}</script>' for path in SCRIPTS)
+
+
+def _build(host: Host, own_presets: PresetFile, start: Request, picture: Image.Image, mask: Image.Image | None,
+           model: str) -> None:
+    with gr.Row():
+        with gr.Column():
+            gr.HTML(CANVAS_HTML.format(canvas=CANVAS, picture=_data_url(picture), mask=_data_url(_as_paint(mask))))
+            prompt = gr.Textbox(start.prompt, label="Prompt", lines=2, elem_id=PROMPT)
+            negative = gr.Textbox(start.negative_prompt, label="Negative prompt", elem_id=NEGATIVE_PROMPT)
+            with gr.Row():
+                generate = gr.Button("Generate", variant="primary", elem_id="img2img_generate")
+                stop = gr.Button("Stop", elem_id="img2img_interrupt", interactive=False)
+                paste = gr.Button("Read infotext", elem_id="paste")
+            told = gr.Markdown("", elem_id="softinpaint_told")
+            request = _request(host, start)
+            model_name = gr.Textbox(model, label="Model", elem_id=MODEL, placeholder="bundled: flat landscapes, 256 x 256",
+                                    info="A diffusers folder, a .safetensors file, or a name on the Hugging Face Hub.")
+            built = accordion.build(_switched, own_presets)
+            for name, component in built.settings.items():
+                component.value = getattr(start.settings, name)
+        with gr.Column(elem_id="softinpaint_results"):
+            live = gr.HTML(elem_id="softinpaint_live")
+            gallery = gr.Gallery(label="Pictures by blend score", elem_id=GALLERY, columns=3, height="auto",
+                                 object_fit="contain", interactive=False)
+            about = gr.Textbox(label="Infotext", elem_id=INFOTEXT, lines=4, interactive=False)
+            with gr.Row():
+                download = gr.DownloadButton("Download with infotext", elem_id="softinpaint_download", interactive=False)
+                gr.Button("Inpaint this picture again", elem_id="softinpaint_take_result")
+            info = gr.Textbox(visible=False, elem_id=GENERATION_INFO)
+    hidden = [gr.Textbox(visible=False) for _ in range(2)]
+
+    settings = built.settings
+    fields = {"prompt": prompt, "negative_prompt": negative, **request}
+    running: dict[str, threading.Event] = {}
+
+    def paint(browser: gr.Request, picture: str, mask: str, model: str, *values: Any) -> Iterator[dict]:
+        stopped = running[browser.session_hash] = threading.Event()
+        found: list[Finished] = []
+        try:
+            notes, wanted, count = _asked(fields, values[:len(fields)], values[len(fields):])
+            source = of_8_bits(decoded(picture, "Picture"))
+            painted = painted_or_sent(strengths(decoded(mask, "Mask")), wanted.settings.mask_image, source.size)
+            if painted.max() < LEAST_VALUE:
+                raise ValueError("Nothing is painted: paint on the picture what is to change.")
+            yield {told: " ".join(notes), live: _live(0, None), generate: gr.update(interactive=False),
+                   stop: gr.update(interactive=True)}
+            for event in _streamed(lambda step: host.paint(wanted, source, as_picture(painted, 16), count, model, step),
+                                   stopped):
+                if isinstance(event, Finished):
+                    found = sorted([*found, event], key=lambda each: each.blend_score or 0, reverse=True)
+                    yield {gallery: [(str(each.path), _caption(each)) for each in found],
+                           info: json.dumps({"infotexts": [each.infotext for each in found]}),
+                           about: found[0].infotext, download: gr.update(value=str(found[0].path), interactive=True)}
+                else:
+                    share, preview = event
+                    yield {live: _live((len(found) + share) / count, preview)}
+        except ValueError as fault:
+            yield {told: str(fault)}
+        finally:
+            running.pop(browser.session_hash, None)
+        yield {live: "", generate: gr.update(interactive=True), stop: gr.update(interactive=False)}
+
+    def interrupt(browser: gr.Request) -> None:
+        if browser.session_hash in running:
+            running[browser.session_hash].set()
+
+    def select(pictures: Any, told_before: str, event: gr.SelectData) -> tuple[str, Any]:
+        texts = json.loads(told_before or "{}").get("infotexts", [])
+        text = texts[event.index] if event.index < len(texts) else ""
+        return text, gr.update(value=pictures[event.index][0], interactive=True)
+
+    def read_infotext(picture: str, mask: str, text: str) -> list[Any]:
+        try:
+            taken, notes = _pasted(text, picture)
+        except ValueError as fault:
+            return [str(fault), *(gr.update() for _ in [*fields, *settings])]
+        return [" ".join(notes), *(getattr(taken, name, gr.update()) for name in fields),
+                *(getattr(taken.settings, name) for name in settings)]
+
+    inputs = [*hidden, model_name, *fields.values(), *settings.values()]
+    generate.click(paint, inputs, [told, live, gallery, info, about, download, generate, stop],
+                   show_progress="hidden", **javascript(generate.click, PAINTED))
+    stop.click(interrupt, **QUIETLY)
+    gallery.select(select, [gallery, info], [about, download], **QUIETLY)
+    paste.click(read_infotext, [*hidden, prompt], [told, *fields.values(), *settings.values()],
+                **javascript(paste.click, PAINTED), **QUIETLY)
+    again = {field.name: settings[field.name] for field in composite_fields()}
+    recomposite.connect(built.panel, again, gallery, info, host.recomposite)
+    presets.connect(built.chooser, settings, {name: request[name] for name in REQUEST if name in request}, own_presets)
+    redraw_on_change([*settings.values(), *request.values()])
+
+
+@contextmanager
+def _switched(value: bool, label: str, elem_id: str) -> Iterator[Any]:
+    """In the place of the WebUI's accordion that is also a checkbox."""
+    enabled = gr.Checkbox(value, label=label, elem_id=f"{elem_id}_switch")
+    with gr.Accordion("Presets, preview and sliders", elem_id=elem_id):
+        yield enabled
+
+
+def _request(host: Host, start: Request) -> dict[str, Any]:
+    """Components of the request's fields and of the number of pictures, by name."""
+    choices = {"sampler": host.samplers, "schedule_type": host.schedule_types}
+    made: dict[str, Any] = {}
+    fields = {field.name: field for field in FIELDS} | {"batch_count": REQUEST_FIELDS["batch_count"]}
+    elements = {**REQUEST, "width": WIDTH, "height": HEIGHT, "seed": SEED}
+    for names in REQUEST_ROWS:
+        with gr.Row():
+            for name in names:
+                made[name] = _field(fields[name], elements[name], choices.get(name))
+                made[name].value = getattr(start, name, USUAL_COUNT)
+    size = gr.Button("Size of the picture", elem_id=SIZE_FROM_PICTURE, size="sm")
+    size.click(lambda: (0, 0), None, [made["width"], made["height"]], **QUIETLY)
+    return made
+
+
+def _field(field: dataclasses.Field, elem_id: str, choices: Sequence[str] | None) -> Any:
+    common = {"label": field.metadata["label"], "info": field.metadata.get("help"), "elem_id": elem_id}
+    if choices is not None:
+        return gr.Dropdown(list(choices), **common)
+    if field.name == "seed":
+        return gr.Number(precision=0, **common)
+    return accordion.component(field, elem_id)
+
+
+def _asked(fields: Mapping[str, Any], values: Sequence[Any], soft: Sequence[Any]) -> tuple[list[str], Request, int]:
+    """What had to be clamped, the request with a seed, and how many pictures of it."""
+    settings, notes = read_args(list(soft))
+    known = {field.name: field for field in FIELDS}
+    given = dict(zip(fields, values))
+    count = read(REQUEST_FIELDS["batch_count"], given.pop("batch_count"), notes)
+    request = Request(settings=settings, **{name: read(known[name], value, notes) for name, value in given.items()})
+    return notes, with_seed(request), count
+
+
+def _streamed(paint: Callable[[Step], Iterator[Finished]],
+              stopped: threading.Event) -> Iterator[Finished | tuple[float, Image.Image | None]]:
+    """What is painted in another thread, as it comes; what that raises is raised here."""
+    events: SimpleQueue = SimpleQueue()
+
+    def step(share: float, preview: Image.Image | None) -> None:
+        if stopped.is_set():
+            raise _Stopped
+        events.put((share, preview))
+
+    def work() -> None:
+        try:
+            for finished in paint(step):
+                events.put(finished)
+        except _Stopped:
+            pass
+        except Exception as fault:  # whatever a model raises belongs to who asked
+            events.put(fault)
+        finally:
+            events.put(None)
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        while (event := events.get()) is not None:
+            if isinstance(event, Exception):
+                raise event
+            yield event
+    finally:
+        stopped.set()
+
+
+def _pasted(text: str, picture: str) -> tuple[Request, list[str]]:
+    """The request that a text tells, or else the picture's infotext."""
+    told = text if "Steps: " in text else infotext.of_picture(io.BytesIO(as_bytes(picture)))
+    if not told:
+        raise ValueError("The prompt holds no infotext, and the picture none either.")
+    return from_infotext(infotext.parse(told))
+
+
+def _caption(finished: Finished) -> str:
+    seed = f"seed {infotext.parse(finished.infotext).get('Seed')}"
+    return seed if finished.blend_score is None else f"{finished.blend_score:.0f}, {seed}"
+
+
+def _live(share: float, preview: Image.Image | None) -> str:
+    bar = f'<progress max="1" value="{share:.3f}" aria-label="Painting"></progress>'
+    if preview is None:
+        return bar
+    source = encoded(preview, "JPEG", quality=PREVIEW_QUALITY)
+    return f'{bar}<img alt="What becomes of it so far" src="data:image/jpeg;base64,{source}">'
+
+
+def _data_url(picture: Image.Image | None) -> str:
+    return "" if picture is None else html.escape(f"data:image/png;base64,{encoded(picture)}")
+
+
+def _as_paint(mask: Image.Image | None) -> Image.Image | None:
+    """White, as strong as the mask."""
+    if mask is None:
+        return None
+    paint = Image.new("RGBA", mask.size, "white")
+    paint.putalpha(as_picture(strengths(mask)))
+    return paint

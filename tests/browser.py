@@ -1,0 +1,55 @@
+"""What tests do on a page, the WebUI's or the stand-alone one: their elements have the same ids."""
+import numpy as np
+
+CONTROLS = {"button", "checkbox", "combobox", "listbox", "radio", "slider", "spinbutton", "switch", "tab", "textbox"}
+
+
+def set_number(page, elem_id, value):
+    number = page.locator(f"#{elem_id} input[type=number]").first
+    number.fill(str(value))
+    number.press("Tab")
+
+
+def number_in(page, elem_id):
+    return float(page.locator(f"#{elem_id} input[type=number]").first.input_value())
+
+
+def choose(page, elem_id, label):
+    page.locator(f"#{elem_id}").get_by_text(label, exact=True).first.click()
+
+
+def choose_preset(page, name):
+    page.locator("#softinpaint_preset input").first.click()
+    page.locator("#softinpaint_preset li", has_text=name).click()
+
+
+def squiggle(page, canvas):
+    """Paints a zigzag, as the guide's author does."""
+    page.locator(canvas).first.scroll_into_view_if_needed()
+    box = page.locator(canvas).first.bounding_box()
+    corners = [(0.35, 0.6), (0.42, 0.68), (0.48, 0.6), (0.55, 0.68), (0.6, 0.6)]
+    across, down = (np.interp(np.linspace(0, 4, 33), range(5), values) for values in zip(*corners))
+    for step, (x, y) in enumerate(zip(across, down)):
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+        page.wait_for_timeout(20)  # the canvas draws once a frame
+        if step == 0:
+            page.mouse.down()
+    page.mouse.up()
+
+
+def pixels_of(page, canvas):
+    """A canvas' pixels, (H, W, 4) int."""
+    width, height, values = page.evaluate(
+        "selector => { const canvas = document.querySelector(selector), {width, height} = canvas;"
+        " return [width, height, Array.from(canvas.getContext('2d').getImageData(0, 0, width, height).data)]; }", canvas)
+    return np.array(values).reshape(height, width, 4)
+
+
+def nameless_controls(page, selector):
+    """Controls within an element that assistive technology cannot name, as Chromium's accessibility tree has them."""
+    session = page.context.new_cdp_session(page)
+    root = session.send("DOM.getDocument", {"depth": 0})["root"]["nodeId"]
+    element = session.send("DOM.querySelector", {"nodeId": root, "selector": selector})["nodeId"]
+    nodes = session.send("Accessibility.queryAXTree", {"nodeId": element})["nodes"]
+    return [(node["role"]["value"], node["properties"]) for node in nodes
+            if not node["ignored"] and node["role"]["value"] in CONTROLS and not node.get("name", {}).get("value", "").strip()]

@@ -1,0 +1,274 @@
+"""The stand-alone page in a real browser: painted, generated, composited again, downloaded.
+
+SOFTINPAINT_PAGE_PYTHON names a Python that shows the page, with another Gradio than this one's.
+"""
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lib_softinpaint import infotext
+from lib_softinpaint.settings import Settings
+from tests.browser import choose, choose_preset, nameless_controls, number_in, pixels_of, set_number, squiggle
+
+ROOT = Path(__file__).parents[2]
+PICTURE, MASK = ROOT / "demo" / "picture.png", ROOT / "demo" / "mask.png"
+PYTHON = os.environ.get("SOFTINPAINT_PAGE_PYTHON", sys.executable)
+START = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from lib_softinpaint.cli import main; sys.exit(main())"
+START_S, GENERATION_MS = 120, 120_000
+CANVAS, PREVIEW = "#softinpaint_paint canvas", "#softinpaint_preview .mask"
+STEPS = 6
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """Address of the page, and the folder that it writes to."""
+    if sys.executable == PYTHON:
+        pytest.importorskip("gradio", reason="gradio is not installed", exc_type=ImportError)
+    output = tmp_path_factory.mktemp("page")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [PYTHON, "-c", START, "page", "--no-browser", "--port", str(port), "-o", str(output)]
+    log = output / "log.txt"
+    with log.open("wb") as written, subprocess.Popen(command, cwd=output, stdout=written, stderr=written) as running:
+        try:
+            _wait_for(f"http://127.0.0.1:{port}/", running, log)
+            yield f"http://127.0.0.1:{port}", output
+        finally:
+            running.terminate()
+    assert "Traceback" not in log.read_text()
+
+
+def _wait_for(address, running, log):
+    end = time.monotonic() + START_S
+    while not _answers(address):
+        assert running.poll() is None and time.monotonic() < end, log.read_text()
+        time.sleep(1)
+
+
+def _answers(address):
+    try:
+        with urllib.request.urlopen(address):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def page(served, browser):
+    address, _ = served
+    opened = browser.new_page(viewport={"width": 1400, "height": 1200}, accept_downloads=True)
+    faults = []
+    opened.on("pageerror", lambda fault: faults.append(str(fault)))
+    opened.on("console", lambda message: faults.append(message.text) if message.type == "error"
+              and message.location["url"].startswith(address) else None)
+    opened.goto(address)
+    opened.wait_for_selector(CANVAS)
+    opened.wait_for_function("document.querySelector('#softinpaint_preview .told')?.innerText.startsWith('White: ')")
+    set_number(opened, "img2img_steps", STEPS)
+    yield opened
+    opened.close()
+    assert not faults
+
+
+def generate(page, count):
+    set_number(page, "img2img_batch_count", count)
+    page.click("#img2img_generate")
+    page.wait_for_function(
+        "count => document.querySelectorAll('#img2img_gallery .thumbnail-item img').length === count "
+        "&& !document.querySelector('#softinpaint_live progress')", arg=count, timeout=GENERATION_MS)
+
+
+def saved(served):
+    return sorted(served[1].glob("*.png"))
+
+
+def read(path):
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB")).astype(int), picture.info["parameters"]
+
+
+def shown_infotext(page):
+    return page.locator("#softinpaint_infotext textarea").input_value()
+
+
+def test_a_newcomer_presses_generate(served, page):
+    before = saved(served)
+    assert number_in(page, "img2img_batch_count") == 4
+    generate(page, 4)
+    new = [path for path in saved(served) if path not in before]
+    assert len(new) == 4
+    captions = page.locator("#img2img_gallery .thumbnail-item .caption-label").all_inner_texts()
+    scores = [float(caption.partition(",")[0]) for caption in captions]
+    assert scores == sorted(scores, reverse=True)
+    assert sorted(int(caption.rpartition("seed ")[2]) for caption in captions) == [2, 3, 4, 5]
+    original = np.asarray(Image.open(PICTURE).convert("RGB"))
+    painted = np.asarray(Image.open(MASK).convert("L")) > 0
+    for path in new:
+        pixels, told = read(path)
+        changed = (pixels != original).any(axis=-1)
+        assert changed[painted].mean() > 0.9
+        assert not changed[:60].any()
+        assert infotext.parse(told)["Prompt"] == "an orange tree"
+    best = infotext.parse(shown_infotext(page))
+    assert int(best["Seed"]) == int(captions[0].rpartition("seed ")[2])
+    page.locator("#img2img_gallery .thumbnail-item").nth(3).click()
+    page.wait_for_function("seed => document.querySelector('#softinpaint_infotext textarea').value.includes(`Seed: ${seed},`)",
+                           arg=captions[3].rpartition("seed ")[2])
+
+
+def test_paint_is_previewed_erased_and_taken_back(page):
+    seen = [pixels_of(page, PREVIEW)]
+    page.click("#softinpaint_paint .clear")
+    page.wait_for_function("document.querySelector('#softinpaint_preview .told').innerText === 'Nothing is painted yet.'")
+    assert not pixels_of(page, CANVAS)[..., 3].any()
+    squiggle(page, CANVAS)
+    page.wait_for_function("document.querySelector('#softinpaint_preview .told').innerText.startsWith('White: ')")
+    whole = pixels_of(page, CANVAS)[..., 3]
+    assert whole.max() == 255
+    assert set(np.nonzero(whole)[0] // 64) <= {2, 3}
+    seen.append(pixels_of(page, PREVIEW))
+    page.locator("#softinpaint_paint .strength").fill("40")
+    squiggle(page, CANVAS)
+    weak = pixels_of(page, CANVAS)[..., 3]
+    assert abs(int(weak[whole == 255].max()) - 102) <= 2  # the last stroke counts
+    seen.append(pixels_of(page, PREVIEW))
+    page.click("#softinpaint_paint .undo")
+    assert (pixels_of(page, CANVAS)[..., 3] == whole).mean() > 0.999
+    page.locator("#softinpaint_paint .erase").check()
+    squiggle(page, CANVAS)
+    assert pixels_of(page, CANVAS)[..., 3].mean() < 0.1 * whole.mean()
+    page.keyboard.press("Control+z")
+    page.wait_for_timeout(100)
+    for elem_id, value in (("img2img_mask_blur", 30), ("softinpaint_grow", 12)):
+        set_number(page, elem_id, value)
+        page.wait_for_timeout(300)
+        seen.append(pixels_of(page, PREVIEW))
+    assert all((one != other).any() for one, other in zip(seen, seen[1:]))
+
+
+def test_a_preset_sets_sliders_and_fields(page):
+    choose_preset(page, "Squiggle")
+    page.wait_for_function("document.querySelector('#softinpaint_preset_request').innerText.includes('Batch count 9')")
+    page.wait_for_function("document.querySelector('#mask_blend_scale input[type=number]').value === '0.05'")
+    page.click("#softinpaint_preset_request")
+    page.wait_for_function("document.querySelector('#img2img_mask_blur input[type=number]').value === '64'")
+    assert page.locator("#img2img_inpainting_fill input:checked").input_value() == "latent noise"
+    assert number_in(page, "img2img_batch_count") == 9
+
+
+def test_a_stroke_is_painted_and_composited_again(served, page):
+    page.click("#softinpaint_paint .clear")
+    squiggle(page, CANVAS)
+    generate(page, 1)
+    made, told = read(saved(served)[-1])
+    original = np.asarray(Image.open(PICTURE).convert("RGB")).astype(int)
+    assert (made != original).any(axis=-1)[156:164, 95:150].mean() > 0.5
+    assert not (made != original).any(axis=-1)[:100].any()
+
+    page.locator("#softinpaint_recomposite button").first.click()
+    page.click("#softinpaint_recomposite_take")
+    page.wait_for_selector("#softinpaint_recomposite_preview img")
+    for view in ("Opacity", "Difference map", "Seam", "Picture"):
+        choose(page, "softinpaint_recomposite_view", view)
+        page.wait_for_selector(f"#softinpaint_recomposite_preview img[alt='{view}, composited again']")
+    set_number(page, "softinpaint_least_opacity", 0)
+    set_number(page, "composite_difference_threshold", 8)
+    page.wait_for_timeout(1000)
+    page.click("#softinpaint_recomposite_save")
+    page.wait_for_function("document.querySelector('#softinpaint_recomposite_told').innerText.startsWith('Saved as ')")
+    again, about = read(saved(served)[-1])
+    assert np.abs(again - original).sum() < np.abs(made - original).sum() / 2
+    assert infotext.parse(about)["Soft inpainting difference threshold"] == "8"
+    assert infotext.parse(about)["Seed"] == infotext.parse(told)["Seed"]
+
+
+def test_a_download_carries_its_infotext(served, page, tmp_path):
+    generate(page, 1)
+    with page.expect_download() as download:
+        page.click("#softinpaint_download")
+    download.value.save_as(tmp_path / "picture.png")
+    pixels, told = read(tmp_path / "picture.png")
+    assert told == shown_infotext(page)
+    assert (pixels == read(saved(served)[-1])[0]).all()
+
+
+def test_infotext_sets_the_page(served, page):
+    set_number(page, "mask_blend_scale", 3)
+    choose(page, "softinpaint_feather_source", "own")
+    generate(page, 1)
+    told = shown_infotext(page)
+    assert infotext.parse(told)["Soft inpainting feather source"] == "own"
+    page.reload()
+    page.wait_for_selector(CANVAS)
+    page.wait_for_timeout(1000)
+    assert number_in(page, "mask_blend_scale") == Settings().preservation_strength
+    page.locator("#img2img_prompt textarea").fill(told)
+    page.click("#paste")
+    page.wait_for_function("document.querySelector('#mask_blend_scale input[type=number]').value === '3'")
+    assert page.locator("#softinpaint_feather_source input:checked").input_value() == "own"
+    assert page.locator("#img2img_prompt textarea").input_value() == "an orange tree"
+    assert number_in(page, "img2img_steps") == STEPS
+
+
+def test_a_result_is_inpainted_again(served, page):
+    generate(page, 1)
+    page.click("#softinpaint_take_result")
+    page.wait_for_function("document.querySelector('#softinpaint_preview .told').innerText === 'Nothing is painted yet.'")
+    page.locator("#img2img_prompt textarea").fill("")
+    page.click("#paste")
+    page.wait_for_function("document.querySelector('#img2img_prompt textarea').value === 'an orange tree'")
+
+
+def test_what_is_missing_is_told(page, tmp_path):
+    page.click("#softinpaint_paint .clear")
+    page.click("#img2img_generate")
+    page.wait_for_function("document.querySelector('#softinpaint_told').innerText.startsWith('Nothing is painted')")
+    (tmp_path / "none.png").write_text("none")
+    page.set_input_files("#softinpaint_paint input[type=file]", tmp_path / "none.png")
+    page.wait_for_function("document.querySelector('#softinpaint_paint .told').innerText.startsWith('A picture must be')")
+    Image.new("RGB", (320, 200), "teal").save(tmp_path / "teal.png")
+    page.set_input_files("#softinpaint_paint input[type=file]", tmp_path / "teal.png")
+    page.wait_for_function(f"document.querySelector('{CANVAS}').width === 320")
+    page.locator("#softinpaint_model textarea, #softinpaint_model input").first.fill("/nowhere/none.safetensors")
+    squiggle(page, CANVAS)
+    page.click("#img2img_generate")
+    page.wait_for_function("document.querySelector('#softinpaint_told').innerText.startsWith('model must be')",
+                           timeout=GENERATION_MS)
+
+
+def test_stopping_keeps_what_is_done(served, page):
+    before = len(saved(served))
+    set_number(page, "img2img_steps", 150)
+    set_number(page, "img2img_batch_count", 20)
+    page.click("#img2img_generate")
+    page.wait_for_selector("#softinpaint_live img", timeout=GENERATION_MS)
+    page.click("#img2img_interrupt")
+    page.wait_for_function("!document.querySelector('#softinpaint_live progress')", timeout=GENERATION_MS)
+    assert page.locator("#img2img_generate").is_enabled()
+    assert len(saved(served)) < before + 20
+
+
+def test_every_control_has_a_name(page):
+    for selector in ("#softinpaint_recomposite", "#softinpaint_own_presets"):
+        page.locator(f"{selector} button").first.click()
+    assert nameless_controls(page, "body") == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_narrow_window_shows_it_all(served, browser, theme):
+    narrow = browser.new_page(viewport={"width": 420, "height": 900})
+    narrow.goto(f"{served[0]}/?__theme={theme}")
+    narrow.wait_for_selector(PREVIEW)
+    narrow.wait_for_timeout(500)
+    assert narrow.evaluate("document.documentElement.scrollWidth") <= 420
+    assert narrow.evaluate("document.querySelector('#softinpaint_paint canvas').getBoundingClientRect().right") <= 420
+    narrow.close()

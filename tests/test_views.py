@@ -1,0 +1,60 @@
+"""What "Composite again" shows beside the result."""
+import dataclasses
+
+import numpy as np
+import pytest
+
+from lib_softinpaint import views
+from tests.test_kept import RUN as SOFT
+from tests.test_kept import kept
+
+
+def test_opacity_is_what_the_composite_uses():
+    picture = kept()
+    shown = views.opacity(picture, SOFT)
+    assert (shown == np.rint(255 * picture.sampled.opacity_px(SOFT))).all()
+    assert (shown[picture.sampled.repaint_px == 0] == 0).all()
+
+
+def test_the_difference_map_is_middle_grey_at_the_threshold():
+    picture = kept()
+    even = dataclasses.replace(picture, sampled=dataclasses.replace(
+        picture.sampled, distance=np.full_like(picture.sampled.distance, SOFT.difference_threshold)))
+    assert set(np.unique(views.difference(even, SOFT))) <= {127, 128}
+    twice = dataclasses.replace(SOFT, difference_threshold=2 * SOFT.difference_threshold)
+    assert set(np.unique(views.difference(even, twice))) <= {63, 64}
+    assert (views.difference(even, dataclasses.replace(SOFT, difference_threshold=0.0)) == 255).all()
+
+
+def test_the_difference_map_follows_the_automatic_threshold():
+    picture = kept()
+    noisy = dataclasses.replace(picture, sampled=dataclasses.replace(picture.sampled, noise_floor=0.4))
+    automatic = dataclasses.replace(SOFT, automatic_threshold=True)
+    assert views.difference(noisy, automatic).mean() < views.difference(noisy, SOFT).mean()
+
+
+def test_a_difference_that_is_not_known():
+    picture = kept()
+    unknown = dataclasses.replace(picture, sampled=dataclasses.replace(picture.sampled, distance=None))
+    with pytest.raises(LookupError, match="^How much this picture changed is not known"):
+        views.difference(unknown, SOFT)
+
+
+def test_the_seams_view_amplifies_a_step_at_the_edge_and_dims_the_rest():
+    picture = kept()
+    original = np.full_like(picture.sampled.original, 100)
+    decoded = np.full(original.shape, 104, np.float32)
+    flat = dataclasses.replace(picture, decoded=decoded, sampled=dataclasses.replace(picture.sampled, original=original))
+    settings = dataclasses.replace(SOFT, drift_correction=0.0, edge_taper_px=0.0)
+    seam, result = views.seam(flat, settings).astype(int), flat.composited(settings).astype(int)
+    assert np.ptp(seam[seam > 50]) > 3 * np.ptp(result)
+    assert (seam[0, 0] == np.rint(views.DIMMED * result[0, 0])).all()
+
+
+@pytest.mark.parametrize("name", views.VIEWS)
+def test_every_view_is_a_picture_as_large_as_the_result(name):
+    picture = kept()
+    make, _ = views.VIEWS[name]
+    made = make(picture, SOFT)
+    assert made.dtype == np.uint8
+    assert made.shape[:2] == picture.sampled.original.shape[:2]
