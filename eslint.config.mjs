@@ -1,6 +1,7 @@
-// npx eslint@9 javascript tests/javascript
-const BROWSER = ["document", "window", "getComputedStyle", "requestAnimationFrame", "OffscreenCanvas", "ResizeObserver", "Event",
-    "HTMLTextAreaElement", "URL", "createImageBitmap", "setTimeout"];
+// npx eslint@9 javascript lib_softinpaint/ui tests/javascript
+const BROWSER = ["document", "window", "getComputedStyle", "requestAnimationFrame", "OffscreenCanvas", "ResizeObserver",
+    "Event", "Element", "FileReader", "HTMLTextAreaElement", "Image", "URL", "createImageBitmap", "fetch",
+    "setTimeout"];
 
 export default [{
     files: ["**/*.mjs"],

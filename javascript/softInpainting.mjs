@@ -518,6 +518,7 @@ function readPage(find) {
 const BRUSHED = 128;  // of 255: what is above is paint to the host
 const SAME_COLOUR = 2;  // of 255: two drawings of one picture may differ as much
 const SKETCH = "#inpaint_sketch canvas[key=drawing]", SKETCHED = "#inpaint_sketch img";
+const ACCORDION = "#soft_inpainting_enabled";
 const MASK_FILE = "#softinpaint_mask_image_file";
 
 /** Where each tab of img2img, or the stand-alone page, has its picture and what is painted over it, and what reads that. */
@@ -701,6 +702,14 @@ function setNumber(input, value) {
     input.dispatchEvent(new Event("input", {bubbles: true}));
 }
 
+/** Names for what Gradio 3 leaves without: a slider's number, and the box that switches the accordion. */
+function nameControls(accordion) {
+    for (const input of accordion.querySelectorAll("input[type=number]:not([aria-label]), .input-accordion-checkbox")) {
+        const label = input.closest("div[id]").querySelector("label span, .label-wrap span");
+        if (label) input.ariaLabel = label.textContent.trim();
+    }
+}
+
 /** Draws whenever something that is shown may have changed, at most once a frame, and only while it can be seen. */
 function watchPage() {
     const find = (selector) => document.querySelector(selector);
@@ -715,7 +724,10 @@ function watchPage() {
             const preview = find("#softinpaint_preview");
             if (!preview) return;
             preview.hidden = false;
-            if (watched !== preview) opened.observe(watched = preview);
+            if (watched !== preview) {
+                opened.observe(watched = preview);
+                nameControls(preview.closest(ACCORDION));
+            }
             if (preview.offsetParent) draw(preview, find, kept);
         });
     }

@@ -224,8 +224,11 @@ def page(path: Path | None, output: Path, model: str, device: str | None, port: 
 
     start, _ = from_infotext(infotext.parse((DEMO / "infotext.txt").read_text(encoding="utf8")))
     mask = _opened_mask(DEMO / "mask.png") if path is None else None
-    serve(Painter(output, device).host(), PresetFile(output / PRESETS_FILE), start if path is None else Request(), picture,
-          mask, output, model, port, browser)
+    try:
+        serve(Painter(output, device).host(), PresetFile(output / PRESETS_FILE), start if path is None else Request(), picture,
+              mask, output, model, port, browser)
+    except OSError as fault:
+        raise click.UsageError(f"--port must be a free one, got {port}: {fault}") from fault
 
 
 # What is asked

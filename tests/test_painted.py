@@ -72,7 +72,8 @@ def test_what_is_painted_counts_before_what_is_sent():
 
 @pytest.mark.parametrize(("sent", "sentence"), [
     (encoded(Image.new("L", (8, 16))), "^Mask image must be as large as the picture"),
-    ("bm8gcGljdHVyZQ==", "^Mask image must be a picture as base64, got 'bm8g"), ("no base64!", "^Mask image must be a picture")])
+    ("bm8gcGljdHVyZQ==", "^Mask image must be a picture as base64, got 'bm8g"),
+    ("no base64!", "^Mask image must be a picture")])
 def test_what_is_sent_and_is_no_such_mask(sent, sentence):
     with pytest.raises(ValueError, match=sentence):
         painted_or_sent(None, sent, (16, 16))

@@ -74,8 +74,8 @@ PREVIEW_QUALITY = 85
 FONTS = "system-ui", "sans-serif"
 
 REQUEST_ROWS = (("denoising_strength", "mask_blur"), ("masked_content",), ("mask_mode", "inpaint_area"),
-                ("masked_area_padding", "cfg_scale"), ("sampler", "schedule_type"), ("steps", "batch_count", "seed"),
-                ("width", "height"))
+                ("masked_area_padding", "cfg_scale"), ("sampler", "schedule_type"), ("steps", "batch_count"),
+                ("width", "height"), ("seed",))
 """Fields that stand beside one another."""
 
 
@@ -158,13 +158,7 @@ def _build(host: Host, own_presets: PresetFile, start: Request, picture: Image.I
                 stop = gr.Button("Stop", elem_id="img2img_interrupt", interactive=False)
                 paste = gr.Button("Read infotext", elem_id="paste")
             told = gr.Markdown("", elem_id="softinpaint_told")
-            request = _request(host, start)
-            model_name = gr.Textbox(model, label="Model", elem_id=MODEL, placeholder="bundled: flat landscapes, 256 x 256",
-                                    info="A diffusers folder, a .safetensors file, or a name on the Hugging Face Hub.")
-            built = accordion.build(_switched, own_presets)
-            for name, component in built.settings.items():
-                component.value = getattr(start.settings, name)
-        with gr.Column(elem_id="softinpaint_results"):
+        with gr.Column():
             live = gr.HTML(elem_id="softinpaint_live")
             gallery = gr.Gallery(label="Pictures by blend score", elem_id=GALLERY, columns=3, height="auto",
                                  object_fit="contain", interactive=False)
@@ -173,6 +167,15 @@ def _build(host: Host, own_presets: PresetFile, start: Request, picture: Image.I
                 download = gr.DownloadButton("Download with infotext", elem_id="softinpaint_download", interactive=False)
                 gr.Button("Inpaint this picture again", elem_id="softinpaint_take_result")
             info = gr.Textbox(visible=False, elem_id=GENERATION_INFO)
+    with gr.Row():
+        with gr.Column():
+            request = _request(host, start)
+            model_name = gr.Textbox(model, label="Model", elem_id=MODEL, placeholder="bundled: flat landscapes, 256 x 256",
+                                    info="A diffusers folder, a .safetensors file, or a name on the Hugging Face Hub.")
+        with gr.Column():
+            built = accordion.build(_switched, own_presets)
+            for name, component in built.settings.items():
+                component.value = getattr(start.settings, name)
     hidden = [gr.Textbox(visible=False) for _ in range(2)]
 
     settings = built.settings
@@ -182,6 +185,7 @@ def _build(host: Host, own_presets: PresetFile, start: Request, picture: Image.I
     def paint(browser: gr.Request, picture: str, mask: str, model: str, *values: Any) -> Iterator[dict]:
         stopped = running[browser.session_hash] = threading.Event()
         found: list[Finished] = []
+        preview: Image.Image | None = None
         try:
             notes, wanted, count = _asked(fields, values[:len(fields)], values[len(fields):])
             source = of_8_bits(decoded(picture, "Picture"))
@@ -198,7 +202,7 @@ def _build(host: Host, own_presets: PresetFile, start: Request, picture: Image.I
                            info: json.dumps({"infotexts": [each.infotext for each in found]}),
                            about: found[0].infotext, download: gr.update(value=str(found[0].path), interactive=True)}
                 else:
-                    share, preview = event
+                    share, preview = event[0], event[1] or preview
                     yield {live: _live((len(found) + share) / count, preview)}
         except ValueError as fault:
             yield {told: str(fault)}
@@ -323,7 +327,7 @@ def _caption(finished: Finished) -> str:
 
 
 def _live(share: float, preview: Image.Image | None) -> str:
-    bar = f'<progress max="1" value="{share:.3f}" aria-label="Painting"></progress>'
+    bar = f'<label>Painting, {share:.0%} <progress max="1" value="{share:.3f}"></progress></label>'
     if preview is None:
         return bar
     source = encoded(preview, "JPEG", quality=PREVIEW_QUALITY)

@@ -135,4 +135,4 @@ def _sentence(fault: Exception) -> str:
 
 def _shown(picture: Image.Image, view: str) -> str:
     source = encoded(over_white(picture), "JPEG", quality=PREVIEW_QUALITY)
-    return f'<img alt="{view}, composited again" style="max-width: 100%" src="data:image/jpeg;base64,{source}">'
+    return f'<img alt="{view}, composited again" src="data:image/jpeg;base64,{source}">'

@@ -100,6 +100,17 @@ def shown_infotext(page):
     return page.locator("#softinpaint_infotext textarea").input_value()
 
 
+@pytest.mark.parametrize(("words", "sentence"), [
+    (["none.png"], "a picture must exist, none.png does not"), (["--port", "PORT"], "--port must be a free one, got PORT")])
+def test_what_it_cannot_start_with(served, tmp_path, words, sentence):
+    port = served[0].rpartition(":")[2]
+    done = subprocess.run([PYTHON, "-c", START, "page", "--no-browser", *(word.replace("PORT", port) for word in words)],
+                          cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert sentence.replace("PORT", port) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_newcomer_presses_generate(served, page):
     before = saved(served)
     assert number_in(page, "img2img_batch_count") == 4

@@ -28,7 +28,7 @@ import sd1_checkpoint
 ROOT = Path(__file__).parents[2]
 WORK = Path(__file__).parent / "work"  # no dot: Gradio shows no files from hidden folders
 COMPANION = Path(__file__).parent / "companion"
-EXTENSION_FILES = ("scripts", "lib_softinpaint", "install.py", "style.css", "javascript")
+EXTENSION_FILES = ("docs", "scripts", "lib_softinpaint", "install.py", "style.css", "javascript")
 START_SECONDS = 180
 FLAGS = ("--skip-prepare-environment", "--skip-torch-cuda-test", "--skip-python-version-check", "--skip-version-check",
          "--skip-install", "--use-cpu", "all", "--precision", "full", "--no-half", "--do-not-download-clip",

@@ -1,36 +1,22 @@
 """The guide's request through the page, in a real browser: painted, generated, looked up, pasted again."""
 import json
-import os
 import re
-import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from lib_softinpaint.presets import bundled
+from tests import browser as driven
+from tests.browser import choose, choose_preset, nameless_controls, number_in, pixels_of, set_number
 from tests.webui.host import drawn_picture
 from tests.webui.test_requests import GUIDE, soft_keys
 
 pytestmark = pytest.mark.usefixtures("clean_log")
 
-CHROMIUM_FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking",
-                  "--disable-component-update", "--disable-sync")
 SLIDERS = ("mask_blend_power", "mask_blend_scale", "inpaint_detail_preservation", "composite_mask_influence",
            "composite_difference_threshold", "composite_difference_contrast")
 GENERATION_MS = 180_000
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = os.environ.get("SOFTINPAINT_CHROMIUM") or shutil.which("chromium")
-    if path is None:
-        pytest.skip("no chromium on the PATH and SOFTINPAINT_CHROMIUM names none")
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
-        yield running
-        running.close()
 
 
 @pytest.fixture
@@ -49,33 +35,9 @@ def page(webui, browser, tmp_path):
     opened.close()
 
 
-def set_number(page, elem_id, value):
-    number = page.locator(f"#{elem_id} input[type=number]").first
-    number.fill(str(value))
-    number.press("Tab")
-
-
-def number_in(page, elem_id):
-    return float(page.locator(f"#{elem_id} input[type=number]").first.input_value())
-
-
-def choose(page, elem_id, label):
-    page.locator(f"#{elem_id}").get_by_text(label, exact=True).first.click()
-
-
 def squiggle(page, elem_id="img2maskimg"):
-    """Paints a zigzag, as the guide's author does."""
     page.wait_for_timeout(1000)  # the host's canvas script takes hold of the picture
-    page.locator(f"#{elem_id} canvas").first.scroll_into_view_if_needed()
-    canvas = page.locator(f"#{elem_id} canvas").first.bounding_box()
-    corners = [(0.35, 0.6), (0.42, 0.68), (0.48, 0.6), (0.55, 0.68), (0.6, 0.6)]
-    across, down = (np.interp(np.linspace(0, 4, 33), range(5), values) for values in zip(*corners))
-    for step, (x, y) in enumerate(zip(across, down)):
-        page.mouse.move(canvas["x"] + x * canvas["width"], canvas["y"] + y * canvas["height"])
-        page.wait_for_timeout(20)  # the canvas draws once a frame
-        if step == 0:
-            page.mouse.down()
-    page.mouse.up()
+    driven.squiggle(page, f"#{elem_id} canvas")
 
 
 def open_accordion(page):
@@ -174,11 +136,7 @@ def preview(page):
 
 
 def shown_mask(page):
-    """The preview's pixels, (H, W, 4) int."""
-    width, height, values = page.evaluate(
-        "() => { const canvas = document.querySelector('#softinpaint_preview .mask'); const {width, height} = canvas;"
-        " return [width, height, Array.from(canvas.getContext('2d').getImageData(0, 0, width, height).data)]; }")
-    return np.array(values).reshape(height, width, 4)
+    return pixels_of(page, "#softinpaint_preview .mask")
 
 
 def test_the_preview_follows_the_paint_and_every_slider(page):
@@ -246,11 +204,6 @@ def test_advice_comes_before_the_picture_and_mends_with_a_click(page, tmp_path):
     page.locator("#softinpaint_preview button", has_text="raise denoising").click()
     page.wait_for_function("!document.querySelector('#softinpaint_preview').innerText.includes('raise denoising')")
     assert number_in(page, "img2img_denoising_strength") == 0.75
-
-
-def choose_preset(page, name):
-    page.locator("#softinpaint_preset input").first.click()
-    page.locator("#softinpaint_preset li", has_text=name).click()
 
 
 def test_presets_set_the_sliders_and_with_a_second_click_the_pages_fields(webui, page):
@@ -336,6 +289,9 @@ def test_a_composite_is_made_again_under_the_sliders(webui, page):
     page.click("#softinpaint_recomposite_take")
     page.wait_for_selector("#softinpaint_recomposite_preview img")
     assert "not saved" in told()
+    for view in ("Opacity", "Difference map", "Seam", "Picture"):
+        choose(page, "softinpaint_recomposite_view", view)
+        page.wait_for_selector(f"#softinpaint_recomposite_preview img[alt='{view}, composited again']")
     shown = shown_again()
     set_number(page, "composite_difference_threshold", 8)
     set_number(page, "softinpaint_least_opacity", 0)
@@ -367,6 +323,15 @@ def test_an_old_picture_pastes_with_the_builtins_equivalents(page):
     page.wait_for_function("+document.querySelector('#softinpaint_edge_taper input[type=number]').value == 0")
     assert [number_in(page, elem_id) for elem_id in SLIDERS] == GUIDE
     assert page.locator("#softinpaint_feather_source input:checked").first.input_value() == "host"
+
+
+def test_every_control_of_the_accordion_has_a_name(page):
+    open_accordion(page)
+    for elem_id in ("softinpaint_own_presets", "softinpaint_recomposite"):
+        page.locator(f"#{elem_id} .label-wrap").click()
+    assert nameless_controls(page, "#soft_inpainting_enabled") == []
+    for role, name in (("spinbutton", "Grain"), ("spinbutton", "Mask grow, pixels"), ("checkbox", "Soft inpainting")):
+        assert page.get_by_role(role, name=name, exact=True).count() == 1
 
 
 def test_the_accordion_stands_once_under_the_inpaint_area(page):
@@ -476,8 +441,9 @@ def test_the_preview_shows_the_accordions_mask_image_until_there_is_paint(page, 
     page.set_input_files("#softinpaint_mask_image_file input[type=file]", saved_mask(tmp_path / "mask.png"))
     wait_for_preview(page, "White: ")
     assert outlined(page) == RIGHT_GREY
+    told = preview(page)
     squiggle(page)
-    page.wait_for_function("told => document.querySelector('#softinpaint_preview').innerText !== told", arg=preview(page))
+    page.wait_for_function("told => document.querySelector('#softinpaint_preview').innerText !== told", arg=told)
     assert outlined(page)[1] > 0.5
     page.locator(clear).first.click()
     page.wait_for_timeout(500)
