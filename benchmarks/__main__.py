@@ -1,6 +1,6 @@
 """Speed and picture quality, ours against the peers, in one run.
 
-    python3 softinpaint.py bench [speed | quality | masks | composites | sliders] [--full] [--webui CHECKOUT]
+    python3 softinpaint.py bench [speed | quality | masks | composites | sliders | presets] [--full] [--webui CHECKOUT]
 
 Without a name speed and quality. Writes JSON and contact sheets to outputs/bench; the others print their tables.
 The quick set of pictures takes under five minutes on two cores, the full one over an hour; interrupted, it goes on where it
@@ -19,7 +19,7 @@ from benchmarks.machine import ROOT, facts
 sys.path.insert(0, str(ROOT / "demo"))
 
 OUTPUT = ROOT / "outputs" / "bench"
-TABLES = "masks", "composites", "sliders"
+TABLES = "masks", "composites", "sliders", "presets"
 """Benches that only print."""
 
 

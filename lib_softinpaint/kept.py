@@ -96,16 +96,17 @@ class KeptPicture:
             self.reshaped[shape] = shown
         return shown
 
-    def blend_score(self, settings: Settings) -> float:
-        """How well the result under these settings blends in, 0 to 100: `score.blend_score`.
-
-        Raises ValueError where a host has enlarged the picture.
-        """
-        sampled, shown = self.sampled, self.shown(settings)
+    def scores(self, settings: Settings) -> score.Scores:
+        """How the result under these settings looks, in numbers. Raises ValueError where a host has enlarged the picture."""
+        sampled = self.sampled
         new = drift.corrected(sampled.original, self.decoded, sampled.repaint_px, settings.drift_correction, sampled.box)
-        painted = self.painted.placed(self.painted.strengths) > 0
-        return score.blend_score(score.score(sampled.original, shown.composited(settings, self.decoded), sampled.repaint_px,
-                                             painted, np.rint(new).clip(0, 255).astype(np.uint8)))
+        result = self.shown(settings).composited(settings, self.decoded)
+        return score.score(sampled.original, result, sampled.repaint_px, self.painted.placed(self.painted.strengths) > 0,
+                           np.rint(new).clip(0, 255).astype(np.uint8))
+
+    def blend_score(self, settings: Settings) -> float:
+        """How well the result under these settings blends in, 0 to 100: `score.blend_score`."""
+        return score.blend_score(self.scores(settings))
 
     def infotext_with(self, settings: Settings) -> str:
         """Infotext of the result under other settings of the composite.

@@ -1,0 +1,65 @@
+"""What each bundled preset makes of the task that it is for, against the default settings under the same request."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, replace
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.quality import QUICK_SEEDS, markdown_table
+from benchmarks.tasks import QUICK_SCENES, SIZE, Task, task
+from lib_softinpaint import presets
+from lib_softinpaint.hosts import diffusers_models as models
+from lib_softinpaint.kept import KeptPicture
+from lib_softinpaint.painted import as_picture
+from lib_softinpaint.presets import Preset
+from lib_softinpaint.request import Request
+from lib_softinpaint.score import blend_score
+from lib_softinpaint.settings import Settings
+
+TASKS = {
+    "Squiggle": "thin stroke", "Merge an element": "over an edge", "Replace a subject": "replace",
+    "Fix a detail (only masked)": "recolour", "New background": "background", "Recolour": "recolour",
+    "Outpaint edge": "large area", "Light touch": "recolour"}
+"""By preset; the built-in's defaults are for none."""
+
+MEANT_FOR_PX = 512
+"""Side of the pictures that presets are meant for: the model's are smaller, and all that is in pixels shrinks with them."""
+
+IN_PIXELS = "feather_width", "grow_px", "edge_taper_px", "mask_blur", "masked_area_padding"
+
+
+def painted(preset: Preset, settings: Settings, asked: Task) -> Iterator[KeptPicture]:
+    """The preset's pictures of a task, under these settings."""
+    known = {field.name for field in fields(Request)}
+    request = Request(prompt=asked.prompt, settings=settings, **_shrunk(
+        {name: value for name, value in preset.request.items() if name in known}))
+    pipeline = models.load(str(models.SCENE_MODEL), "cpu")
+    for seed in QUICK_SEEDS:
+        kept: list[KeptPicture] = []
+        models.inpaint(pipeline, replace(request, seed=seed), Image.fromarray(asked.picture),
+                       as_picture(asked.painted.astype(np.float32)), keep=kept.append)
+        yield from kept
+
+
+def _shrunk(values: dict) -> dict:
+    return {name: type(value)(value * SIZE / MEANT_FOR_PX) if name in IN_PIXELS else value for name, value in values.items()}
+
+
+def tables() -> Iterator[str]:
+    """Markdown: a row for each preset."""
+    rows = []
+    for name, task_name in TASKS.items():
+        preset = presets.bundled()[name]
+        own, usual = _shrunk(dict(preset.settings)), _shrunk({"edge_taper_px": Settings().edge_taper_px})
+        cells = []
+        for settings in (Settings(**{**usual, **own, "enabled": True}), Settings(**usual, enabled=True)):
+            measured = [picture.scores(settings) for scene in QUICK_SCENES
+                        for picture in painted(preset, settings, task(scene, task_name))]
+            cells.append([f"{np.mean([blend_score(each) for each in measured]):.1f}",
+                          f"{np.mean([each.jump for each in measured]):.2f}",
+                          f"{np.mean([each.effect for each in measured]):.1f}"])
+        rows.append([name, task_name, *(" / ".join(pair) for pair in zip(*cells))])
+    header = ["preset", "task", "blend score, preset / defaults", "jump", "mean change of the painted area, CIELAB"]
+    yield markdown_table(header, rows)
