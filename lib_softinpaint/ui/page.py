@@ -7,6 +7,7 @@ import inspect
 import io
 import json
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -137,7 +138,7 @@ def serve(host: Host, own_presets: PresetFile, start: Request, picture: Image.Im
     of_launch = look.keys() & inspect.signature(gr.Blocks.launch).parameters.keys()  # since Gradio 6
     with gr.Blocks(title="Soft inpainting", analytics_enabled=False,
                    **{name: value for name, value in look.items() if name not in of_launch}) as blocks:
-        _build(host, own_presets, start, picture, mask, model)
+        _connect(_lay_out(host, own_presets, start, picture, mask, model), host, own_presets)
     blocks.launch(server_name="127.0.0.1", server_port=port, inbrowser=open_browser, allowed_paths=[str(output.resolve())],
                   **{name: look[name] for name in of_launch})
 
@@ -146,13 +147,38 @@ def _head() -> str:
     return "\n".join(f'<script type="module">\n{path.read_text(encoding="utf8")}</script>' for path in SCRIPTS)
 
 
-def _build(host: Host, own_presets: PresetFile, start: Request, picture: Image.Image, mask: Image.Image | None,
-           model: str) -> None:
+@dataclass(frozen=True)
+class _Page:
+    """Components; those of the request by the names of its fields."""
+    prompt: Any
+    negative_prompt: Any
+    generate: Any
+    stop: Any
+    paste: Any
+    told: Any
+    live: Any
+    gallery: Any
+    infotext: Any
+    download: Any
+    generation_info: Any
+    request: dict[str, Any]
+    model: Any
+    accordion: accordion.Accordion
+    canvas: tuple[Any, Any]
+    """Take what JavaScript reads from the canvas: the picture and what is painted over it."""
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        return {"prompt": self.prompt, "negative_prompt": self.negative_prompt, **self.request}
+
+
+def _lay_out(host: Host, own_presets: PresetFile, start: Request, picture: Image.Image, mask: Image.Image | None,
+             model: str) -> _Page:
     with gr.Row():
         with gr.Column():
             gr.HTML(CANVAS_HTML.format(canvas=CANVAS, picture=_data_url(picture), mask=_data_url(_as_paint(mask))))
             prompt = gr.Textbox(start.prompt, label="Prompt", lines=2, elem_id=PROMPT)
-            negative = gr.Textbox(start.negative_prompt, label="Negative prompt", elem_id=NEGATIVE_PROMPT)
+            negative_prompt = gr.Textbox(start.negative_prompt, label="Negative prompt", elem_id=NEGATIVE_PROMPT)
             with gr.Row():
                 generate = gr.Button("Generate", variant="primary", elem_id="img2img_generate")
                 stop = gr.Button("Stop", elem_id="img2img_interrupt", interactive=False)
@@ -166,7 +192,7 @@ def _build(host: Host, own_presets: PresetFile, start: Request, picture: Image.I
             with gr.Row():
                 download = gr.DownloadButton("Download with infotext", elem_id="softinpaint_download", interactive=False)
                 gr.Button("Inpaint this picture again", elem_id="softinpaint_take_result")
-            info = gr.Textbox(visible=False, elem_id=GENERATION_INFO)
+            generation_info = gr.Textbox(visible=False, elem_id=GENERATION_INFO)
     with gr.Row():
         with gr.Column():
             request = _request(host, start)
@@ -176,46 +202,51 @@ def _build(host: Host, own_presets: PresetFile, start: Request, picture: Image.I
             built = accordion.build(_switched, own_presets)
             for name, component in built.settings.items():
                 component.value = getattr(start.settings, name)
-    hidden = [gr.Textbox(visible=False) for _ in range(2)]
+    canvas = gr.Textbox(visible=False), gr.Textbox(visible=False)
+    return _Page(prompt, negative_prompt, generate, stop, paste, told, live, gallery, about, download, generation_info,
+                 request, model_name, built, canvas)
 
-    settings = built.settings
-    fields = {"prompt": prompt, "negative_prompt": negative, **request}
+
+def _connect(page: _Page, host: Host, own_presets: PresetFile) -> None:
+    """Gives the components their events."""
+    settings, fields = page.accordion.settings, page.fields
     running: dict[str, threading.Event] = {}
 
     def paint(browser: gr.Request, picture: str, mask: str, model: str, *values: Any) -> Iterator[dict]:
         stopped = running[browser.session_hash] = threading.Event()
         found: list[Finished] = []
         preview: Image.Image | None = None
+        yield {page.told: "", page.live: _live(0, None), page.generate: gr.update(interactive=False),
+               page.stop: gr.update(interactive=True)}
         try:
             notes, wanted, count = _asked(fields, values[:len(fields)], values[len(fields):])
-            source = of_8_bits(decoded(picture, "Picture"))
-            painted = painted_or_sent(strengths(decoded(mask, "Mask")), wanted.settings.mask_image, source.size)
-            if painted.max() < LEAST_VALUE:
-                raise ValueError("Nothing is painted: paint on the picture what is to change.")
-            yield {told: " ".join(notes), live: _live(0, None), generate: gr.update(interactive=False),
-                   stop: gr.update(interactive=True)}
-            for event in _streamed(lambda step: host.paint(wanted, source, as_picture(painted, 16), count, model, step),
-                                   stopped):
+            source, painted = _painted(picture, mask, wanted)
+            yield {page.told: " ".join(notes)}
+            for event in _streamed(lambda step: host.paint(wanted, source, painted, count, model, step), stopped):
                 if isinstance(event, Finished):
                     found = sorted([*found, event], key=lambda each: each.blend_score or 0, reverse=True)
-                    yield {gallery: [(str(each.path), _caption(each)) for each in found],
-                           info: json.dumps({"infotexts": [each.infotext for each in found]}),
-                           about: found[0].infotext, download: gr.update(value=str(found[0].path), interactive=True)}
+                    yield {page.gallery: [(str(each.path), _caption(each)) for each in found],
+                           page.generation_info: json.dumps({"infotexts": [each.infotext for each in found]}),
+                           page.infotext: found[0].infotext,
+                           page.download: gr.update(value=str(found[0].path), interactive=True)}
                 else:
                     share, preview = event[0], event[1] or preview
-                    yield {live: _live((len(found) + share) / count, preview)}
+                    yield {page.live: _live((len(found) + share) / count, preview)}
         except ValueError as fault:
-            yield {told: str(fault)}
+            yield {page.told: str(fault)}
+        except Exception as fault:  # a model's own: out of memory, for one
+            traceback.print_exc()
+            yield {page.told: f"This could not be painted: {fault or type(fault).__name__}"}
         finally:
             running.pop(browser.session_hash, None)
-        yield {live: "", generate: gr.update(interactive=True), stop: gr.update(interactive=False)}
+        yield {page.live: "", page.generate: gr.update(interactive=True), page.stop: gr.update(interactive=False)}
 
     def interrupt(browser: gr.Request) -> None:
         if browser.session_hash in running:
             running[browser.session_hash].set()
 
-    def select(pictures: Any, told_before: str, event: gr.SelectData) -> tuple[str, Any]:
-        texts = json.loads(told_before or "{}").get("infotexts", [])
+    def select(pictures: Any, generation_info: str, event: gr.SelectData) -> tuple[str, Any]:
+        texts = json.loads(generation_info or "{}").get("infotexts", [])
         text = texts[event.index] if event.index < len(texts) else ""
         return text, gr.update(value=pictures[event.index][0], interactive=True)
 
@@ -227,17 +258,19 @@ def _build(host: Host, own_presets: PresetFile, start: Request, picture: Image.I
         return [" ".join(notes), *(getattr(taken, name, gr.update()) for name in fields),
                 *(getattr(taken.settings, name) for name in settings)]
 
-    inputs = [*hidden, model_name, *fields.values(), *settings.values()]
-    generate.click(paint, inputs, [told, live, gallery, info, about, download, generate, stop],
-                   show_progress="hidden", **javascript(generate.click, PAINTED))
-    stop.click(interrupt, **QUIETLY)
-    gallery.select(select, [gallery, info], [about, download], **QUIETLY)
-    paste.click(read_infotext, [*hidden, prompt], [told, *fields.values(), *settings.values()],
+    generate, paste = page.generate, page.paste
+    changed = [page.told, page.live, page.gallery, page.generation_info, page.infotext, page.download, generate, page.stop]
+    generate.click(paint, [*page.canvas, page.model, *fields.values(), *settings.values()], changed, show_progress="hidden",
+                   **javascript(generate.click, PAINTED))
+    page.stop.click(interrupt, **QUIETLY)
+    page.gallery.select(select, [page.gallery, page.generation_info], [page.infotext, page.download], **QUIETLY)
+    paste.click(read_infotext, [*page.canvas, page.prompt], [page.told, *fields.values(), *settings.values()],
                 **javascript(paste.click, PAINTED), **QUIETLY)
     again = {field.name: settings[field.name] for field in composite_fields()}
-    recomposite.connect(built.panel, again, gallery, info, host.recomposite)
-    presets.connect(built.chooser, settings, {name: request[name] for name in REQUEST if name in request}, own_presets)
-    redraw_on_change([*settings.values(), *request.values()])
+    recomposite.connect(page.accordion.panel, again, page.gallery, page.generation_info, host.recomposite)
+    of_presets = {name: page.request[name] for name in REQUEST if name in page.request}
+    presets.connect(page.accordion.chooser, settings, of_presets, own_presets)
+    redraw_on_change([*settings.values(), *page.request.values()])
 
 
 @contextmanager
@@ -281,6 +314,15 @@ def _asked(fields: Mapping[str, Any], values: Sequence[Any], soft: Sequence[Any]
     count = read(REQUEST_FIELDS["batch_count"], given.pop("batch_count"), notes)
     request = Request(settings=settings, **{name: read(known[name], value, notes) for name, value in given.items()})
     return notes, with_seed(request), count
+
+
+def _painted(picture: str, mask: str, request: Request) -> tuple[Image.Image, Image.Image]:
+    """The canvas' picture, and what is painted on it, or else sent."""
+    source = of_8_bits(decoded(picture, "Picture"))
+    painted = painted_or_sent(strengths(decoded(mask, "Mask")), request.settings.mask_image, source.size)
+    if painted.max() < LEAST_VALUE:
+        raise ValueError("Nothing is painted: paint on the picture what is to change.")
+    return source, as_picture(painted, 16)
 
 
 def _streamed(paint: Callable[[Step], Iterator[Finished]],
