@@ -219,16 +219,21 @@ def page(path: Path | None, output: Path, model: str, device: str | None, port: 
     picture = _opened(path or DEMO / "picture.png")
     _made_folders([output / PRESETS_FILE])
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    from lib_softinpaint.hosts import diffusers_models as models
     from lib_softinpaint.hosts.diffusers_page import Painter
     from lib_softinpaint.ui.page import serve
 
+    name = model.strip()
+    if name:
+        click.echo(f"Loading {name}", err=True)
+    models.load(name or str(models.SCENE_MODEL), device)
     start, _ = from_infotext(infotext.parse((DEMO / "infotext.txt").read_text(encoding="utf8")))
     mask = _opened_mask(DEMO / "mask.png") if path is None else None
     try:
         serve(Painter(output, device).host(), PresetFile(output / PRESETS_FILE), start if path is None else Request(), picture,
-              mask, output, model, port, browser)
+              mask, output, name, port, browser, lambda address: click.echo(f"The page: {address} (Ctrl+C ends it)"))
     except OSError as fault:
-        raise click.UsageError(f"--port must be a free one, got {port}: {fault}") from fault
+        raise click.UsageError(f"--port must be a free one, got {port}") from fault
 
 
 # What is asked

@@ -60,7 +60,7 @@ def painted_or_sent(painted: np.ndarray | None, mask_image: str, size: tuple[int
         return painted
     sent = strengths(decoded(mask_image, "Mask image"))
     if sent.shape != size[::-1]:
-        raise ValueError(f"Mask image must be as large as the picture {size}, got {sent.shape[::-1]}.")
+        raise ValueError("Mask image must be as large as the picture, {}x{}, got {}x{}.".format(*size, *sent.shape[::-1]))
     return sent
 
 

@@ -148,6 +148,8 @@ class PresetFile:
 
     def _own(self, name: str) -> Preset:
         found = self.presets()
+        if not name:
+            raise ValueError("A preset of your own must be chosen first.")
         if name not in found:
             raise ValueError(f"Only presets of your own can be renamed and deleted, got {name!r}.")
         return found[name]

@@ -81,6 +81,8 @@ def load(model: str, device: str | None = None) -> DiffusionPipeline:
     Raises ValueError where `model` is no model.
     """
     logging.disable_progress_bar()
+    if Path(model).is_absolute() and not Path(model).exists():
+        raise ValueError(f"model must be a diffusers folder or a .safetensors file that exists, got {model!r}")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = torch.float16 if device.startswith("cuda") else torch.float32
     try:

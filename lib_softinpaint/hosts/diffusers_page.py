@@ -46,7 +46,7 @@ class Painter:
     def paint(self, request: Request, picture: Image.Image, mask: Image.Image, count: int, model: str,
               on_step: Step) -> Iterator[Finished]:
         """As `ui.page.Host.paint`."""
-        pipeline = models.load(model or str(models.SCENE_MODEL), self.device)
+        pipeline = models.load(model.strip() or str(models.SCENE_MODEL), self.device)
         free_at = 0.0
 
         def report(share: float) -> None:
@@ -61,7 +61,7 @@ class Painter:
             numbered = replace(request, seed=(request.seed + number) % (LARGEST_SEED + 1))
             kept: list[KeptPicture] = []
             made = models.inpaint(pipeline, numbered, over_white(picture), mask, report, kept.append)
-            yield self._finished(made, picture, models.infotext_of(numbered, picture.size, model), numbered, kept)
+            yield self._finished(made, picture, models.infotext_of(numbered, picture.size, model.strip()), numbered, kept)
 
     def _finished(self, made: Image.Image, picture: Image.Image, about: str, request: Request,
                   kept: list[KeptPicture]) -> Finished:

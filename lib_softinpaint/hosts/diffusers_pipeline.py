@@ -148,6 +148,9 @@ class _SoftInpainting:
         height = (height or original.shape[0]) // self.vae_scale_factor * self.vae_scale_factor
         width = (width or original.shape[1]) // self.vae_scale_factor * self.vae_scale_factor
 
+        if not height or not width:
+            raise ValueError(f"height and width must be {self.vae_scale_factor} pixels and more, the model's least")
+
         repaint_px = repaint_mask(painted, settings, mask_blur, padding_mask_crop)
         reach = feather_reach(painted, settings, mask_blur, padding_mask_crop)
         box = _box(repaint_px, height, width, None if padding_mask_crop is None else max(0, padding_mask_crop - int(reach)))

@@ -23,7 +23,7 @@ from lib_softinpaint.encoded import as_bytes, decoded, encoded
 from lib_softinpaint.fields import read
 from lib_softinpaint.painted import LEAST_VALUE, as_picture, of_8_bits, painted_or_sent, strengths
 from lib_softinpaint.presets import REQUEST_FIELDS, PresetFile
-from lib_softinpaint.request import FIELDS, Request, from_infotext, with_seed
+from lib_softinpaint.request import FIELDS, INPAINT_NOT_MASKED, Request, from_infotext, with_seed
 from lib_softinpaint.settings import composite_fields, read_args
 from lib_softinpaint.ui import accordion, presets, recomposite
 from lib_softinpaint.ui.elements import (
@@ -121,8 +121,8 @@ class _Stopped(Exception):
 
 
 def serve(host: Host, own_presets: PresetFile, start: Request, picture: Image.Image, mask: Image.Image | None,
-          output: Path, model: str = "", port: int | None = None, open_browser: bool = True) -> None:
-    """Shows the page until it is interrupted.
+          output: Path, model: str, port: int | None, open_browser: bool, started: Callable[[str], None]) -> None:
+    """Shows the page until it is interrupted. OSError where the port is taken.
 
     Parameters
     ----------
@@ -130,6 +130,8 @@ def serve(host: Host, own_presets: PresetFile, start: Request, picture: Image.Im
         What stands on the page at first.
     output
         Folder of the pictures.
+    started
+        Called with the page's address.
     """
     theme = gr.themes.Default(font=FONTS, font_mono=("monospace",)).set(
         block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300")  # the usual greys are hard to read
@@ -139,8 +141,11 @@ def serve(host: Host, own_presets: PresetFile, start: Request, picture: Image.Im
     with gr.Blocks(title="Soft inpainting", analytics_enabled=False,
                    **{name: value for name, value in look.items() if name not in of_launch}) as blocks:
         _connect(_lay_out(host, own_presets, start, picture, mask, model), host, own_presets)
-    blocks.launch(server_name="127.0.0.1", server_port=port, inbrowser=open_browser, allowed_paths=[str(output.resolve())],
-                  **{name: look[name] for name in of_launch})
+    _, address, _ = blocks.launch(
+        server_name="127.0.0.1", server_port=port, inbrowser=open_browser, allowed_paths=[str(output.resolve())], quiet=True,
+        prevent_thread_lock=True, **{name: look[name] for name in of_launch})
+    started(address)
+    blocks.block_thread()
 
 
 def _head() -> str:
@@ -186,8 +191,8 @@ def _lay_out(host: Host, own_presets: PresetFile, start: Request, picture: Image
             told = gr.Markdown("", elem_id="softinpaint_told")
         with gr.Column():
             live = gr.HTML(elem_id="softinpaint_live")
-            gallery = gr.Gallery(label="Pictures by blend score", elem_id=GALLERY, columns=3, height="auto",
-                                 object_fit="contain", interactive=False)
+            gallery = gr.Gallery(label="Pictures by blend score: at 100 no seam or ghost is seen", elem_id=GALLERY, columns=3,
+                                 height="auto", object_fit="contain", interactive=False)
             about = gr.Textbox(label="Infotext", elem_id=INFOTEXT, lines=4, interactive=False)
             with gr.Row():
                 download = gr.DownloadButton("Download with infotext", elem_id="softinpaint_download", interactive=False)
@@ -212,26 +217,31 @@ def _connect(page: _Page, host: Host, own_presets: PresetFile) -> None:
     settings, fields = page.accordion.settings, page.fields
     running: dict[str, threading.Event] = {}
 
+    def begin(browser: gr.Request) -> dict:
+        running[browser.session_hash] = threading.Event()
+        return {page.told: "", page.live: "Waiting for what is painted in another tab.",
+                page.generate: gr.update(interactive=False), page.stop: gr.update(interactive=True)}
+
     def paint(browser: gr.Request, picture: str, mask: str, model: str, *values: Any) -> Iterator[dict]:
-        stopped = running[browser.session_hash] = threading.Event()
+        stopped = running.setdefault(browser.session_hash, threading.Event())
         found: list[Finished] = []
         preview: Image.Image | None = None
-        yield {page.told: "", page.live: _live(0, None), page.generate: gr.update(interactive=False),
-               page.stop: gr.update(interactive=True)}
+        yield {page.live: _live(0, None)}
         try:
             notes, wanted, count = _asked(fields, values[:len(fields)], values[len(fields):])
             source, painted = _painted(picture, mask, wanted)
             yield {page.told: " ".join(notes)}
             for event in _streamed(lambda step: host.paint(wanted, source, painted, count, model, step), stopped):
                 if isinstance(event, Finished):
-                    found = sorted([*found, event], key=lambda each: each.blend_score or 0, reverse=True)
-                    yield {page.gallery: [(str(each.path), _caption(each)) for each in found],
-                           page.generation_info: json.dumps({"infotexts": [each.infotext for each in found]}),
-                           page.infotext: found[0].infotext,
-                           page.download: gr.update(value=str(found[0].path), interactive=True)}
+                    found.append(event)
+                    yield shown(found)
                 else:
                     share, preview = event[0], event[1] or preview
                     yield {page.live: _live((len(found) + share) / count, preview)}
+            if stopped.is_set():
+                yield {page.told: f"Stopped: {len(found)} of {count} are painted."}
+            if found:  # only now, since one of them may be looked at
+                yield shown(sorted(found, key=lambda each: each.blend_score or 0, reverse=True), selected_index=None)
         except ValueError as fault:
             yield {page.told: str(fault)}
         except Exception as fault:  # a model's own: out of memory, for one
@@ -240,6 +250,12 @@ def _connect(page: _Page, host: Host, own_presets: PresetFile) -> None:
         finally:
             running.pop(browser.session_hash, None)
         yield {page.live: "", page.generate: gr.update(interactive=True), page.stop: gr.update(interactive=False)}
+
+    def shown(pictures: list[Finished], **of_gallery: Any) -> dict:
+        return {page.gallery: gr.update(value=[(str(each.path), _caption(each)) for each in pictures], **of_gallery),
+                page.generation_info: json.dumps({"infotexts": [each.infotext for each in pictures]}),
+                page.infotext: pictures[0].infotext,
+                page.download: gr.update(value=str(pictures[0].path), interactive=True)}
 
     def interrupt(browser: gr.Request) -> None:
         if browser.session_hash in running:
@@ -258,10 +274,11 @@ def _connect(page: _Page, host: Host, own_presets: PresetFile) -> None:
         return [" ".join(notes), *(getattr(taken, name, gr.update()) for name in fields),
                 *(getattr(taken.settings, name) for name in settings)]
 
-    generate, paste = page.generate, page.paste
-    changed = [page.told, page.live, page.gallery, page.generation_info, page.infotext, page.download, generate, page.stop]
-    generate.click(paint, [*page.canvas, page.model, *fields.values(), *settings.values()], changed, show_progress="hidden",
-                   **javascript(generate.click, PAINTED))
+    generate, paste, outcome = page.generate, page.paste, [page.told, page.live, page.generate, page.stop]
+    begun = generate.click(begin, None, outcome, **QUIETLY)
+    begun.then(paint, [*page.canvas, page.model, *fields.values(), *settings.values()],
+               [*outcome, page.gallery, page.generation_info, page.infotext, page.download], show_progress="hidden",
+               **javascript(begun.then, PAINTED))
     page.stop.click(interrupt, **QUIETLY)
     page.gallery.select(select, [page.gallery, page.generation_info], [page.infotext, page.download], **QUIETLY)
     paste.click(read_infotext, [*page.canvas, page.prompt], [page.told, *fields.values(), *settings.values()],
@@ -277,8 +294,9 @@ def _connect(page: _Page, host: Host, own_presets: PresetFile) -> None:
 def _switched(value: bool, label: str, elem_id: str) -> Iterator[Any]:
     """In the place of the WebUI's accordion that is also a checkbox."""
     enabled = gr.Checkbox(value, label=label, elem_id=f"{elem_id}_switch")
-    with gr.Accordion("Presets, preview and sliders", elem_id=elem_id):
+    with gr.Accordion("Presets, preview and sliders", elem_id=elem_id) as sliders:
         yield enabled
+    enabled.change(lambda on: gr.update(visible=on), enabled, sliders, **QUIETLY)
 
 
 def _request(host: Host, start: Request) -> dict[str, Any]:
@@ -318,9 +336,12 @@ def _asked(fields: Mapping[str, Any], values: Sequence[Any], soft: Sequence[Any]
 
 def _painted(picture: str, mask: str, request: Request) -> tuple[Image.Image, Image.Image]:
     """The canvas' picture, and what is painted on it, or else sent."""
-    source = of_8_bits(decoded(picture, "Picture"))
+    try:
+        source = of_8_bits(decoded(picture, "Picture"))
+    except ValueError as fault:
+        raise ValueError(f"The picture cannot be read: {fault.__cause__}.") from fault
     painted = painted_or_sent(strengths(decoded(mask, "Mask")), request.settings.mask_image, source.size)
-    if painted.max() < LEAST_VALUE:
+    if (1 - painted if request.mask_mode == INPAINT_NOT_MASKED else painted).max() < LEAST_VALUE:
         raise ValueError("Nothing is painted: paint on the picture what is to change.")
     return source, as_picture(painted, 16)
 

@@ -4,8 +4,12 @@ const ROOT = "#softinpaint_paint";
 const LEAST_BRUSH_PX = 1;
 const PAINT = "#ffffff";
 
-const strokes = [];
-let painting = null, base = null;
+const TEXT = "textarea, input:not([type]), input[type=text], input[type=number]";
+
+/** What was done since the picture was loaded, the last of it to be undone: strokes, a first mask, and clearing. */
+const done = [];
+const CLEARED = {};
+let painting = null, before = null, asked = false;
 
 const find = (selector) => document.querySelector(`${ROOT} ${selector}`);
 const changed = () => document.dispatchEvent(new Event("softinpaint-changed"));
@@ -16,32 +20,41 @@ function tell(sentence) {
 
 // --- Strokes --------------------------------------------------------------------------------------------------------
 
-/** What the pen draws from one point to the next; where strokes overlap, the last one counts. */
-function drawSegment(pen, stroke, from, to) {
-    pen.lineWidth = stroke.width;
+/** A stroke in one go, since its parts would show where they meet; where strokes overlap, the last one counts. */
+function drawStroke(pen, {points, width, strength}) {
+    pen.lineWidth = width;
     pen.lineCap = pen.lineJoin = "round";
     pen.strokeStyle = PAINT;
-    for (const [operation, alpha] of [["destination-out", 1], ["source-over", stroke.strength]]) {
-        if (!alpha) continue;
+    pen.beginPath();
+    pen.moveTo(...points[0]);
+    for (const point of points) pen.lineTo(...point);
+    for (const [operation, alpha] of [["destination-out", 1], ["source-over", strength]]) {
         pen.globalCompositeOperation = operation;
         pen.globalAlpha = alpha;
-        pen.beginPath();
-        pen.moveTo(...from);
-        pen.lineTo(...to);
         pen.stroke();
     }
 }
 
+function drawImage(pen, image) {
+    const {width, height} = pen.canvas;
+    pen.globalCompositeOperation = "copy";
+    pen.globalAlpha = 1;
+    pen.drawImage(image, 0, 0, width, height);
+}
+
 function redraw() {
     const canvas = find("canvas"), pen = canvas.getContext("2d");
-    pen.globalCompositeOperation = "source-over";
-    pen.globalAlpha = 1;
     pen.clearRect(0, 0, canvas.width, canvas.height);
-    if (base) pen.drawImage(base, 0, 0, canvas.width, canvas.height);
-    for (const stroke of strokes) {
-        stroke.points.forEach((point, place) => drawSegment(pen, stroke, stroke.points[Math.max(0, place - 1)], point));
+    for (const each of done.slice(done.lastIndexOf(CLEARED) + 1)) {
+        if (each.points) drawStroke(pen, each);
+        else drawImage(pen, each);
     }
     changed();
+}
+
+function undo() {
+    done.pop();
+    redraw();
 }
 
 /** Where the pointer is, in the picture's pixels. */
@@ -57,24 +70,37 @@ function brushWidth() {
 }
 
 function start(event) {
-    const strength = find(".erase").checked ? 0 : Number(find(".strength").value) / 100;
+    const strength = find(".erase").checked ? 0 : Number(find(".strength").value) / 100, canvas = event.target;
+    before = new OffscreenCanvas(canvas.width, canvas.height);
+    before.getContext("2d").drawImage(canvas, 0, 0);
     painting = {points: [pointOf(event)], width: brushWidth(), strength};
-    strokes.push(painting);
-    event.target.setPointerCapture(event.pointerId);
+    done.push(painting);
+    canvas.setPointerCapture(event.pointerId);
     event.preventDefault();
-    drawSegment(event.target.getContext("2d"), painting, painting.points[0], painting.points[0]);
+    drawPainting();
 }
 
 function follow(event) {
     showBrush(event);
     if (!painting) return;
+    painting.points.push(...(event.getCoalescedEvents?.() ?? [event]).map(pointOf));
+    if (asked) return;
+    asked = true;
+    requestAnimationFrame(drawPainting);
+}
+
+function drawPainting() {
+    asked = false;
+    if (!painting) return;
     const pen = find("canvas").getContext("2d");
-    for (const each of event.getCoalescedEvents?.() ?? [event]) {
-        const point = pointOf(each);
-        drawSegment(pen, painting, painting.points.at(-1), point);
-        painting.points.push(point);
-    }
+    drawImage(pen, before);
+    drawStroke(pen, painting);
     changed();
+}
+
+function finish() {
+    drawPainting();
+    painting = before = null;
 }
 
 function showBrush(event) {
@@ -84,25 +110,24 @@ function showBrush(event) {
     ring.style.top = `${event.clientY - box.top}px`;
 }
 
-function clear() {
-    base = null;
-    strokes.length = 0;
-    redraw();
-}
-
 // --- Pictures -------------------------------------------------------------------------------------------------------
 
+/** Takes a picture that this browser can show; what was there stays where it cannot. */
 function open(blob) {
-    if (!blob?.type.startsWith("image/")) {
-        tell(`A picture must be opened, got ${blob?.name || "something else"}.`);
-        return;
-    }
     const reader = new FileReader();
-    reader.addEventListener("load", () => {
+    reader.addEventListener("load", async () => {
+        const picture = new Image();
+        picture.src = reader.result;
+        try {
+            await picture.decode();
+        } catch {
+            tell(`A picture must be one that this browser can show, got ${blob.name || "something else"}.`);
+            return;
+        }
         tell("");
         find("img").src = reader.result;
     });
-    reader.readAsDataURL(blob);
+    if (blob) reader.readAsDataURL(blob);
 }
 
 /** The canvas as large as a picture that has been loaded; a first mask comes with the page. */
@@ -110,12 +135,14 @@ async function loaded(picture) {
     const canvas = find("canvas"), first = canvas.dataset.mask;
     canvas.width = picture.naturalWidth;
     canvas.height = picture.naturalHeight;
-    clear();
-    if (!first) return;
-    delete canvas.dataset.mask;
-    base = new Image();
-    base.src = first;
-    await base.decode();
+    done.length = 0;
+    if (first) {
+        delete canvas.dataset.mask;
+        const mask = new Image();
+        mask.src = first;
+        await mask.decode();
+        done.push(mask);
+    }
     redraw();
 }
 
@@ -134,37 +161,30 @@ const inRoot = (target, selector) => target instanceof Element && target.closest
 
 document.addEventListener("pointerdown", (event) => inRoot(event.target, "canvas") && event.button === 0 && start(event));
 document.addEventListener("pointermove", (event) => (painting || inRoot(event.target, "canvas")) && follow(event));
-document.addEventListener("pointerup", () => {
-    painting = null;
-});
+document.addEventListener("pointerup", finish);
+document.addEventListener("pointercancel", finish);
 document.addEventListener("click", ({target}) => {
-    if (inRoot(target, ".undo")) {
-        strokes.pop();
+    if (inRoot(target, ".undo")) undo();
+    if (inRoot(target, ".clear")) {
+        done.push(CLEARED);
         redraw();
     }
-    if (inRoot(target, ".clear")) clear();
     if (target instanceof Element && target.closest("#softinpaint_take_result")) takeFromGallery();
 });
 document.addEventListener("change", ({target}) => {
     if (inRoot(target, "input[type=file]") && target.files.length) open(target.files[0]);
 });
 document.addEventListener("load", ({target}) => inRoot(target, "img") && loaded(target), {capture: true});
-document.addEventListener("error", ({target}) => {
-    if (inRoot(target, "img")) tell("A picture must be one that this browser can show.");
-}, {capture: true});
-document.addEventListener("dragover", (event) => inRoot(event.target, "*") && event.preventDefault());
+// Beside the canvas, too: a browser would leave the page for a file that is dropped there.
+document.addEventListener("dragover", (event) => event.preventDefault());
 document.addEventListener("drop", (event) => {
-    if (!inRoot(event.target, "*")) return;
     event.preventDefault();
-    open(event.dataTransfer.files[0]);
+    if (inRoot(event.target, "*")) open(event.dataTransfer.files[0]);
 });
 document.addEventListener("paste", ({clipboardData}) => {
     const file = [...clipboardData.files].find(({type}) => type.startsWith("image/"));
     if (file) open(file);
 });
 document.addEventListener("keydown", (event) => {
-    if (event.key === "z" && (event.ctrlKey || event.metaKey) && !(/^(INPUT|TEXTAREA)$/).test(event.target.tagName)) {
-        strokes.pop();
-        redraw();
-    }
+    if (event.key === "z" && (event.ctrlKey || event.metaKey) && !event.target.matches(TEXT)) undo();
 });

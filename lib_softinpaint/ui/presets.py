@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +54,7 @@ def build(own: PresetFile) -> Chooser:
 
 
 def connect(chooser: Chooser, settings: Mapping[str, Any], request: Mapping[str, Any], own: PresetFile,
-            first: Callable[[], str] | None = None) -> None:
+            first: Callable[[], str] = str) -> None:
     """Gives the components their events.
 
     Parameters
@@ -80,36 +81,36 @@ def connect(chooser: Chooser, settings: Mapping[str, Any], request: Mapping[str,
         wanted = preset.request if preset else {}
         return [gr.update(value=wanted[key]) if key in wanted else gr.update() for key in request]
 
-    def save(name: str, with_request: bool, *values: Value) -> tuple[Any, ...]:
+    def after(change: Callable[[], None], chosen: str | None, told: str) -> tuple[Any, str]:
         try:
-            kept = _differing(fields, values[:len(fields)])
+            change()
+        except (ValueError, OSError) as fault:
+            return gr.update(), html.escape(str(fault))
+        return gr.update(choices=list(own.with_bundled()), value=chosen), html.escape(told)
+
+    def save(name: str, with_request: bool, *values: Value) -> tuple[Any, str]:
+        def change() -> None:
             besides = _read(request, values[len(fields):]) if with_request else {}
-            own.save(Preset(name, "One of your own.", kept, besides))
-        except (ValueError, OSError) as fault:
-            return gr.update(), str(fault)
-        return gr.update(choices=list(own.with_bundled()), value=name), f"Saved as {name}."
+            own.save(Preset(name.strip(), "One of your own.", _differing(fields, values[:len(fields)]), besides))
+        return after(change, name.strip(), f"Saved as {name.strip()}.")
 
-    def rename(name: str, new_name: str) -> tuple[Any, ...]:
-        try:
-            own.rename(name, new_name)
-        except (ValueError, OSError) as fault:
-            return gr.update(), str(fault)
-        return gr.update(choices=list(own.with_bundled()), value=new_name), f"{name} is {new_name} now."
+    def rename(name: str, new_name: str) -> tuple[Any, str]:
+        new_name = new_name.strip()
+        return after(lambda: own.rename(name, new_name), new_name, f"{name} is {new_name} now.")
 
-    def delete(name: str) -> tuple[Any, ...]:
-        try:
-            own.delete(name)
-        except (ValueError, OSError) as fault:
-            return gr.update(), str(fault)
-        return gr.update(choices=list(own.with_bundled()), value=None), f"{name} is deleted."
+    def delete(name: str) -> tuple[Any, str]:
+        return after(lambda: own.delete(name), None, f"{name} is deleted.")
 
     components = [settings[key] for key in fields]
     chooser.name.change(choose, chooser.name, [chooser.about, chooser.request, *components], **QUIETLY)
     if request:
         chooser.request.click(set_request, chooser.name, list(request.values()), **QUIETLY)
-    if first is not None:
-        gr.context.Context.root_block.load(lambda: gr.update(value=first()) if first() in own.with_bundled() else gr.update(),
-                                None, chooser.name, **QUIETLY)
+    def loaded() -> Any:
+        """The page may have been built before others were saved."""
+        names, chosen = list(own.with_bundled()), first()
+        return gr.update(choices=names, **({"value": chosen} if chosen in names else {}))
+
+    gr.context.Context.root_block.load(loaded, None, chooser.name, **QUIETLY)
     chooser.save.click(save, [chooser.own_name, chooser.with_request, *components, *request.values()],
                        [chooser.name, chooser.told], **QUIETLY)
     chooser.rename.click(rename, [chooser.name, chooser.own_name], [chooser.name, chooser.told], **QUIETLY)

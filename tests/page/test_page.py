@@ -138,9 +138,13 @@ def test_a_newcomer_presses_generate(served, page):
 
 def test_paint_is_previewed_erased_and_taken_back(page):
     seen = [pixels_of(page, PREVIEW)]
+    first = pixels_of(page, CANVAS)
     page.click("#softinpaint_paint .clear")
     page.wait_for_function("document.querySelector('#softinpaint_preview .told').innerText === 'Nothing is painted yet.'")
     assert not pixels_of(page, CANVAS)[..., 3].any()
+    page.click("#softinpaint_paint .undo")
+    assert (pixels_of(page, CANVAS) == first).all()
+    page.click("#softinpaint_paint .clear")
     squiggle(page, CANVAS)
     page.wait_for_function("document.querySelector('#softinpaint_preview .told').innerText.startsWith('White: ')")
     whole = pixels_of(page, CANVAS)[..., 3]
@@ -150,7 +154,7 @@ def test_paint_is_previewed_erased_and_taken_back(page):
     page.locator("#softinpaint_paint .strength").fill("40")
     squiggle(page, CANVAS)
     weak = pixels_of(page, CANVAS)[..., 3]
-    assert abs(int(weak[whole == 255].max()) - 102) <= 2  # the last stroke counts
+    assert (np.abs(weak[whole == 255] - 102) <= 1).mean() > 0.99  # the last stroke counts, and has no joints
     seen.append(pixels_of(page, PREVIEW))
     page.click("#softinpaint_paint .undo")
     assert (pixels_of(page, CANVAS)[..., 3] == whole).mean() > 0.999
@@ -245,7 +249,8 @@ def test_what_is_missing_is_told(page, tmp_path):
     page.wait_for_function("document.querySelector('#softinpaint_told').innerText.startsWith('Nothing is painted')")
     (tmp_path / "none.png").write_text("none")
     page.set_input_files("#softinpaint_paint input[type=file]", tmp_path / "none.png")
-    page.wait_for_function("document.querySelector('#softinpaint_paint .told').innerText.startsWith('A picture must be')")
+    page.wait_for_function("document.querySelector('#softinpaint_paint .told').innerText.endsWith('got none.png.')")
+    assert page.evaluate("document.querySelector('#softinpaint_paint img').naturalWidth") == 256  # it stays
     Image.new("RGB", (320, 200), "teal").save(tmp_path / "teal.png")
     page.set_input_files("#softinpaint_paint input[type=file]", tmp_path / "teal.png")
     page.wait_for_function(f"document.querySelector('{CANVAS}').width === 320")
@@ -265,7 +270,56 @@ def test_stopping_keeps_what_is_done(served, page):
     page.click("#img2img_interrupt")
     page.wait_for_function("!document.querySelector('#softinpaint_live progress')", timeout=GENERATION_MS)
     assert page.locator("#img2img_generate").is_enabled()
-    assert len(saved(served)) < before + 20
+    made = len(saved(served)) - before
+    assert made < 20
+    assert page.locator("#softinpaint_told").inner_text() == f"Stopped: {made} of 20 are painted."
+
+
+def test_another_page_waits_its_turn(served, page, browser):
+    set_number(page, "img2img_batch_count", 3)
+    set_number(page, "img2img_steps", 60)
+    second = browser.new_page(viewport={"width": 1400, "height": 1200})
+    second.goto(served[0])
+    second.wait_for_selector(CANVAS)
+    set_number(second, "img2img_steps", STEPS)
+    page.click("#img2img_generate")
+    page.wait_for_selector("#softinpaint_live progress")
+    set_number(second, "img2img_batch_count", 1)
+    second.click("#img2img_generate")
+    second.wait_for_function("document.querySelector('#softinpaint_live').innerText.includes('Waiting')")
+    assert not second.locator("#img2img_generate").is_enabled()
+    page.click("#img2img_interrupt")
+    second.wait_for_selector("#img2img_gallery .thumbnail-item img", timeout=GENERATION_MS)
+    second.close()
+
+
+def test_a_fault_of_the_models_frees_the_button(page):
+    for elem_id in ("img2img_width", "img2img_height"):
+        set_number(page, elem_id, 7)
+    page.click("#img2img_generate")
+    page.wait_for_function("document.querySelector('#softinpaint_told').innerText.startsWith('height and width must be')")
+    page.wait_for_function("!document.querySelector('#img2img_generate').disabled")
+
+
+def test_own_presets_are_there_when_the_page_is_loaded_again(page):
+    page.locator("#softinpaint_own_presets button").first.click()
+    page.locator("#softinpaint_preset_name").locator("input, textarea").first.fill(" <b>mine</b>")
+    page.click("#softinpaint_preset_save")
+    page.wait_for_function("document.querySelector('#softinpaint_preset_told').innerText === 'Saved as <b>mine</b>.'")
+    page.reload()
+    page.wait_for_selector("#softinpaint_preset input")
+    page.wait_for_timeout(1000)
+    choose_preset(page, "<b>mine</b>")
+    page.wait_for_function("document.querySelector('#softinpaint_preset_about').innerText.includes('your own')")
+
+
+def test_the_sliders_go_with_the_switch(page):
+    page.locator("#soft_inpainting_enabled_switch input").uncheck()
+    page.locator("#mask_blend_scale").wait_for(state="hidden")
+    generate(page, 1)
+    assert "Soft inpainting" not in shown_infotext(page)
+    page.locator("#soft_inpainting_enabled_switch input").check()
+    page.locator("#mask_blend_scale").wait_for(state="visible")
 
 
 def test_every_control_has_a_name(page):
