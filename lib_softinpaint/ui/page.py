@@ -238,7 +238,7 @@ def _connect(page: _Page, host: Host, own_presets: PresetFile) -> None:
                 else:
                     share, preview = event[0], event[1] or preview
                     yield {page.live: _live((len(found) + share) / count, preview)}
-            if stopped.is_set():
+            if len(found) < count:
                 yield {page.told: f"Stopped: {len(found)} of {count} are painted."}
             if found:  # only now, since one of them may be looked at
                 yield shown(sorted(found, key=lambda each: each.blend_score or 0, reverse=True), selected_index=None)

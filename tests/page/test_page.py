@@ -117,6 +117,7 @@ def test_a_newcomer_presses_generate(served, page):
     generate(page, 4)
     new = [path for path in saved(served) if path not in before]
     assert len(new) == 4
+    assert page.locator("#softinpaint_told").inner_text().strip() == ""
     captions = page.locator("#img2img_gallery .thumbnail-item .caption-label").all_inner_texts()
     scores = [float(caption.partition(",")[0]) for caption in captions]
     assert scores == sorted(scores, reverse=True)
