@@ -48,7 +48,7 @@ def figures(task: Task, picture: KeptPicture, usual: np.ndarray, changes: dict) 
     result = picture.composited(chosen)
     decoded = drift.corrected(original, picture.decoded, mask, chosen.drift_correction, picture.sampled.box)
     decoded = np.rint(decoded).clip(0, 255).astype(np.uint8)
-    scores = picture.scores(chosen)
+    scores = score.score(original, result, mask, task.painted, decoded)
     new, shown = (np.abs(each.astype(float) - original)[task.painted].mean() for each in (decoded, result))
     apart = np.abs(result.astype(float) - usual)[mask > 0].mean()
     return score.blend_score(scores, 1.0), scores.jump, scores.ghost, shown / max(new, 1e-3), apart

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 from click.core import ParameterSource
 from PIL import Image, ImageOps
 
 from lib_softinpaint import infotext
 from lib_softinpaint.advice import advice
-from lib_softinpaint.composite import over_white, with_alpha
+from lib_softinpaint.composite import over_white
 from lib_softinpaint.fields import Value
 from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.painted import of_8_bits, strengths
@@ -37,6 +36,7 @@ from lib_softinpaint.request import (
 )
 from lib_softinpaint.settings import Settings, composite_fields, saved_fields
 from lib_softinpaint.sheet import side_by_side
+from lib_softinpaint.source import colour_profile, completed, with_transparency
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "demo"
@@ -171,12 +171,12 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
                 click.echo(f"softinpaint: {sentence}", err=True)
             kept: list[KeptPicture] = []
             made, about = make(numbered, over_white(picture), _opened_mask(job.mask), kept.append if keep else None)
-            profile = _colour_profile(picture)
-            _save(_finished(made, picture, job.target), job.target, about, profile)
+            if job.target.suffix.lower() in WITH_TRANSPARENCY:
+                made = with_transparency(made, picture)
+            _save(made, job.target, about, colour_profile(picture))
             click.echo(job.target)
             for each in kept:
-                source = np.asarray(picture.convert("RGBA")) if "A" in picture.getbands() else None
-                _keep(replace(each, infotext=about, source=source, colour_profile=profile), job.kept)
+                _keep(completed(each, about, picture), job.kept)
                 click.echo(job.kept)
 
 
@@ -409,18 +409,6 @@ def _opened_mask(path: Path) -> Image.Image:
     if picture.mode == "F":
         raise click.UsageError(f"a picture must have whole numbers for pixels, {path} has floats")
     return picture
-
-
-def _finished(made: Image.Image, source: Image.Image, target: Path) -> Image.Image:
-    """The result with the transparency of its source, where the format has any."""
-    if "A" in source.getbands() and source.size == made.size and target.suffix.lower() in WITH_TRANSPARENCY:
-        pictures = made, source.convert("RGBA"), over_white(source)
-        return Image.fromarray(with_alpha(*map(np.asarray, pictures)))
-    return made
-
-
-def _colour_profile(source: Image.Image) -> bytes | None:
-    return source.info.get("icc_profile") if source.mode.startswith("RGB") else None
 
 
 def _unused(*paths: Path) -> list[Path]:

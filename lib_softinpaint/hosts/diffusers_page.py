@@ -18,6 +18,7 @@ from lib_softinpaint.history import USUAL_LIMIT_MB, History
 from lib_softinpaint.hosts import diffusers_models as models
 from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.request import LARGEST_SEED, Request
+from lib_softinpaint.source import colour_profile, completed, with_transparency
 from lib_softinpaint.ui import recomposite
 from lib_softinpaint.ui.page import SELECTED, Finished, Host, Step
 
@@ -46,7 +47,7 @@ class Painter:
     def paint(self, request: Request, picture: Image.Image, mask: Image.Image, count: int, model: str,
               on_step: Step) -> Iterator[Finished]:
         """As `ui.page.Host.paint`."""
-        pipeline = models.load(model.strip() or str(models.SCENE_MODEL), self.device)
+        pipeline = models.load(model or str(models.SCENE_MODEL), self.device)
         free_at = 0.0
 
         def report(share: float) -> None:
@@ -61,19 +62,15 @@ class Painter:
             numbered = replace(request, seed=(request.seed + number) % (LARGEST_SEED + 1))
             kept: list[KeptPicture] = []
             made = models.inpaint(pipeline, numbered, over_white(picture), mask, report, kept.append)
-            yield self._finished(made, picture, models.infotext_of(numbered, picture.size, model.strip()), numbered, kept)
+            yield self._finished(made, picture, models.infotext_of(numbered, picture.size, model), numbered, kept)
 
     def _finished(self, made: Image.Image, picture: Image.Image, about: str, request: Request,
                   kept: list[KeptPicture]) -> Finished:
-        blend_score = None
+        made, blend_score = with_transparency(made, picture), None
         for each in kept:  # none of a hard inpainting
-            source = np.asarray(picture.convert("RGBA")) if "A" in picture.getbands() else None
-            complete = replace(each, infotext=about, source=source, colour_profile=picture.info.get("icc_profile"))
-            if source is not None:
-                made = Image.fromarray(complete.composited(complete.settings))
-            self.history.put(complete, np.asarray(made), USUAL_LIMIT_MB)
-            blend_score = complete.blend_score(complete.settings)
-        return Finished(self._saved(made, about, str(request.seed), picture.info.get("icc_profile")), about, blend_score)
+            self.history.put(completed(each, about, picture), np.asarray(made), USUAL_LIMIT_MB)
+            blend_score = each.blend_score(each.settings)
+        return Finished(self._saved(made, about, str(request.seed), colour_profile(picture)), about, blend_score)
 
     def _saved(self, picture: Image.Image, about: str, name: str, colour_profile: bytes | None = None) -> Path:
         self.output.mkdir(parents=True, exist_ok=True)

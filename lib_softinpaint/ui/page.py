@@ -231,7 +231,7 @@ def _connect(page: _Page, host: Host, own_presets: PresetFile) -> None:
             notes, wanted, count = _asked(fields, values[:len(fields)], values[len(fields):])
             source, painted = _painted(picture, mask, wanted)
             yield {page.told: " ".join(notes)}
-            for event in _streamed(lambda step: host.paint(wanted, source, painted, count, model, step), stopped):
+            for event in _streamed(lambda step: host.paint(wanted, source, painted, count, model.strip(), step), stopped):
                 if isinstance(event, Finished):
                     found.append(event)
                     yield shown(found)
@@ -378,7 +378,10 @@ def _streamed(paint: Callable[[Step], Iterator[Finished]],
 
 def _pasted(text: str, picture: str) -> tuple[Request, list[str]]:
     """The request that a text tells, or else the picture's infotext."""
-    told = text if "Steps: " in text else infotext.of_picture(io.BytesIO(as_bytes(picture)))
+    try:
+        told = text if "Steps: " in text else infotext.of_picture(io.BytesIO(as_bytes(picture)))
+    except OSError as fault:
+        raise ValueError(f"The picture cannot be read: {fault}.") from fault
     if not told:
         raise ValueError("The prompt holds no infotext, and the picture none either.")
     return from_infotext(infotext.parse(told))

@@ -1,0 +1,28 @@
+"""The picture that a run starts from: what of it the result's file keeps."""
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image
+
+from lib_softinpaint.composite import over_white, with_alpha
+from lib_softinpaint.kept import KeptPicture
+
+
+def with_transparency(made: Image.Image, source: Image.Image) -> Image.Image:
+    """The result with the transparency of its source, where that has any and is as large."""
+    if "A" not in source.getbands() or source.size != made.size:
+        return made
+    return Image.fromarray(with_alpha(*map(np.asarray, (made, source.convert("RGBA"), over_white(source)))))
+
+
+def colour_profile(source: Image.Image) -> bytes | None:
+    """ICC profile of the source's colours, None where it is one of other colours than the result's."""
+    return source.info.get("icc_profile") if source.mode.startswith("RGB") else None
+
+
+def completed(kept: KeptPicture, infotext: str, source: Image.Image) -> KeptPicture:
+    """What is kept of a result, with what its file also holds."""
+    pixels = np.asarray(source.convert("RGBA")) if "A" in source.getbands() else None
+    return replace(kept, infotext=infotext, source=pixels, colour_profile=colour_profile(source))

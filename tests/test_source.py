@@ -1,0 +1,32 @@
+"""What a result's file keeps of the picture that it started from."""
+import numpy as np
+import pytest
+from PIL import Image
+
+from lib_softinpaint.composite import over_white
+from lib_softinpaint.source import colour_profile, completed, with_transparency
+from tests.test_kept import RUN, SIZE, kept
+
+CLEAR = Image.merge("RGBA", [Image.linear_gradient("L").resize((SIZE, SIZE))] * 4)
+
+
+@pytest.mark.parametrize(("mode", "kept_profile"), [("RGB", b"profile"), ("RGBA", b"profile"), ("CMYK", None), ("L", None)])
+def test_a_profile_of_other_colours_is_not_the_results(mode, kept_profile):
+    source = Image.new(mode, (8, 8))
+    source.info["icc_profile"] = b"profile"
+    assert colour_profile(source) == kept_profile
+
+
+def test_what_did_not_change_keeps_its_transparency_and_colour():
+    made = over_white(CLEAR)
+    assert (np.asarray(with_transparency(made, CLEAR)) == np.asarray(CLEAR)).all()
+    assert with_transparency(made, made) is made
+    assert with_transparency(made, CLEAR.resize((8, 8))) is made
+
+
+def test_a_kept_picture_is_completed_by_its_source():
+    whole = completed(kept(), "a hill", CLEAR)
+    assert whole.infotext == "a hill"
+    assert (whole.source == np.asarray(CLEAR)).all()
+    assert whole.composited(RUN).shape == (SIZE, SIZE, 4)
+    assert completed(kept(), "a hill", over_white(CLEAR)).source is None
