@@ -1,0 +1,30 @@
+"""Files that are written completely or not at all."""
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file open for writing bytes, which replaces `path` when the block ends.
+
+    If the block raises, or the process is killed, `path` still holds what it held before. The file's folder must exist.
+    Raises OSError if the file cannot be written.
+    """
+    path = Path(path).resolve()  # a link stays a link
+    unfinished = path.with_name(f".{secrets.token_hex(8)}.unfinished")
+    try:
+        with open(unfinished, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except BaseException:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise
