@@ -20,19 +20,14 @@ from PIL import Image, ImageChops
 from scipy.ndimage import maximum_filter, uniform_filter
 
 from lib_softinpaint.encoded import decoded
+from lib_softinpaint.image_files import LARGEST_BYTE, LARGEST_SHORT, at_own_scale
 from lib_softinpaint.mask import resized
-
-LARGEST_SHORT, LARGEST_BYTE = 65535, 255
-"""White in images of 16 and of 8 bits."""
 
 LEAST_VALUE = 0.5 / LARGEST_BYTE
 """What is less is black in a mask of 8 bits, by which the WebUI crops."""
 
 NOISE_LEVEL, WHITE_LEVEL = 8, 250
 """Of 255: the highest level that is unpainted, and the lowest that is white."""
-
-OWN_SCALE_SHARE = 0.01
-"""Share of pixels at the largest value from which on a dark image of 16 or 32 bits is one of 8 bits in a larger type."""
 
 TOLD_SHARE = 0.01
 """Share of the image's pixels, or of the painted ones, from which on a note is worth reading."""
@@ -65,6 +60,8 @@ CODED_PX = 8
 COLOUR_LEVEL, BLACK_SHARE = 64, 0.25
 """Difference of channels from which on a pixel is coloured, and the share of black pixels that makes a background."""
 
+MASK_IMAGE = "Mask image"
+
 SAME_SHAPE = 0.02
 """Share by which width to height of a mask may differ from its image's: sizes are often rounded."""
 
@@ -91,7 +88,7 @@ def strengths(image: Image.Image, notes: MutableSequence[str] | None = None) -> 
     """
     notes = [] if notes is None else notes
     if image.mode == "F" or image.mode.startswith("I"):
-        return cleaned(_at_own_scale(np.asarray(image), image.mode, notes), notes)
+        return cleaned(at_own_scale(np.asarray(image), image.mode, "the mask", notes), notes)
     levels = _levels(image, notes)
     if levels.max() == 1 and levels.min() == 0:
         notes.append("The mask's values are 0 and 1; 1 was read as white.")
@@ -198,23 +195,6 @@ def _blocks(values: np.ndarray) -> np.ndarray:
     return values.reshape(height // CODED_PX, CODED_PX, width // CODED_PX, CODED_PX)
 
 
-def _at_own_scale(values: np.ndarray, mode: str, notes: MutableSequence[str]) -> np.ndarray:
-    """Strengths (H, W) float32, 0 to 1, of an image of 16 or 32 bits, or of floats."""
-    if not np.isfinite(values).all() or values.min() < 0:
-        raise ValueError("a mask's values must be numbers from 0 up, got "
-                         f"{'negative ones' if np.isfinite(values).all() else 'infinity or no numbers'}")
-    peak = values.max()
-    if mode == "F":
-        white = next((white for white in (1, LARGEST_BYTE, LARGEST_SHORT) if peak <= white), float(peak))
-        own = white != 1
-    else:
-        own = 0 < peak <= LARGEST_BYTE and np.count_nonzero(values == peak) >= OWN_SCALE_SHARE * values.size
-        white = max(LARGEST_SHORT, float(peak)) if not own else 1 if peak == 1 else LARGEST_BYTE
-    if own:
-        notes.append(f"The mask's values end at {peak:g}; {white:g} was read as white.")
-    return values.astype(np.float32) / np.float32(white)
-
-
 def _levels(image: Image.Image, notes: MutableSequence[str]) -> np.ndarray:
     """Levels (H, W) uint8 of the channel that holds what is painted."""
     if "A" in image.getbands() or "transparency" in image.info and image.mode == "P":
@@ -260,7 +240,13 @@ def _carries_a_shape(alpha: Image.Image, solid: Image.Image) -> bool:
     return not whitened and not stray
 
 
-def fitted(mask: np.ndarray, size: tuple[int, int], name: str, notes: MutableSequence[str]) -> np.ndarray:
+def check_shape(mask: tuple[int, int], image: tuple[int, int], name: str) -> None:
+    """Raises ValueError with `name`, which says what mask it is, if width to height is not that of its image."""
+    if abs(mask[0] * image[1] / (mask[1] * image[0]) - 1) > SAME_SHAPE:
+        raise ValueError("{} must have the shape of its image, {}x{}, got {}x{}.".format(name, *image, *mask))
+
+
+def fitted(mask: np.ndarray, size: tuple[int, int], name: str, notes: MutableSequence[str] | None = None) -> np.ndarray:
     """A mask (H, W) float32, 0 to 1, as large as an image of this width and height.
 
     Raises ValueError with `name`, which says what mask it is, if it has another shape.
@@ -268,9 +254,9 @@ def fitted(mask: np.ndarray, size: tuple[int, int], name: str, notes: MutableSeq
     height, width = mask.shape
     if (width, height) == size:
         return mask
-    if abs(width * size[1] / (height * size[0]) - 1) > SAME_SHAPE:
-        raise ValueError("{} must have the shape of its image, {}x{}, got {}x{}.".format(name, *size, width, height))
-    notes.append("{} is {}x{} and was scaled to its image's {}x{}.".format(name, width, height, *size))
+    check_shape((width, height), size, name)
+    if notes is not None:
+        notes.append("{} is {}x{} and was scaled to its image's {}x{}.".format(name, width, height, *size))
     return resized(mask, size[1], size[0])
 
 
@@ -301,12 +287,5 @@ def painted_or_sent(painted: np.ndarray | None, mask_image: str, size: tuple[int
     """
     if not mask_image or painted is not None and painted.max() >= LEAST_VALUE:
         return painted
-    notes = [] if notes is None else notes
-    return fitted(strengths(decoded(mask_image, "Mask image"), notes), size, "Mask image", notes)
-
-
-def of_8_bits(picture: Image.Image) -> Image.Image:
-    """A picture to inpaint, its greys of 16 bits as 8, which Pillow would clip, and its transparency as a channel."""
-    if picture.mode.startswith("I"):
-        return as_picture(np.asarray(picture, np.float32).clip(0, LARGEST_SHORT) / LARGEST_SHORT)
-    return picture.convert("RGBA") if "transparency" in picture.info else picture
+    sent = decoded(mask_image, MASK_IMAGE, lambda found: check_shape(found, size, MASK_IMAGE))
+    return fitted(strengths(sent, notes), size, MASK_IMAGE, notes)

@@ -147,7 +147,7 @@ def test_a_dark_mask_of_16_bits_with_few_pixels_at_its_peak_is_dark():
 
 @pytest.mark.parametrize("values", [[[0, np.nan]], [[0, np.inf]], [[0, -1]]])
 def test_numbers_that_are_no_levels_are_refused(values):
-    with pytest.raises(ValueError, match="^a mask's values must be numbers from 0 up, got "):
+    with pytest.raises(ValueError, match="^the mask's values must be numbers from 0 up, got "):
         strengths(Image.fromarray(np.array(values, np.float32)))
 
 
@@ -270,8 +270,8 @@ def test_what_is_painted_counts_before_what_is_sent():
 
 @pytest.mark.parametrize(("sent", "sentence"), [
     (encoded(Image.new("L", (8, 16))), "^Mask image must have the shape of its image, 16x16, got 8x16.$"),
-    ("bm8gcGljdHVyZQ==", "^Mask image must be a picture as base64, got 'bm8g"),
-    ("no base64!", "^Mask image must be a picture")])
+    ("bm8gcGljdHVyZQ==", "^Mask image must be an image as base64, got 'bm8g"),
+    ("no base64!", "^Mask image must be an image")])
 def test_what_is_sent_and_is_no_such_mask(sent, sentence):
     with pytest.raises(ValueError, match=sentence):
         painted_or_sent(None, sent, (16, 16))
