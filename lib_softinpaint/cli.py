@@ -8,20 +8,23 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from click.core import ParameterSource
-from PIL import Image, ImageOps
+from PIL import Image
 
 from lib_softinpaint import infotext
 from lib_softinpaint.advice import advice
 from lib_softinpaint.composite import over_white
 from lib_softinpaint.fields import Value
+from lib_softinpaint.image_files import UNREADABLE, as_original, opened
 from lib_softinpaint.kept import KeptPicture
-from lib_softinpaint.painted import of_8_bits, strengths
+from lib_softinpaint.painted import fitted, strengths
 from lib_softinpaint.presets import PRESETS_FILE, PresetFile
 from lib_softinpaint.request import (
     FIELDS,
@@ -310,13 +313,15 @@ def _check_targets(targets: list[Path], force: bool) -> None:
 
 def _check(picture: Path, mask: Path, mask_mode: str) -> None:
     """Complains before anything is made, so that no bad file is found behind an hour of good ones."""
-    size, painted = _opened(picture).size, strengths(_opened_mask(mask))
+    notes: list[str] = []
+    size = _opened(picture, notes).size
     if min(size) < SMALLEST_PX:
         raise click.UsageError(f"a picture must be {SMALLEST_PX} pixels wide and high at least, {picture} is {size}")
-    if painted.shape != size[::-1]:
-        raise click.UsageError(f"a mask must be as large as its picture {size}, {mask} is {painted.shape[::-1]}")
+    painted = fitted(_painted(mask, notes), size, f"the mask {mask}", notes)
     if (painted == (1 if mask_mode == INPAINT_NOT_MASKED else 0)).all():
         raise click.UsageError(f"a mask must have something to repaint, {mask} has nothing")
+    for note in notes:
+        click.echo(f"softinpaint: {picture.name}: {note}", err=True)
 
 
 def _in_folder(folder: Path) -> list[Path]:
@@ -391,24 +396,31 @@ class _Progress:
 
 # Files
 
-def _opened(path: Path) -> Image.Image:
-    """Picture as it is stored, turned upright; its mode is that of 8 bits."""
-    return of_8_bits(_opened_mask(path))
+def _opened(path: Path, notes: list[str] | None = None) -> Image.Image:
+    """Image of a file as a run takes it; takes notes as `image_files.as_original`."""
+    with _readable(path):
+        return as_original(opened(path), notes)
 
 
 def _opened_mask(path: Path) -> Image.Image:
-    """Picture as it is stored, turned upright, also of 16 bits."""
+    """Image of a file as it is stored, turned upright."""
+    with _readable(path):
+        return opened(path)
+
+
+def _painted(path: Path, notes: list[str]) -> np.ndarray:
+    with _readable(path):
+        return strengths(opened(path), notes)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        with Image.open(path) as stored:
-            picture = ImageOps.exif_transpose(stored)
-            picture.load()
+        yield
     except FileNotFoundError as fault:
-        raise click.UsageError(f"a picture must exist, {path} does not") from fault
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as fault:
-        raise click.UsageError(f"a picture must be readable, {path} is not: {fault}") from fault
-    if picture.mode == "F":
-        raise click.UsageError(f"a picture must have whole numbers for pixels, {path} has floats")
-    return picture
+        raise click.UsageError(f"an image must exist, {path} does not") from fault
+    except UNREADABLE as fault:
+        raise click.UsageError(f"an image must be readable, {path} is not: {fault}") from fault
 
 
 def _unused(*paths: Path) -> list[Path]:

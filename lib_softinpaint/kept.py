@@ -79,10 +79,12 @@ class KeptPicture:
         -------
         (H, W, 3) uint8, or (H, W, 4) with transparency
         """
-        result = self.shown(settings).composited(settings, self.decoded, opacity_px)
+        shown = self.shown(settings)
+        opacity_px = shown.opacity_px(settings) if opacity_px is None else opacity_px
+        result = shown.composited(settings, self.decoded, opacity_px)
         if self.source is None or self.source.shape[:2] != result.shape[:2]:
             return result
-        return with_alpha(result, self.source, self.sampled.original)
+        return with_alpha(result, self.source, shown.original, opacity_px)
 
     def shown(self, settings: Settings) -> SampledPicture:
         """What was sampled, shown within the mask that these settings make."""

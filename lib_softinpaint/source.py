@@ -11,10 +11,12 @@ from lib_softinpaint.kept import KeptPicture
 
 
 def with_transparency(made: Image.Image, source: Image.Image) -> Image.Image:
-    """The result with the transparency of its source, where that has any and is as large."""
-    if "A" not in source.getbands() or source.size != made.size:
+    """A result of unknown opacity, as new content painted over its source, if that is transparent and as large."""
+    if "A" in made.getbands() or "A" not in source.getbands() or source.size != made.size:
         return made
-    return Image.fromarray(with_alpha(*map(np.asarray, (made, source.convert("RGBA"), over_white(source)))))
+    result, flat = np.asarray(made.convert("RGB")), np.asarray(over_white(source))
+    changed = (result != flat).any(axis=-1).astype(np.float32)
+    return Image.fromarray(with_alpha(result, np.asarray(source.convert("RGBA")), flat, changed))
 
 
 def colour_profile(source: Image.Image) -> bytes | None:

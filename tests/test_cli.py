@@ -16,6 +16,7 @@ from lib_softinpaint.painted import strengths
 from lib_softinpaint.request import FIELDS
 from lib_softinpaint.settings import saved_fields
 from lib_softinpaint.sheet import GAP_PX, LABEL_PX
+from tests.test_image_files import SRGB
 
 ROOT = Path(__file__).parent.parent
 PICTURE, MASK = ROOT / "demo/picture.png", ROOT / "demo/mask.png"
@@ -115,7 +116,7 @@ def test_a_mask_folder_is_asked_for_the_very_name(tmp_path):
 def test_pictures_of_any_mode_are_read_as_they_look(tmp_path):
     deep = np.array([[0, 257 * 100, 65535]], np.uint16)
     Image.fromarray(deep).save(tmp_path / "deep.png")
-    assert np.asarray(cli._opened(tmp_path / "deep.png")).tolist() == [[0, 100, 255]]
+    assert np.asarray(cli._opened(tmp_path / "deep.png"))[..., 0].tolist() == [[0, 100, 255]]
     np.testing.assert_allclose(strengths(cli._opened_mask(tmp_path / "deep.png")), deep / 65535)
     palette = Image.fromarray(np.array([[0, 1]], np.uint8), "P")
     palette.putpalette([255, 255, 255, 255, 255, 255])
@@ -127,11 +128,11 @@ def test_transparency_and_colour_profile_stay(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     picture = Image.open(PICTURE).convert("RGBA")
     picture.putalpha(Image.open(MASK).convert("L"))
-    picture.save("layer.png", icc_profile=b"a profile")
+    picture.save("layer.png", icc_profile=SRGB)
     assert cli.main(["inpaint", "layer.png", str(MASK), "--steps", "2", "-o", "made.png"]) == 0
     with Image.open("made.png") as made:
         assert (np.asarray(made.getchannel("A")) == np.asarray(Image.open(MASK).convert("L"))).all()
-        assert made.info["icc_profile"] == b"a profile"
+        assert made.info["icc_profile"] == SRGB
     np.testing.assert_array_equal(np.asarray(Image.open("made.png"))[:80], np.asarray(picture)[:80])
 
 
@@ -139,7 +140,7 @@ def test_a_kept_job_is_composited_again_without_a_model(tmp_path, monkeypatch, c
     monkeypatch.chdir(tmp_path)
     picture = Image.open(PICTURE).convert("RGBA")
     picture.putalpha(Image.fromarray(np.tile(np.arange(256, dtype=np.uint8), (256, 1))))
-    picture.save("layer.png", icc_profile=b"a profile")
+    picture.save("layer.png", icc_profile=SRGB)
     words = ["inpaint", "layer.png", str(MASK), "--prompt", "a tree", "--steps", "4", "--keep", "-o", "made.png"]
     assert cli.main(words) == 0
     assert "made.npz" in capsys.readouterr().out
@@ -151,7 +152,7 @@ def test_a_kept_job_is_composited_again_without_a_model(tmp_path, monkeypatch, c
     with Image.open("made.png") as made, Image.open("same.png") as same, Image.open("thin.jpg") as thin:
         np.testing.assert_array_equal(np.asarray(made), np.asarray(same))
         assert same.info["parameters"] == made.info["parameters"]
-        assert same.info["icc_profile"] == b"a profile"
+        assert same.info["icc_profile"] == SRGB
         assert (thin.mode, thin.size) == ("RGB", made.size)
     assert "Composited again with Feather source own, Feather width 2." in infotext.of_picture(Path("thin.jpg"))
     assert Path("again/made.png").exists()
@@ -222,13 +223,13 @@ def test_every_setting_is_an_option_by_its_name():
     ("inpaint picture.png", "PICTURE and MASK must both be given, got picture.png"),
     ("inpaint picture.png folder/picture.png mask.png -o made", "results must have names of their own, 2 of them would be"),
     ("inpaint speck.png speck.png", "a picture must be 8 pixels wide and high at least, speck.png is (7, 9)"),
-    ("inpaint floats.tiff mask.png", "a picture must have whole numbers for pixels, floats.tiff has floats"),
+    ("inpaint floats.tiff mask.png", "an image must be readable, floats.tiff is not: the image's values must be numbers from 0 up, got infinity or NaN"),
     ("inpaint picture.png mask.png -o text.png/made.png --force", "text.png must be a folder that can be written to"),
     ("inpaint picture.png mask.png --device nonsense", "device must be one that this PyTorch has, got 'nonsense'"),
-    ("inpaint nothing.png mask.png", "a picture must exist, nothing.png does not"),
-    ("inpaint picture.png nothing.png", "a picture must exist, nothing.png does not"),
-    ("inpaint picture.png text.png", "a picture must be readable, text.png is not: cannot identify image file"),
-    ("inpaint picture.png small.png", "a mask must be as large as its picture (256, 256), small.png is (64, 64)"),
+    ("inpaint nothing.png mask.png", "an image must exist, nothing.png does not"),
+    ("inpaint picture.png nothing.png", "an image must exist, nothing.png does not"),
+    ("inpaint picture.png text.png", "an image must be readable, text.png is not: cannot identify image file"),
+    ("inpaint picture.png small.png", "the mask small.png must have the shape of its image, 256x256, got 64x48."),
     ("inpaint picture.png empty.png", "a mask must have something to repaint, empty.png has nothing"),
     ("inpaint picture.png mask.png --schedule-bias 9", "Invalid value for '--schedule-bias': 9.0 is not in the range"),
     ("inpaint picture.png mask.png --no-such 9", "No such option '--no-such'."),
@@ -250,16 +251,16 @@ def test_bad_input_gets_one_sentence(complaint, words, sentence):
         Path(folder).mkdir()
     for path in ("twice/picture.png", "twice/picture.webp"):
         shutil.copy("mask.png", path)
-    Image.new("L", (64, 64), 255).save("small.png")
+    Image.new("L", (64, 48), 255).save("small.png")
     Image.new("L", (7, 9), 255).save("speck.png")
-    Image.new("F", (256, 256)).save("floats.tiff")
+    Image.fromarray(np.full((256, 256), np.inf, np.float32)).save("floats.tiff")
     Image.new("L", (256, 256)).save("empty.png")
     assert f"softinpaint: {sentence}" in complaint(*words.split())
 
 
 def test_the_exit_code_of_bad_input_passes_through_the_entry_point(tmp_path):
     done = run(tmp_path, "inpaint", "nothing.png", "nothing.png")
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", "softinpaint: a picture must exist, nothing.png does not\n")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "softinpaint: an image must exist, nothing.png does not\n")
 
 
 # The README's examples, as written

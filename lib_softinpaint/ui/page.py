@@ -21,7 +21,8 @@ from PIL import Image
 from lib_softinpaint import infotext
 from lib_softinpaint.encoded import as_bytes, decoded, encoded
 from lib_softinpaint.fields import read
-from lib_softinpaint.painted import LEAST_VALUE, as_picture, of_8_bits, painted_or_sent, strengths
+from lib_softinpaint.image_files import as_original
+from lib_softinpaint.painted import LEAST_VALUE, as_picture, painted_or_sent, strengths
 from lib_softinpaint.presets import REQUEST_FIELDS, PresetFile
 from lib_softinpaint.request import FIELDS, INPAINT_NOT_MASKED, Request, from_infotext, with_seed
 from lib_softinpaint.settings import composite_fields, read_args
@@ -229,7 +230,7 @@ def _connect(page: _Page, host: Host, own_presets: PresetFile) -> None:
         yield {page.live: _live(0, None)}
         try:
             notes, wanted, count = _asked(fields, values[:len(fields)], values[len(fields):])
-            source, painted = _painted(picture, mask, wanted)
+            source, painted = _painted(picture, mask, wanted, notes)
             yield {page.told: " ".join(notes)}
             for event in _streamed(lambda step: host.paint(wanted, source, painted, count, model.strip(), step), stopped):
                 if isinstance(event, Finished):
@@ -334,13 +335,13 @@ def _asked(fields: Mapping[str, Any], values: Sequence[Any], soft: Sequence[Any]
     return notes, with_seed(request), count
 
 
-def _painted(picture: str, mask: str, request: Request) -> tuple[Image.Image, Image.Image]:
+def _painted(picture: str, mask: str, request: Request, notes: list[str]) -> tuple[Image.Image, Image.Image]:
     """The canvas' picture, and what is painted on it, or else sent."""
     try:
-        source = of_8_bits(decoded(picture, "Picture"))
+        source = as_original(decoded(picture, "Image"), notes)
     except ValueError as fault:
-        raise ValueError(f"The picture cannot be read: {fault.__cause__}.") from fault
-    painted = painted_or_sent(strengths(decoded(mask, "Mask")), request.settings.mask_image, source.size)
+        raise ValueError(f"The image cannot be read: {fault.__cause__ or fault}.") from fault
+    painted = painted_or_sent(strengths(decoded(mask, "Mask")), request.settings.mask_image, source.size, notes)
     if (1 - painted if request.mask_mode == INPAINT_NOT_MASKED else painted).max() < LEAST_VALUE:
         raise ValueError("Nothing is painted: paint on the picture what is to change.")
     return source, as_picture(painted, 16)
