@@ -240,7 +240,7 @@ def test_every_setting_is_an_option_by_its_name():
     ("inpaint picture.png mask.png -o picture.png", "--force is needed to overwrite picture.png, which exists"),
     ("inpaint picture.png mask.png -o made.gif", "--output must be a folder or end in .png, .webp, .jpg, .jpeg, got made.gif"),
     ("inpaint picture.png picture.png mask.png -o made.png", "--output must be a folder for more than one result"),
-    ("inpaint folder mask.png", "PICTURE must be a picture or a folder of"),
+    ("inpaint folder mask.png", "PICTURE must be an image or a folder with images, folder has none"),
     ("inpaint picture.png twice", "MASK must hold one mask named picture, the folder twice has 2"),
     ("inpaint picture.png mask.png --webui http://127.0.0.1:9", "a WebUI must answer at http://127.0.0.1:9"),
     ("paint", "No such command 'paint'.")])
