@@ -47,7 +47,8 @@ def read(checkout: Path) -> dict:
     for name, stand_in in stand_ins.items():
         sys.modules[f"modules.{name}"] = stand_in
         setattr(package, name, stand_in)
-    prompt_parser, sd_hijack_clip = (importlib.import_module(f"modules.{name}") for name in ("prompt_parser", "sd_hijack_clip"))
+    prompt_parser = importlib.import_module("modules.prompt_parser")
+    sd_hijack_clip = importlib.import_module("modules.sd_hijack_clip")
 
     model = sd_hijack_clip.TextConditionalModel()
     model.comma_token, model.id_start, model.id_end = COMMA, "start", "end"
