@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image
 
+from lib_softinpaint.bad_input import BadInput
 from lib_softinpaint.image_files import UNREADABLE, opened, upright_size
 
 
@@ -20,7 +21,7 @@ def encoded(picture: Image.Image, kind: str = "PNG", **how: Any) -> str:
 
 
 def decoded(text: str, name: str, check: Callable[[tuple[int, int]], None] | None = None) -> Image.Image:
-    """The image that was sent as base64, or as a data URL; upright. Raises ValueError with its name if it is none.
+    """The image that was sent as base64, or as a data URL; upright. Raises BadInput with its name if it is none.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ def _readable(text: str, name: str) -> Iterator[None]:
     try:
         yield
     except UNREADABLE as fault:
-        raise ValueError(f"{name} must be an image as base64, got {text[:20]!r}: {fault}") from fault
+        raise BadInput(f"{name} must be an image as base64, got {text[:20]!r}: {fault}") from fault
 
 
 def as_bytes(text: str) -> bytes:

@@ -12,6 +12,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin
 
+from lib_softinpaint.bad_input import BadInput
+
 LARGEST_SHORT, LARGEST_BYTE = 65535, 255
 """White in images of 16 and of 8 bits."""
 
@@ -106,7 +108,7 @@ def as_original(image: Image.Image, notes: MutableSequence[str] | None = None) -
 
     Raises
     ------
-    ValueError
+    BadInput
         If the image holds numbers that are no levels: negative, infinite or not a number.
     """
     notes = [] if notes is None else notes
@@ -179,7 +181,7 @@ def at_own_scale(values: np.ndarray, mode: str, name: str, notes: MutableSequenc
     """
     if not np.isfinite(values).all() or values.min() < 0:
         kind = "negative ones" if np.isfinite(values).all() else "infinity or NaN"
-        raise ValueError(f"{name}'s values must be numbers from 0 up, got {kind}")
+        raise BadInput(f"{name}'s values must be numbers from 0 up, got {kind}")
     peak = values.max()
     if mode == "F":
         white = next((white for white in (1, LARGEST_BYTE, LARGEST_SHORT) if peak <= white), float(peak))

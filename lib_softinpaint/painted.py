@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image, ImageChops
 from scipy.ndimage import maximum_filter, uniform_filter
 
+from lib_softinpaint.bad_input import BadInput
 from lib_softinpaint.encoded import decoded
 from lib_softinpaint.image_files import LARGEST_BYTE, LARGEST_SHORT, at_own_scale
 from lib_softinpaint.mask import resized
@@ -81,7 +82,7 @@ def strengths(image: Image.Image, notes: MutableSequence[str] | None = None) -> 
 
     Raises
     ------
-    ValueError
+    BadInput
         If the image holds numbers that are no levels: negative, infinite or not a number.
 
     Source: alpha before lightness was observed in AUTOMATIC1111 1.10.1; the rest is own.
@@ -241,15 +242,15 @@ def _carries_a_shape(alpha: Image.Image, solid: Image.Image) -> bool:
 
 
 def check_shape(mask: tuple[int, int], image: tuple[int, int], name: str) -> None:
-    """Raises ValueError with `name`, which says what mask it is, if width to height is not that of its image."""
+    """Raises BadInput with `name`, which says what mask it is, if width to height is not that of its image."""
     if abs(mask[0] * image[1] / (mask[1] * image[0]) - 1) > SAME_SHAPE:
-        raise ValueError("{} must have the shape of its image, {}x{}, got {}x{}.".format(name, *image, *mask))
+        raise BadInput("{} must have the shape of its image, {}x{}, got {}x{}.".format(name, *image, *mask))
 
 
 def fitted(mask: np.ndarray, size: tuple[int, int], name: str, notes: MutableSequence[str] | None = None) -> np.ndarray:
     """A mask (H, W) float32, 0 to 1, as large as an image of this width and height.
 
-    Raises ValueError with `name`, which says what mask it is, if it has another shape.
+    Raises BadInput with `name`, which says what mask it is, if it has another shape.
     """
     height, width = mask.shape
     if (width, height) == size:
@@ -282,7 +283,7 @@ def painted_or_sent(painted: np.ndarray | None, mask_image: str, size: tuple[int
 
     Raises
     ------
-    ValueError
+    BadInput
         If the latter is no image, or of another shape.
     """
     if not mask_image or painted is not None and painted.max() >= LEAST_VALUE:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from diffusers.utils import logging
 from PIL import Image
 
 from lib_softinpaint import infotext
+from lib_softinpaint.hosts.diffusers_lora import infotext_hashes
 from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline
+from lib_softinpaint.hosts.diffusers_prompts import LORA_PLACES, prepared
 from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.painted import strengths
 from lib_softinpaint.request import (
@@ -127,7 +129,8 @@ def scheduler_class(sampler: str, schedule_type: str) -> tuple[type, dict[str, A
 
 
 def inpaint(pipeline: DiffusionPipeline, request: Request, picture: Image.Image, mask: Image.Image,
-            on_step: Callable[[float], None] | None = None, keep: Callable[[KeptPicture], None] | None = None) -> Image.Image:
+            on_step: Callable[[float], None] | None = None, keep: Callable[[KeptPicture], None] | None = None,
+            loras: Sequence[Path] = LORA_PLACES) -> Image.Image:
     """One picture.
 
     Parameters
@@ -138,7 +141,10 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, picture: Image.Image,
         Called after each step with the share that is done, 0 to 1.
     keep
         Called with all that a soft composite is made of.
+    loras
+        Files, and folders of files, among which those that the prompt names are looked up.
     """
+    pipeline, prompts = prepared(pipeline, request, loras)
     own_scheduler = pipeline.scheduler
     kind, changes = scheduler_class(request.sampler, request.schedule_type)
     pipeline.scheduler = kind.from_config(own_scheduler.config, **changes)
@@ -150,10 +156,10 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, picture: Image.Image,
 
     try:
         made = pipeline(
-            request.prompt, picture, 1 - strengths(mask) if request.mask_mode == INPAINT_NOT_MASKED else mask,
+            image=picture, mask_image=1 - strengths(mask) if request.mask_mode == INPAINT_NOT_MASKED else mask,
             height=request.height or None, width=request.width or None, strength=request.denoising_strength,
             padding_mask_crop=request.masked_area_padding if request.inpaint_area == ONLY_MASKED else None,
-            num_inference_steps=request.steps, guidance_scale=request.cfg_scale, negative_prompt=request.negative_prompt,
+            num_inference_steps=request.steps, guidance_scale=request.cfg_scale, **prompts,
             masked_content=request.masked_content, mask_blur=request.mask_blur, settings=request.settings,
             generator=torch.Generator().manual_seed(with_seed(request).seed),
             keep=keep is not None, callback_on_step_end=report)
@@ -164,8 +170,8 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, picture: Image.Image,
     return made.images[0]
 
 
-def infotext_of(request: Request, picture: tuple[int, int], model: str | None) -> str:
+def infotext_of(request: Request, picture: tuple[int, int], model: str | None, loras: Sequence[Path] = LORA_PLACES) -> str:
     """Infotext of what `inpaint` makes of a picture of this width and height, with a model of this name or the bundled one."""
     width, height = working_size(request, picture)
     name = Path(model).name.removesuffix(".safetensors") if model else SCENES
-    return infotext.dump(to_infotext(request, Size=f"{width}x{height}", Model=name))
+    return infotext.dump(to_infotext(request, Size=f"{width}x{height}", Model=name, **infotext_hashes(request.prompt, loras)))

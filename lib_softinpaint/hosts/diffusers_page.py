@@ -16,6 +16,7 @@ from lib_softinpaint import infotext
 from lib_softinpaint.composite import over_white
 from lib_softinpaint.history import USUAL_LIMIT_MB, History
 from lib_softinpaint.hosts import diffusers_models as models
+from lib_softinpaint.hosts.diffusers_prompts import as_run
 from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.request import LARGEST_SEED, Request
 from lib_softinpaint.source import colour_profile, completed, with_transparency
@@ -48,6 +49,7 @@ class Painter:
               on_step: Step) -> Iterator[Finished]:
         """As `ui.page.Host.paint`."""
         pipeline = models.load(model or str(models.SCENE_MODEL), self.device)
+        request = as_run(pipeline, request)
         free_at = 0.0
 
         def report(share: float) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from PIL import Image
 
+from lib_softinpaint.bad_input import BadInput
 from lib_softinpaint.encoded import encoded
 from lib_softinpaint.painted import as_picture, strengths
 from lib_softinpaint.request import Request, to_api
@@ -38,7 +39,7 @@ def inpaint(url: str, request: Request, picture: Image.Image, mask: Image.Image,
     ------
     ConnectionError
         Where no WebUI with an API answers, or it answers with an error.
-    ValueError
+    BadInput
         Where the WebUI lacks this extension or what the request names, which it would silently replace.
     """
     webui = _WebUI(url)
@@ -51,8 +52,8 @@ def inpaint(url: str, request: Request, picture: Image.Image, mask: Image.Image,
         _demand("model", model, webui.ask("sd-models"), "model_name", "title", "hash")
         changes = {"sd_model_checkpoint": model}
     sent_mask = _mask_to_send(mask, request)
-    body = {**to_api(request, picture.size), "init_images": [encoded(picture)], "mask": encoded(sent_mask),
-            "override_settings": {"return_grid": False, "return_mask": False, "return_mask_composite": False, **changes}}
+    body = {**to_api(request, picture.size), "init_images": [encoded(picture)], "mask": encoded(sent_mask)}
+    body["override_settings"] |= {"return_grid": False, "return_mask": False, "return_mask_composite": False, **changes}
     answer = webui.ask("img2img", body)
     if not answer["images"]:
         raise ConnectionError(f"the WebUI at {webui.address} returned no picture; was it interrupted?")
@@ -64,14 +65,14 @@ def _demand_extension(webui: _WebUI) -> None:
     """The WebUI's script of this name may be the built-in, which knows fewer settings and would fail silently."""
     scripts = [script for script in webui.ask("script-info") if script["name"] == SCRIPT and script["is_img2img"]]
     if not scripts or len(scripts[0]["args"]) < len(dataclasses.fields(Settings)):
-        raise ValueError(f"the WebUI must have this extension installed, the one at {webui.address} has "
+        raise BadInput(f"the WebUI must have this extension installed, the one at {webui.address} has "
                          f"{'the built-in soft inpainting' if scripts else 'no soft inpainting'}")
 
 
 def _demand(what: str, name: str, offered: list[dict[str, Any]], *keys: str) -> None:
     """The WebUI would silently take its first one instead of one that it does not have."""
     if not any(name == each.get(key) for each in offered for key in keys):
-        raise ValueError(f"{what} must be one of {', '.join(str(each.get(keys[0])) for each in offered)}, got {name!r}")
+        raise BadInput(f"{what} must be one of {', '.join(str(each.get(keys[0])) for each in offered)}, got {name!r}")
 
 
 class _WebUI:

@@ -77,7 +77,7 @@ FONTS = "system-ui", "sans-serif"
 
 REQUEST_ROWS = (("denoising_strength", "mask_blur"), ("masked_content",), ("mask_mode", "inpaint_area"),
                 ("masked_area_padding", "cfg_scale"), ("sampler", "schedule_type"), ("steps", "batch_count"),
-                ("width", "height"), ("seed",))
+                ("width", "height"), ("seed", "clip_skip"))
 """Fields that stand beside one another."""
 
 
@@ -305,7 +305,7 @@ def _request(host: Host, start: Request) -> dict[str, Any]:
     choices = {"sampler": host.samplers, "schedule_type": host.schedule_types}
     made: dict[str, Any] = {}
     fields = {field.name: field for field in FIELDS} | {"batch_count": REQUEST_FIELDS["batch_count"]}
-    elements = {**REQUEST, "width": WIDTH, "height": HEIGHT, "seed": SEED}
+    elements = {**REQUEST, "width": WIDTH, "height": HEIGHT, "seed": SEED, "clip_skip": "softinpaint_clip_skip"}
     for names in REQUEST_ROWS:
         with gr.Row():
             for name in names:
