@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import {readFileSync} from "node:fs";
 import {test} from "node:test";
 
-import {advice, cropRegion, distanceTransform, ratios, repaintMask, repaintShares} from "../../javascript/softInpainting.mjs";
+import {advice, cropRegion, distanceTransform, ratios, repaintMask, repaintShares, strengthsOf} from "../../javascript/softInpainting.mjs";
 
 const LEAST_STEP = 1 / 255;
 const recorded = JSON.parse(readFileSync(new URL("recorded.json", import.meta.url)));
@@ -19,6 +19,13 @@ for (const {painted: name, settings: changes, blur, padding, mask} of masks) {
     test(`mask: ${name}, ${JSON.stringify(changes)}, ${blur}, ${padding}`, () => {
         const drawn = repaintMask(strengths, width, height, {...defaults, ...changes}, blur, padding);
         assert.ok(farthest(Array.from(drawn), mask) <= LEAST_STEP);
+    });
+}
+
+for (const {image, size, pixels, levels} of recorded.read) {
+    test(`read: ${image}`, () => {
+        const strengths = strengthsOf(Buffer.from(pixels, "base64"), ...size);
+        assert.deepEqual(Array.from(strengths, (strength) => Math.round(255 * strength)), Array.from(Buffer.from(levels, "base64")));
     });
 }
 
