@@ -15,7 +15,7 @@ from PIL import Image
 
 from lib_softinpaint.bad_input import BadInput
 from lib_softinpaint.encoded import encoded
-from lib_softinpaint.painted import as_picture, strengths
+from lib_softinpaint.painted import as_picture, fitted, strengths
 from lib_softinpaint.request import Request, to_api
 from lib_softinpaint.settings import Settings
 
@@ -51,7 +51,7 @@ def inpaint(url: str, request: Request, picture: Image.Image, mask: Image.Image,
     if model:
         _demand("model", model, webui.ask("sd-models"), "model_name", "title", "hash")
         changes = {"sd_model_checkpoint": model}
-    sent_mask = _mask_to_send(mask, request)
+    sent_mask = _mask_to_send(mask, request, picture.size)
     body = {**to_api(request, picture.size), "init_images": [encoded(picture)], "mask": encoded(sent_mask)}
     body["override_settings"] |= {"return_grid": False, "return_mask": False, "return_mask_composite": False, **changes}
     answer = webui.ask("img2img", body)
@@ -120,6 +120,8 @@ def _detail(fault: urllib.error.HTTPError) -> str:
     return str(about.get("detail") or about.get("errors") or about) if isinstance(about, dict) else str(about)
 
 
-def _mask_to_send(mask: Image.Image, request: Request) -> Image.Image:
-    """The mask as plain grey. Of 16 bits only for this extension: without it the WebUI cuts them off above 255."""
-    return as_picture(strengths(mask), 16 if mask.mode.startswith("I") and request.settings.enabled else 8)
+def _mask_to_send(mask: Image.Image, request: Request, size: tuple[int, int]) -> Image.Image:
+    """The mask as plain grey, as large as the image. Of 16 bits only for this extension: without it the WebUI cuts them off
+    above 255."""
+    painted = fitted(strengths(mask), size, "The mask")
+    return as_picture(painted, 16 if mask.mode.startswith("I") and request.settings.enabled else 8)
