@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from modules import devices, errors, images, processing, sd_samplers_common, shared
+from modules import devices, errors, images, masking, processing, sd_samplers_common, shared
 from PIL import Image
 
 from lib_softinpaint import schedule
@@ -127,6 +127,13 @@ _denoiser: Any = None
 
 def history_mb() -> float:
     return max(0, shared.opts.data.get(HISTORY_MB, USUAL_LIMIT_MB))
+
+
+def keep_history_of(outdated: Mapping[str, Any]) -> None:
+    """Takes over the kept images of this module as it was before "Reload UI", from `webui_start.drop_outdated`."""
+    before = outdated.get(__name__)
+    if before is not None:
+        history.take_over(before.history)
 
 
 # Faults
@@ -480,14 +487,21 @@ def _cropped(picture: Image.Image, box: tuple[int, ...]) -> Image.Image:
 
 
 def _reference(p: Any, originals: list[Image.Image], box: tuple[int, ...] | None) -> torch.Tensor:
-    """Latent of the original: the host's own, except where that holds the masked content."""
-    if p.inpainting_fill == MASKED_CONTENTS.index("original"):
+    """Latent of the original: the host's own, except where that holds the masked content.
+
+    When outpainting, the new area is black in the original, which would discolour the latent around it: it is filled.
+    """
+    outpaints = p.latent_mask is not None
+    shows_original = {MASKED_CONTENTS.index(content) for content in (("original", "fill") if outpaints else ("original",))}
+    if p.inpainting_fill in shows_original:
         return p.init_latent
     if box is not None:
         originals = [images.resize_image(ONLY_MASKED_RESIZE, _cropped(original, box), p.width, p.height)
                      for original in originals]
     elif p.resize_mode == JUST_RESIZE_LATENT:
         originals = [images.flatten(picture, shared.opts.img2img_background_color) for picture in p.init_images]
+    if outpaints:
+        originals = [masking.fill(original, p.latent_mask) for original in originals]
     pixels = torch.stack([torch.from_numpy(np.array(original)) for original in originals])
     pixels = pixels.permute(0, 3, 1, 2).to(shared.device, devices.dtype_vae) / 255
     method = sd_samplers_common.approximation_indexes.get(shared.opts.sd_vae_encode_method)

@@ -51,13 +51,16 @@ def used_by_the_adapter() -> dict[str, set[str]]:
 def options_used_by_the_adapter() -> set[str]:
     """Settings of the host that gate what the adapter does."""
     own = {"data", "add_option", "onchange", "set", "save"}
-    return {node.attr for node in ast.walk(adapter())
-            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "shared.opts"} - own
+    direct = {node.attr for node in ast.walk(adapter())
+              if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "shared.opts"}
+    return (direct | {node.args[1].value for node in ast.walk(adapter()) if isinstance(node, ast.Call)
+                     and ast.unparse(node).startswith("getattr(shared.opts, '")}) - own
 
 
 def hooks_of_the_script() -> dict[str, list[str]]:
     """Names and parameters of the script's methods."""
-    methods = next(node for node in ast.parse(SCRIPT.read_text(encoding="utf8")).body if isinstance(node, ast.ClassDef)).body
+    tree = ast.walk(ast.parse(SCRIPT.read_text(encoding="utf8")))
+    methods = next(node for node in tree if isinstance(node, ast.ClassDef)).body
     return {method.name: parameters(method) for method in methods if isinstance(method, ast.FunctionDef)}
 
 
