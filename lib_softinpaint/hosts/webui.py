@@ -78,6 +78,10 @@ Source: observed in AUTOMATIC1111 1.10.1. From the old edge into the original, p
 by a quarter of that blur. Outpainting mk2 paints its latent mask by half of it, and fills a quarter with noise.
 """
 
+FADE_PER_BLUR = 1.6
+"""Pixels over which an outpainting script's new pixels fade out over the original, for each pixel of its Mask blur: then as
+many are shown as by the WebUI's own overlay, which fades as the tail of a Gaussian does."""
+
 INPAINTING_CONDITIONS = "hybrid", "concat"
 
 
@@ -300,13 +304,14 @@ def _shape_mask(p: Any, run: Run) -> None:
     def shaped(painted: np.ndarray) -> np.ndarray:
         mask = repaint_mask(painted, run.settings, blur, run.padding_px)
         return np.where(mask < LEAST_VALUE, 0, mask)
-    mask = shaped(run.painted)
-    _set_field(p, run, "image_mask", as_picture(mask))
     latent_mask = None
-    if p.latent_mask is not None:
+    if p.latent_mask is None:
+        mask = shaped(run.painted)
+    else:
         outpainted = strengths(p.latent_mask)
-        latent_mask = shaped(outpainted) if by_host else _feathered_inward(outpainted, run)
+        mask, latent_mask = (map(shaped, (run.painted, outpainted)) if by_host else _outpainting_masks(outpainted, run))
         _set_field(p, run, "latent_mask", as_picture(latent_mask))
+    _set_field(p, run, "image_mask", as_picture(mask))
     if p.inpainting_mask_invert:
         p.extra_generation_params["Mask mode"] = "Inpaint not masked"
     _set_field(p, run, "inpainting_mask_invert", 0)
@@ -323,14 +328,16 @@ def _shape_mask(p: Any, run: Run) -> None:
         _set_field(p, run, "inpaint_full_res_padding", max(0, run.padding_px - int(np.ceil(reach))))
 
 
-def _feathered_inward(painted: np.ndarray, run: Run) -> np.ndarray:
-    """Repaint mask (H, W) float32 of an outpainting script's latent mask, which reaches into the original already.
+def _outpainting_masks(outpainted: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Masks (H, W) float32 of what an outpainting script shows, and of what it repaints: its latent mask, `outpainted`.
 
-    A feather that goes outward would repaint more of the original than the script asks for.
+    That reaches into the original already. A feather that goes outward would repaint more of it than the script asks for.
     """
-    reach = min(feather_reach(painted, run.settings, run.blur_px, run.padding_px), OUTPAINTED_SHARE * run.blur_px)
-    grow = run.settings.grow_px
-    return feather_outward(shrink(painted, reach - min(0, grow)), reach, max(0, grow))
+    grow, shrunk_by = max(0, run.settings.grow_px), max(0, -run.settings.grow_px)
+    reach = feather_reach(run.painted, run.settings, run.blur_px, run.padding_px)
+    inward, fade = min(reach, OUTPAINTED_SHARE * run.blur_px), min(reach, FADE_PER_BLUR * run.blur_px)
+    return (feather_outward(shrink(run.painted, shrunk_by), fade, grow),
+            feather_outward(shrink(outpainted, shrunk_by + inward), inward, grow))
 
 
 def _blur_fields(p: Any) -> tuple[str, ...]:
