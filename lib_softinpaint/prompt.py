@@ -1,6 +1,6 @@
 """Prompts in the WebUI's syntax: what they say of weights, breaks, chunks and extra networks. No model.
 
-Source: what AUTOMATIC1111 1.10.1 makes of the same prompts, recorded in tests/prompts_of_1_10_1.json.
+Source: what AUTOMATIC1111 1.10.1 makes of the same prompts, recorded in tests/contract/prompts_1_10_1.json.
 """
 from __future__ import annotations
 

@@ -142,10 +142,10 @@ def working_size(request: Request, picture: tuple[int, int]) -> tuple[int, int]:
 
     Raises BadInput if that is less than one.
     """
-    asked = request.width or picture[0], request.height or picture[1]
-    if min(asked) < LATENT_PX:
-        raise BadInput(f"the model works at {LATENT_PX} pixels and more each way, got {asked[0]}x{asked[1]}")
-    return asked[0] // LATENT_PX * LATENT_PX, asked[1] // LATENT_PX * LATENT_PX
+    width, height = request.width or picture[0], request.height or picture[1]
+    if min(width, height) < LATENT_PX:
+        raise BadInput(f"Width and height must be {LATENT_PX} pixels or more, got {width}x{height}")
+    return width // LATENT_PX * LATENT_PX, height // LATENT_PX * LATENT_PX
 
 
 # The WebUI's API

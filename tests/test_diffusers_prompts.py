@@ -1,6 +1,8 @@
 """Prompts, clip skip and LoRA files on random models of a few thousand parameters."""
 import copy
 import json
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from lib_softinpaint.hosts import diffusers_models as models
 from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline
 from lib_softinpaint.request import Request
 from tests import tiny_models
+from tests.contract import prompts
+from tests.webui import host
 from tests.webui.host import drawn_disc, drawn_picture
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # diffusers and transformers warn of each other's changes
@@ -79,8 +83,8 @@ def test_a_clip_skip_beyond_the_first_layer_is_refused(small):
 
 
 def test_clip_skip_changes_nothing_with_sdxl_as_in_the_webui(pipelines):
-    _, prompts = diffusers_prompts.prepared(pipelines["SDXL"], Request(prompt="abc", clip_skip=2))
-    assert prompts == {"prompt": "abc", "negative_prompt": ""}
+    _, arguments = diffusers_prompts.prepared(pipelines["SDXL"], Request(prompt="abc", clip_skip=2))
+    assert arguments == {"prompt": "abc", "negative_prompt": ""}
     assert diffusers_prompts.as_run(pipelines["SDXL"], Request(clip_skip=2)) == Request()
 
 
@@ -116,9 +120,22 @@ def test_what_a_prompt_says_changes_the_image(pipelines, kind, prompt):
 
 def test_a_plain_prompt_is_left_to_diffusers(small):
     for prompt, text in (("a house, red", "a house, red"), (r"a \(red\) house", "a (red) house"), ("b" * 75, "b" * 75)):
-        running, prompts = diffusers_prompts.prepared(small, Request(prompt=prompt, negative_prompt="rain"))
+        running, arguments = diffusers_prompts.prepared(small, Request(prompt=prompt, negative_prompt="rain"))
         assert running is small
-        assert prompts == {"prompt": text, "negative_prompt": "rain"}
+        assert arguments == {"prompt": text, "negative_prompt": "rain"}
+
+
+def test_a_checkout_at_hand_gives_prompts_the_same_embeddings(tmp_path):
+    checkout = host.checkout()
+    if checkout is None:
+        pytest.skip("SOFTINPAINT_WEBUI names no WebUI checkout")
+    subprocess.run([host.host_python(checkout), "-m", "tests.contract.prompts", checkout, models.SCENE_MODEL,
+                    tmp_path / "theirs.npz"], check=True, capture_output=True, cwd=Path(__file__).parents[1])
+    pipeline = models.load(str(models.SCENE_MODEL), "cpu")
+    with np.load(tmp_path / "theirs.npz") as theirs:
+        for (text, clip_skip), name in zip(prompts.ENCODED, theirs.files):
+            ours = embeddings(pipeline, text, clip_skip=clip_skip)["prompt_embeds"][0]
+            np.testing.assert_allclose(ours.numpy(), theirs[name], atol=1e-4)
 
 
 # LoRA

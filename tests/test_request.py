@@ -51,7 +51,7 @@ def test_the_model_works_in_whole_latent_pixels_of_the_pictures_size_or_the_give
 @pytest.mark.parametrize(("request_", "size", "came"), [
     (Request(width=4, height=4), (64, 64), "4x4"), (Request(width=7), (64, 64), "7x64"), (Request(), (64, 5), "64x5")])
 def test_less_than_a_latent_pixel_is_a_sentence(request_, size, came):
-    with pytest.raises(BadInput, match=f"^the model works at 8 pixels and more each way, got {came}$"):
+    with pytest.raises(BadInput, match=f"^Width and height must be 8 pixels or more, got {came}$"):
         working_size(request_, size)
 
 

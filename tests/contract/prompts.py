@@ -1,6 +1,7 @@
-"""How the host reads prompts, by its own parser and its own cutting into chunks, without a model.
+"""How the host reads prompts, by its own parser and its own text encoder.
 
-    HOST_PYTHON -m tests.contract.prompts CHECKOUT    records it anew
+    HOST_PYTHON -m tests.contract.prompts CHECKOUT                 prints it, to record it anew
+    HOST_PYTHON -m tests.contract.prompts CHECKOUT MODEL FILE.npz  writes embeddings
 """
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 RECORD = Path(__file__).parent / "prompts_1_10_1.json"
 
@@ -28,6 +30,12 @@ LONG = ("", "a " * 75, "a " * 76, "a " * 160, "a, " * 40, "a " * 60 + ", " + "b 
         "a " * 55 + ", " + "b " * 30, "a " * 74 + ", b", "a " * 75 + ", b", "(" + "a " * 60 + ":1.2), " + "b " * 30,
         "a BREAK " + "b " * 80, "BREAK", "BREAK a BREAK")
 
+ENCODED = (
+    ("an orange tree", 1), (r"(orange:1.4) [tree] BREAK \(night\)", 1),
+    ("an orange tree, a meadow, " * 15 + "(a moon:1.3)", 1), ("an orange tree", 2),
+    ("(a:2) (red house:0.3), (((lake)))", 2), ("", 1))
+"""Prompts with a clip skip."""
+
 COMMA = 1
 
 
@@ -36,20 +44,26 @@ def tokens(text: str) -> list[int]:
     return [COMMA if word == "," else ord(word[0]) for word in re.findall(r"\w+|,", text)]
 
 
-def read(checkout: Path) -> dict:
-    """What the host makes of the prompts above."""
+def host(checkout: Path) -> tuple[Any, Any, Any, Any]:
+    """The host's parser, its module of text encoders, its options and what it hooks models with, the latter two ours."""
     sys.path.insert(0, str(checkout))
-    options = SimpleNamespace(emphasis="Original", comma_padding_backtrack=20)
+    options = SimpleNamespace(emphasis="Original", comma_padding_backtrack=20, CLIP_stop_at_last_layers=1,
+                              textual_inversion_add_hashes_to_infotext=False, use_old_emphasis_implementation=False)
     embeddings = SimpleNamespace(find_embedding_at_position=lambda tokens, place: (None, None))
-    hijack = SimpleNamespace(model_hijack=SimpleNamespace(embedding_db=embeddings))
-    stand_ins = {"sd_hijack": hijack, "devices": None, "sd_emphasis": None, "shared": SimpleNamespace(opts=options)}
+    hijack = SimpleNamespace(embedding_db=embeddings, extra_generation_params={}, fixes=None)
+    devices = SimpleNamespace(device="cpu", torch_npu_set_device=lambda: None)
     package = importlib.import_module("modules")  # the checkout's
-    for name, stand_in in stand_ins.items():
+    for name, stand_in in {"sd_hijack": SimpleNamespace(model_hijack=hijack), "devices": devices,
+                           "shared": SimpleNamespace(opts=options)}.items():
         sys.modules[f"modules.{name}"] = stand_in
         setattr(package, name, stand_in)
-    prompt_parser = importlib.import_module("modules.prompt_parser")
-    sd_hijack_clip = importlib.import_module("modules.sd_hijack_clip")
+    parser, clip = (importlib.import_module(f"modules.{name}") for name in ("prompt_parser", "sd_hijack_clip"))
+    return parser, clip, options, hijack
 
+
+def read(checkout: Path) -> dict:
+    """What the host makes of the prompts above."""
+    prompt_parser, sd_hijack_clip, _, _ = host(checkout)
     model = sd_hijack_clip.TextConditionalModel()
     model.comma_token, model.id_start, model.id_end = COMMA, "start", "end"
     model.tokenize = lambda texts: [tokens(text) for text in texts]
@@ -71,5 +85,26 @@ def read(checkout: Path) -> dict:
             "chunks": {prompt: chunks(prompt) for prompt in LONG}}
 
 
+def encode(checkout: Path, model: Path, target: Path) -> None:
+    """Writes what the host's text encoder gives for ENCODED, with a model of SD1's kind in diffusers' layout."""
+    import numpy as np
+    import torch
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    _, sd_hijack_clip, options, hijack = host(checkout)
+    parts = SimpleNamespace(tokenizer=CLIPTokenizer.from_pretrained(model / "tokenizer"),
+                            transformer=CLIPTextModel.from_pretrained(model / "text_encoder").float().eval())
+    encoder = sd_hijack_clip.FrozenCLIPEmbedderWithCustomWords(parts, hijack)
+    embeddings = []
+    for prompt, clip_skip in ENCODED:
+        options.CLIP_stop_at_last_layers = clip_skip
+        with torch.no_grad():
+            embeddings.append(encoder([prompt])[0].numpy())
+    np.savez(target, *embeddings)
+
+
 if __name__ == "__main__":
-    print(json.dumps(read(Path(sys.argv[1])), ensure_ascii=False))
+    if len(sys.argv) > 2:
+        encode(*map(Path, sys.argv[1:]))
+    else:
+        print(json.dumps(read(Path(sys.argv[1])), ensure_ascii=False))
