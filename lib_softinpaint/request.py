@@ -121,8 +121,14 @@ def from_infotext(params: Mapping[str, str]) -> tuple[Request, list[str]]:
 
 
 def working_size(request: Request, picture: tuple[int, int]) -> tuple[int, int]:
-    """Width and height at which the model works for a picture of this width and height: whole latent pixels."""
-    return (request.width or picture[0]) // LATENT_PX * LATENT_PX, (request.height or picture[1]) // LATENT_PX * LATENT_PX
+    """Width and height at which the model works for a picture of this width and height: whole latent pixels.
+
+    Raises ValueError where that is none.
+    """
+    width, height = request.width or picture[0], request.height or picture[1]
+    if min(width, height) < LATENT_PX:
+        raise ValueError(f"Width and height must be {LATENT_PX} pixels or more, got {width}x{height}")
+    return width // LATENT_PX * LATENT_PX, height // LATENT_PX * LATENT_PX
 
 
 # The WebUI's API
