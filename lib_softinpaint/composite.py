@@ -137,7 +137,8 @@ def composite(original: np.ndarray, decoded: np.ndarray, opacity_px: np.ndarray)
     original : (H, W, 3) uint8
     decoded : (H, W, 3) uint8 or float, 0 to 255
     opacity_px : (H, W) float32, 0 to 1
-        1 = decoded. Where it is 0 the result equals the original, byte for byte.
+        1 = decoded. Where it is 0 the result equals the original, byte for byte; also where decoded or opacity is no finite
+        number, as of a decoder that overflowed.
 
     Returns
     -------
@@ -147,5 +148,9 @@ def composite(original: np.ndarray, decoded: np.ndarray, opacity_px: np.ndarray)
         raise ValueError(f"original, decoded and opacity_px must be of one size, got {original.shape[:2]}, "
                          f"{decoded.shape[:2]} and {opacity_px.shape}")
     result = original.astype(np.float32)
-    result += (decoded - result) * opacity_px[..., None]
+    with np.errstate(invalid="ignore"):
+        result += (decoded - result) * opacity_px[..., None]
+    if not np.isfinite(result.sum()):
+        lost = ~np.isfinite(result).all(-1)
+        result[lost] = original[lost]
     return np.clip(np.rint(result), 0, 255).astype(np.uint8)

@@ -15,7 +15,6 @@ from lib_softinpaint.job import SoftInpaintJob
 from lib_softinpaint.request import Request
 from tests.test_cli import MASK, PICTURE, outside, pixels
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # diffusers and transformers warn of each other's changes
 
 REQUEST = Request(prompt="an orange tree", steps=5, denoising_strength=1, masked_content="fill", mask_blur=8, seed=3)
 ORIGINAL, PAINTED, AWAY = pixels(PICTURE), pixels(MASK)[..., 0] == 255, outside(MASK, REQUEST.mask_blur)

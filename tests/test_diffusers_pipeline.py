@@ -6,12 +6,12 @@ import torch
 from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
-from lib_softinpaint.hosts.diffusers_pipeline import MASKED_CONTENTS, SoftInpaintPipeline, SoftInpaintXLPipeline
+from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline, SoftInpaintXLPipeline
+from lib_softinpaint.request import MASKED_CONTENTS
 from lib_softinpaint.settings import Settings
 from tests import tiny_models
 from tests.webui.host import drawn_disc, drawn_picture
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # diffusers and transformers warn of each other's changes
 
 PICTURE, MASK, BLUR = drawn_picture(96, 72), drawn_disc(96, 72, 10), 3
 OUTSIDE = distance_transform_edt(np.asarray(MASK) == 0) > 2.4 * BLUR

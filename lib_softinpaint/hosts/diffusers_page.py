@@ -50,20 +50,20 @@ class Painter:
         """As `ui.page.Host.paint`."""
         pipeline = models.load(model or str(models.SCENE_MODEL), self.device)
         request = as_run(pipeline, request)
-        free_at = 0.0
+        free_at, preview = 0.0, None
 
-        def report(share: float) -> None:
-            nonlocal free_at
+        def look(running: Any) -> None:
+            nonlocal free_at, preview
             start = time.perf_counter()
-            preview = pipeline.preview() if start >= free_at else None
+            preview = running.preview() if start >= free_at else None
             end = time.perf_counter()
             if preview is not None:
                 free_at = end + PREVIEW_COST * (end - start)
-            on_step(share, preview)
         for number in range(count):
             numbered = replace(request, seed=(request.seed + number) % (LARGEST_SEED + 1))
             kept: list[KeptPicture] = []
-            made = models.inpaint(pipeline, numbered, over_white(picture), mask, report, kept.append)
+            made = models.inpaint(pipeline, numbered, over_white(picture), mask, lambda share: on_step(share, preview),
+                                  kept.append, on_running=look)
             yield self._finished(made, picture, models.infotext_of(numbered, picture.size, model), numbered, kept)
 
     def _finished(self, made: Image.Image, picture: Image.Image, about: str, request: Request,
