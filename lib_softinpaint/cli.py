@@ -44,7 +44,7 @@ from lib_softinpaint.request import (
 )
 from lib_softinpaint.settings import Settings, composite_fields, saved_fields
 from lib_softinpaint.sheet import side_by_side
-from lib_softinpaint.source import colour_profile, completed, with_transparency
+from lib_softinpaint.source import colour_profile, completed
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "demo"
@@ -203,8 +203,10 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
     request, lora_files = _with_loras(request, loras)
     jobs = list(_jobs(paths[:-1], paths[-1], output, count))
     _check_targets([target for job in jobs for target in (job.target, *([job.kept] if keep else []))], force)
+    told: dict[Path, list[str]] = {}
     for job in jobs:
-        _check(job.picture, job.mask, request.mask_mode)
+        if job.picture not in told:
+            told[job.picture] = _checked(job.picture, job.mask, request.mask_mode)
     may_fit = like is not None and not given.keys() & {"width", "height"}
     asked = [_asked_of(job, request, may_fit, model) for job in jobs]
     _made_folders(job.target for job in jobs)
@@ -214,10 +216,11 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
         for job, numbered in zip(jobs, asked):
             picture = _opened(job.picture)
             kept: list[KeptPicture] = []
-            made, about = make(numbered, over_white(picture), _opened_mask(job.mask), kept.append if keep else None)
+            made, about = make(numbered, picture, _opened_mask(job.mask), kept.append if keep else None,
+                               lambda note, job=job: None if note in told[job.picture] else _note(f"{job.target}: {note}"))
             with _rescued(job.target, lambda place, made=made, about=about: infotext.save(made, place, about)):
-                if job.target.suffix.lower() in WITH_TRANSPARENCY:
-                    made = with_transparency(made, picture)
+                if job.target.suffix.lower() not in WITH_TRANSPARENCY:
+                    made = over_white(made)
                 infotext.save(made, job.target, about, colour_profile(picture))
             click.echo(job.target)
             for each in kept:
@@ -397,8 +400,11 @@ def _check_targets(targets: list[Path], force: bool) -> None:
             raise click.UsageError(f"--force is needed to overwrite {target}, which exists")
 
 
-def _check(picture: Path, mask: Path, mask_mode: str) -> None:
-    """Complains before anything is made, so that no bad file is found behind an hour of good ones."""
+def _checked(picture: Path, mask: Path, mask_mode: str) -> list[str]:
+    """Complains before anything is made, so that no bad file is found behind an hour of good ones.
+
+    Returns what was noted about the image and its mask, which is told here.
+    """
     notes: list[str] = []
     size = _opened(picture, notes).size
     if min(size) < SMALLEST_PX:
@@ -407,7 +413,8 @@ def _check(picture: Path, mask: Path, mask_mode: str) -> None:
     if (painted == (1 if mask_mode == INPAINT_NOT_MASKED else 0)).all():
         raise click.UsageError(f"a mask must have something to repaint, {mask} has nothing")
     for note in notes:
-        click.echo(f"softinpaint: {picture.name}: {note}", err=True)
+        _note(f"{picture}: {note}")
+    return notes
 
 
 def _in_folder(folder: Path) -> list[Path]:
@@ -472,8 +479,9 @@ def _maker(request: Request, model: str | None, device: str | None, advance: Cal
         _note("Clip skip changes nothing with SDXL, as in the WebUI.")
 
     def make(request: Request, picture: Image.Image, mask: Image.Image,
-             keep: Callable[[KeptPicture], None] | None = None) -> tuple[Image.Image, str]:
-        made = models.inpaint(pipeline, request, picture, mask, on_step=advance, keep=keep, loras=loras)
+             keep: Callable[[KeptPicture], None] | None = None,
+             on_note: Callable[[str], None] | None = None) -> tuple[Image.Image, str]:
+        made = models.inpaint(pipeline, request, picture, mask, advance, keep, loras, on_note=on_note)
         return made, models.infotext_of(as_run(pipeline, request), picture.size, model, loras)
     return make
 
@@ -482,7 +490,7 @@ def _sender(url: str, model: str | None, advance: Callable[[float], None]) -> Ma
     """Images by a running WebUI."""
     from lib_softinpaint.hosts import webui_api
 
-    def make(request: Request, picture: Image.Image, mask: Image.Image, keep: None = None) -> tuple[Image.Image, str]:
+    def make(request: Request, picture: Image.Image, mask: Image.Image, *others: Any) -> tuple[Image.Image, str]:
         made = webui_api.inpaint(url, request, picture, mask, model)
         advance(1)
         return made

@@ -1,7 +1,9 @@
 """Requests in the WebUI's terms, run on diffusers: models from folders, files and names, samplers by the WebUI's names."""
 from __future__ import annotations
 
+import functools
 import inspect
+import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -59,7 +61,8 @@ def soft_inpaint(picture: Image.Image, mask: Image.Image, prompt: str = "", *, m
     Parameters
     ----------
     picture, mask
-        Of one size. White is repainted, greys by that strength.
+        Of one shape and any mode: `image_files` and `painted` say how they are read. White is repainted, greys by that
+        strength. A transparent image gives a transparent result.
     model
         A diffusers folder, a .safetensors file of the original format, or a name on the Hugging Face Hub.
     device
@@ -73,7 +76,7 @@ def soft_inpaint(picture: Image.Image, mask: Image.Image, prompt: str = "", *, m
         On sizes that do not match, an empty mask, a value out of range, or a model that is none.
     """
     request = Request(prompt=prompt, settings=settings or Settings(enabled=True), **fields)
-    return inpaint(load(str(model), device), request, picture, mask)
+    return inpaint(load(str(model), device), request, picture, mask, on_note=functools.partial(warnings.warn, stacklevel=3))
 
 
 def chosen_device() -> str:

@@ -13,13 +13,12 @@ import numpy as np
 from PIL import Image
 
 from lib_softinpaint import infotext
-from lib_softinpaint.composite import over_white
 from lib_softinpaint.history import USUAL_LIMIT_MB, History
 from lib_softinpaint.hosts import diffusers_models as models
 from lib_softinpaint.hosts.diffusers_prompts import as_run
 from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.request import LARGEST_SEED, Request
-from lib_softinpaint.source import colour_profile, completed, with_transparency
+from lib_softinpaint.source import colour_profile, completed
 from lib_softinpaint.ui import recomposite
 from lib_softinpaint.ui.page import SELECTED, Finished, Host, Step
 
@@ -62,13 +61,13 @@ class Painter:
         for number in range(count):
             numbered = replace(request, seed=(request.seed + number) % (LARGEST_SEED + 1))
             kept: list[KeptPicture] = []
-            made = models.inpaint(pipeline, numbered, over_white(picture), mask, lambda share: on_step(share, preview),
+            made = models.inpaint(pipeline, numbered, picture, mask, lambda share: on_step(share, preview),
                                   kept.append, on_running=look)
             yield self._finished(made, picture, models.infotext_of(numbered, picture.size, model), numbered, kept)
 
     def _finished(self, made: Image.Image, picture: Image.Image, about: str, request: Request,
                   kept: list[KeptPicture]) -> Finished:
-        made, blend_score = with_transparency(made, picture), None
+        blend_score = None
         for each in kept:  # none of a hard inpainting
             self.history.put(completed(each, about, picture), np.asarray(made), USUAL_LIMIT_MB)
             blend_score = each.blend_score(each.settings)

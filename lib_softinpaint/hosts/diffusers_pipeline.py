@@ -33,16 +33,16 @@ from diffusers.utils import logging
 from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 
-from lib_softinpaint.composite import composite
+from lib_softinpaint.composite import composite, over_white, with_alpha
 from lib_softinpaint.fill import fill_from_outside
 from lib_softinpaint.hosts import diffusers_arguments as arguments
 from lib_softinpaint.hosts import diffusers_noise_levels as noise_levels
 from lib_softinpaint.hosts.diffusers_scheduler import BlendingScheduler, own_copy
+from lib_softinpaint.image_files import as_original
 from lib_softinpaint.job import SoftInpaintJob
 from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.mask import PaintedMask, feather_reach, repaint_mask, resized, to_latent
-from lib_softinpaint.painted import strengths
-from lib_softinpaint.sampled import SampledPicture
+from lib_softinpaint.painted import cleaned, fitted, strengths
 from lib_softinpaint.settings import HARD, Settings
 
 logger = logging.get_logger(__name__)
@@ -167,11 +167,13 @@ class _SoftInpainting:
             prompt (`str` or `list[str]`, *optional*):
                 What to paint. A list gives one picture, or `num_images_per_prompt`, for each.
             image (`PIL.Image.Image`, `np.ndarray` or `torch.Tensor`):
-                The picture: RGB, `(H, W, 3)` uint8 or float in `[0, 1]`, or `(3, H, W)` float in `[0, 1]`. Or a list of
-                images of one size, one for each prompt.
+                The image: of any mode, `(H, W, 3 or 4)` uint8, uint16 or float in `[0, 1]`, or `(3 or 4, H, W)` float in
+                `[0, 1]`. If it is transparent, so is the result with `output_type="pil"`. Or a list of images of one size,
+                one for each prompt.
             mask_image (`PIL.Image.Image`, `np.ndarray` or `torch.Tensor`):
-                As large as `image`; white is repainted, greys by that strength: 8 or 16 bits, of a picture with transparency
-                its alpha channel; or `(H, W)` uint8, uint16 or float. Or a list, one for each prompt.
+                Of the shape of `image`; white is repainted, greys by that strength. An image of any mode, read as
+                [`~lib_softinpaint.painted`] says, or `(H, W)` bool, uint8, uint16 or float in `[0, 1]`. Or a list, one for
+                each prompt.
             height, width (`int`, *optional*, defaults to the picture's, rounded down to what the VAE can encode):
                 Size at which the model works. The result is always as large as `image`.
             padding_mask_crop (`int`, *optional*):
@@ -226,8 +228,10 @@ class _SoftInpainting:
             padding_mask_crop, masked_content, mask_blur, settings, generator, output_type, kwargs)
         arguments.check_models(self, kwargs)
         noise_levels.check(self.scheduler)
-        originals = [_pixels(each) for each in images]
-        paintings = [_strengths(each) for each in masks]
+        report = _Report()
+        sources = [_source(each, report.notes) for each in images]
+        originals = [np.asarray(over_white(each)) for each in sources]
+        paintings = [fitted(_strengths(each, report.notes), sources[0].size, "mask_image", report.notes) for each in masks]
         views = self._views(originals, paintings, settings, mask_blur, padding_mask_crop, height, width)
         # At least one step, as in the WebUI: an int of the product decides.
         strength = min(1.0, max(strength, (1 + 1e-6) / num_inference_steps))
@@ -239,29 +243,28 @@ class _SoftInpainting:
                     prompt=prompt, image=start.repeat(count // len(start), 1, 1, 1), strength=strength,
                     num_inference_steps=num_inference_steps, guidance_scale=guidance_scale,
                     num_images_per_prompt=num_images_per_prompt, generator=generator, output_type="latent", **kwargs).images
-                report = _Report()
                 samples = _usable(job, job.finish(samples), report)
                 kept: list[KeptPicture | None] = []
-                results: Any = samples
+                results: Any = samples if output_type == "latent" else []
                 if output_type != "latent":
-                    def on_decoded(sampled: SampledPicture | None, decoded: np.ndarray) -> None:
-                        if keep:
-                            painted = paintings[len(kept) * len(paintings) // count]
-                            kept.append(sampled and KeptPicture(settings, sampled, decoded, PaintedMask(
-                                painted, mask_blur, padding_mask_crop, painted.shape)))
-                    results = self._composited(job, samples, _seeds(generator, count), on_decoded, report)
+                    clear = [np.asarray(each) if "A" in each.getbands() else None for each in _repeated(sources, count)]
+                    over = [PaintedMask(each, mask_blur, padding_mask_crop, each.shape)
+                            for each in _repeated(paintings, count)]
+                    for made, result in self._composited(job, samples, _seeds(generator, count), over, clear, report):
+                        kept.append(made)
+                        results.append(result)
             finally:
                 self.maybe_free_model_hooks()
         if output_type == "pil":
             results = [Image.fromarray(each) for each in results]
-        elif output_type == "np":
-            results = np.stack(results).astype(np.float32) / 255
-        elif output_type == "pt":
-            results = torch.from_numpy(np.stack(results)).permute(0, 3, 1, 2).float() / 255
+        elif output_type in ("np", "pt"):
+            opaque = np.stack([np.asarray(over_white(Image.fromarray(each))) for each in results])
+            results = (opaque.astype(np.float32) if output_type == "np" else
+                       torch.from_numpy(opaque).permute(0, 3, 1, 2).float()) / 255
         flagged = report.flagged or None
         if not return_dict:
             return (results, flagged, kept) if keep else (results, flagged)
-        return SoftInpaintPipelineOutput(results, flagged, kept, report.notes)
+        return SoftInpaintPipelineOutput(results, flagged, kept if keep else [], report.notes)
 
     def with_scheduler(self, scheduler: Any) -> DiffusionPipeline:
         """A light copy of the pipeline with a scheduler of its own; the models are the same."""
@@ -300,9 +303,6 @@ class _SoftInpainting:
             raise ValueError(f"height and width must be {factor} pixels or more, the model's least, got {height} and {width}")
         height, width = height // factor * factor, width // factor * factor
         for painted in paintings:
-            if painted.shape != originals[0].shape[:2]:
-                raise ValueError(f"mask_image must be as large as image {originals[0].shape[1::-1]}, "
-                                 f"got {painted.shape[1::-1]}")
             if not painted.any():
                 raise ValueError("mask_image must have a pixel to repaint, got an empty mask")
         views = []
@@ -360,24 +360,31 @@ class _SoftInpainting:
         return torch.cat([channel.to(reference)[None, None],
                           self._encoded(Image.fromarray(np.rint(kept).astype(np.uint8)))], 1)
 
-    def _composited(self, job: SoftInpaintJob, samples: torch.Tensor, seeds: list[int],
-                    on_decoded: Callable[[SampledPicture | None, np.ndarray], None], report: _Report) -> list[np.ndarray]:
+    def _composited(self, job: SoftInpaintJob, samples: torch.Tensor, seeds: list[int], over: list[PaintedMask],
+                    sources: list[np.ndarray | None],
+                    report: _Report) -> Iterator[tuple[KeptPicture | None, np.ndarray]]:
+        """For each image what it is made of, if that is soft and not flagged, and its pixels (H, W, 3 or 4) uint8.
+
+        Parameters
+        ----------
+        sources : (H, W, 4) uint8 each
+            None for images without transparency.
+        """
         soft = job.settings.enabled
         if soft:
             sampled = job.measure(samples, job.box[:1:-1], seeds)
-        results = []
         for index, pixels in enumerate(self._decoded(job, samples, report)):
-            flagged = bool(report.flagged) and report.flagged[index]
-            if soft:
-                on_decoded(None if flagged else sampled[index], pixels)
-            if flagged:  # as diffusers does
-                results.append(np.zeros_like(job.originals[index]))
+            if report.flagged and report.flagged[index]:
+                yield None, np.zeros_like(job.originals[index])  # black, as diffusers does
             elif soft:
-                results.append(sampled[index].composited(job.settings, pixels))
+                kept = KeptPicture(job.settings, sampled[index], pixels, over[index], source=sources[index])
+                yield kept, kept.composited(job.settings)
             else:
                 # A hard inpainting's paste, as the WebUI's: the outer half of the mask's blur.
-                results.append(composite(job.originals[index], pixels, np.minimum(2 * job.repaint_px[index], 1)))
-        return results
+                original, opacity_px = job.originals[index], np.minimum(2 * job.repaint_px[index], 1)
+                result = composite(original, pixels, opacity_px)
+                source = sources[index]
+                yield None, result if source is None else with_alpha(result, source, original, opacity_px)
 
     def _decoded(self, job: SoftInpaintJob, samples: torch.Tensor, report: _Report) -> Iterator[np.ndarray]:
         """New pixels of each image, (H, W, 3) float32, 0 to 255, where they stand in the original.
@@ -491,24 +498,30 @@ def _seeds(generator: Any, count: int) -> list[int]:
     return [first + number for number in range(count)]
 
 
-def _strengths(mask: Any) -> np.ndarray:
-    """(H, W) float32, 0 to 1: painted mask of whatever kind of picture diffusers' users have."""
+def _repeated(each: list[Any], count: int) -> list[Any]:
+    """A list of `count`, in which each stands as often as any other, side by side."""
+    return [each[number * len(each) // count] for number in range(count)]
+
+
+def _strengths(mask: Any, notes: list[str]) -> np.ndarray:
+    """Painted mask (H, W) float32, 0 to 1, of any kind of mask that diffusers' users have."""
     if isinstance(mask, Image.Image):
-        return strengths(mask)
-    values = _array(mask, "mask_image", 1, (np.uint8, np.uint16))[..., 0]
-    return values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1)
+        return strengths(mask, notes)
+    values = _array(mask, "mask_image", (1,), (np.bool_, np.uint8, np.uint16))[..., 0]
+    return strengths(Image.fromarray(values), notes) if values.dtype.kind in "bu" else cleaned(values, notes)
 
 
-def _pixels(picture: Any) -> np.ndarray:
-    """(H, W, 3) uint8 of whatever kind of picture diffusers' users have."""
-    if isinstance(picture, Image.Image):
-        return np.asarray(picture.convert("RGB"))
-    values = _array(picture, "image", 3, (np.uint8,))
-    return values if values.dtype == np.uint8 else np.rint(values * 255).astype(np.uint8)
+def _source(image: Any, notes: list[str]) -> Image.Image:
+    """RGB or RGBA of any kind of image that diffusers' users have."""
+    if isinstance(image, Image.Image):
+        return as_original(image, notes)
+    values = _array(image, "image", (3, 4), (np.uint8, np.uint16))
+    white = np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1
+    return Image.fromarray(values if values.dtype == np.uint8 else np.rint(values / white * 255).astype(np.uint8))
 
 
-def _array(picture: Any, name: str, channels: int, whole: tuple[type, ...]) -> np.ndarray:
-    """(H, W, channels) of one of the types of whole numbers, or float, 0 to 1."""
+def _array(picture: Any, name: str, channels: tuple[int, ...], whole: tuple[type, ...]) -> np.ndarray:
+    """(H, W, C), C one of `channels`, of one of the types of whole numbers, or float, 0 to 1."""
     if isinstance(picture, torch.Tensor):
         picture = picture.detach().float().cpu()
         picture = (picture.squeeze(0).permute(1, 2, 0) if picture.squeeze(0).ndim == 3 else picture.squeeze(0)).numpy()
@@ -516,8 +529,9 @@ def _array(picture: Any, name: str, channels: int, whole: tuple[type, ...]) -> n
         raise ValueError(f"{name} must be a PIL image, an array or a tensor, got {type(picture).__name__}")
     if picture.ndim == 2:
         picture = picture[..., None]
-    if picture.ndim != 3 or picture.shape[2] != channels:
-        raise ValueError(f"{name} must be one picture of {channels} channels, got an array of shape {picture.shape}")
+    if picture.ndim != 3 or picture.shape[2] not in channels:
+        raise ValueError(f"{name} must be one image of {' or '.join(map(str, channels))} channels, "
+                         f"got an array of shape {picture.shape}")
     if picture.dtype in whole:
         return picture
     if not (picture.min() >= 0 and picture.max() <= 1):

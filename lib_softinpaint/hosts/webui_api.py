@@ -14,12 +14,17 @@ from urllib.parse import unquote, urlsplit
 from PIL import Image
 
 from lib_softinpaint.bad_input import BadInput
+from lib_softinpaint.composite import over_white
 from lib_softinpaint.encoded import encoded
 from lib_softinpaint.painted import as_picture, fitted, strengths
 from lib_softinpaint.request import Request, to_api
 from lib_softinpaint.settings import Settings
+from lib_softinpaint.source import with_transparency
 
 SCRIPT = "soft inpainting"
+KEEP_ALPHA = "softinpaint_keep_alpha"
+"""Option of the extension's that keeps the transparency of images that are inpainted softly."""
+
 ANSWER_SECONDS = 10  # for questions; a picture may take as long as it takes
 ROUTE = "/sdapi/v1/"
 
@@ -51,14 +56,19 @@ def inpaint(url: str, request: Request, picture: Image.Image, mask: Image.Image,
     if model:
         _demand("model", model, webui.ask("sd-models"), "model_name", "title", "hash")
         changes = {"sd_model_checkpoint": model}
+    if request.settings.enabled and "A" in picture.getbands():
+        changes |= {KEEP_ALPHA: True, "img2img_background_color": "#ffffff"}
+        sent = picture
+    else:
+        sent = over_white(picture)
     sent_mask = _mask_to_send(mask, request, picture.size)
-    body = {**to_api(request, picture.size), "init_images": [encoded(picture)], "mask": encoded(sent_mask)}
+    body = {**to_api(request, picture.size), "init_images": [encoded(sent)], "mask": encoded(sent_mask)}
     body["override_settings"] |= {"return_grid": False, "return_mask": False, "return_mask_composite": False, **changes}
     answer = webui.ask("img2img", body)
     if not answer["images"]:
         raise ConnectionError(f"the WebUI at {webui.address} returned no picture; was it interrupted?")
     made = Image.open(io.BytesIO(base64.b64decode(answer["images"][0])))
-    return made.convert("RGB"), json.loads(answer["info"])["infotexts"][0]
+    return with_transparency(made, picture), json.loads(answer["info"])["infotexts"][0]
 
 
 def _demand_extension(webui: _WebUI) -> None:
