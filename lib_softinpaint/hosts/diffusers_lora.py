@@ -122,10 +122,12 @@ def _add(pipeline: Any, lora: Lora) -> None:
         for component, layer, change in _changes(tensors, of_diffusers):
             module = _module(pipeline, component, layer)
             weight = module.weight
+            if change.numel() != weight.numel() or len(change) != len(weight):
+                raise ValueError(f"its layer {layer} is for another size than the model's {tuple(weight.shape)}")
             change = change.to(weight.device) * (lora.unet if component == "unet" else lora.text_encoder)
             added = (weight.float() + change.reshape(weight.shape)).to(weight.dtype)
             module.weight = torch.nn.Parameter(added, requires_grad=False)
-    except (OSError, SafetensorError, KeyError, RuntimeError, ValueError) as fault:
+    except (OSError, SafetensorError, KeyError, ValueError) as fault:
         raise BadInput(f"a LoRA must be a {SUFFIX} file for the model that is loaded, {lora.path} is not: "
                        f"{fault}") from fault
 
@@ -147,6 +149,8 @@ def _changes(tensors: Mapping[str, torch.Tensor], of_diffusers: Mapping[str, Any
         if not {"up", "down"} <= parts.keys():
             raise ValueError(f"its layer {layer} is not whole")
         up, down = parts["up"].float().flatten(1), parts["down"].float().flatten(1)
+        if up.shape[1] != len(down):
+            raise ValueError(f"its layer {layer} has ranks {up.shape[1]} and {len(down)}")
         alpha = float(parts["alpha"]) if "alpha" in parts else of_diffusers.get(
             f"{component}.alpha_pattern", {}).get(layer, of_diffusers.get(f"{component}.lora_alpha", len(down)))
         yield component, layer, up @ down * (alpha / len(down))

@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.usefixtures("clean_log"), pytest.mark.filterwarnings("
 WORDS = ("inpaint", str(PICTURE), str(MASK), "--prompt", "an orange tree", "--denoising-strength", "1", "--mask-blur", "8",
          "--masked-content", "fill", "--cfg-scale", "5", "--seed", "3", "--preservation-strength", "0.25")
 
+
 def made(tmp_path, name, *words):
     assert cli.main([*WORDS, *words, "-o", str(tmp_path / name)]) == 0
     return pixels(tmp_path / name), infotext.of_picture(tmp_path / name)
