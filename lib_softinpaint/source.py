@@ -9,6 +9,8 @@ from PIL import Image
 from lib_softinpaint.composite import over_white, with_alpha
 from lib_softinpaint.kept import KeptPicture
 
+KEEP_ALPHA = "softinpaint_keep_alpha"
+"""Option in the WebUI that keeps the transparency of images that are inpainted softly."""
 
 def with_transparency(made: Image.Image, source: Image.Image) -> Image.Image:
     """A result of unknown opacity, as new content painted over its source, if that is transparent and as large."""

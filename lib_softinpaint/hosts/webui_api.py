@@ -19,12 +19,9 @@ from lib_softinpaint.encoded import encoded
 from lib_softinpaint.painted import as_picture, fitted, strengths
 from lib_softinpaint.request import Request, to_api
 from lib_softinpaint.settings import Settings
-from lib_softinpaint.source import with_transparency
+from lib_softinpaint.source import KEEP_ALPHA, with_transparency
 
 SCRIPT = "soft inpainting"
-KEEP_ALPHA = "softinpaint_keep_alpha"
-"""Option of the extension's that keeps the transparency of images that are inpainted softly."""
-
 ANSWER_SECONDS = 10  # for questions; a picture may take as long as it takes
 ROUTE = "/sdapi/v1/"
 
