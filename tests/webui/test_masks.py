@@ -1,6 +1,7 @@
 """How masks are shaped, and what grey means, through the host."""
 import base64
 import hashlib
+import io
 
 import numpy as np
 import pytest
@@ -205,3 +206,17 @@ def test_an_inpainting_model_is_told_the_mask_soft_or_hard(webui, inpainting_mod
 def test_another_model_is_told_nothing(webui):
     soft, hard = (webui.inpaint(PICTURE, GREY, [{"conditioning_mask": mask}]) for mask in ("soft", "hard"))
     assert same(soft, hard)
+
+
+def test_a_mask_of_noise_and_compression_repaints_what_the_clean_one_does(webui):
+    noise = np.random.default_rng(0).integers(0, 9, np.asarray(MASK).shape)
+    noisy = Image.fromarray(np.maximum(np.asarray(MASK), noise).astype(np.uint8))
+    stream = io.BytesIO()
+    MASK.convert("RGB").save(stream, "JPEG", quality=75)
+    for only_masked in (False, True):
+        clean = webui.inpaint(PICTURE, MASK, [True], inpaint_full_res=only_masked, steps=4)
+        for mask, note in ((noisy, "count as unpainted"), (Image.open(stream), "The mask holds noise")):
+            result = webui.inpaint(PICTURE, mask, [True], inpaint_full_res=only_masked, steps=4)
+            assert same(result, clean)
+            assert note in result.infotexts[0]
+            assert note in webui.get("/companion/witness")["comments"]
