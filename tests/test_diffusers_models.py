@@ -13,7 +13,10 @@ from lib_softinpaint import Settings, soft_inpaint
 from lib_softinpaint.hosts import diffusers_models as models
 from lib_softinpaint.job import SoftInpaintJob
 from lib_softinpaint.request import Request
+from tests import tiny_models
 from tests.test_cli import MASK, PICTURE, outside, pixels
+
+pytestmark = tiny_models.KNOWN_WARNINGS
 
 
 REQUEST = Request(prompt="an orange tree", steps=5, denoising_strength=1, masked_content="fill", mask_blur=8, seed=3)

@@ -6,11 +6,13 @@ import torch
 from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
-from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline, SoftInpaintXLPipeline
+from lib_softinpaint.hosts.diffusers_pipeline import DTYPE, SoftInpaintPipeline, SoftInpaintXLPipeline
 from lib_softinpaint.request import MASKED_CONTENTS
 from lib_softinpaint.settings import Settings
 from tests import tiny_models
 from tests.webui.host import drawn_disc, drawn_picture
+
+pytestmark = tiny_models.KNOWN_WARNINGS
 
 
 PICTURE, MASK, BLUR = drawn_picture(96, 72), drawn_disc(96, 72, 10), 3
@@ -153,7 +155,7 @@ def test_a_preview_shows_the_last_steps_prediction(small):
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision(models, dtype):
-    pipeline = quiet(SoftInpaintPipeline.from_pipe(models["SD1"], torch_dtype=dtype))
+    pipeline = quiet(SoftInpaintPipeline.from_pipe(models["SD1"], **{DTYPE: dtype}))
     try:
         assert_inpainted(inpaint(pipeline))
     finally:
