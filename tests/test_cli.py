@@ -461,6 +461,7 @@ def test_every_setting_is_an_option_by_its_name():
     ("inpaint folder mask.png", "PICTURE must be an image or a folder with images, folder has none"),
     ("inpaint picture.png twice", "MASK must hold one mask named picture, the folder twice has 2"),
     ("inpaint picture.png mask.png --webui http://127.0.0.1:9", "a WebUI must answer at http://127.0.0.1:9"),
+    ("inpaint picture.png mask.png --width 4 --height 4", "Width and height must be 8 pixels or more, got 4x4"),
     ("paint", "No such command 'paint'.")])
 def test_bad_input_gets_one_sentence(complaint, words, sentence):
     Path("text.png").write_text("no picture")

@@ -75,6 +75,20 @@ def test_outside_is_byte_exact_and_inside_is_rounded_once():
     assert (got[4:8] == np.rint(0.75 * original[4:8].astype(float) + 0.25 * decoded[4:8])).all()
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_is_never_shown(value):
+    original = np.full((4, 4, 3), 200, np.uint8)
+    decoded = np.full((4, 4, 3), 100, np.float32)
+    share = np.float32([[0, 0.5, 1, 1]] * 4)
+    decoded[:, 0] = decoded[1, 1] = value
+    decoded[2, 2, 1] = value
+    share[3, 3] = np.nan
+    got = composite(original, decoded, share)
+    np.testing.assert_array_equal(got[..., 0], [[200, 150, 100, 100], [200, 200, 100, 100], [200, 150, 200, 100],
+                                                [200, 150, 100, 200]])
+    assert (got == got[..., :1]).all()
+
+
 def test_pictures_of_different_size_are_refused():
     with pytest.raises(ValueError, match=r"of one size, got \(4, 4\), \(4, 5\) and \(4, 4\)"):
         composite(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5, 3), np.uint8), np.zeros((4, 4)))

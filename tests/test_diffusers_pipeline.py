@@ -6,11 +6,13 @@ import torch
 from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
-from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline, SoftInpaintXLPipeline
+from lib_softinpaint.hosts.diffusers_pipeline import DTYPE, SoftInpaintPipeline, SoftInpaintXLPipeline
 from lib_softinpaint.request import MASKED_CONTENTS
 from lib_softinpaint.settings import Settings
 from tests import tiny_models
 from tests.webui.host import drawn_disc, drawn_picture
+
+pytestmark = tiny_models.KNOWN_WARNINGS
 
 
 PICTURE, MASK, BLUR = drawn_picture(96, 72), drawn_disc(96, 72, 10), 3
@@ -147,13 +149,13 @@ def test_a_preview_shows_the_last_steps_prediction(small):
     inpaint(small, callback_on_step_end=look, num_inference_steps=4, strength=1.0)
     assert {picture.shape for picture in seen} == {np.asarray(PICTURE).shape}
     assert all((one != other).any() for one, other in zip(seen, seen[1:]))
-    with pytest.raises(RuntimeError, match="^preview needs a run in progress$"):
+    with pytest.raises(RuntimeError, match="^preview needs a run in progress"):
         small.preview()
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision(models, dtype):
-    pipeline = quiet(SoftInpaintPipeline.from_pipe(models["SD1"], torch_dtype=dtype))
+    pipeline = quiet(SoftInpaintPipeline.from_pipe(models["SD1"], **{DTYPE: dtype}))
     try:
         assert_inpainted(inpaint(pipeline))
     finally:

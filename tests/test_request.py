@@ -66,6 +66,14 @@ def test_what_is_not_taken_is_named_and_what_says_nothing_is_not():
                      "TI hashes."]
 
 
+@pytest.mark.parametrize(("fields", "picture"), [
+    ({"width": 4, "height": 4}, (64, 64)), ({"width": 4}, (64, 64)), ({}, (64, 7))])
+def test_a_size_without_a_latent_pixel_gets_a_sentence(fields, picture):
+    for ask in (working_size, to_api):
+        with pytest.raises(ValueError, match="^Width and height must be 8 pixels or more, got "):
+            ask(Request(**fields), picture)
+
+
 @pytest.mark.parametrize("params", [{"Size": "512"}, {"Size": "large"}])
 def test_a_size_of_another_form_is_not_taken(params):
     assert from_infotext({"Seed": "1", **params})[0].width == 0

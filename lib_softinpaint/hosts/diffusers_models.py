@@ -17,7 +17,7 @@ from PIL import Image
 
 from lib_softinpaint import infotext
 from lib_softinpaint.hosts.diffusers_lora import infotext_hashes
-from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline, running_alone
+from lib_softinpaint.hosts.diffusers_pipeline import DTYPE, SoftInpaintPipeline, running_alone
 from lib_softinpaint.hosts.diffusers_prompts import LORA_PLACES, prepared
 from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.painted import strengths
@@ -100,10 +100,10 @@ def load(model: str, device: str | None = None) -> DiffusionPipeline:
     dtype = torch.float16 if device.startswith("cuda") else torch.float32
     try:
         if Path(model).is_file():
-            pipeline = SoftInpaintPipeline.from_pipe(_single_file(model, dtype), torch_dtype=dtype)
+            pipeline = SoftInpaintPipeline.from_pipe(_single_file(model, dtype), **{DTYPE: dtype})
         else:
             pipeline = SoftInpaintPipeline.from_pretrained(
-                model, torch_dtype=dtype, local_files_only=Path(model).is_dir())
+                model, local_files_only=Path(model).is_dir(), **{DTYPE: dtype})
     except MemoryError:
         raise
     except Exception as fault:  # each kind of broken model has its own error
@@ -137,7 +137,7 @@ def _single_file(path: str, dtype: torch.dtype) -> DiffusionPipeline:
 
     with safe_open(path, "pt") as file:
         large = any("conditioner.embedders.1" in key for key in file.keys())  # noqa: SIM118 - it is no dict
-    return (StableDiffusionXLPipeline if large else StableDiffusionPipeline).from_single_file(path, torch_dtype=dtype)
+    return (StableDiffusionXLPipeline if large else StableDiffusionPipeline).from_single_file(path, **{DTYPE: dtype})
 
 
 def scheduler_class(sampler: str, schedule_type: str) -> tuple[type, dict[str, Any]]:

@@ -4,12 +4,16 @@ The words are those of k-diffusion's wrappers: a noisy sample is signal * latent
 """
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from lib_softinpaint import schedule
+
+LARGEST_LMS_ORDER = 4
+"""diffusers' default, and k-diffusion's."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,25 @@ class PreconditionedLevel(NoiseLevel):
         return (denoised - c_skip * sample) / c_out
 
 
-class _Discrete:
+class _Adapter:
+    """What is particular to a family; here what most have in common."""
+
+    kinds: tuple[str, ...] = ("epsilon", "v_prediction")
+    """Prediction types that its schedulers know."""
+
+    def level(self, scheduler: Any, timestep: Any, index: int | None = None) -> NoiseLevel:
+        raise NotImplementedError
+
+    def timesteps(self, timesteps: torch.Tensor) -> torch.Tensor:
+        """Those of a run that begins within a schedule."""
+        return timesteps
+
+    def step_arguments(self, scheduler: Any) -> dict[str, Any]:
+        """Of the scheduler's next step."""
+        return {}
+
+
+class _Discrete(_Adapter):
     """DDPM and its kin: a level for each timestep of training."""
 
     kinds = ("epsilon", "v_prediction", "sample")
@@ -94,16 +116,19 @@ class _Discrete:
         return NoiseLevel(alpha_bar ** 0.5, (1 - alpha_bar) ** 0.5)
 
 
-class _Multistep(_Discrete):
-    """PLMS."""
+class _Plms(_Discrete):
+    """PLMS: its first step is made twice, the second time from the mean of the predictions at its two ends."""
 
     kinds = ("epsilon", "v_prediction")
 
+    def timesteps(self, timesteps: torch.Tensor) -> torch.Tensor:
+        # A part of diffusers' schedule lacks the doubled timestep, and the sample would lag a step behind.
+        once = timesteps.unique_consecutive()
+        return torch.cat([once[:2], once[1:]])
 
-class _BySigma:
+
+class _BySigma(_Adapter):
     """Samplers of k-diffusion: noise of deviation sigma on an unscaled latent."""
-
-    kinds = ("epsilon", "v_prediction")
 
     def level(self, scheduler: Any, timestep: Any, index: int | None = None) -> NoiseLevel:
         index = _index(scheduler, timestep) if index is None else index
@@ -112,6 +137,12 @@ class _BySigma:
 
     def sigma(self, scheduler: Any, index: int) -> torch.Tensor:
         return scheduler.sigmas[index]
+
+
+class _Lms(_BySigma):
+    def step_arguments(self, scheduler: Any) -> dict[str, Any]:
+        # diffusers counts the order from the start of the schedule, where a run that begins within it has no derivatives.
+        return {"order": min(len(scheduler.derivatives) + 1, LARGEST_LMS_ORDER)}
 
 
 class _Heun(_BySigma):
@@ -138,11 +169,7 @@ class _Solver(_BySigma):
     kinds = ("epsilon", "v_prediction", "sample", "flow_prediction")
 
     def level(self, scheduler: Any, timestep: Any, index: int | None = None) -> NoiseLevel:
-        sigma = super().level(scheduler, timestep, index).sigma
-        if getattr(scheduler.config, "use_flow_sigmas", False):
-            return NoiseLevel(1 - sigma, sigma)
-        signal = 1 / (sigma ** 2 + 1) ** 0.5
-        return NoiseLevel(signal, sigma * signal)
+        return NoiseLevel(*scheduler._sigma_to_alpha_sigma_t(super().level(scheduler, timestep, index).sigma))
 
 
 class _Preconditioned(_BySigma):
@@ -159,11 +186,11 @@ ADAPTERS = {
     "DDPMScheduler": _Discrete(),
     "DDPMParallelScheduler": _Discrete(),
     "LCMScheduler": _Discrete(),
-    "PNDMScheduler": _Multistep(),
+    "PNDMScheduler": _Plms(),
     "TCDScheduler": _Discrete(),
     "EulerDiscreteScheduler": _BySigma(),
     "EulerAncestralDiscreteScheduler": _BySigma(),
-    "LMSDiscreteScheduler": _BySigma(),
+    "LMSDiscreteScheduler": _Lms(),
     "HeunDiscreteScheduler": _Heun(),
     "KDPM2DiscreteScheduler": _Interpolated(),
     # Between a sigma and where its ancestral step goes down to lies, by the logarithm, the next sigma.
@@ -179,8 +206,18 @@ ADAPTERS = {
 """By the scheduler's class, or one that it derives from."""
 
 HARMLESS: dict[str, tuple[Any, ...]] = {
-    "clip_sample": (False,), "thresholding": (False,), "variance_type": (None, "fixed_small", "fixed_small_log")}
+    "clip_sample": (False,), "thresholding": (False,), "skip_prk_steps": (True,),
+    "variance_type": (None, "fixed_small", "fixed_small_log")}
 """Values of a scheduler's configuration under which it adds and removes as much noise as its level tells."""
+
+
+def adapter(scheduler: Any) -> _Adapter:
+    """Of the scheduler's family. Raises ValueError where that is not known."""
+    for kind in type(scheduler).__mro__:
+        if kind.__name__ in ADAPTERS:
+            return ADAPTERS[kind.__name__]
+    raise ValueError(f"scheduler must be one whose noise level is known ({', '.join(sorted(ADAPTERS))}), got "
+                     f"{type(scheduler).__name__}")
 
 
 def noise_level(scheduler: Any, timestep: Any, index: int | None = None) -> NoiseLevel:
@@ -193,27 +230,19 @@ def noise_level(scheduler: Any, timestep: Any, index: int | None = None) -> Nois
     index
         Of the timestep among the scheduler's, where no step was made yet; the one at which the scheduler stands if None.
     """
-    return _adapter(scheduler).level(scheduler, timestep, index)
+    return adapter(scheduler).level(scheduler, timestep, index)
 
 
 def check(scheduler: Any) -> None:
     """Raises ValueError where a scheduler's noise level is not known, or not kept to."""
-    adapter, name, config = _adapter(scheduler), type(scheduler).__name__, scheduler.config
-    if getattr(config, "prediction_type", "epsilon") not in adapter.kinds:
-        raise ValueError(f"prediction_type of a {name} must be one of {', '.join(adapter.kinds)}, got "
-                         f"{config.prediction_type!r}")
-    for key, values in HARMLESS.items():
-        if getattr(config, key, values[0]) not in values:
-            raise ValueError(f"{key} of a {name} must be {values[0]} for latents, got {getattr(config, key)!r}: use "
-                             f"{name}.from_config(pipeline.scheduler.config, {key}={values[0]})")
-
-
-def _adapter(scheduler: Any) -> Any:
-    for kind in type(scheduler).__mro__:
-        if kind.__name__ in ADAPTERS:
-            return ADAPTERS[kind.__name__]
-    raise ValueError(f"scheduler must be one whose noise level is known ({', '.join(sorted(ADAPTERS))}), got "
-                     f"{type(scheduler).__name__}")
+    kinds, name, config = adapter(scheduler).kinds, type(scheduler).__name__, scheduler.config
+    if config.prediction_type not in kinds:
+        raise ValueError(f"prediction_type of a {name} must be one of {', '.join(kinds)}, got {config.prediction_type!r}")
+    for key in HARMLESS.keys() & inspect.signature(type(scheduler)).parameters.keys():  # others it only carries along
+        if config[key] not in HARMLESS[key]:
+            right = HARMLESS[key][0]
+            raise ValueError(f"{key} of a {name} must be {right} for latents, got {config[key]!r}: use "
+                             f"{name}.from_config(pipeline.scheduler.config, {key}={right})")
 
 
 def _index(scheduler: Any, timestep: Any) -> int:

@@ -28,6 +28,7 @@ from diffusers import (
     StableDiffusionXLImg2ImgPipeline,
 )
 from diffusers.image_processor import VaeImageProcessor
+from diffusers.pipelines import pipeline_utils
 from diffusers.pipelines.stable_diffusion import StableDiffusionPipelineOutput
 from diffusers.utils import logging
 from diffusers.utils.torch_utils import randn_tensor
@@ -96,6 +97,9 @@ class _View:
     repaint: torch.Tensor
 
 
+DTYPE = "dtype" if hasattr(pipeline_utils, "_resolve_dtype") else "torch_dtype"
+"""diffusers' argument for the models' precision, by its newer name where it knows that."""
+
 _LOCKS: weakref.WeakKeyDictionary[torch.nn.Module, Any] = weakref.WeakKeyDictionary()
 _LOCKS_GUARD = threading.Lock()
 
@@ -116,9 +120,9 @@ class _SoftInpainting:
             name: kwargs[name] for name in ("cache_dir", "local_files_only", "revision", "token") if name in kwargs})
         parts = [name for name, value in config.items() if isinstance(value, (list, tuple)) and len(value) == 2 and value[0]]
         arguments.check_parts(config.get("_class_name", "a model without a name"), parts)
-        if "dtype" not in kwargs:
+        if not kwargs.keys() & {"dtype", "torch_dtype"}:
             # Else each model keeps what it was saved in, and half precision meets float32.
-            kwargs.setdefault("torch_dtype", torch.float32)
+            kwargs[DTYPE] = torch.float32
         return super(_SoftInpainting, cls._of_family(config)).from_pretrained(pretrained_model_name_or_path, **kwargs)
 
     @classmethod
@@ -129,8 +133,8 @@ class _SoftInpainting:
         """
         parts = [name for name, part in pipeline.components.items() if part is not None]
         arguments.check_parts(type(pipeline).__name__, parts)
-        if "dtype" not in kwargs:
-            kwargs.setdefault("torch_dtype", pipeline.unet.dtype)
+        if not kwargs.keys() & {"dtype", "torch_dtype"}:
+            kwargs[DTYPE] = pipeline.unet.dtype
         return super(_SoftInpainting, cls._of_family(pipeline.components)).from_pipe(pipeline, **kwargs)
 
     @classmethod
@@ -275,14 +279,14 @@ class _SoftInpainting:
         return other
 
     def get_timesteps(self, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, int]:
-        """As the parent's, less the steps that may be left out."""
+        """As the parent's; a run's own scheduler decides on them, and on the steps that may be left out."""
         timesteps, count = super().get_timesteps(*args, **kwargs)
         if not isinstance(self.scheduler, BlendingScheduler):
             return timesteps, count
-        skipped = self.scheduler.skipped_steps(timesteps)
+        timesteps, skipped = self.scheduler.run_timesteps(timesteps)
         if skipped:
             logger.info("%d of %d steps were left out: no pixel of the mask is unlocked in them.", skipped, count)
-        return timesteps[skipped * self.scheduler.order:], count - skipped
+        return timesteps, count - skipped
 
     def preview(self) -> Image.Image:
         """What the last step predicts for the first image, where the model works; of the pipeline that a callback gets."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from lib_softinpaint.hosts.diffusers_noise_levels import noise_level
+from lib_softinpaint.hosts.diffusers_noise_levels import adapter, noise_level
 from lib_softinpaint.job import SoftInpaintJob
 
 
@@ -35,6 +35,7 @@ class BlendingScheduler:
 
         @functools.wraps(scheduler.step)  # the pipelines look at its parameters
         def step(model_output, timestep, sample, *args, **kwargs):
+            kwargs = {**adapter(scheduler).step_arguments(scheduler), **kwargs}
             return scheduler.step(self._blended(model_output, timestep, sample), timestep, sample, *args, **kwargs)
         self.step = step
 
@@ -52,28 +53,29 @@ class BlendingScheduler:
 
     def _blended(self, output: torch.Tensor, timestep: Any, sample: torch.Tensor) -> torch.Tensor:
         """The model's output whose denoised prediction has the original blended in; as it was where the mask is 1."""
-        kind = getattr(self.scheduler.config, "prediction_type", "epsilon")
+        kind = self.scheduler.config.prediction_type
         level, sample = noise_level(self.scheduler, timestep).to(sample.device).scaled_for(kind, sample.float())
         self.predicted = self.job.blend(level.denoised(kind, output.float(), sample), level.ratio)
         return torch.where(self.job.repaint == 1, output, level.output(kind, self.predicted, sample).to(output.dtype))
 
-    def skipped_steps(self, timesteps: torch.Tensor) -> int:
-        """How many of a run's first steps may be left out; the scheduler begins after them.
+    def run_timesteps(self, timesteps: torch.Tensor) -> tuple[torch.Tensor, int]:
+        """Timesteps of a run that begins within a schedule, and how many of its first steps are left out.
 
         Parameters
         ----------
-        timesteps : (N * order,)
-            Of the run.
+        timesteps : (N,)
+            The part of the schedule that diffusers takes.
         """
+        timesteps = adapter(self.scheduler).timesteps(timesteps)
         if not self.may_skip:
-            return 0
+            return timesteps, 0
         order, begin = self.scheduler.order, getattr(self.scheduler, "begin_index", None)
         ratios = [noise_level(self.scheduler, timestep, (begin or 0) + number * order).ratio
                   for number, timestep in enumerate(timesteps[::order])]
         skipped = self.job.locked_steps(torch.cat(ratios), order)
         if begin is not None:
             self.scheduler.set_begin_index(begin + skipped * order)
-        return skipped
+        return timesteps[skipped * order:], skipped
 
 
 def own_copy(scheduler: Any) -> Any:
