@@ -25,7 +25,7 @@ from lib_softinpaint.advice import advice
 from lib_softinpaint.bad_input import BadInput, judging_input
 from lib_softinpaint.composite import over_white
 from lib_softinpaint.fields import Value
-from lib_softinpaint.image_files import UNREADABLE, as_original, opened
+from lib_softinpaint.image_files import UNREADABLE, as_original, colours_of, opened
 from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.painted import fitted, strengths
 from lib_softinpaint.presets import PRESETS_FILE, PresetFile
@@ -44,7 +44,7 @@ from lib_softinpaint.request import (
 )
 from lib_softinpaint.settings import Settings, composite_fields, saved_fields
 from lib_softinpaint.sheet import side_by_side
-from lib_softinpaint.source import colour_profile, completed
+from lib_softinpaint.source import completed
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "demo"
@@ -221,7 +221,7 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
             with _rescued(job.target, lambda place, made=made, about=about: infotext.save(made, place, about)):
                 if job.target.suffix.lower() not in WITH_TRANSPARENCY:
                     made = over_white(made)
-                infotext.save(made, job.target, about, colour_profile(picture))
+                infotext.save(made, job.target, about, colours_of(picture))
             click.echo(job.target)
             for each in kept:
                 with _rescued(job.kept, each.save):
@@ -251,7 +251,7 @@ def recomposite(paths: tuple[Path, ...], output: Path, force: bool, **values: Va
         if target.suffix.lower() not in WITH_TRANSPARENCY:
             made = over_white(made)
         with _unwritable(target):
-            infotext.save(made, target, picture.infotext_with(settings), picture.colour_profile)
+            infotext.save(made, target, picture.infotext_with(settings), picture.colours)
         click.echo(target)
 
 
@@ -323,7 +323,11 @@ def _asked_of(job: _Job, request: Request, fitted: bool, model: str | None) -> R
                            working_size(numbered, picture.size)):
         _note(sentence)
     about = infotext.dump(to_infotext(numbered, Model=model or SCENES)) + " " * LETTERS_MORE
-    infotext.demand_room(job.target, picture.size, about, colour_profile(picture))
+    colours = colours_of(picture)
+    infotext.demand_room(job.target, picture.size, about, colours)
+    if colours.kept_by_png_alone and job.target.suffix.lower() != ".png":
+        _note(f"{job.target} cannot hold the {' and '.join(colours.kept_by_png_alone)} of {job.picture}: its colours will "
+              "look different; .png can.")
     return numbered
 
 

@@ -12,6 +12,7 @@ from PIL.PngImagePlugin import PngInfo, iTXt
 
 from lib_softinpaint.atomic import replacing
 from lib_softinpaint.bad_input import BadInput
+from lib_softinpaint.image_files import SRGB, Colours
 
 PNG_KEY = "parameters"
 EXIF_IFD, USER_COMMENT, UNICODE = 0x8769, 0x9286, b"UNICODE\0"
@@ -130,7 +131,7 @@ def _as_bytes(text: str) -> bytes | str:
         return text
 
 
-def demand_room(path: Path, size: tuple[int, int], text: str, colour_profile: bytes | None = None) -> None:
+def demand_room(path: Path, size: tuple[int, int], text: str, colours: Colours = SRGB) -> None:
     """Raises BadInput if the format that the suffix names cannot hold an image of this width and height with these."""
     suffix = path.suffix.lower()
     largest = LARGEST_SIDE.get(suffix)
@@ -141,18 +142,16 @@ def demand_room(path: Path, size: tuple[int, int], text: str, colour_profile: by
     if (length := len(_exif(text).tobytes())) > LARGEST_JPEG_EXIF:
         raise BadInput(f"{path} may have {LARGEST_JPEG_EXIF} bytes of infotext, this has {length}; .png and .webp have no "
                        "such limit")
-    if colour_profile and len(colour_profile) > LARGEST_JPEG_PROFILE:
+    profile = colours.icc_profile
+    if profile and len(profile) > LARGEST_JPEG_PROFILE:
         raise BadInput(f"{path} may have a colour profile of {LARGEST_JPEG_PROFILE} bytes, the image's has "
-                       f"{len(colour_profile)}; .png and .webp have no such limit")
+                       f"{len(profile)}; .png and .webp have no such limit")
 
 
-def save(picture: Image.Image, path: Path, text: str, colour_profile: bytes | None = None) -> None:
+def save(picture: Image.Image, path: Path, text: str, colours: Colours = SRGB) -> None:
     """Writes an image with its infotext, in the format that the suffix names, completely or not at all.
 
-    Parameters
-    ----------
-    colour_profile
-        ICC profile of its colours; sRGB if None.
+    Only a PNG holds the chunks of its colours.
 
     Raises
     ------
@@ -161,16 +160,18 @@ def save(picture: Image.Image, path: Path, text: str, colour_profile: bytes | No
     BadInput
         From `demand_room`.
     """
-    demand_room(path, picture.size, text, colour_profile)
+    demand_room(path, picture.size, text, colours)
     suffix = path.suffix.lower()
     if suffix == ".png":
         chunk = PngInfo()
         chunk.add_text(PNG_KEY, text) if text.isascii() else chunk.add_itxt(PNG_KEY, text)
+        for name, content in colours.png_chunks:
+            chunk.add(name, content)
         options = {"pnginfo": chunk}
     else:
         options = {"exif": _exif(text), **SAVE_OPTIONS[suffix]}
     with replacing(path) as file:
-        picture.save(file, Image.registered_extensions()[suffix], icc_profile=colour_profile, **options)
+        picture.save(file, Image.registered_extensions()[suffix], icc_profile=colours.icc_profile, **options)
 
 
 def _exif(text: str) -> Image.Exif:

@@ -16,6 +16,7 @@ from lib_softinpaint.atomic import replacing
 from lib_softinpaint.bad_input import BadInput
 from lib_softinpaint.composite import with_alpha
 from lib_softinpaint.fields import Value, checked
+from lib_softinpaint.image_files import SRGB, Colours
 from lib_softinpaint.mask import PaintedMask
 from lib_softinpaint.sampled import SampledPicture
 from lib_softinpaint.settings import NOTE_KEY, SHAPING, Settings, composite_fields, infotext_key, to_infotext
@@ -44,8 +45,8 @@ class KeptPicture:
         Of the run's result.
     source : (H, W, 4) uint8
         The original with its alpha channel, where the result is to have it.
-    colour_profile
-        ICC profile of the original's colours; sRGB if None.
+    colours
+        The original's.
     """
 
     settings: Settings
@@ -54,7 +55,7 @@ class KeptPicture:
     painted: PaintedMask
     infotext: str = ""
     source: np.ndarray | None = None
-    colour_profile: bytes | None = None
+    colours: Colours = SRGB
     reshaped: dict[tuple, SampledPicture] = field(default_factory=dict, repr=False)
     """The last other mask, by the settings that made it."""
 
@@ -154,9 +155,10 @@ class KeptPicture:
         """Writes a job file that `load` reads, completely or not at all. Raises OSError if it cannot be written."""
         arrays = {name: getattr(self.sampled, name) for name in ("original", "repaint_px", "repaint", "distance")}
         arrays |= {"decoded": self.decoded, "strengths": self.painted.strengths, "source": self.source,
-                   "colour_profile": self.colour_profile and np.frombuffer(self.colour_profile, np.uint8)}
+                   "colour_profile": self.colours.icc_profile and np.frombuffer(self.colours.icc_profile, np.uint8)}
         about = {
             "kind": FILE_KIND, "format": FILE_FORMAT, "infotext": self.infotext, "settings": dataclasses.asdict(self.settings),
+            "png_chunks": {name.decode(): content.hex() for name, content in self.colours.png_chunks},
             "sampled": {name: getattr(self.sampled, name) for name in ("decoded_size", "box", "seed", "noise_floor")},
             "painted": {name: getattr(self.painted, name)
                         for name in ("blur_px", "padding_px", "size", "stretched_to", "how")}}
@@ -179,10 +181,12 @@ class KeptPicture:
             about = {name: _tuples(value) for name, value in about.items()}
             _demand_fitting(arrays, about)
             profile = arrays.pop("colour_profile", None)
+            colours = Colours(None if profile is None else profile.tobytes(), tuple(
+                (name.encode(), bytes.fromhex(content)) for name, content in about.get("png_chunks", {}).items()))
             painted = PaintedMask(strengths=arrays.pop("strengths"), **about["painted"])
             decoded, source = arrays.pop("decoded"), arrays.pop("source", None)
             return cls(Settings(**about["settings"]), SampledPicture(**{"distance": None, **arrays, **about["sampled"]}),
-                       decoded, painted, about["infotext"], source, profile.tobytes() if profile is not None else None)
+                       decoded, painted, about["infotext"], source, colours)
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as fault:
             raise BadInput(f"a job file must be one that inpaint --keep wrote, {path} is not: {fault}") from fault
 

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from lib_softinpaint.composite import over_white, with_alpha
+from lib_softinpaint.image_files import colours_of
 from lib_softinpaint.kept import KeptPicture
 
 KEEP_ALPHA = "softinpaint_keep_alpha"
@@ -21,12 +22,7 @@ def with_transparency(made: Image.Image, source: Image.Image) -> Image.Image:
     return Image.fromarray(with_alpha(result, np.asarray(source.convert("RGBA")), flat, changed))
 
 
-def colour_profile(source: Image.Image) -> bytes | None:
-    """ICC profile of the source's colours, None where it is one of other colours than the result's."""
-    return source.info.get("icc_profile") if source.mode.startswith("RGB") else None
-
-
 def completed(kept: KeptPicture, infotext: str, source: Image.Image) -> KeptPicture:
     """What is kept of a result, with what its file also holds."""
     pixels = np.asarray(source.convert("RGBA")) if "A" in source.getbands() else None
-    return replace(kept, infotext=infotext, source=pixels, colour_profile=colour_profile(source))
+    return replace(kept, infotext=infotext, source=pixels, colours=colours_of(source))

@@ -17,10 +17,11 @@ from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline
 from lib_softinpaint.request import Request
 from tests import tiny_models
 from tests.contract import prompts
+from tests.tiny_models import KNOWN_WARNINGS
 from tests.webui import host
 from tests.webui.host import drawn_disc, drawn_picture
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # diffusers and transformers warn of each other's changes
+pytestmark = KNOWN_WARNINGS
 
 IMAGE, MASK = drawn_picture(64, 64), drawn_disc(64, 64, 12)
 LAYER = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"

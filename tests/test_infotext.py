@@ -5,8 +5,9 @@ import pytest
 from PIL import Image, features
 from PIL.PngImagePlugin import PngInfo
 
-from lib_softinpaint import infotext
+from lib_softinpaint import image_files, infotext
 from lib_softinpaint.bad_input import BadInput
+from lib_softinpaint.image_files import Colours
 
 PICTURE = Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3))
 TEXT = "a house\nNegative prompt: blur\nSteps: 20, Sampler: Euler a, Size: 8x8"
@@ -116,7 +117,7 @@ def test_a_negative_prompt_begins_a_line():
     ("a.jpeg", (8, 8), 0, 255 * 65519 + 1, "may have a colour profile of 16707345 bytes")])
 def test_what_a_format_cannot_hold_is_one_sentence(name, size, letters, profile, sentence):
     with pytest.raises(BadInput, match="^[^\n]*$") as refused:
-        infotext.demand_room(Path(name), size, "a" * letters, bytes(profile))
+        infotext.demand_room(Path(name), size, "a" * letters, Colours(bytes(profile)))
     assert sentence in str(refused.value)
 
 
@@ -138,9 +139,27 @@ def test_a_file_that_was_there_stays_where_writing_fails(tmp_path):
 
 def test_a_colour_profile_stays(tmp_path):
     for suffix in infotext.SAVE_OPTIONS:
-        infotext.save(PICTURE, tmp_path / f"picture{suffix}", TEXT, b"a profile")
+        infotext.save(PICTURE, tmp_path / f"picture{suffix}", TEXT, Colours(b"a profile"))
         with Image.open(tmp_path / f"picture{suffix}") as saved:
             assert saved.info["icc_profile"] == b"a profile"
+
+
+def test_what_a_png_says_of_its_colours_stays(tmp_path):
+    chunks = (b"cICP", bytes([9, 16, 0, 1])), (b"gAMA", bytes([0, 1, 134, 160])), (b"cHRM", bytes(range(32)))
+    infotext.save(PICTURE, tmp_path / "a.png", TEXT, Colours(None, chunks))
+    with open(tmp_path / "a.png", "rb") as file:
+        assert dict(image_files.opened(file).info[image_files.COLOUR_CHUNKS]) == dict(chunks)
+    assert infotext.of_picture(tmp_path / "a.png") == TEXT
+
+
+@pytest.mark.parametrize(("colours", "lost"), [
+    (Colours(), []), (Colours(None, ((b"sRGB", b"\0"), (b"gAMA", bytes([0, 0, 177, 143])))), []),
+    (Colours(None, ((b"gAMA", bytes([0, 1, 134, 160])),)), ["gAMA"]),
+    (Colours(b"profile", ((b"gAMA", bytes([0, 1, 134, 160])),)), []),
+    (Colours(None, ((b"cICP", bytes([1, 13, 0, 1])),)), []),
+    (Colours(None, ((b"cICP", bytes([9, 16, 0, 1])),)), ["cICP"])])
+def test_which_chunks_only_a_png_can_keep(colours, lost):
+    assert colours.kept_by_png_alone == lost
 
 
 def test_a_picture_without_it(tmp_path):

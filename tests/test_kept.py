@@ -7,6 +7,7 @@ import torch
 
 from lib_softinpaint import infotext, settings
 from lib_softinpaint.bad_input import BadInput
+from lib_softinpaint.image_files import Colours
 from lib_softinpaint.job import SoftInpaintJob
 from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.mask import PaintedMask, to_latent
@@ -84,10 +85,10 @@ def test_what_cannot_be_changed_raises_one_sentence(changes, sentence):
 @pytest.mark.parametrize("transparent", [False, True])
 def test_a_job_file_brings_it_back(tmp_path, transparent):
     source = np.random.default_rng(1).integers(0, 256, (SIZE, SIZE, 4), dtype=np.uint8) if transparent else None
-    picture = kept(source=source, colour_profile=b"profile" if transparent else None)
+    picture = kept(source=source, colours=Colours(b"profile", ((b"gAMA", b"\0\1\x86\xa0"),)) if transparent else Colours())
     picture.save(tmp_path / "job.npz")
     back = KeptPicture.load(tmp_path / "job.npz")
-    assert (back.settings, back.infotext, back.colour_profile) == (RUN, ABOUT, picture.colour_profile)
+    assert (back.settings, back.infotext, back.colours) == (RUN, ABOUT, picture.colours)
     for chosen in (RUN, picture.settings_with({"grain": 1.0, "feather_width": 3.0, "automatic_threshold": True})):
         np.testing.assert_array_equal(back.composited(chosen), picture.composited(chosen))
 

@@ -1,6 +1,5 @@
 """Masks as people have them, painted through on the bundled model: each does what the clean mask does."""
 import io
-import warnings
 from functools import cache
 
 import numpy as np
@@ -8,14 +7,12 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy.ndimage import distance_transform_edt
 
+from lib_softinpaint.hosts import diffusers_models as models
 from lib_softinpaint.mask import REACH_PER_BLUR
 from lib_softinpaint.request import Request
+from tests.tiny_models import KNOWN_WARNINGS
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    from lib_softinpaint.hosts import diffusers_models as models
-
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = KNOWN_WARNINGS
 
 SIDE, RADIUS = 256, 32
 BLUR_PX = 8

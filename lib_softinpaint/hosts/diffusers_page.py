@@ -16,9 +16,10 @@ from lib_softinpaint import infotext
 from lib_softinpaint.history import USUAL_LIMIT_MB, History
 from lib_softinpaint.hosts import diffusers_models as models
 from lib_softinpaint.hosts.diffusers_prompts import as_run
+from lib_softinpaint.image_files import SRGB, Colours, colours_of
 from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.request import LARGEST_SEED, Request
-from lib_softinpaint.source import colour_profile, completed
+from lib_softinpaint.source import completed
 from lib_softinpaint.ui import recomposite
 from lib_softinpaint.ui.page import SELECTED, Finished, Host, Step
 
@@ -71,13 +72,13 @@ class Painter:
         for each in kept:  # none of a hard inpainting
             self.history.put(completed(each, about, picture), np.asarray(made), USUAL_LIMIT_MB)
             blend_score = each.blend_score(each.settings)
-        return Finished(self._saved(made, about, str(request.seed), colour_profile(picture)), about, blend_score)
+        return Finished(self._saved(made, about, str(request.seed), colours_of(picture)), about, blend_score)
 
-    def _saved(self, picture: Image.Image, about: str, name: str, colour_profile: bytes | None = None) -> Path:
+    def _saved(self, picture: Image.Image, about: str, name: str, colours: Colours = SRGB) -> Path:
         self.output.mkdir(parents=True, exist_ok=True)
         number = 1 + max((int(path.stem[:5]) for path in self.output.glob("[0-9]" * 5 + "-*.png")), default=0)
         path = self.output / f"{number:05d}-{name}.png"
-        infotext.save(picture, path, about, colour_profile)
+        infotext.save(picture, path, about, colours)
         return path
 
     # For the panel that composites again
