@@ -255,7 +255,8 @@ class _SoftInpainting:
                     over = [PaintedMask(each, mask_blur, padding_mask_crop, each.shape)
                             for each in _repeated(paintings, count)]
                     for made, result in self._composited(job, samples, _seeds(generator, count), over, clear, report):
-                        kept.append(made)
+                        if keep and settings.enabled:
+                            kept.append(made)
                         results.append(result)
             finally:
                 self.maybe_free_model_hooks()
@@ -268,7 +269,7 @@ class _SoftInpainting:
         flagged = report.flagged or None
         if not return_dict:
             return (results, flagged, kept) if keep else (results, flagged)
-        return SoftInpaintPipelineOutput(results, flagged, kept if keep else [], report.notes)
+        return SoftInpaintPipelineOutput(results, flagged, kept, report.notes)
 
     def with_scheduler(self, scheduler: Any) -> DiffusionPipeline:
         """A light copy of the pipeline with a scheduler of its own; the models are the same."""
