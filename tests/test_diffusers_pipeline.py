@@ -272,7 +272,7 @@ def test_a_transparent_image_gives_a_transparent_result_whose_holes_are_filled(p
     clear.putalpha(Image.fromarray(alpha))
     made = pipeline("a", clear, MASK, num_inference_steps=2, settings=settings).images[0]
     result, painted = np.asarray(made), np.asarray(MASK) == 255
-    assert made.mode == "RGBA" and result[painted][:, 3].min() > 230  # a hard mask is blurred across its rim
+    assert made.mode == "RGBA" and result[painted][:, 3].mean() > 245  # a hard mask is blurred across its rim
     outside = distance_transform_edt(~painted) > 2.4 * 4 + 1
     np.testing.assert_array_equal(result[outside], np.asarray(clear)[outside])
     opaque = pipeline("a", clear, MASK, num_inference_steps=2, settings=settings, output_type="np").images
