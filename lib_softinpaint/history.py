@@ -44,16 +44,27 @@ class History:
                 self._files[fspath(path)] = identity
 
     def shrink(self, limit_mb: float) -> None:
-        """Drops the oldest until the others fit."""
+        """Drops the oldest until the others fit. What re-rendering has added to them is counted, and goes first."""
         with self._lock:
+            for picture in self._pictures.values():
+                if self._bytes() <= limit_mb * BYTES_PER_MB:
+                    break
+                picture.forget_rendered()
             while self._pictures and self._bytes() > limit_mb * BYTES_PER_MB:
                 self._pictures.popitem(last=False)
             self._files = {path: identity for path, identity in self._files.items() if identity in self._pictures}
 
     def get(self, identity: str) -> KeptPicture:
-        """Raises KeyError where it is not kept, or no longer."""
+        """The image of this id, which from now on counts as the newest. Raises KeyError if it is not kept."""
         with self._lock:
+            self._pictures.move_to_end(identity)
             return self._pictures[identity]
+
+    def take_over(self, other: History) -> None:
+        """Also keeps what another history keeps."""
+        with self._lock:
+            self._pictures.update(other._pictures)
+            self._files.update(other._files)
 
     def find(self, path: str | PathLike | None = None, result: np.ndarray | None = None) -> str | None:
         """The id of a result, by the file that it was saved as or by its pixels; None where it is not kept."""

@@ -127,6 +127,11 @@ class KeptPicture:
             values[NOTE_KEY] = f"{note + ' ' if note else ''}Composited again with {told}."
         return infotext.replaced(self.infotext, values)
 
+    def forget_rendered(self) -> None:
+        """Drops what re-rendering has added. It is computed again when it is needed."""
+        self.reshaped.clear()
+        self.sampled.tapers.clear()
+
     def arrays(self) -> list[np.ndarray]:
         """All that it holds in memory."""
         held = [self.decoded, self.painted.strengths, self.source]

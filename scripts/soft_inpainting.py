@@ -1,13 +1,14 @@
 """The always-on script "Soft Inpainting": every hook is one line into the library."""
 from modules import scripts
 
-from lib_softinpaint.hosts import webui, webui_page
+from lib_softinpaint.hosts import webui_start
+
+webui, webui_page, register = webui_start.current()
 
 
-@webui_page.register
+@register
 class SoftInpainting(scripts.Script):
     section = "inpaint"
-
     def title(self):
         return webui_page.TITLE
 

@@ -1,7 +1,9 @@
 """Runs in progress, found through the identity of the host's processing object."""
 from __future__ import annotations
 
+import logging
 import weakref
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 State = TypeVar("State")
@@ -33,3 +35,12 @@ class RunTable(Generic[State]):
 
     def __len__(self) -> int:
         return len(self._runs)
+
+
+def put_back(owner: Any, fields: Mapping[str, Any]) -> None:
+    """Sets attributes to what they were. One that refuses is logged, and the others are still set."""
+    for name, value in fields.items():
+        try:
+            setattr(owner, name, value)
+        except Exception:  # noqa: PERF203 - a setter may raise anything, and a clean-up must go on
+            logging.getLogger(__name__).exception("%s could not be set back", name)

@@ -5,23 +5,35 @@ Numbers in comments are lines of AUTOMATIC1111 1.10.1.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from modules import devices, errors, images, processing, sd_samplers_common, shared
+from modules import devices, errors, images, masking, processing, sd_samplers_common, shared
 from PIL import Image
 
 from lib_softinpaint import schedule
 from lib_softinpaint.advice import EMPTY, EMPTY_OF_ALL, advice
+from lib_softinpaint.encoded import as_bytes
 from lib_softinpaint.history import USUAL_LIMIT_MB, History
-from lib_softinpaint.hosts.runs import RunTable
+from lib_softinpaint.hosts.runs import RunTable, put_back
 from lib_softinpaint.job import SoftInpaintJob
 from lib_softinpaint.kept import KeptPicture
-from lib_softinpaint.mask import PaintedMask, feather_reach, host_blur, match_latent, repaint_mask, resized, to_latent
+from lib_softinpaint.mask import (
+    PaintedMask,
+    feather_outward,
+    feather_reach,
+    host_blur,
+    match_latent,
+    repaint_mask,
+    resized,
+    shrink,
+    to_latent,
+)
 from lib_softinpaint.painted import LEAST_VALUE, as_picture, painted_or_sent, strengths
 from lib_softinpaint.request import MASKED_CONTENTS
 from lib_softinpaint.sampled import SampledPicture
@@ -41,6 +53,12 @@ KEEP_ALPHA, HISTORY_MB, NOTES = "softinpaint_keep_alpha", "softinpaint_history_m
 KEPT_KEY = "Soft inpainting kept"
 """Among the generation parameters of the API's answer: ids of the pictures that can be composited again."""
 
+MASK_IMAGE_KEY = "Soft inpainting mask image"
+"""In the infotext: the first digits of the SHA-256 of the file that was sent as *Mask image*, if its mask was used."""
+
+HASH_DIGITS = 10
+"""As many as the WebUI writes of a model's hash."""
+
 SLOW_PX = 6_000_000
 """Pixels from which a composite takes about a second, so that the page tells what it waits for."""
 
@@ -51,6 +69,18 @@ ONE_STEP_SAMPLERS = {"Euler": 1, "Heun": 2, "DPM2": 2}
 
 MASK_RESIZES = {0: "stretch", 1: "cover", 2: "contain", JUST_RESIZE_LATENT: "stretch"}
 """How the host's resize modes bring a mask to another size."""
+
+OUTPAINTED_SHARE = 0.25
+"""Of the Mask blur that an outpainting script sets. Within so much of its latent mask's edge lies no new area, and nothing
+that the script has filled with noise.
+
+Source: observed in AUTOMATIC1111 1.10.1. From the old edge into the original, poor man's outpainting paints its latent mask
+by a quarter of that blur. Outpainting mk2 paints its latent mask by half of it, and fills a quarter with noise.
+"""
+
+FADE_PER_BLUR = 1.6
+"""Pixels over which an outpainting script's new pixels fade out over the original, for each pixel of its Mask blur: then as
+many are shown as by the WebUI's own overlay, which fades as the tail of a Gaussian does."""
 
 INPAINTING_CONDITIONS = "hybrid", "concat"
 
@@ -103,6 +133,13 @@ def history_mb() -> float:
     return max(0, shared.opts.data.get(HISTORY_MB, USUAL_LIMIT_MB))
 
 
+def keep_history_of(outdated: Mapping[str, Any]) -> None:
+    """Takes over the kept images of this module as it was before "Reload UI", from `webui_start.drop_outdated`."""
+    before = outdated.get(__name__)
+    if before is not None:
+        history.take_over(before.history)
+
+
 # Faults
 
 def _tell(p: Any, sentence: str) -> None:
@@ -132,18 +169,26 @@ def _guarded(hook: Callable[..., None]) -> Callable[..., bool]:
 
 
 def _withdraw(p: Any) -> Run | None:
-    """Ends the run and leaves nothing of it on `p`, the infotext included."""
+    """Ends the run and leaves nothing of it on `p`. The infotext goes first: it must not claim what did not run."""
+    for key in (*infotext_keys(), MASK_IMAGE_KEY):
+        p.extra_generation_params.pop(key, None)
     run = _runs.pop(p)
     if run is not None:
         _put_fields_back(p, run)
         _put_masks_back(p, run)
-    for key in infotext_keys():
-        p.extra_generation_params.pop(key, None)
     return run
 
 
 def _restore_ordinary_inpainting(p: Any, run: Run) -> None:
-    """Masks and overlays as the host makes them without us, as far as its run has come."""
+    """Masks and overlays as the host makes them without us, as far as its run has come. Never raises."""
+    try:
+        _make_ordinary_masks(p, run)
+    except Exception:
+        errors.report("Soft inpainting could not make the WebUI's own masks again", exc_info=True)
+        _tell(p, "The WebUI's own masks could not be made again: the result may differ from ordinary inpainting.")
+
+
+def _make_ordinary_masks(p: Any, run: Run) -> None:
     if not run.host_is_ready:
         return
     if run.job is None:
@@ -192,10 +237,15 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     for note in notes:
         _tell(p, note)
     try:
-        painted = _painted(p, settings)
+        painted, mask_image_is_used = _painted(p, settings)
     except ValueError as unreadable:
         _tell(p, f"Soft inpainting was left out: {unreadable}")
         return
+    image_size, mask_size = p.init_images[0].size[::-1], painted.shape[::-1]
+    resizes = painted.shape != image_size and painted.max() >= LEAST_VALUE
+    if resizes and p.inpaint_full_res:
+        # The host crops the image where the mask lies in its own pixels, and shows the mask resized: black patches.
+        painted = resized(painted, *image_size, MASK_RESIZES[p.resize_mode])
     if painted.max() < LEAST_VALUE:
         p.comment(EMPTY_OF_ALL if p.inpaint_full_res or p.image_mask is None else EMPTY)
         return
@@ -209,6 +259,11 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     run = Run(settings, painted, max(p.mask_blur_x, p.mask_blur_y), padding)
     _runs.put(p, run)
     p.extra_generation_params.update(to_infotext(settings))
+    if resizes:
+        _tell(p, "The mask was resized to fit the image: it is {}x{}, the image {}x{}.".format(
+            *mask_size, *p.init_images[0].size))
+    if mask_image_is_used:
+        p.extra_generation_params[MASK_IMAGE_KEY] = hashlib.sha256(as_bytes(settings.mask_image)).hexdigest()[:HASH_DIGITS]
     _shape_mask(p, run)
     upscales = shared.opts.upscaler_for_img2img not in (None, "None") and p.resize_mode != JUST_RESIZE_LATENT
     if upscales and not p.inpaint_full_res:
@@ -230,14 +285,15 @@ def _is_inpainting_model(model: Any) -> bool:
 
 
 def _set_field(p: Any, run: Run, name: str, value: Any) -> None:
-    run.kept_fields.setdefault(name, getattr(p, name))
+    """Sets a field of `p` until the run ends. A field that refuses is not noted: there is nothing to put back."""
+    before = getattr(p, name)
     setattr(p, name, value)
+    run.kept_fields.setdefault(name, before)
 
 
 def _put_fields_back(p: Any, run: Run) -> None:
-    for name, value in run.kept_fields.items():
-        setattr(p, name, value)
-    run.kept_fields = {}
+    kept, run.kept_fields = run.kept_fields, {}
+    put_back(p, kept)
 
 
 def _shape_mask(p: Any, run: Run) -> None:
@@ -248,11 +304,14 @@ def _shape_mask(p: Any, run: Run) -> None:
     def shaped(painted: np.ndarray) -> np.ndarray:
         mask = repaint_mask(painted, run.settings, blur, run.padding_px)
         return np.where(mask < LEAST_VALUE, 0, mask)
-    mask = shaped(run.painted)
-    _set_field(p, run, "image_mask", as_picture(mask))
-    latent_mask = mask if p.latent_mask is None else shaped(strengths(p.latent_mask))
-    if p.latent_mask is not None:
+    latent_mask = None
+    if p.latent_mask is None:
+        mask = shaped(run.painted)
+    else:
+        outpainted = strengths(p.latent_mask)
+        mask, latent_mask = (map(shaped, (run.painted, outpainted)) if by_host else _outpainting_masks(outpainted, run))
         _set_field(p, run, "latent_mask", as_picture(latent_mask))
+    _set_field(p, run, "image_mask", as_picture(mask))
     if p.inpainting_mask_invert:
         p.extra_generation_params["Mask mode"] = "Inpaint not masked"
     _set_field(p, run, "inpainting_mask_invert", 0)
@@ -261,7 +320,7 @@ def _shape_mask(p: Any, run: Run) -> None:
     run.mask, run.latent_mask = mask, latent_mask
     if run.blur_px > 0:
         p.extra_generation_params["Mask blur"] = p.mask_blur
-    for name in ("mask_blur_x", "mask_blur_y"):
+    for name in _blur_fields(p):
         _set_field(p, run, name, 0)
     if run.padding_px is not None:
         # The crop is the painted box plus the padding; the feather has used up a part of it already.
@@ -269,13 +328,35 @@ def _shape_mask(p: Any, run: Run) -> None:
         _set_field(p, run, "inpaint_full_res_padding", max(0, run.padding_px - int(np.ceil(reach))))
 
 
-def _painted(p: Any, settings: Settings) -> np.ndarray:
-    """Painted mask (H, W) float32, before any shaping. ValueError with a sentence where it cannot be read."""
+def _outpainting_masks(outpainted: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Masks (H, W) float32 of what an outpainting script shows, and of what it repaints: its latent mask, `outpainted`.
+
+    That reaches into the original already. A feather that goes outward would repaint more of it than the script asks for.
+    """
+    grow, shrunk_by = max(0, run.settings.grow_px), max(0, -run.settings.grow_px)
+    reach = feather_reach(run.painted, run.settings, run.blur_px, run.padding_px)
+    inward, fade = min(reach, OUTPAINTED_SHARE * run.blur_px), min(reach, FADE_PER_BLUR * run.blur_px)
+    return (feather_outward(shrink(run.painted, shrunk_by), fade, grow),
+            feather_outward(shrink(outpainted, shrunk_by + inward), inward, grow))
+
+
+def _blur_fields(p: Any) -> tuple[str, ...]:
+    """Forge Neo has one Mask blur, which it also shows as two that cannot be set."""
+    by_axis = getattr(type(p), "mask_blur_x", None)
+    read_only = isinstance(by_axis, property) and by_axis.fset is None
+    return ("mask_blur",) if read_only else ("mask_blur_x", "mask_blur_y")
+
+
+def _painted(p: Any, settings: Settings) -> tuple[np.ndarray, bool]:
+    """Painted mask (H, W) float32, before any shaping, and whether it is the setting *Mask image*.
+
+    Raises ValueError with a sentence if it cannot be read.
+    """
     if isinstance(p.image_mask, list):
         raise ValueError("it takes one mask, got a list.")
-    painted = None if p.image_mask is None else strengths(p.image_mask)
-    painted = painted_or_sent(painted, settings.mask_image, p.init_images[0].size)
-    return 1 - painted if p.inpainting_mask_invert else painted
+    on_canvas = None if p.image_mask is None else strengths(p.image_mask)
+    painted = painted_or_sent(on_canvas, settings.mask_image, p.init_images[0].size)
+    return 1 - painted if p.inpainting_mask_invert else painted, painted is not on_canvas
 
 
 @_guarded
@@ -311,7 +392,7 @@ def _leave_out_locked_steps(p: Any, run: Run) -> None:
     if (run.settings.threshold_mix < 1 or p.sampler.config.name not in ONE_STEP_SAMPLERS or p.s_churn
             or p.inpainting_fill != MASKED_CONTENTS.index("original")
             or shared.opts.img2img_fix_steps or shared.opts.img2img_extra_noise > 0
-            or p.s_min_uncond or shared.opts.skip_early_cond or getattr(p, "refiner_checkpoint", None)
+            or p.s_min_uncond or getattr(shared.opts, "skip_early_cond", 0) or getattr(p, "refiner_checkpoint", None)
             or any("[" in prompt for prompt in (*p.prompts, *p.negative_prompts))):
         return
     steps, encoded = sd_samplers_common.setup_img2img_steps(p)
@@ -330,9 +411,9 @@ def _noise_ratio(denoiser: Any) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 def _put_masks_back(p: Any, run: Run) -> None:
-    if run.host_masks is not None:
-        p.mask, p.nmask = run.host_masks
-        run.host_masks = None
+    masks, run.host_masks = run.host_masks, None
+    if masks is not None:
+        put_back(p, dict(zip(("mask", "nmask"), masks)))
 
 
 def _make_job(p: Any, run: Run) -> SoftInpaintJob:
@@ -383,7 +464,10 @@ def _original(p: Any, picture: Image.Image, box: tuple[int, ...] | None, upscale
 
 def _overlay_mask(overlay: Image.Image, size: tuple[int, int]) -> np.ndarray:
     """The host's own mask in the result's pixels (H, W): its overlay is the original where nothing is repainted."""
-    mask = 1 - np.asarray(overlay.getchannel("A"), np.float32) / 255
+    if isinstance(overlay, tuple):  # Forge Neo's precise mask: RGB image and (H, W) float, 1 = repaint
+        mask = np.asarray(overlay[1], np.float32)
+    else:
+        mask = 1 - np.asarray(overlay.getchannel("A"), np.float32) / 255
     left_over = [overlay_side - side for overlay_side, side in zip(mask.shape, size)]
     if all(0 <= pixels < processing.opt_f for pixels in left_over):  # what the VAE cannot decode
         return mask[:size[0], :size[1]]
@@ -410,14 +494,21 @@ def _cropped(picture: Image.Image, box: tuple[int, ...]) -> Image.Image:
 
 
 def _reference(p: Any, originals: list[Image.Image], box: tuple[int, ...] | None) -> torch.Tensor:
-    """Latent of the original: the host's own, except where that holds the masked content."""
-    if p.inpainting_fill == MASKED_CONTENTS.index("original"):
+    """Latent of the original: the host's own, except where that holds the masked content.
+
+    When outpainting, the new area is black in the original, which would discolour the latent around it: it is filled.
+    """
+    outpaints = p.latent_mask is not None
+    shows_original = {MASKED_CONTENTS.index(content) for content in (("original", "fill") if outpaints else ("original",))}
+    if p.inpainting_fill in shows_original:
         return p.init_latent
     if box is not None:
         originals = [images.resize_image(ONLY_MASKED_RESIZE, _cropped(original, box), p.width, p.height)
                      for original in originals]
     elif p.resize_mode == JUST_RESIZE_LATENT:
         originals = [images.flatten(picture, shared.opts.img2img_background_color) for picture in p.init_images]
+    if outpaints:
+        originals = [masking.fill(original, p.latent_mask) for original in originals]
     pixels = torch.stack([torch.from_numpy(np.array(original)) for original in originals])
     pixels = pixels.permute(0, 3, 1, 2).to(shared.device, devices.dtype_vae) / 255
     method = sd_samplers_common.approximation_indexes.get(shared.opts.sd_vae_encode_method)
@@ -438,7 +529,7 @@ def on_mask_blend(p: Any, mba: Any) -> None:
         return
     if mba.is_final_blend:
         mba.blended_latent = run.job.finish(mba.current_latent)
-    elif mba.denoiser.mask_before_denoising:
+    elif getattr(mba.denoiser, "mask_before_denoising", False):
         if run.alphas_cumprod is None:
             run.alphas_cumprod = mba.denoiser.inner_model.inner_model.alphas_cumprod
         run.noisy = mba.current_latent
@@ -471,13 +562,14 @@ def _after_cfg(p: Any, params: Any, denoiser: Any, run: Run) -> None:
         denoised = params.x.clone()  # LCM writes into what it is given
     else:
         noisy, run.noisy = run.noisy, None
-        params.x, denoised = run.job.blend_noise(noisy, params.x, run.alpha_bar)
         if getattr(denoiser, "need_last_noise_uncond", False):  # CFG++ steps along the unconditional noise
             denoiser.last_noise_uncond, _ = run.job.blend_noise(noisy, denoiser.last_noise_uncond, run.alpha_bar)
+        # Last, since the job measures the noise floor on the prediction that it blended last.
+        params.x, denoised = run.job.blend_noise(noisy, params.x, run.alpha_bar)
     # The host shows, and on interruption returns, a prediction into which nothing is blended. Its `store_latent` would
     # decode a second time where it may not do so beside the sampler.
     denoiser.sampler.last_latent = denoised
-    if shared.opts.live_preview_content != "Negative prompt":
+    if getattr(shared.opts, "live_preview_content", "Prompt") != "Negative prompt":
         shared.state.current_latent = denoised
 
 

@@ -29,6 +29,7 @@ from lib_softinpaint.hosts.webui import (
 )
 from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.presets import PRESETS_FILE, REQUEST_FIELDS, PresetFile
+from lib_softinpaint.recompositing import Busy, recomposites
 from lib_softinpaint.settings import Settings, composite_fields, from_infotext, infotext_key, saved_fields
 from lib_softinpaint.ui import accordion, presets, recomposite
 from lib_softinpaint.ui.elements import GALLERY, GENERATION_INFO, REQUEST, SIZES
@@ -98,7 +99,9 @@ def _add_options() -> None:
         False, "Keep the transparency of pictures that are inpainted softly", **about).info("else they get a background"))
     shared.opts.add_option(HISTORY_MB, shared.OptionInfo(
         USUAL_LIMIT_MB, "Memory for finished pictures that can be composited again, MB", **about).info(
-            f"a picture of 1024 x 1024 takes 18, each other of its batch 3; 0 keeps none; {USUAL_LIMIT_MB} by default"))
+            f"a picture of 1024 x 1024 takes 18, each other of its batch 3; 0 keeps none; {USUAL_LIMIT_MB} by default; "
+            "on a shared WebUI, anyone who has an exact copy of a result can re-composite it, and gets its prompt and "
+            "settings back even if they were removed from that copy"))
     shared.opts.add_option(NOTES, shared.OptionInfo(
         True, "Write what soft inpainting had to leave out or change into the infotext", **about).info(
             "it always stands under the picture"))
@@ -238,7 +241,9 @@ def _shown(entry: Any) -> Image.Image:
 
 def _kept(identity: str) -> KeptPicture:
     try:
-        return history.get(identity)
+        picture = history.get(identity)
+        history.shrink(history_mb())  # what re-rendering has added since the last time
+        return picture
     except KeyError as missing:
         raise LookupError(f"id must be that of a picture that is kept, got {identity!r}.") from missing
 
@@ -273,7 +278,7 @@ def _recomposite(body: dict[str, Any]) -> dict[str, str]:
     """A composite made again, of `id` (from `info` of the img2img answer, "extra_generation_params", "Soft inpainting kept").
 
     `settings` are the composite's, by API name; those that are left out stay the run's. `format` is png, jpeg or webp;
-    `save` writes the result where the WebUI writes its own.
+    `save` writes the result where the WebUI writes its own. One is made at a time, and few may wait: others get a 429.
     """
     try:
         unknown = body.keys() - {"id", "settings", "format", "save"}
@@ -288,9 +293,15 @@ def _recomposite(body: dict[str, Any]) -> dict[str, str]:
         settings = picture.settings_with(changes)
     except (LookupError, ValueError) as refused:
         raise HTTPException(422, str(refused.args[0])) from refused
-    result, about = Image.fromarray(picture.composited(settings)), picture.infotext_with(settings)
-    shown = result.convert("RGB") if kind == "jpeg" else result
-    answer = {"image": encoded(shown, kind, **ANSWER_FORMATS[kind]), "infotext": about}
-    if body.get("save"):
-        answer["saved_as"] = os.path.basename(_saved(result, about))
+    try:
+        with recomposites.turn():
+            result, about = Image.fromarray(picture.composited(settings)), picture.infotext_with(settings)
+            shown = result.convert("RGB") if kind == "jpeg" else result
+            answer = {"image": encoded(shown, kind, **ANSWER_FORMATS[kind]), "infotext": about}
+            if body.get("save"):
+                answer["saved_as"] = os.path.basename(_saved(result, about))
+    except Busy as busy:
+        raise HTTPException(429, str(busy)) from busy
+    finally:
+        history.shrink(history_mb())
     return answer

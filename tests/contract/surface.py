@@ -1,6 +1,7 @@
 """The part of the host that our adapter relies on, read from source text: nothing of the host is run.
 
-    python -m tests.contract.surface CHECKOUT    records it anew
+    python -m tests.contract.surface CHECKOUT               records it anew
+    python -m tests.contract.surface NAME=CHECKOUT ...      records what hosts have of what webui_detect looks for
 """
 from __future__ import annotations
 
@@ -12,9 +13,12 @@ import warnings
 from collections import defaultdict
 from pathlib import Path
 
+from lib_softinpaint.hosts import webui_detect
+
 ROOT = Path(__file__).parents[2]
 ADAPTER = [ROOT / "lib_softinpaint/hosts" / name for name in ("webui.py", "webui_page.py")]
 SCRIPT = ROOT / "scripts/soft_inpainting.py"
+HOSTS = Path(__file__).parent / "hosts.json"
 RECORD = Path(__file__).parent / "automatic1111_1_10_1.json"
 
 FUTURE = "from __future__ import annotations\n"
@@ -51,13 +55,16 @@ def used_by_the_adapter() -> dict[str, set[str]]:
 def options_used_by_the_adapter() -> set[str]:
     """Settings of the host that gate what the adapter does."""
     own = {"data", "add_option", "onchange", "set", "save"}
-    return {node.attr for node in ast.walk(adapter())
-            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "shared.opts"} - own
+    direct = {node.attr for node in ast.walk(adapter())
+              if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "shared.opts"}
+    return (direct | {node.args[1].value for node in ast.walk(adapter()) if isinstance(node, ast.Call)
+                     and ast.unparse(node).startswith("getattr(shared.opts, '")}) - own
 
 
 def hooks_of_the_script() -> dict[str, list[str]]:
     """Names and parameters of the script's methods."""
-    methods = next(node for node in ast.parse(SCRIPT.read_text(encoding="utf8")).body if isinstance(node, ast.ClassDef)).body
+    tree = ast.walk(ast.parse(SCRIPT.read_text(encoding="utf8")))
+    methods = next(node for node in tree if isinstance(node, ast.ClassDef)).body
     return {method.name: parameters(method) for method in methods if isinstance(method, ast.FunctionDef)}
 
 
@@ -81,8 +88,9 @@ def of_module(checkout: Path, module: str) -> dict[str, list[str] | None]:
             constructor = next((item for item in node.body if getattr(item, "name", None) == "__init__"), None)
             found[node.name] = parameters(constructor)[1:] if constructor else None
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-            tuple_fields = [ast.literal_eval(field) for field in getattr(node.value, "args", [])[1:]
-                            if ast.unparse(node.value).startswith("namedtuple(")]
+            arguments = node.value.args[1:] if isinstance(node.value, ast.Call) else []
+            is_tuple = node.value is not None and ast.unparse(node.value).startswith("namedtuple(")
+            tuple_fields = [ast.literal_eval(field) for field in arguments if is_tuple]
             for target in getattr(node, "targets", [getattr(node, "target", None)]):
                 if isinstance(target, ast.Name):
                     found.setdefault(target.id, tuple_fields[0] if tuple_fields else None)
@@ -125,5 +133,24 @@ def read(checkout: Path) -> dict:
     return surface
 
 
+def detectable(checkout: Path) -> dict:
+    """What a checkout has of what `webui_detect` looks for."""
+    modules = {}
+    for name, names in webui_detect.NEEDED.items():
+        wanted = {*names, *(each for module, each in webui_detect.ARGUMENTS if module == name)}
+        if (checkout / "modules" / f"{name}.py").exists():
+            modules[name] = {each: about if (name, each) in webui_detect.ARGUMENTS else None
+                             for each, about in of_module(checkout, name).items() if each in wanted}
+    script = of_class(checkout, "scripts", "Script") & set(webui_detect.HOOKS)
+    fields = {name for where in PARAMETERS["p"] for name in of_class(checkout, *where)} & set(webui_detect.PROCESSING_FIELDS)
+    denoiser = (checkout / "modules" / "sd_samplers_cfg_denoiser.py").read_text(encoding="utf8")
+    return {"modules": modules, "classes": [sorted(script), sorted(fields)],
+            "denoiser_calls": [name for name in webui_detect.CALLED_IN_EACH_STEP if name in denoiser]}
+
+
 if __name__ == "__main__":
-    RECORD.write_text(json.dumps(read(Path(sys.argv[1])), indent=1, sort_keys=True) + "\n")
+    if "=" in sys.argv[1]:
+        named = dict(argument.split("=", 1) for argument in sys.argv[1:])
+        HOSTS.write_text(json.dumps({name: detectable(Path(path)) for name, path in named.items()}, sort_keys=True) + "\n")
+    else:
+        RECORD.write_text(json.dumps(read(Path(sys.argv[1])), indent=1, sort_keys=True) + "\n")

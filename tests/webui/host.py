@@ -113,6 +113,7 @@ class WebUI:
             (shutil.copytree if (ROOT / source).is_dir() else shutil.copy)(ROOT / source, target)
         shutil.copytree(COMPANION, self.data / "extensions" / "zz-companion")
         for path, text in (files or {}).items():
+            (self.data / path).parent.mkdir(parents=True, exist_ok=True)
             (self.data / path).write_text(text)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))

@@ -1,8 +1,11 @@
 """A fault in a hook costs the soft inpainting, never the picture."""
+import urllib.error
+
 import numpy as np
 import pytest
 
 from tests.webui.host import drawn_disc, drawn_picture
+from tests.webui.test_requests import soft_keys
 from tests.webui.test_runs import assert_alike, outside_of
 
 PICTURE, MASK = drawn_picture(), drawn_disc()
@@ -36,6 +39,53 @@ def test_the_hosts_own_result_follows_and_all_is_said(webui, method, only_masked
     if method in ("blend", "blend_noise"):
         assert np.abs(result.pictures[0].astype(int) - ordinary.pictures[0]).mean() < 20
     assert webui.get("/companion/runs") == 0
+
+
+def assert_ordinary_inpainting_follows(webui, result, sentence, ordinary):
+    assert "Error running" not in webui.log
+    assert sentence in result.infotexts[0]
+    assert list(soft_keys(result.infotexts[0])) == ["note"]
+    assert_alike(result, ordinary)
+    assert webui.get("/companion/runs") == 0
+
+
+@pytest.mark.parametrize("only_masked", [False, True])
+@pytest.mark.parametrize("field", ["image_mask", "inpainting_mask_invert", "mask_blur_x", "mask_blur_y", "mask_round"])
+def test_a_field_that_refuses_to_be_set(webui, field, only_masked):
+    request = dict(inpaint_full_res=only_masked, inpaint_full_res_padding=24, mask_blur=8)
+    ordinary = webui.inpaint(PICTURE, MASK, **request)
+    result = webui.inpaint(PICTURE, MASK, [True], others={"Refusing field": [field, 0]}, **request)
+    sentence = f"Soft inpainting failed and was left out: AttributeError: {field} has no setter"
+    assert_ordinary_inpainting_follows(webui, result, sentence, ordinary)
+    assert webui.get("/companion/witness")["fields"] == {"mask_blur_x": 8, "mask_round": True, "inpaint_full_res_padding": 24}
+
+
+def test_a_field_that_refuses_to_be_put_back_keeps_no_other_from_it(webui):
+    ordinary, before = webui.inpaint(PICTURE, MASK, mask_blur=8), len(webui.log)
+    result = webui.inpaint(PICTURE, MASK, [True], mask_blur=8, others={
+        "Refusing field": ["inpainting_mask_invert", 1], "Injected fault": ["_make_job"]})
+    assert "inpainting_mask_invert could not be set back" in webui.log[before:]
+    sentence = "Soft inpainting failed and was left out: RuntimeError: injected"
+    assert_ordinary_inpainting_follows(webui, result, sentence, ordinary)
+    assert webui.get("/companion/witness")["fields"] == {"mask_blur_x": 8, "mask_round": True, "inpaint_full_res_padding": 32}
+
+
+@pytest.mark.parametrize("only_masked", [False, True])
+def test_not_a_number_in_what_is_decoded_stays_inside_the_mask(webui, only_masked):
+    result = webui.inpaint(PICTURE, MASK, [True], inpaint_full_res=only_masked, others={"NaN": [0.5]})
+    outside = outside_of(MASK, padding=32 if only_masked else None)
+    assert (result.pictures[0][outside] == np.asarray(PICTURE)[outside]).all()
+
+
+def test_a_decoder_that_answers_nothing_but_nan_is_the_hosts_own_fault(webui):
+    """It decodes again with higher precision; on the processor there is none, and the request is refused."""
+    for soft in (None, [True]):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            webui.inpaint(PICTURE, MASK, soft, others={"NaN": [1]})
+        assert refused.value.code == 500
+        assert "NansException" in refused.value.read().decode()
+    assert webui.get("/companion/runs") == 0
+    assert "Soft inpainting enabled: True" in webui.inpaint(PICTURE, MASK, [True]).infotexts[0]
 
 
 def test_a_detailer_after_a_fault_does_not_make_the_infotext_lie(webui):

@@ -1,9 +1,13 @@
 """How masks are shaped, and what grey means, through the host."""
+import base64
+import hashlib
+
 import numpy as np
 import pytest
 from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
+from lib_softinpaint.mask import resized
 from tests.webui.host import drawn_disc, drawn_picture, encoded
 from tests.webui.test_requests import same, soft_keys
 
@@ -11,6 +15,7 @@ pytestmark = pytest.mark.usefixtures("clean_log")
 
 PICTURE, RADIUS = drawn_picture(), 24
 MASK = drawn_disc(radius=RADIUS)
+HOW = {0: "stretch", 1: "cover", 2: "contain"}
 DISTANCE = distance_transform_edt(np.asarray(MASK) == 0)
 WIDE = {"inpainting_fill": 2, "denoising_strength": 1, "steps": 6}
 
@@ -91,15 +96,36 @@ def test_a_mask_of_our_own_counts_where_nothing_is_painted(webui):
     blank, elsewhere = Image.new("L", PICTURE.size), drawn_disc(radius=20, x=0.2, y=0.2)
     for sent in (encoded(MASK), "data:image/png;base64," + encoded(MASK)):
         assert same(webui.inpaint(PICTURE, blank, [{"threshold_mix": 0.5, "mask_image": sent}]), painted)
+        named = webui.inpaint(PICTURE, blank, [{"mask_image": sent}], steps=1).infotexts[0]
+        assert soft_keys(named)["mask image"] == hashlib.sha256(base64.b64decode(encoded(MASK))).hexdigest()[:10]
     assert "mask image" not in soft_keys(painted.infotexts[0])
     # Detailers paint masks of their own and hand our arguments on.
-    assert same(webui.inpaint(PICTURE, MASK, [{"threshold_mix": 0.5, "mask_image": encoded(elsewhere)}]), painted)
+    not_used = webui.inpaint(PICTURE, MASK, [{"threshold_mix": 0.5, "mask_image": encoded(elsewhere)}])
+    assert same(not_used, painted)
+    assert "mask image" not in soft_keys(not_used.infotexts[0])
 
 
 def test_a_mask_of_our_own_needs_no_painted_one(webui):
     fields = {"inpainting_fill": 1, "inpaint_full_res": False}
     assert same(webui.inpaint(PICTURE, None, [{"mask_image": encoded(MASK)}], **fields),
                 webui.inpaint(PICTURE, MASK, [{}], **fields))
+
+
+@pytest.mark.parametrize("size", [(128, 128), (512, 512), (256, 128), (384, 256)])
+@pytest.mark.parametrize("mode", [0, 1, 2])
+@pytest.mark.parametrize("only_masked", [False, True])
+def test_a_mask_of_another_size_lies_where_the_hosts_own_lies(webui, only_masked, mode, size):
+    """The host resizes it by the resize mode. Only masked: it crops elsewhere then, and is no measure of the effect."""
+    mask = drawn_disc(*size, min(size) // 6)
+    placed = np.asarray(Image.fromarray(np.rint(255 * resized(np.asarray(mask, np.float32) / 255, 256, 256, HOW[mode]))))
+    core, reach = placed == 255, 2.4 * 4 * (1 if only_masked else 256 / min(size)) + 2
+    fields = {"inpaint_full_res": only_masked, "resize_mode": mode}
+    result = webui.inpaint(PICTURE, mask, [True], **fields)
+    change = np.abs(result.pictures[0].astype(int) - np.asarray(PICTURE)).mean(-1)
+    hard = webui.inpaint(PICTURE, Image.fromarray(placed.astype(np.uint8)), **fields)
+    assert not change[distance_transform_edt(placed == 0) > reach].any()
+    assert change[core].mean() > 0.7 * np.abs(hard.pictures[0].astype(int) - np.asarray(PICTURE)).mean(-1)[core].mean()
+    assert "The mask was resized to fit the image: it is {}x{}, the image 256x256.".format(*size) in result.infotexts[0]
 
 
 def test_a_mask_of_our_own_is_inverted(webui):

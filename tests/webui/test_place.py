@@ -2,8 +2,11 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from lib_softinpaint import __version__
+from lib_softinpaint.history import identify
 from tests.webui import host
 from tests.webui.test_requests import GUIDE, MASK, PICTURE, soft_keys
 
@@ -73,6 +76,50 @@ def test_after_reload_ui(webui):
     assert owner_and_place(webui)[0] == "ours"
     assert "version" in works(webui)
     assert xyz_axes(webui) == axes_before
+
+
+LACKING = """
+from modules import script_callbacks
+del script_callbacks.on_cfg_after_cfg
+"""
+
+
+def test_a_host_that_lacks_something_keeps_its_builtin_and_says_why(checkout):
+    with host.WebUI(checkout, "lacking", (), {"extensions/aa-lacking/scripts/lacking.py": LACKING}) as webui:
+        reason = "The soft inpainting extension stays off, since this WebUI lacks script_callbacks.on_cfg_after_cfg."
+        assert owner_and_place(webui)[0] == "built-in"
+        assert reason in webui.log
+        assert reason in json.dumps(webui.get("/config"))  # on the settings page
+        assert "softinpaint_recomposite" not in json.dumps(webui.get("/config"))
+        assert works(webui)["enabled"] == "True"
+        assert "version" not in works(webui)
+        assert "Error" not in webui.log
+
+
+@pytest.mark.usefixtures("clean_log")
+def test_reload_ui_after_an_update_loads_the_new_library_and_keeps_the_history(webui):
+    about = webui.inpaint(PICTURE, MASK, [True], steps=4)
+    identity = identify(about.pictures[0])
+    library = webui.data / "extensions" / "sd-webui-softinpaint" / "lib_softinpaint"
+    old = {path: path.read_text(encoding="utf8") for path in (library / "__init__.py", library / "settings.py")}
+    try:
+        for path, before, after in ((library / "__init__.py", f'"{__version__}"', '"9.9.9"'),
+                                    (library / "settings.py", '"Mask grow"', '"Mask grow, new"')):
+            assert before in old[path]
+            path.write_text(old[path].replace(before, after), encoding="utf8")
+        webui.post("/companion/reload", {})
+        webui.wait()
+        assert works(webui)["version"] == "9.9.9"
+        listed = next(each for each in webui.get("/sdapi/v1/script-info") if each["name"] == "soft inpainting")
+        assert "Mask grow, new" in [argument["label"] for argument in listed["args"]]
+        again = webui.post("/softinpaint/recomposite", {"id": identity})
+        np.testing.assert_array_equal(host.decoded(again["image"]), about.pictures[0])
+    finally:
+        for path, text in old.items():
+            path.write_text(text, encoding="utf8")
+        webui.post("/companion/reload", {})
+        webui.wait()
+    assert works(webui)["version"] == __version__
 
 
 def xyz_axes(webui):

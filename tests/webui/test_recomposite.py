@@ -2,6 +2,7 @@
 import base64
 import io
 import json
+import threading
 import time
 import urllib.error
 
@@ -93,6 +94,29 @@ def test_what_cannot_be_done_is_refused_with_a_sentence(webui):
         code, detail = refusal(webui, body)
         assert code == 422
         assert sentence in detail
+
+
+def test_one_at_a_time_however_many_ask(webui):
+    _, _, (identity,) = made(webui)
+    answers = []
+
+    def ask(threshold):
+        try:
+            webui.post(ROUTE, {"id": identity, "settings": {"difference_threshold": threshold}})
+            answers.append(200)
+        except urllib.error.HTTPError as refused:
+            answers.append(refused.code)
+            assert "try again in a moment" in json.load(refused)["detail"]
+    webui.get("/companion/composites")
+    threads = [threading.Thread(target=ask, args=(1 + 0.1 * number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert webui.get("/companion/composites") == 1
+    assert set(answers) <= {200, 429}
+    assert answers.count(200) >= 9
+    assert len(answers) == 20
 
 
 def test_it_takes_no_time_to_speak_of(webui):

@@ -69,6 +69,26 @@ def test_another_size_and_a_batch(webui, sampler, content, area):
     assert (soft.pictures[0] != soft.pictures[1]).any()
 
 
+STOCHASTIC = {"DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 2S a", "DPM++ 3M SDE", "Euler a", "DPM2 a", "DPM fast",
+              "DPM adaptive", "Restart", "LCM"}
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_each_model_call_sees_the_original_and_its_noise_outside(webui, sampler):
+    """In the latents: the first noise of a deterministic sampler, noise of the right strength of a stochastic one."""
+    picture, mask = drawn_picture(512, 512), drawn_disc(512, 512, 48)
+    webui.inpaint(picture, mask, [{}], sampler_name=sampler, width=512, height=512, batch_size=2, steps=8)
+    seen = webui.get("/companion/surroundings")
+    assert len(seen["calls"]) >= 5
+    apart, means, deviations, counts = np.transpose(seen["calls"])
+    assert counts.min() > 25_000
+    assert np.abs(means).max() < 0.03
+    assert np.abs(deviations - 1).max() < 0.03
+    if sampler not in STOCHASTIC:
+        assert apart.max() < 1e-3
+    assert seen["predicted_apart"] < 1e-3  # the noise floor's prediction is the combined one, of CFG++ also
+
+
 def test_the_core_is_repainted_as_much_as_by_hard_inpainting_over_the_grid():
     if len(EFFECTS) < len(SAMPLERS) * 2 * len(CONTENTS):
         pytest.skip("needs the whole grid's pictures")

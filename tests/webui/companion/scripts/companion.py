@@ -1,6 +1,8 @@
 """Test extension: the built-in under another title, nested runs, injected faults, and Reload UI on request."""
 import gc
 import os
+import threading
+import time
 from copy import copy
 
 from modules import paths, processing, script_callbacks, script_loading, scripts, sd_samplers_common, shared
@@ -100,11 +102,135 @@ class Faulty(scripts.Script):
             self.undo = None
 
 
+class Refusing(scripts.Script):
+    """Makes one field of this run's `p` refuse to be set: from the first time on, or from the second."""
+
+    def title(self):
+        return "Refusing field"
+
+    def show(self, is_img2img):
+        return scripts.AlwaysVisible if is_img2img else False
+
+    def ui(self, is_img2img):
+        import gradio as gr
+        return [gr.Textbox("", label="Field"), gr.Number(0, label="Times that it may be set")]
+
+    def before_process(self, p, name, times):
+        if not name or times is None:
+            return
+        left = int(times)
+
+        def refuse(owner, value):
+            nonlocal left
+            if left <= 0:
+                raise AttributeError(f"{name} has no setter")
+            left -= 1
+            vars(owner)[name] = value
+        p.__class__ = type("Refusing", (type(p),), {name: property(lambda owner: vars(owner)[name], refuse)})
+
+    def postprocess(self, p, processed, name, times):
+        if name:
+            Witness.fields = {field: getattr(p, field) for field in ("mask_blur_x", "mask_round", "inpaint_full_res_padding")}
+
+
+class NotANumber(scripts.Script):
+    """Lets the decoder answer NaN for a share of its rows."""
+
+    def title(self):
+        return "NaN"
+
+    def show(self, is_img2img):
+        return scripts.AlwaysVisible if is_img2img else False
+
+    def ui(self, is_img2img):
+        import gradio as gr
+        return [gr.Number(0, label="Share of the rows")]
+
+    def process(self, p, share):
+        if not share:
+            return
+        decode = processing.decode_first_stage
+
+        def spoilt(model, latent):
+            processing.decode_first_stage = decode
+            decoded = decode(model, latent)
+            decoded[..., :round(share * decoded.shape[-2]), :] = float("nan")
+            return decoded
+        processing.decode_first_stage = spoilt
+
+
+class Surroundings:
+    """What each model call of the last soft run was given where the mask is 0."""
+
+    calls = []
+    """Largest distance from the first noise, mean and standard deviation."""
+    predicted_apart = 0.0
+    """How far the prediction that the noise floor is measured on is from the combined one, where the mask is 1."""
+    first = noisy = None
+
+    @classmethod
+    def before(cls, params):
+        from lib_softinpaint import schedule
+        from lib_softinpaint.hosts import webui
+        run = webui._runs.get(params.denoiser.p)
+        if run is None or run.job is None:
+            return
+        if params.denoiser.step == 0:
+            cls.calls, cls.predicted_apart, cls.first = [], 0.0, None
+        original = run.job.reference.double()
+        noisy, level = params.x[:len(original)].double(), params.sigma[:len(original)].double().view(-1, 1, 1, 1)
+        signal, deviation = 1, level
+        if params.denoiser.mask_before_denoising:
+            alpha_bar = schedule.alpha_bar_at(level.flatten(), params.denoiser.inner_model.inner_model.alphas_cumprod)
+            signal, deviation = (part.double().view(-1, 1, 1, 1) for part in (alpha_bar.sqrt(), (1 - alpha_bar).sqrt()))
+        cls.noisy = noisy, signal, deviation
+        noise = ((noisy - signal * original) / deviation)[(run.job.repaint == 0).expand_as(original)]
+        cls.first = noise if cls.first is None else cls.first
+        cls.calls.append([(noise - cls.first).abs().max().item(), noise.mean().item(), noise.std().item(), len(noise)])
+        cls.run = run
+
+    @classmethod
+    def after(cls, params):
+        noisy, cls.noisy = cls.noisy, None
+        if noisy is None or not isinstance(noisy[1], type(noisy[0])):
+            return
+        combined = (noisy[0] - noisy[2] * params.x.double()) / noisy[1]
+        job = cls.run.job
+        inside = (job.repaint == 1).expand_as(combined)
+        apart = (job.predicted.double() - combined)[inside].abs().max().item()
+        cls.predicted_apart = max(cls.predicted_apart, apart)
+
+
+class Composites:
+    """How many are made at once."""
+
+    now = most = 0
+    lock = threading.Lock()
+
+
+def count_composites():
+    from lib_softinpaint.kept import KeptPicture
+    composited = KeptPicture.composited
+
+    def counted(picture, *args, **kwargs):
+        with Composites.lock:
+            Composites.now += 1
+            Composites.most = max(Composites.most, Composites.now)
+        try:
+            time.sleep(0.02)
+            return composited(picture, *args, **kwargs)
+        finally:
+            with Composites.lock:
+                Composites.now -= 1
+    KeptPicture.composited = counted
+
+
 class Witness(scripts.Script):
     """Keeps what the API does not return."""
 
     comments = ""
     encodes = 0
+    fields = None
 
     def title(self):
         return "Witness"
@@ -132,6 +258,7 @@ def count_encodes():
 def add_routes(demo, app):
     from lib_softinpaint.hosts import webui
     count_encodes()
+    count_composites()
 
     @app.post("/companion/reload")
     def reload_ui():
@@ -144,7 +271,16 @@ def add_routes(demo, app):
 
     @app.get("/companion/witness")
     def witness():
-        return {"comments": Witness.comments, "encodes": Witness.encodes}
+        return {"comments": Witness.comments, "encodes": Witness.encodes, "fields": Witness.fields}
+
+    @app.get("/companion/surroundings")
+    def surroundings():
+        return {"calls": Surroundings.calls, "predicted_apart": Surroundings.predicted_apart}
+
+    @app.get("/companion/composites")
+    def most_composites_at_once():
+        most, Composites.most = Composites.most, 0
+        return most
 
     @app.get("/companion/loaded")
     def scripts_loaded():
@@ -152,3 +288,6 @@ def add_routes(demo, app):
 
 
 script_callbacks.on_app_started(add_routes)
+script_callbacks.on_cfg_denoiser(Surroundings.before)
+if hasattr(script_callbacks, "on_cfg_after_cfg"):  # one test takes it away
+    script_callbacks.on_cfg_after_cfg(Surroundings.after)

@@ -1,0 +1,44 @@
+"""On which hosts the extension runs, judged on the names that were read from their sources."""
+import json
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from lib_softinpaint.hosts import webui_detect
+
+HOSTS = json.loads((Path(__file__).parent / "hosts.json").read_text())
+"""By host: names of each module (functions and classes with their parameters), attributes of two classes, and which calls the
+denoiser's file makes. Recorded by `python -m tests.contract.surface`."""
+
+LACKING = {"AUTOMATIC1111 1.7.0": "scripts.MaskBlendArgs", "Forge Classic": "a call of on_mask_blend in each sampling step"}
+
+
+def stand_in(package, recorded, folder):
+    """Modules with the recorded names, and the denoiser's file."""
+    modules = {package: types.ModuleType(package)}
+    for name, names in recorded["modules"].items():
+        module = modules[f"{package}.{name}"] = types.ModuleType(f"{package}.{name}")
+        for each, parameters in names.items():
+            scope = {}
+            exec(f"def made({', '.join(parameters or [])}): pass", scope)
+            setattr(module, each, scope["made"])
+    for (module, name), attributes in zip((("scripts", "Script"), ("processing", "StableDiffusionProcessingImg2Img")),
+                                          recorded["classes"]):
+        setattr(modules[f"{package}.{module}"], name, type(name, (), dict.fromkeys(attributes)))
+    denoiser = folder / "denoiser.py"
+    denoiser.write_text("\n".join(recorded["denoiser_calls"]))
+    modules[f"{package}.sd_samplers_cfg_denoiser"].__file__ = str(denoiser)
+    return modules
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_it_runs_where_all_is_there_and_names_what_is_not(monkeypatch, tmp_path, host):
+    for name, module in stand_in("stand_in", HOSTS[host], tmp_path).items():
+        monkeypatch.setitem(sys.modules, name, module)
+    lacking = webui_detect.missing("stand_in")
+    if host in LACKING:
+        assert LACKING[host] in lacking
+    else:
+        assert lacking == []

@@ -1,0 +1,88 @@
+import threading
+
+import pytest
+
+from lib_softinpaint.recompositing import Busy, Overtaken, Turns
+
+
+def started(target):
+    thread = threading.Thread(target=target)
+    thread.start()
+    return thread
+
+
+def waits(turns, count):
+    """Until so many callers have the turn or wait for it."""
+    while len(turns._queue) < count:
+        threading.Event().wait(0.001)
+
+
+def test_one_at_a_time_and_all_in_the_order_of_their_coming():
+    turns, order, inside, peak = Turns(20), [], [], []
+
+    def work(number):
+        with turns.turn():
+            inside.append(number)
+            peak.append(len(inside))
+            order.append(number)
+            threading.Event().wait(0.002)
+            inside.remove(number)
+    threads = []
+    with turns.turn():
+        for number in range(12):
+            threads.append(started(lambda number=number: work(number)))
+            waits(turns, number + 2)
+    for thread in threads:
+        thread.join()
+    assert max(peak) == 1
+    assert order == list(range(12))
+
+
+def test_too_many_and_too_long_are_refused_and_leave_nothing():
+    turns, refused = Turns(1, 0.05), []
+
+    def wait():
+        try:
+            with turns.turn():
+                raise AssertionError("it never has the turn")
+        except Busy as busy:
+            refused.append(str(busy))
+    with turns.turn():
+        waiting = started(wait)
+        waits(turns, 2)
+        with pytest.raises(Busy, match="2 re-composites are running or waiting, try again in a moment."), turns.turn():
+            pass
+        waiting.join()
+    assert refused == ["Other re-composites took more than 0 s, try again in a moment."]
+    with turns.turn():
+        pass
+    assert not turns._queue
+
+
+def test_the_newest_request_of_a_panel_drops_its_older_ones_that_wait():
+    turns, done = Turns(), []
+
+    def ask(panel, value):
+        try:
+            with turns.turn(panel):
+                done.append((panel, value))
+        except Overtaken:
+            done.append((panel, None))
+    threads = []
+    with turns.turn("one"):  # the one that has the turn is not dropped
+        for panel, value, waiting in (("one", 1, 2), ("other", 2, 3), ("one", 3, 3), ("one", 4, 3)):
+            threads.append(started(lambda panel=panel, value=value: ask(panel, value)))
+            waits(turns, waiting)
+            while value > 2 and len(done) < value - 2:
+                threading.Event().wait(0.001)
+    for thread in threads:
+        thread.join()
+    assert done == [("one", None), ("one", None), ("other", 2), ("one", 4)]
+
+
+def test_a_fault_gives_the_turn_on():
+    turns = Turns()
+    with pytest.raises(ZeroDivisionError), turns.turn():
+        raise ZeroDivisionError
+    with turns.turn():
+        pass
