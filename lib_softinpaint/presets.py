@@ -2,15 +2,18 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
-import os
-from collections.abc import Mapping
+import re
+import stat
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from lib_softinpaint.atomic import replacing
 from lib_softinpaint.fields import Value, checked, slider
 from lib_softinpaint.request import FIELDS
 from lib_softinpaint.settings import Settings, saved_fields
@@ -20,6 +23,18 @@ PRESETS_FILE = "softinpaint-presets.json"
 """The user's own."""
 
 LONGEST_NAME = 60
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half a character, which no page can be sent."""
+
+OWN = " (own)"
+"""After a user's preset that has the name of a bundled one: a later version may take any name."""
+
+LARGEST_FILE_BYTES = 4 * 2 ** 20
+"""Some ten thousand presets."""
+
+LONGEST_WAIT_S = 3
+"""For another program that writes the presets."""
 
 MOST_BATCHES, LARGEST_BATCH = 100, 8
 """The WebUI's own limits."""
@@ -59,6 +74,12 @@ class Preset:
     def __post_init__(self):
         if not 0 < len(self.name.strip()) <= LONGEST_NAME or self.name != self.name.strip():
             raise ValueError(f"A preset's name must have 1 to {LONGEST_NAME} characters, got {self.name!r}.")
+        if not isinstance(self.about, str) or not all(isinstance(given, Mapping) for given in (self.settings, self.request)):
+            raise ValueError("A preset must hold a text `about` and objects `settings` and `request`, got "
+                             f"{self.about!r}, {self.settings!r} and {self.request!r}.")
+        if any(SURROGATE.search(text) for text in (self.name, self.about)):
+            raise ValueError("A preset's name and text must hold whole Unicode characters, got "
+                             f"{self.name!r} and {self.about!r}.")
         known = {field.name: field for field in saved_fields()}
         for given, fields in ((self.settings, known), (self.request, REQUEST_FIELDS)):
             for key, value in given.items():
@@ -78,86 +99,143 @@ def bundled() -> dict[str, Preset]:
 
 
 class PresetFile:
-    """The user's own presets, in a JSON file that need not exist yet.
+    """The user's own presets, in a JSON file that need not exist yet and that others may write as well.
+
+    Every call reads the file anew, and only `save`, `rename` and `delete` write it, under a lock. Each of these three raises
+    ValueError if it is asked for something impossible, and OSError if the file cannot be written; nothing has changed then.
+
+    A user's preset whose name is also that of a bundled one is shown with OWN after its name.
 
     Parameters
     ----------
     path
-
-    A file that cannot be read is put aside, and `complaints` holds a sentence on where; a preset that cannot be read stays
-    in the file as it is.
     """
 
     def __init__(self, path: Path):
         self.path = path
         self.complaints: list[str] = []
-        self._told: dict[str, Any] = {}
-        self._read()
-
-    def _read(self) -> None:
-        if not self.path.exists():
-            return
-        try:
-            told = json.loads(self.path.read_text(encoding="utf8"))
-            if not isinstance(told, dict):
-                raise ValueError("it holds no object")
-            self._told = told
-        except (OSError, ValueError) as fault:
-            aside = next(path for number in range(1, 1000)
-                         if not (path := self.path.with_suffix(f".damaged-{number}.json")).exists())
-            self.path.rename(aside)
-            self.complaints.append(f"The presets could not be read and were put aside as {aside.name}: {fault}.")
+        """What the last reading could not read, and why; each is a sentence."""
+        self._entries: dict[str, Any] = {}
 
     def presets(self) -> dict[str, Preset]:
-        """By name, without those that cannot be read."""
-        found = (self._preset(name) for name in self._told)
-        return {preset.name: preset for preset in found if preset is not None}
+        """The user's presets that can be read, by the names under which they are shown. Raises nothing.
 
-    def _preset(self, name: str) -> Preset | None:
+        While the file cannot be opened, these are the presets that were read last.
+        """
+        complaints: list[str] = []
         try:
-            return Preset(name, **self._told[name])
-        except (TypeError, ValueError) as fault:
-            sentence = f"The preset {name!r} could not be read: {fault}"
-            if sentence not in self.complaints:
-                self.complaints.append(sentence)
-            return None
+            self._entries = _read(self.path)
+        except OSError as fault:
+            complaints.append(f"Your presets cannot be read now and will be tried again: {_reason(fault)}.")
+        except ValueError as fault:
+            self._entries = {}
+            complaints.append(f"Your presets in {self.path.name} cannot be read: {fault}. When you save one, "
+                              f"the old file is kept as {_free_name(self.path).name}.")
+        entries = self._entries
+        read = {shown: _preset(name, entries[name], complaints) for shown, name in _shown(entries).items()}
+        self.complaints = complaints
+        return {shown: preset for shown, preset in read.items() if preset is not None}
 
     def with_bundled(self) -> dict[str, Preset]:
-        """All presets by name, those that come along first."""
+        """All presets by the names under which they are shown, bundled ones first. Raises nothing."""
         return {**bundled(), **self.presets()}
 
-    def save(self, preset: Preset) -> None:
-        """Adds a preset, or replaces the user's of that name. Raises ValueError on the name of a bundled one."""
-        if preset.name in bundled():
-            raise ValueError(f"A preset of your own must have another name than those that come along, got {preset.name!r}.")
-        self._write({**self._told, preset.name: {
-            "about": preset.about, "settings": dict(preset.settings), "request": dict(preset.request)}})
+    def save(self, preset: Preset) -> str:
+        """Adds a preset, or replaces the user's of that name; the name under which it is shown."""
+        def saved(entries: dict[str, Any]) -> tuple[dict[str, Any], str]:
+            name = _shown(entries).get(preset.name, preset.name)
+            if name in bundled() and name not in entries:
+                raise ValueError(f"A preset of your own must not have the name of a bundled one, got {name!r}.")
+            about = {"about": preset.about, "settings": dict(preset.settings), "request": dict(preset.request)}
+            return {**entries, name: about}, name
+        return self._change(saved)
 
-    def rename(self, name: str, new_name: str) -> None:
-        """Raises ValueError where there is no such preset of the user's, or the new name is taken."""
-        preset = self._own(name)
-        if new_name != name and new_name in {*self._told, *bundled()}:
-            raise ValueError(f"A preset's new name must not be taken, got {new_name!r}.")
-        renamed = dataclasses.replace(preset, name=new_name)
-        self._write({renamed.name if key == name else key: about for key, about in self._told.items()})
+    def rename(self, shown: str, new_name: str) -> str:
+        """The name under which it is shown then."""
+        def renamed(entries: dict[str, Any]) -> tuple[dict[str, Any], str]:
+            name = _own(entries, shown)
+            if new_name != shown and new_name in {*_shown(entries), *entries, *bundled()}:
+                raise ValueError(f"A preset's new name must not be taken, got {new_name!r}.")
+            Preset(new_name, **entries[name])
+            return {new_name if key == name else key: about for key, about in entries.items()}, new_name
+        return self._change(renamed)
 
-    def delete(self, name: str) -> None:
-        """Raises ValueError where there is no such preset of the user's."""
-        self._own(name)
-        self._write({key: about for key, about in self._told.items() if key != name})
+    def delete(self, shown: str) -> None:
+        def left(entries: dict[str, Any]) -> tuple[dict[str, Any], str]:
+            name = _own(entries, shown)
+            return {key: about for key, about in entries.items() if key != name}, name
+        self._change(left)
 
-    def _own(self, name: str) -> Preset:
-        found = self.presets()
-        if not name:
-            raise ValueError("A preset of your own must be chosen first.")
-        if name not in found:
-            raise ValueError(f"Only presets of your own can be renamed and deleted, got {name!r}.")
-        return found[name]
+    def _change(self, change: Callable[[dict[str, Any]], tuple[dict[str, Any], str]]) -> str:
+        """Writes what `change` makes of the file's entries; the name under which the preset that it answers is shown."""
+        from filelock import FileLock  # takes long to import; comes with PyTorch
 
-    def _write(self, told: dict[str, Any]) -> None:
-        """Whole or not at all: a program that stops in between leaves the old file."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.path.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf8")
-        os.replace(unfinished, self.path)
-        self._told = told
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.path.with_name(f"{self.path.name}.lock"), timeout=LONGEST_WAIT_S):
+                try:
+                    entries, damaged = _read(self.path), False
+                except ValueError:
+                    entries, damaged = {}, True
+                entries, name = change(entries)
+                if damaged:
+                    self.path.rename(_free_name(self.path))
+                with replacing(self.path) as file:  # a lone surrogate becomes its escape, as JSON also spells it
+                    file.write((json.dumps(entries, indent=1, ensure_ascii=False) + "\n").encode("utf8", "backslashreplace"))
+        except OSError as fault:
+            raise OSError(f"Your presets cannot be written now and stay as they were: {_reason(fault)}.") from fault
+        return next((shown for shown, key in _shown(entries).items() if key == name), name)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The file's entries by name, none if there is no file. Raises ValueError if it holds something else."""
+    try:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode) or about.st_size > LARGEST_FILE_BYTES:
+            raise OSError(f"{path} must be a file of at most {LARGEST_FILE_BYTES} bytes")
+        entries = json.loads(path.read_bytes())  # in UTF-8, 16 or 32, with a byte order mark or without
+    except FileNotFoundError:
+        return {}
+    except RecursionError as fault:
+        raise ValueError("its JSON is nested too deeply") from fault
+    if not isinstance(entries, dict):
+        raise ValueError(f"its JSON must be an object, got {type(entries).__name__}")
+    return entries
+
+
+def _preset(name: str, entry: Any, complaints: list[str]) -> Preset | None:
+    try:
+        return Preset(name, **entry)
+    except (TypeError, ValueError) as fault:
+        complaints.append(f"The preset {name!r} could not be read: {fault}")
+        return None
+
+
+def _shown(entries: Iterable[str]) -> dict[str, str]:
+    """The file's names by those under which they are shown."""
+    taken, shown = {*bundled(), *entries}, {}
+    for name in entries:
+        free = name
+        while name in bundled() and free in taken:
+            free += OWN
+        taken.add(free)
+        shown[free] = name
+    return shown
+
+
+def _own(entries: dict[str, Any], shown: str) -> str:
+    if not shown:
+        raise ValueError("A preset of your own must be chosen first.")
+    if shown not in _shown(entries):
+        raise ValueError(f"Only presets of your own can be renamed and deleted, got {shown!r}.")
+    return _shown(entries)[shown]
+
+
+def _free_name(path: Path) -> Path:
+    """Where a damaged file is kept."""
+    numbered = (path.with_suffix(f".damaged-{number}.json") for number in itertools.count(1))
+    return next(each for each in numbered if not each.exists())
+
+
+def _reason(fault: OSError) -> str:
+    return f"{fault.strerror}: {fault.filename}" if fault.strerror and fault.filename else str(fault).rstrip(".")

@@ -1,11 +1,42 @@
 import json
+import multiprocessing
+import os
+import tempfile
+import threading
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+from lib_softinpaint import presets
 from lib_softinpaint.presets import Preset, PresetFile, bundled
 from lib_softinpaint.settings import Settings, as_builtin
 
 MINE = Preset("Mine", "Mine.", {"grain": 0.5}, {"mask_blur": 12, "sampler": "Euler"})
+NOBODY = 65534
+
+
+@pytest.fixture
+def common_folder():
+    """A folder whose permissions count: for root none do."""
+    if os.name == "nt":
+        pytest.skip("Windows has no such permissions")
+    as_root = os.geteuid() == 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if as_root:
+            os.chown(folder, NOBODY, NOBODY)
+            os.seteuid(NOBODY)
+        try:
+            yield folder
+        finally:
+            if as_root:
+                os.seteuid(0)
+            folder.chmod(0o700)
+
+
+def named(name):
+    return Preset(name, "", {}, {})
 
 
 def test_the_guides_squiggle_comes_along():
@@ -37,18 +68,21 @@ def test_own_presets_are_saved_renamed_and_deleted(tmp_path):
     assert PresetFile(path).presets() == {"Ours, größer": Preset("Ours, größer", "Other.", {}, {})}
     mine.delete("Ours, größer")
     assert PresetFile(path).presets() == {}
-    assert [file.name for file in path.parent.iterdir()] == ["presets.json"]
+    assert {file.name for file in path.parent.iterdir()} <= {"presets.json", "presets.json.lock"}
 
 
 @pytest.mark.parametrize(("do", "sentence"), [
-    (lambda mine: mine.save(Preset("Squiggle", "", {}, {})), "another name than those that come along, got 'Squiggle'"),
+    (lambda mine: mine.save(Preset("Squiggle", "", {}, {})), "not have the name of a bundled one, got 'Squiggle'"),
     (lambda mine: mine.rename("Squiggle", "x"), "Only presets of your own .* got 'Squiggle'"),
     (lambda mine: mine.rename("Mine", "Recolour"), "new name must not be taken, got 'Recolour'"),
     (lambda mine: mine.rename("Mine", " "), "must have 1 to 60 characters, got ' '"),
     (lambda mine: mine.delete("none"), "Only presets of your own .* got 'none'"),
     (lambda mine: Preset("a", "", {"grains": 1}, {}), "A preset may set .* got 'grains'"),
     (lambda mine: Preset("a", "", {"grain": 2}, {}), "grain must be a number from 0 to 1, got 2"),
-    (lambda mine: Preset("a", "", {}, {"prompt": "x"}), "A preset may set .* got 'prompt'")])
+    (lambda mine: Preset("a", "", {}, {"prompt": "x"}), "A preset may set .* got 'prompt'"),
+    (lambda mine: Preset("a", "", [], {}), r"objects `settings` and `request`, got '', \[\] and {}"),
+    (lambda mine: Preset("a", 1, {}, {}), "must hold a text `about`"),
+    (lambda mine: Preset("\ud83c", "", {}, {}), "must hold whole Unicode characters")])
 def test_what_cannot_be_done_is_one_sentence_and_changes_nothing(tmp_path, do, sentence):
     mine = PresetFile(tmp_path / "presets.json")
     mine.save(MINE)
@@ -57,24 +91,160 @@ def test_what_cannot_be_done_is_one_sentence_and_changes_nothing(tmp_path, do, s
     assert PresetFile(tmp_path / "presets.json").presets() == {"Mine": MINE}
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "\x00", '"a"'])
-def test_a_damaged_file_is_put_aside_and_told(tmp_path, text):
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\x00" * 50, b'"a"', b"[" * 100_000, '{"größer": '.encode("cp1252"),
+                                     b"1" * 10_000])
+def test_a_damaged_file_is_told_and_kept_once_another_is_written(tmp_path, content):
     path = tmp_path / "presets.json"
-    path.write_text(text)
+    path.write_bytes(content)
     mine = PresetFile(path)
-    assert mine.presets() == {}
-    assert mine.complaints[0].startswith("The presets could not be read and were put aside as presets.damaged-1.json: ")
-    assert (tmp_path / "presets.damaged-1.json").read_text() == text
+    for _ in range(2):
+        assert mine.presets() == {}
+        assert mine.complaints[0].startswith("Your presets in presets.json cannot be read: ")
+        assert mine.complaints[0].endswith("the old file is kept as presets.damaged-1.json.")
+    with pytest.raises(ValueError, match="Only presets of your own"):
+        mine.delete("Mine")
+    assert path.read_bytes() == content
     mine.save(MINE)
+    assert (tmp_path / "presets.damaged-1.json").read_bytes() == content
     assert PresetFile(path).presets() == {"Mine": MINE}
+    assert mine.presets() and mine.complaints == []
 
 
-def test_a_preset_of_a_later_version_stays_in_the_file(tmp_path):
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_what_editors_write_is_read(tmp_path, encoding):
     path = tmp_path / "presets.json"
-    later = {"about": "", "settings": {"unknown": 1}, "request": {}}
-    path.write_text(json.dumps({"Later": later}))
+    PresetFile(path).save(named("größer"))
+    path.write_text(path.read_text(encoding="utf8"), encoding=encoding)
+    mine = PresetFile(path)
+    mine.save(MINE)
+    assert mine.presets() == {"größer": named("größer"), "Mine": MINE}
+
+
+def test_what_others_write_meanwhile_is_kept(tmp_path):
+    path = tmp_path / "presets.json"
+    one, other = PresetFile(path), PresetFile(path)
+    one.presets()
+    other.presets()
+    one.save(named("A"))
+    other.save(named("B"))
+    by_hand = json.loads(path.read_text())
+    path.write_text(json.dumps({**by_hand, "C": by_hand["A"]}))
+    one.rename("B", "D")
+    assert list(PresetFile(path).presets()) == ["A", "D", "C"]
+    other.delete("C")
+    assert list(one.presets()) == ["A", "D"]
+
+
+def save_some(path, names):
+    for name in names:
+        PresetFile(path).save(named(name))
+
+
+def test_two_processes_and_two_threads_lose_nothing(tmp_path):
+    path = tmp_path / "presets.json"
+    names = [[f"{number} of {writer}" for number in range(20)] for writer in range(4)]
+    spawn = multiprocessing.get_context("spawn")
+    writers = [kind(target=save_some, args=(path, each))
+               for kind, each in zip((spawn.Process, spawn.Process, threading.Thread, threading.Thread), names)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert set(PresetFile(path).presets()) == set(sum(names, []))
+
+
+def test_while_another_program_writes_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(presets, "LONGEST_WAIT_S", 0.1)
+    mine = PresetFile(tmp_path / "presets.json")
+    mine.save(MINE)
+    with FileLock(tmp_path / "presets.json.lock"), pytest.raises(OSError, match="cannot be written now and stay as they were"):
+        mine.save(named("A"))
+    mine.save(named("B"))
+    assert list(mine.presets()) == ["Mine", "B"]
+
+
+def test_a_file_that_is_locked_for_a_moment_is_not_damaged(common_folder):
+    path = common_folder / "presets.json"
     mine = PresetFile(path)
     mine.save(MINE)
     assert mine.presets() == {"Mine": MINE}
-    assert "'Later' could not be read" in mine.complaints[0]
-    assert json.loads(path.read_text())["Later"] == later
+    path.chmod(0)
+    assert mine.presets() == {"Mine": MINE}  # as last read
+    assert PresetFile(path).presets() == {}
+    assert mine.complaints == [f"Your presets cannot be read now and will be tried again: Permission denied: {path}."]
+    with pytest.raises(OSError, match="stay as they were: Permission denied"):
+        mine.save(named("A"))
+    path.chmod(0o600)
+    assert PresetFile(path).presets() == mine.presets() == {"Mine": MINE}
+    assert mine.complaints == []
+    assert not list(common_folder.glob("*damaged*"))
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"Mine": {"about": "Mine.", "settings": {"grain": 0.5}, "request": {}}}'])
+def test_a_folder_that_cannot_be_written_to_is_one_sentence(common_folder, content):
+    path = common_folder / "presets.json"
+    if content:
+        path.write_text(content)
+    common_folder.chmod(0o500)
+    mine = PresetFile(path)
+    assert {*bundled(), *mine.presets()} == set(mine.with_bundled())
+    with pytest.raises(OSError, match="Your presets cannot be written now and stay as they were: Permission denied: "):
+        mine.save(named("A"))
+    assert [file.read_text() for file in common_folder.glob("*.json")] == [content] * (content is not None)
+
+
+def folder(path):
+    path.mkdir()
+
+
+def below_a_file(path):
+    path.parent.rmdir()
+    path.parent.write_text("")
+
+
+def huge(path):
+    path.write_bytes(b'{"Mine": "' + bytes(presets.LARGEST_FILE_BYTES) + b'"}')
+
+
+@pytest.mark.parametrize("made", [folder, below_a_file, huge, getattr(os, "mkfifo", folder)], ids=lambda made: made.__name__)
+def test_what_is_no_file_of_presets_is_left_alone(tmp_path, made):
+    path = tmp_path / "user" / "presets.json"
+    path.parent.mkdir()
+    made(path)
+    mine = PresetFile(path)
+    assert mine.with_bundled() == bundled()
+    assert len(mine.complaints) == 1 and str(path) in mine.complaints[0]
+    with pytest.raises(OSError, match="Your presets cannot be written now and stay as they were"):
+        mine.save(MINE)
+    assert not list(tmp_path.glob("*/*damaged*"))
+
+
+def test_a_name_that_a_later_version_takes_stays_usable(tmp_path):
+    path = tmp_path / "presets.json"
+    about = {"about": "Mine.", "settings": {"grain": 0.5}, "request": {}}
+    path.write_text(json.dumps({"Squiggle": about, "Recolour": about, "Recolour (own)": about}))
+    mine = PresetFile(path)
+    assert list(mine.presets()) == ["Squiggle (own)", "Recolour (own) (own)", "Recolour (own)"]
+    assert mine.with_bundled()["Squiggle"] == bundled()["Squiggle"]
+    assert mine.with_bundled()["Squiggle (own)"].settings == {"grain": 0.5}
+    assert mine.save(Preset("Squiggle (own)", "", {"grain": 1}, {})) == "Squiggle (own)"
+    assert mine.save(Preset("Squiggle", "", {"grain": 0.2}, {})) == "Squiggle (own)"
+    assert json.loads(path.read_text())["Squiggle"]["settings"] == {"grain": 0.2}
+    assert mine.rename("Squiggle (own)", "Zigzag") == "Zigzag"
+    mine.delete("Recolour (own) (own)")
+    assert list(mine.presets()) == ["Zigzag", "Recolour (own)"]
+
+
+@pytest.mark.parametrize("entry", [1, [], None, {"about": ""}, {"about": 1, "settings": {}, "request": {}},
+                                   {"about": "", "settings": [], "request": {}}, {"about": "", "settings": {}, "request": 1},
+                                   {"about": "", "settings": {"grain": float("nan")}, "request": {}},
+                                   {"about": "\ud800", "settings": {}, "request": {}},
+                                   {"about": "", "settings": {"of a later version": 1}, "request": {}}])
+def test_an_entry_that_cannot_be_read_stays_in_the_file(tmp_path, entry):
+    path = tmp_path / "presets.json"
+    path.write_text(json.dumps({"Odd": entry}))
+    mine = PresetFile(path)
+    mine.save(MINE)
+    assert mine.presets() == {"Mine": MINE}
+    assert "The preset 'Odd' could not be read: " in mine.complaints[0]
+    assert json.dumps(json.loads(path.read_text())["Odd"]) == json.dumps(entry)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from fastapi import HTTPException
-from modules import images, infotext_utils, paths, script_callbacks, scripts, shared, ui_components
+from modules import errors, images, infotext_utils, paths, script_callbacks, scripts, shared, ui_components
 from PIL import Image
 
 from lib_softinpaint.encoded import encoded
@@ -88,7 +88,7 @@ def _add_options() -> None:
     shared.opts.add_option(KEEP_BUILTIN, shared.OptionInfo(
         False, "Keep the built-in soft inpainting and switch this extension off", **about).needs_reload_ui())
     shared.opts.add_option(DEFAULT_PRESET, shared.OptionInfo(
-        "", "Preset that the accordion starts with", presets.MENU, lambda: {"choices": ["", *_own_presets().with_bundled()]},
+        "", "Preset that the accordion starts with", presets.MENU, _preset_choices,
         **about).info("once the page is loaded again; without one the sliders start as ui-config.json says"))
     keep_size = shared.OptionHTML(
         "Keeping width and height when a picture is sent to another tab is the WebUI's own setting <i>Send size when sending "
@@ -127,6 +127,15 @@ def build_ui(script: Any) -> list[Any]:
         redraw_on_change([*components.values(), *request.values(), *(page[elem_id] for elem_id in SIZES if elem_id in page)])
     script.on_after_component(connect, elem_id=GENERATION_INFO)
     return list(components.values())
+
+
+def _preset_choices() -> dict[str, list[str]]:
+    """Raises nothing: the WebUI does not start if an option's choices cannot be made."""
+    try:
+        return {"choices": ["", *_own_presets().with_bundled()]}
+    except Exception:
+        errors.report("Soft inpainting could not read its presets", exc_info=True)
+        return {"choices": [""]}
 
 
 def _own_presets() -> PresetFile:

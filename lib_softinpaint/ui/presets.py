@@ -47,7 +47,7 @@ def build(own: PresetFile) -> Chooser:
             save = gr.Button("Save the sliders as this name", elem_id="softinpaint_preset_save")
             rename = gr.Button("Rename the chosen preset", elem_id="softinpaint_preset_rename")
             delete = gr.Button("Delete the chosen preset", elem_id="softinpaint_preset_delete")
-        told = gr.Markdown(" ".join(own.complaints), elem_id="softinpaint_preset_told")
+        told = gr.Markdown(_complaints(own), elem_id="softinpaint_preset_told")
     for component in (name, own_name, with_request):
         component.do_not_save_to_config = True
     return Chooser(name, about, request, own_name, with_request, save, rename, delete, told)
@@ -81,40 +81,45 @@ def connect(chooser: Chooser, settings: Mapping[str, Any], request: Mapping[str,
         wanted = preset.request if preset else {}
         return [gr.update(value=wanted[key]) if key in wanted else gr.update() for key in request]
 
-    def after(change: Callable[[], None], chosen: str | None, told: str) -> tuple[Any, str]:
+    def after(change: Callable[[], str | None], told: Callable[[str | None], str]) -> tuple[Any, str]:
+        """`change` answers which preset is chosen then."""
         try:
-            change()
+            chosen = change()
         except (ValueError, OSError) as fault:
             return gr.update(), html.escape(str(fault))
-        return gr.update(choices=list(own.with_bundled()), value=chosen), html.escape(told)
+        return gr.update(choices=list(own.with_bundled()), value=chosen), html.escape(told(chosen))
 
     def save(name: str, with_request: bool, *values: Value) -> tuple[Any, str]:
-        def change() -> None:
+        def saved() -> str:
             besides = _read(request, values[len(fields):]) if with_request else {}
-            own.save(Preset(name.strip(), "One of your own.", _differing(fields, values[:len(fields)]), besides))
-        return after(change, name.strip(), f"Saved as {name.strip()}.")
+            return own.save(Preset(name.strip(), "One of your own.", _differing(fields, values[:len(fields)]), besides))
+        return after(saved, lambda shown: f"Saved as {shown}.")
 
     def rename(name: str, new_name: str) -> tuple[Any, str]:
-        new_name = new_name.strip()
-        return after(lambda: own.rename(name, new_name), new_name, f"{name} is {new_name} now.")
+        return after(lambda: own.rename(name, new_name.strip()), lambda shown: f"{name} is {shown} now.")
 
     def delete(name: str) -> tuple[Any, str]:
-        return after(lambda: own.delete(name), None, f"{name} is deleted.")
+        return after(lambda: own.delete(name), lambda _: f"{name} is deleted.")
 
     components = [settings[key] for key in fields]
     chooser.name.change(choose, chooser.name, [chooser.about, chooser.request, *components], **QUIETLY)
     if request:
         chooser.request.click(set_request, chooser.name, list(request.values()), **QUIETLY)
-    def loaded() -> Any:
+    def loaded() -> tuple[Any, str]:
         """The page may have been built before others were saved."""
         names, chosen = list(own.with_bundled()), first()
-        return gr.update(choices=names, **({"value": chosen} if chosen in names else {}))
+        return gr.update(choices=names, **({"value": chosen} if chosen in names else {})), _complaints(own)
 
-    gr.context.Context.root_block.load(loaded, None, chooser.name, **QUIETLY)
+    gr.context.Context.root_block.load(loaded, None, [chooser.name, chooser.told], **QUIETLY)
     chooser.save.click(save, [chooser.own_name, chooser.with_request, *components, *request.values()],
                        [chooser.name, chooser.told], **QUIETLY)
     chooser.rename.click(rename, [chooser.name, chooser.own_name], [chooser.name, chooser.told], **QUIETLY)
     chooser.delete.click(delete, chooser.name, [chooser.name, chooser.told], **QUIETLY)
+
+
+def _complaints(own: PresetFile) -> str:
+    """Of the last reading, as Markdown."""
+    return html.escape(" ".join(own.complaints))
 
 
 def _differing(fields: Mapping[str, dataclasses.Field], values: tuple[Value, ...]) -> dict[str, Value]:
