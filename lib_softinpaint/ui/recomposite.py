@@ -13,6 +13,7 @@ from lib_softinpaint.composite import over_white
 from lib_softinpaint.encoded import encoded
 from lib_softinpaint.fields import Value
 from lib_softinpaint.kept import KeptPicture
+from lib_softinpaint.recompositing import Busy, Overtaken, recomposites
 from lib_softinpaint.settings import Settings
 from lib_softinpaint.ui.events import QUIETLY, javascript
 from lib_softinpaint.views import VIEWS
@@ -22,6 +23,9 @@ PREVIEW_QUALITY = 90
 
 INTRODUCTION = ("Choose a picture in the gallery, take it, and move the sliders under _Composite_, or the feather and grow "
                 "under _Mask_: it changes at once, without sampling.")
+TICKET = "`${performance.timeOrigin} ${performance.now()}`"
+"""JavaScript: which page asks, and when. Requests of one page may reach the server in any order."""
+
 NOTHING_TAKEN = "No picture is taken."
 
 
@@ -85,42 +89,53 @@ def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_
         picture = host.get(identity)
         return picture, picture.settings_with(dict(zip(settings, values)))
 
-    def render(identity: str, view: str, *values: Value) -> tuple[Any, Any]:
+    def render(ticket: str, identity: str, view: str, *values: Value) -> tuple[Any, Any]:
         if not identity:
             return _unchanged(), _unchanged()
-        start = time.perf_counter()
+        page, number = map(float, ticket.split(" "))
         make, reading = VIEWS[view]
         try:
-            result = make(*chosen(identity, values))
-        except (LookupError, ValueError) as fault:
+            with recomposites.turn(page, number):
+                start = time.perf_counter()
+                result = make(*chosen(identity, values))
+                taken_ms = 1000 * (time.perf_counter() - start)
+                shown = _shown(Image.fromarray(result), view)
+        except Overtaken:
+            return _unchanged(), _unchanged()
+        except (LookupError, ValueError, Busy) as fault:
             return _unchanged(), _sentence(fault)
-        taken_ms = 1000 * (time.perf_counter() - start)
-        return _shown(Image.fromarray(result), view), f"Composited again in {taken_ms:.0f} ms; not saved. {reading}"
+        if not recomposites.is_newest(page, number):
+            return _unchanged(), _unchanged()
+        return shown, f"Composited again in {taken_ms:.0f} ms; not saved. {reading}"
 
-    def take(pictures: Any, index: int, view: str, *values: Value) -> tuple[Any, ...]:
+    def take(pictures: Any, index: int, ticket: str, view: str, *values: Value) -> tuple[Any, ...]:
         try:
             identity = host.find(pictures, index)
         except LookupError as fault:
             return "", "", _sentence(fault)
-        return identity, *render(identity, view, *values)
+        return identity, *render(ticket, identity, view, *values)
 
     def save(identity: str, pictures: Any, info: str, *values: Value) -> tuple[Any, ...]:
         if not identity:
             return _unchanged(), _unchanged(), NOTHING_TAKEN
         try:
             picture, under = chosen(identity, values)
-            result = Image.fromarray(picture.composited(under))
+            with recomposites.turn():
+                result = Image.fromarray(picture.composited(under))
             name, pictures, info = host.save(result, picture.infotext_with(under), pictures, info)
-        except (LookupError, ValueError, OSError) as fault:
+        except (LookupError, ValueError, OSError, Busy) as fault:
             return _unchanged(), _unchanged(), _sentence(fault)
         return pictures, info, f"Saved as {name}."
 
     inputs = list(settings.values())
-    with_index = javascript(panel.take.click, f"(pictures, index, ...values) => [pictures, {host.selected}, ...values]")
-    panel.take.click(take, [gallery, panel.told, panel.view, *inputs], [panel.identity, panel.preview, panel.told],
-                     **with_index, **QUIETLY)
+    # JavaScript puts the index and the ticket in place of inputs that are not needed.
+    with_index = javascript(panel.take.click, f"(pictures, index, ticket, ...values) => "
+                                              f"[pictures, {host.selected}, {TICKET}, ...values]")
+    panel.take.click(take, [gallery, panel.told, panel.told, panel.view, *inputs],
+                     [panel.identity, panel.preview, panel.told], **with_index, **QUIETLY)
     for component in (panel.view, *inputs):
-        component.change(render, [panel.identity, panel.view, *inputs], [panel.preview, panel.told], **QUIETLY)
+        component.change(render, [panel.told, panel.identity, panel.view, *inputs], [panel.preview, panel.told],
+                         **javascript(component.change, f"(ticket, ...values) => [{TICKET}, ...values]"), **QUIETLY)
     panel.save.click(save, [panel.identity, gallery, generation_info, *inputs], [gallery, generation_info, panel.told],
                      **QUIETLY)
 
