@@ -271,7 +271,7 @@ def page(path: Path | None, output: Path, model: str, device: str | None, port: 
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     from lib_softinpaint.hosts import diffusers_models as models
     from lib_softinpaint.hosts.diffusers_page import Painter
-    from lib_softinpaint.ui.page import serve
+    from lib_softinpaint.ui.page import PortTaken, serve
 
     name = model.strip()
     if name:
@@ -283,8 +283,10 @@ def page(path: Path | None, output: Path, model: str, device: str | None, port: 
     try:
         serve(Painter(output, device).host(), PresetFile(output / PRESETS_FILE), start if path is None else Request(), picture,
               mask, output, name, port, browser, lambda address: click.echo(f"The page: {address} (Ctrl+C ends it)"))
-    except OSError as fault:
+    except PortTaken as fault:
         raise click.UsageError(f"--port must be a free one, got {port}") from fault
+    except OSError as fault:
+        raise click.UsageError(f"the page cannot be shown: {fault}") from fault
 
 
 # What is asked

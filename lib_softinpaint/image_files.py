@@ -75,6 +75,12 @@ def colours_of(original: Image.Image) -> Colours:
     return Colours(original.info.get("icc_profile"), original.info.get(COLOUR_CHUNKS, ()))
 
 
+def with_colours(image: Image.Image, colours: Colours) -> Image.Image:
+    """The image, whose `colours_of` are these."""
+    image.info |= {"icc_profile": colours.icc_profile, COLOUR_CHUNKS: colours.png_chunks}
+    return image
+
+
 def opened(file: Path | BinaryIO) -> Image.Image:
     """The first image of a file as it is stored, upright. Raises one of UNREADABLE."""
     with _roomy_texts(), Image.open(file) as stored:

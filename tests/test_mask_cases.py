@@ -17,7 +17,8 @@ pytestmark = KNOWN_WARNINGS
 SIDE, RADIUS = 256, 32
 BLUR_PX = 8
 RINGING_PX = 8
-PICTURE = Image.open(models.SCENE_MODEL.parent / "picture.png").convert("RGB")
+with Image.open(models.SCENE_MODEL.parent / "picture.png") as stored:
+    PICTURE = stored.convert("RGB")
 REQUEST = Request(prompt="an orange tree", seed=1, steps=4, denoising_strength=1, masked_content="fill", mask_blur=BLUR_PX)
 ONLY_MASKED = Request(prompt="an orange tree", seed=1, steps=4, mask_blur=BLUR_PX, inpaint_area="Only masked")
 

@@ -21,7 +21,8 @@ from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.request import LARGEST_SEED, Request
 from lib_softinpaint.source import completed
 from lib_softinpaint.ui import recomposite
-from lib_softinpaint.ui.page import SELECTED, Finished, Host, Step
+from lib_softinpaint.ui.page import SELECTED, Finished, Host
+from lib_softinpaint.ui.painting import Step
 
 PREVIEW_COST = 4
 """Times as long as the last preview took must have passed before the next: they cost a fifth of the time at most."""
@@ -60,19 +61,21 @@ class Painter:
             if preview is not None:
                 free_at = end + PREVIEW_COST * (end - start)
         for number in range(count):
+            on_step(0, None)  # a stop while the model was loading, or between two images, takes effect here
             numbered = replace(request, seed=(request.seed + number) % (LARGEST_SEED + 1))
             kept: list[KeptPicture] = []
+            notes: list[str] = []
             made = models.inpaint(pipeline, numbered, picture, mask, lambda share: on_step(share, preview),
-                                  kept.append, on_running=look)
-            yield self._finished(made, picture, models.infotext_of(numbered, picture.size, model), numbered, kept)
+                                  kept.append, on_running=look, on_note=notes.append)
+            yield self._finished(made, picture, models.infotext_of(numbered, picture.size, model), numbered, kept, notes)
 
     def _finished(self, made: Image.Image, picture: Image.Image, about: str, request: Request,
-                  kept: list[KeptPicture]) -> Finished:
+                  kept: list[KeptPicture], notes: list[str]) -> Finished:
         blend_score = None
         for each in kept:  # none of a hard inpainting
             self.history.put(completed(each, about, picture), np.asarray(made), USUAL_LIMIT_MB)
             blend_score = each.blend_score(each.settings)
-        return Finished(self._saved(made, about, str(request.seed), colours_of(picture)), about, blend_score)
+        return Finished(self._saved(made, about, str(request.seed), colours_of(picture)), about, blend_score, tuple(notes))
 
     def _saved(self, picture: Image.Image, about: str, name: str, colours: Colours = SRGB) -> Path:
         self.output.mkdir(parents=True, exist_ok=True)
@@ -99,7 +102,7 @@ class Painter:
             raise LookupError("This picture is kept no longer: newer ones have taken its place.") from missing
 
     def _add(self, result: Image.Image, about: str, pictures: Any, generation_info: str) -> tuple[str, Any, str]:
-        path = self._saved(result, about, f"{infotext.parse(about).get('Seed')}-again")
+        path = self._saved(result, about, f"{infotext.parse(about).get('Seed')}-again", colours_of(result))
         texts = json.loads(generation_info or "{}").get("infotexts", [])
         shown = [*(pictures or []), (os.fspath(path), "composited again")]
         return path.name, shown, json.dumps({"infotexts": [*texts, about]})

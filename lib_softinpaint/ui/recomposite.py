@@ -12,6 +12,7 @@ from PIL import Image
 from lib_softinpaint.composite import over_white
 from lib_softinpaint.encoded import encoded
 from lib_softinpaint.fields import Value
+from lib_softinpaint.image_files import with_colours
 from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.recompositing import Busy, Overtaken, recomposites
 from lib_softinpaint.settings import Settings
@@ -121,7 +122,7 @@ def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_
         try:
             picture, under = chosen(identity, values)
             with recomposites.turn():
-                result = Image.fromarray(picture.composited(under))
+                result = with_colours(Image.fromarray(picture.composited(under)), picture.colours)
             name, pictures, info = host.save(result, picture.infotext_with(under), pictures, info)
         except (LookupError, ValueError, OSError, Busy) as fault:
             return _unchanged(), _unchanged(), _sentence(fault)
