@@ -13,7 +13,7 @@ from tests.webui.host import drawn_disc, drawn_picture
 
 pytestmark = tiny_models.KNOWN_WARNINGS
 
-SIDE_PX, STEPS = 320, 8
+SIDE_PX, STEPS = 320, 6
 DETERMINISTIC, STOCHASTIC = 1e-3, 0.03
 """Of each value of the noise against the first noise; of its mean against 0 and of its deviation against 1."""
 WRONG_TIME = 0.1

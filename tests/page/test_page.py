@@ -101,7 +101,7 @@ def shown_infotext(page):
 
 
 @pytest.mark.parametrize(("words", "sentence"), [
-    (["none.png"], "a picture must exist, none.png does not"), (["--port", "PORT"], "--port must be a free one, got PORT")])
+    (["none.png"], "an image must exist, none.png does not"), (["--port", "PORT"], "--port must be a free one, got PORT")])
 def test_what_it_cannot_start_with(served, tmp_path, words, sentence):
     port = served[0].rpartition(":")[2]
     done = subprocess.run([PYTHON, "-c", START, "page", "--no-browser", *(word.replace("PORT", port) for word in words)],
