@@ -112,15 +112,13 @@ class BuiltIn(Recorded):
         kind = BlendingInputs if isinstance(scheduler, TIMESTEP_SCHEDULERS) else BlendingScheduler
         return kind(scheduler, job, conditioning, may_skip)
 
-    def _composited(self, job, samples, seeds, on_decoded, report):
+    def _composited(self, job, samples, seeds, over, sources, report):
         width, height = job.box[2:]
         sampled = job.measure(samples, (height, width), seeds)
-        results = []
         for index, pixels in enumerate(self._decoded(job, samples, report)):
             opacity = composite.place(composite.enlarge(sampled[index].opacity_latent(job.settings), height, width), job.box,
                                       *job.originals[index].shape[:2])
-            results.append(composite.composite(job.originals[index], pixels, opacity))
-        return results
+            yield None, composite.composite(job.originals[index], pixels, opacity)
 
 
 def soft(name: str, kind: type, settings: Settings, blur_px: int | None = None) -> Callable[[Run], dict[str, Outcome]]:
