@@ -7,8 +7,9 @@ from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file
 
 import sd1_checkpoint
+from tests import tiny_models
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # diffusers and transformers warn of each other's changes
+pytestmark = tiny_models.KNOWN_WARNINGS
 
 
 @pytest.fixture(scope="module")
