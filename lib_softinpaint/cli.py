@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
     except click.exceptions.NoArgsIsHelpError as fault:
         click.echo(fault.ctx.get_help())
         return BAD_INPUT
-    except (click.ClickException, BadInput, ConnectionError) as fault:
+    except (click.ClickException, BadInput, ConnectionError, ImportError) as fault:  # packages that do not fit one another
         if asked["traceback"]:
             traceback.print_exc()
         return _complain(fault.format_message() if isinstance(fault, click.ClickException) else str(fault))

@@ -9,9 +9,9 @@ import pytest
 from benchmarks import composites, machine, masks, peers, quality, speed
 from benchmarks.tasks import AREAS, SCENES, TASKS, WHOLE, task
 from scenes import HELD_OUT, vocabulary
-from tests.tiny_models import KNOWN_WARNINGS
+from tests import tiny_models
 
-pytestmark = KNOWN_WARNINGS
+pytestmark = tiny_models.KNOWN_WARNINGS
 
 EXACT_OUTSIDE = {peers.HARD, peers.OURS, peers.DIFFERENTIAL_PASTED, peers.DIFFUSERS_OVERLAY, peers.PASTE}
 

@@ -532,3 +532,11 @@ def test_the_readmes_pipeline_example(checkout):
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (checkout / "house.npz").exists()
+
+
+def test_a_broken_installation_is_named_as_such(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "lib_softinpaint.hosts.diffusers_models", None)
+    assert cli.main(["inpaint", str(PICTURE), str(MASK), "-o", "made.png"]) == cli.BAD_INPUT
+    told = capsys.readouterr().err
+    assert "diffusers_models" in told and "Traceback" not in told

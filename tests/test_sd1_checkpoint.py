@@ -7,9 +7,9 @@ from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file
 
 import sd1_checkpoint
-from tests.tiny_models import KNOWN_WARNINGS
+from tests import tiny_models
 
-pytestmark = KNOWN_WARNINGS
+pytestmark = tiny_models.KNOWN_WARNINGS
 
 
 @pytest.fixture(scope="module")
