@@ -194,8 +194,10 @@ class Surroundings:
         noisy, cls.noisy = cls.noisy, None
         if noisy is None or not isinstance(noisy[1], type(noisy[0])):
             return
-        combined = (noisy[0] - noisy[2] * params.x.double()) / noisy[1]
         job = cls.run.job
+        if job.predicted is None:  # a fault was injected
+            return
+        combined = (noisy[0] - noisy[2] * params.x.double()) / noisy[1]
         inside = (job.repaint == 1).expand_as(combined)
         apart = (job.predicted.double() - combined)[inside].abs().max().item()
         cls.predicted_apart = max(cls.predicted_apart, apart)
