@@ -485,6 +485,23 @@ function drawCurves(canvas, curves) {
     });
 }
 
+// --- Requests -------------------------------------------------------------------------------------------------------
+
+/** Calls `send` when asked, at most once until `answered`, and then once more if asked meanwhile: `send` takes the values
+ *  of its own moment, so that the newest ones are sent last and answered last. */
+export function oneAtATime(send) {
+    let waiting = false, again = false;
+    function ask() {
+        again = waiting;
+        if (!waiting) waiting = send();
+    }
+    function answered() {
+        waiting = false;
+        if (again) ask();
+    }
+    return {ask, answered};
+}
+
 // --- The WebUI's page -----------------------------------------------------------------------------------------------
 
 const STRETCHING = /^Just resize/;  // of the resize modes
@@ -745,6 +762,13 @@ function watchPage() {
     for (const event of ["input", "change", "click", "keyup"]) listen(event, unlessTyping);
     listen("pointerup", askTwice);
     listen("softinpaint-changed", ask);
+    const recomposite = oneAtATime(() => {
+        const button = find("#softinpaint_recomposite_render");
+        button?.click();
+        return Boolean(button);
+    });
+    listen("softinpaint-recomposite", recomposite.ask);
+    listen("softinpaint-recomposited", recomposite.answered);
     listen("change", ({target}) => target.matches?.(`${MASK_FILE} input`) && keepMask(target.files[0]));
     listen("drop", ({target, dataTransfer}) => target.closest?.(MASK_FILE) && keepMask(dataTransfer.files[0]));
     listen("load", ({target}) => {  // of a picture

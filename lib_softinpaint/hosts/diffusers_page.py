@@ -20,7 +20,8 @@ from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.request import LARGEST_SEED, Request
 from lib_softinpaint.source import colour_profile, completed, with_transparency
 from lib_softinpaint.ui import recomposite
-from lib_softinpaint.ui.page import SELECTED, Finished, Host, Step
+from lib_softinpaint.ui.page import SELECTED, Finished, Host
+from lib_softinpaint.ui.painting import Step
 
 PREVIEW_COST = 4
 """Times as long as the last preview took must have passed before the next: they cost a fifth of the time at most."""
@@ -59,6 +60,7 @@ class Painter:
                 free_at = end + PREVIEW_COST * (end - start)
             on_step(share, preview)
         for number in range(count):
+            on_step(0, None)  # a stop while the model was loading, or between two images, takes effect here
             numbered = replace(request, seed=(request.seed + number) % (LARGEST_SEED + 1))
             kept: list[KeptPicture] = []
             made = models.inpaint(pipeline, numbered, over_white(picture), mask, report, kept.append)
@@ -97,7 +99,7 @@ class Painter:
             raise LookupError("This picture is kept no longer: newer ones have taken its place.") from missing
 
     def _add(self, result: Image.Image, about: str, pictures: Any, generation_info: str) -> tuple[str, Any, str]:
-        path = self._saved(result, about, f"{infotext.parse(about).get('Seed')}-again")
+        path = self._saved(result, about, f"{infotext.parse(about).get('Seed')}-again", result.info.get("icc_profile"))
         texts = json.loads(generation_info or "{}").get("infotexts", [])
         shown = [*(pictures or []), (os.fspath(path), "composited again")]
         return path.name, shown, json.dumps({"infotexts": [*texts, about]})

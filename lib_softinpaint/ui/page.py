@@ -2,17 +2,18 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import html
 import inspect
 import io
 import json
+import socket
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 import gradio as gr
@@ -37,6 +38,7 @@ from lib_softinpaint.ui.elements import (
     WIDTH,
 )
 from lib_softinpaint.ui.events import QUIETLY, javascript, redraw_on_change
+from lib_softinpaint.ui.painting import Line, Step, streamed
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "javascript" / "softInpainting.mjs", Path(__file__).with_name("paint.mjs")
@@ -69,8 +71,13 @@ CANVAS_HTML = """<div id="{canvas}">
 USUAL_COUNT = 4
 """Pictures of a first request: enough for their order to tell something."""
 
+MOST_TABS = 16
+"""That wait for their turn to paint, each in a thread of the web server; what comes later waits in its queue."""
+
 PREVIEW_QUALITY = 85
 """Of a JPEG."""
+
+ADDRESS = "127.0.0.1"
 
 FONTS = "system-ui", "sans-serif"
 
@@ -94,10 +101,6 @@ class Finished:
     blend_score: float | None
 
 
-Step = Callable[[float, Image.Image | None], None]
-"""Called with the share that is done, 0 to 1, and a picture of what becomes of it where one is at hand."""
-
-
 @dataclass(frozen=True)
 class Host:
     """What paints and keeps pictures.
@@ -116,13 +119,13 @@ class Host:
     recomposite: recomposite.Host
 
 
-class _Stopped(Exception):
-    pass
+class PortTaken(OSError):
+    """No page can be shown at the port, since another program listens there."""
 
 
 def serve(host: Host, own_presets: PresetFile, start: Request, picture: Image.Image, mask: Image.Image | None,
           output: Path, model: str, port: int | None, open_browser: bool, started: Callable[[str], None]) -> None:
-    """Shows the page until it is interrupted. OSError where the port is taken.
+    """Shows the page until it is interrupted. Raises PortTaken if the port is taken, OSError if it cannot be used.
 
     Parameters
     ----------
@@ -141,11 +144,25 @@ def serve(host: Host, own_presets: PresetFile, start: Request, picture: Image.Im
     with gr.Blocks(title="Soft inpainting", analytics_enabled=False,
                    **{name: value for name, value in look.items() if name not in of_launch}) as blocks:
         _connect(_lay_out(host, own_presets, start, picture, mask, model), host, own_presets)
+    if port is not None:
+        _check_port(port)
     _, address, _ = blocks.launch(
-        server_name="127.0.0.1", server_port=port, inbrowser=open_browser, allowed_paths=[str(output.resolve())], quiet=True,
+        server_name=ADDRESS, server_port=port, inbrowser=open_browser, allowed_paths=[str(output.resolve())], quiet=True,
         prevent_thread_lock=True, **{name: look[name] for name in of_launch})
     started(address)
     blocks.block_thread()
+
+
+def _check_port(port: int) -> None:
+    """Raises what `serve` raises, by its cause: Gradio says of each that there is no empty port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Gradio's own, which follows
+        try:
+            probe.bind((ADDRESS, port))
+        except OSError as fault:
+            if fault.errno == errno.EADDRINUSE:
+                raise PortTaken(f"port must be a free one, got {port}") from fault
+            raise OSError(f"port {port} cannot be used: {fault.strerror or fault}") from fault
 
 
 def _head() -> str:
@@ -216,6 +233,7 @@ def _connect(page: _Page, host: Host, own_presets: PresetFile) -> None:
     """Gives the components their events."""
     settings, fields = page.accordion.settings, page.fields
     running: dict[str, threading.Event] = {}
+    line = Line()
 
     def begin(browser: gr.Request) -> dict:
         running[browser.session_hash] = threading.Event()
@@ -226,12 +244,11 @@ def _connect(page: _Page, host: Host, own_presets: PresetFile) -> None:
         stopped = running.setdefault(browser.session_hash, threading.Event())
         found: list[Finished] = []
         preview: Image.Image | None = None
-        yield {page.live: _live(0, None)}
         try:
             notes, wanted, count = _asked(fields, values[:len(fields)], values[len(fields):])
             source, painted = _painted(picture, mask, wanted)
             yield {page.told: " ".join(notes)}
-            for event in _streamed(lambda step: host.paint(wanted, source, painted, count, model.strip(), step), stopped):
+            for event in streamed(lambda step: host.paint(wanted, source, painted, count, model.strip(), step), line, stopped):
                 if isinstance(event, Finished):
                     found.append(event)
                     yield shown(found)
@@ -278,8 +295,9 @@ def _connect(page: _Page, host: Host, own_presets: PresetFile) -> None:
     begun = generate.click(begin, None, outcome, **QUIETLY)
     begun.then(paint, [*page.canvas, page.model, *fields.values(), *settings.values()],
                [*outcome, page.gallery, page.generation_info, page.infotext, page.download], show_progress="hidden",
-               **javascript(begun.then, PAINTED))
+               concurrency_limit=MOST_TABS, **javascript(begun.then, PAINTED))
     page.stop.click(interrupt, **QUIETLY)
+    gr.context.Context.root_block.unload(interrupt)  # the tab is closed or loaded again
     page.gallery.select(select, [page.gallery, page.generation_info], [page.infotext, page.download], **QUIETLY)
     paste.click(read_infotext, [*page.canvas, page.prompt], [page.told, *fields.values(), *settings.values()],
                 **javascript(paste.click, PAINTED), **QUIETLY)
@@ -344,36 +362,6 @@ def _painted(picture: str, mask: str, request: Request) -> tuple[Image.Image, Im
     if (1 - painted if request.mask_mode == INPAINT_NOT_MASKED else painted).max() < LEAST_VALUE:
         raise ValueError("Nothing is painted: paint on the picture what is to change.")
     return source, as_picture(painted, 16)
-
-
-def _streamed(paint: Callable[[Step], Iterator[Finished]],
-              stopped: threading.Event) -> Iterator[Finished | tuple[float, Image.Image | None]]:
-    """What is painted in another thread, as it comes; what that raises is raised here."""
-    events: SimpleQueue = SimpleQueue()
-
-    def step(share: float, preview: Image.Image | None) -> None:
-        if stopped.is_set():
-            raise _Stopped
-        events.put((share, preview))
-
-    def work() -> None:
-        try:
-            for finished in paint(step):
-                events.put(finished)
-        except _Stopped:
-            pass
-        except Exception as fault:  # whatever a model raises belongs to who asked
-            events.put(fault)
-        finally:
-            events.put(None)
-    threading.Thread(target=work, daemon=True).start()
-    try:
-        while (event := events.get()) is not None:
-            if isinstance(event, Exception):
-                raise event
-            yield event
-    finally:
-        stopped.set()
 
 
 def _pasted(text: str, picture: str) -> tuple[Request, list[str]]:

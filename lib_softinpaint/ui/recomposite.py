@@ -13,8 +13,9 @@ from lib_softinpaint.composite import over_white
 from lib_softinpaint.encoded import encoded
 from lib_softinpaint.fields import Value
 from lib_softinpaint.kept import KeptPicture
+from lib_softinpaint.recompositing import Busy, recomposites
 from lib_softinpaint.settings import Settings
-from lib_softinpaint.ui.events import QUIETLY, javascript
+from lib_softinpaint.ui.events import ASK_RECOMPOSITE, QUIETLY, RECOMPOSITED, javascript
 from lib_softinpaint.views import VIEWS
 
 PREVIEW_QUALITY = 90
@@ -31,6 +32,8 @@ class Panel:
     identity: Any
     """Of the taken picture; empty for none."""
     take: Any
+    render: Any
+    """Hidden; javascript/softInpainting.mjs clicks it once the last answer has come, so none can overtake another."""
     view: Any
     preview: Any
     told: Any
@@ -59,6 +62,7 @@ class Host:
 
 
 def build() -> Panel:
+    render = gr.Button("Re-composite", elem_id="softinpaint_recomposite_render")
     with gr.Accordion("Composite again, without generating", open=False, elem_id="softinpaint_recomposite"):
         gr.Markdown(INTRODUCTION)
         with gr.Row():
@@ -68,7 +72,7 @@ def build() -> Panel:
         view.do_not_save_to_config = True
         told = gr.Markdown(NOTHING_TAKEN, elem_id="softinpaint_recomposite_told")
         preview = gr.HTML(elem_id="softinpaint_recomposite_preview")
-    return Panel(gr.State(""), take, view, preview, told, save)
+    return Panel(gr.State(""), take, render, view, preview, told, save)
 
 
 def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_info: Any, host: Host) -> None:
@@ -91,38 +95,50 @@ def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_
         start = time.perf_counter()
         make, reading = VIEWS[view]
         try:
-            result = make(*chosen(identity, values))
-        except (LookupError, ValueError) as fault:
+            with recomposites.turn():
+                result = make(*chosen(identity, values))
+        except (LookupError, ValueError, Busy) as fault:
             return _unchanged(), _sentence(fault)
         taken_ms = 1000 * (time.perf_counter() - start)
         return _shown(Image.fromarray(result), view), f"Composited again in {taken_ms:.0f} ms; not saved. {reading}"
 
-    def take(pictures: Any, index: int, view: str, *values: Value) -> tuple[Any, ...]:
+    def take(pictures: Any, index: int) -> tuple[str, str, str]:
         try:
-            identity = host.find(pictures, index)
+            return host.find(pictures, index), "", ""
         except LookupError as fault:
             return "", "", _sentence(fault)
-        return identity, *render(identity, view, *values)
 
     def save(identity: str, pictures: Any, info: str, *values: Value) -> tuple[Any, ...]:
         if not identity:
             return _unchanged(), _unchanged(), NOTHING_TAKEN
         try:
             picture, under = chosen(identity, values)
-            result = Image.fromarray(picture.composited(under))
+            with recomposites.turn():
+                result = image(picture, under)
             name, pictures, info = host.save(result, picture.infotext_with(under), pictures, info)
-        except (LookupError, ValueError, OSError) as fault:
+        except (LookupError, ValueError, OSError, Busy) as fault:
             return _unchanged(), _unchanged(), _sentence(fault)
         return pictures, info, f"Saved as {name}."
 
     inputs = list(settings.values())
-    with_index = javascript(panel.take.click, f"(pictures, index, ...values) => [pictures, {host.selected}, ...values]")
-    panel.take.click(take, [gallery, panel.told, panel.view, *inputs], [panel.identity, panel.preview, panel.told],
-                     **with_index, **QUIETLY)
+    with_index = javascript(panel.take.click, f"(pictures, index) => [pictures, {host.selected}]")
+    ask, answered = javascript(panel.take.click, ASK_RECOMPOSITE), javascript(panel.take.click, RECOMPOSITED)
+    panel.take.click(take, [gallery, panel.told], [panel.identity, panel.preview, panel.told], **with_index, **QUIETLY).then(
+        None, None, None, **ask)
     for component in (panel.view, *inputs):
-        component.change(render, [panel.identity, panel.view, *inputs], [panel.preview, panel.told], **QUIETLY)
+        component.change(None, None, None, **ask)
+    panel.render.click(render, [panel.identity, panel.view, *inputs], [panel.preview, panel.told], **QUIETLY).then(
+        None, None, None, **answered)
     panel.save.click(save, [panel.identity, gallery, generation_info, *inputs], [gallery, generation_info, panel.told],
                      **QUIETLY)
+
+
+def image(picture: KeptPicture, settings: Settings) -> Image.Image:
+    """The result under other settings, with the colour profile of the original."""
+    result = Image.fromarray(picture.composited(settings))
+    if picture.colour_profile:
+        result.info["icc_profile"] = picture.colour_profile
+    return result
 
 
 def _unchanged() -> Any:

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import {readFileSync} from "node:fs";
 import {test} from "node:test";
 
-import {advice, cropRegion, distanceTransform, ratios, repaintMask, repaintShares} from "../../javascript/softInpainting.mjs";
+import {advice, cropRegion, distanceTransform, oneAtATime, ratios, repaintMask, repaintShares} from "../../javascript/softInpainting.mjs";
 
 const LEAST_STEP = 1 / 255;
 const recorded = JSON.parse(readFileSync(new URL("recorded.json", import.meta.url)));
@@ -72,4 +72,29 @@ test("all of a mask at a tenth of the size is like that of the whole", () => {
             assert.ok(Math.abs(tenth[y * 40 + x] - all[(10 * y + 5) * 400 + 10 * x + 5]) < 0.2);
         }
     }
+});
+
+test("of many requests few are sent, and the newest is answered last", () => {
+    let value = 0;
+    const sent = [];
+    const {ask, answered} = oneAtATime(() => Boolean(sent.push(value)));
+    for (value = 1; value <= 13; value++) ask();
+    value = 13;
+    assert.deepEqual(sent, [1]);
+    answered();
+    assert.deepEqual(sent, [1, 13]);
+    answered();
+    assert.deepEqual(sent, [1, 13]);
+    value = 14;
+    ask();
+    assert.deepEqual(sent, [1, 13, 14]);
+});
+
+test("a request that cannot be sent does not keep the next from being sent", () => {
+    let shown = false, sent = 0;
+    const {ask} = oneAtATime(() => shown && Boolean(++sent));
+    ask();
+    shown = true;
+    ask();
+    assert.equal(sent, 1);
 });
