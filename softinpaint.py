@@ -41,6 +41,8 @@ def main(arguments):
         return 0 if arguments[:1] in ([], ["-h"], ["--help"]) else 2
     try:
         prepare(REQUIREMENTS, *BESIDES.get(arguments[0], []))
+    except ForeignEnvironment as fault:
+        return complain(str(fault))
     except (subprocess.CalledProcessError, OSError) as fault:
         return complain(f"The set-up in {VENV} failed: {reason(fault)} Run the command again to continue it.")
     return verbs[arguments[0]](arguments)
@@ -68,14 +70,22 @@ def bench(arguments):
     return run("-m", "benchmarks", *arguments[1:])
 
 
+class ForeignEnvironment(Exception):
+    """The folder of the virtual environment is somebody else's."""
+
+
 def prepare(*requirements):
-    """Makes the virtual environment, unless it stands and holds what is required."""
+    """Makes the virtual environment, unless it is there and holds what is required."""
     if not runs():
+        if VENV.exists() and not INSTALLED.exists():
+            raise ForeignEnvironment(
+                f"{VENV} was not made by this program and its Python does not start: repair it or remove it.")
         say(f"virtual environment in {VENV}")
         venv.create(VENV, with_pip=True, clear=True, symlinks=os.name != "nt")
+        note_installed({})
     for file in requirements:
         wanted = hashlib.sha256(file.read_bytes()).hexdigest()
-        if INSTALLED.exists() and wanted in INSTALLED.read_text():
+        if installed().get(file.name) == wanted:
             continue
         if file == REQUIREMENTS:
             # Only for Linux does the package index hold PyTorch with CUDA.
@@ -86,9 +96,18 @@ def prepare(*requirements):
         else:
             say(f"packages for {'the page' if file == PAGE else 'tests and benchmarks'}: about 0.1 GB to download, once")
         pip("-r", str(file))
-        with INSTALLED.open("a") as installed:
-            installed.write(wanted + "\n")
+        note_installed({**installed(), file.name: wanted})
         say("set-up done")
+
+
+def installed():
+    """Hash of each requirements file, by its name, as it was when it was last installed."""
+    lines = INSTALLED.read_text().splitlines() if INSTALLED.exists() else []
+    return {name: digits for digits, name in (line.split() for line in lines if " " in line)}
+
+
+def note_installed(hashes):
+    INSTALLED.write_text("".join(f"{digits} {name}\n" for name, digits in hashes.items()))
 
 
 def runs():

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +28,7 @@ from lib_softinpaint import composite, drift, mask, schedule
 from lib_softinpaint.blend import blend, channel_norm
 from lib_softinpaint.hosts import diffusers_models as models
 from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline, SoftInpaintPipelineOutput
+from lib_softinpaint.hosts.diffusers_scheduler import BlendingScheduler
 from lib_softinpaint.request import LATENT_PX
 from lib_softinpaint.settings import Settings, as_builtin
 from scenes import SIZE
@@ -78,49 +78,47 @@ class Outcome:
 class Recorded(SoftInpaintPipeline):
     """Keeps what it decoded, in the colours in which it goes over the original."""
 
-    def _decoded(self, job, samples):
+    def _decoded(self, job, samples, report):
         self.job, self.decoded = job, []
-        for pixels in super()._decoded(job, samples):
+        for pixels in super()._decoded(job, samples, report):
             strength = job.settings.drift_correction if job.settings.enabled else 0
             shown = drift.corrected(job.originals[0], pixels, job.repaint_px[0], strength, job.box)
             self.decoded.append(np.rint(shown).clip(0, 255).astype(np.uint8))
             yield pixels
 
 
+class BlendingInputs(BlendingScheduler):
+    """Blends the original into what goes into the model, by the timestep, as the built-in does with timestep samplers."""
+
+    def __init__(self, scheduler, job, conditioning, may_skip):
+        super().__init__(scheduler, job)
+        self.step = scheduler.step
+        self.norm, self.log_repaint = channel_norm(job.reference), job.repaint.log()
+
+    def scale_model_input(self, sample, timestep=None):
+        job, settings = self.job, self.job.settings
+        ratio = torch.as_tensor(timestep, dtype=torch.float32).reshape(1)
+        share = schedule.repaint_share(self.log_repaint, ratio, settings.schedule_bias, settings.preservation_strength)
+        sample = blend(job.reference.expand_as(sample), self.norm.expand(len(sample), -1, -1, -1), sample, share,
+                       settings.transition_contrast_boost)
+        return self.scheduler.scale_model_input(sample, timestep)
+
+
 class BuiltIn(Recorded):
     """As observed in AUTOMATIC1111 1.10.1, its faults with timestep samplers among it; nothing keeps the outside."""
 
-    @contextmanager
-    def _hooked(self, job, picture, mask, from_original):
+    def _blending(self, scheduler, job, conditioning, may_skip):
         job.finish = lambda samples: samples
-        if not isinstance(self.scheduler, TIMESTEP_SCHEDULERS):
-            with super()._hooked(job, picture, mask, from_original):
-                yield
-            return
-        scale = self.scheduler.scale_model_input
-        norm, log_repaint, settings = channel_norm(job.reference), job.repaint.log(), job.settings
+        kind = BlendingInputs if isinstance(scheduler, TIMESTEP_SCHEDULERS) else BlendingScheduler
+        return kind(scheduler, job, conditioning, may_skip)
 
-        def blended(sample, timestep=None):
-            ratio = torch.as_tensor(timestep, dtype=torch.float32).reshape(1)
-            share = schedule.repaint_share(log_repaint, ratio, settings.schedule_bias, settings.preservation_strength)
-            sample = blend(job.reference.expand_as(sample), norm.expand(len(sample), -1, -1, -1), sample, share,
-                           settings.transition_contrast_boost)
-            return scale(sample, timestep)
-        self.scheduler.scale_model_input = blended
-        try:
-            yield
-        finally:
-            del self.scheduler.scale_model_input
-
-    def _composited(self, job, samples, seeds, on_decoded):
+    def _composited(self, job, samples, seeds, over, sources, report):
         width, height = job.box[2:]
         sampled = job.measure(samples, (height, width), seeds)
-        results = []
-        for index, pixels in enumerate(self._decoded(job, samples)):
+        for index, pixels in enumerate(self._decoded(job, samples, report)):
             opacity = composite.place(composite.enlarge(sampled[index].opacity_latent(job.settings), height, width), job.box,
                                       *job.originals[index].shape[:2])
-            results.append(composite.composite(job.originals[index], pixels, opacity))
-        return results
+            yield None, composite.composite(job.originals[index], pixels, opacity)
 
 
 def soft(name: str, kind: type, settings: Settings, blur_px: int | None = None) -> Callable[[Run], dict[str, Outcome]]:

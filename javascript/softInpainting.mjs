@@ -485,23 +485,6 @@ function drawCurves(canvas, curves) {
     });
 }
 
-// --- Requests -------------------------------------------------------------------------------------------------------
-
-/** Calls `send` when asked, at most once until `answered`, and then once more if asked meanwhile: `send` takes the values
- *  of its own moment, so that the newest ones are sent last and answered last. */
-export function oneAtATime(send) {
-    let waiting = false, again = false;
-    function ask() {
-        again = waiting;
-        if (!waiting) waiting = send();
-    }
-    function answered() {
-        waiting = false;
-        if (again) ask();
-    }
-    return {ask, answered};
-}
-
 // --- The WebUI's page -----------------------------------------------------------------------------------------------
 
 const STRETCHING = /^Just resize/;  // of the resize modes
@@ -548,20 +531,131 @@ const SOURCES = [
     {tab: "#img2img_img2img_tab", picture: "#img2img_image img"},
 ];
 
+// What is painted in a mask image: as painted.py, whose constants these are.
+const NOISE_LEVEL = 8, WHITE_LEVEL = 250, FAINT_LEVEL = 63, GREY_LEVELS = [31, 224], COLOUR_LEVEL = 64, HARD_STEP = 80;
+const TOLD_SHARE = 0.01, OSCILLATING_SHARE = 0.06, GREY_SHARE = 0.15, GREY_SHARE_NEAR_EDGES = 0.3, BLACK_SHARE = 0.25;
+const STRAY_SHARE = 0.001, CODED_PX = 8, SAME_SHAPE = 0.02;
+
+/** Strengths of a mask's pixels, RGBA. A canvas hides which colour was made transparent, and which colours are a palette's. */
+export function strengthsOf(pixels, width, height) {
+    let levels = levelsOf(pixels);
+    if (levels.every((level) => level < 2) && levels.includes(0) && levels.includes(1)) {
+        levels = levels.map((level) => 255 * level);
+    }
+    const counts = new Uint32Array(256);
+    for (const level of levels) counts[level]++;
+    const within = (low, high) => counts.subarray(low, high).reduce((sum, count) => sum + count, 0) / levels.length;
+    const greys = within(NOISE_LEVEL + 1, WHITE_LEVEL);
+    if (greys && within(GREY_LEVELS[0] + 1, GREY_LEVELS[1]) <= GREY_SHARE && oscillates(levels, width, height)) {
+        levels = withoutNoise(levels, width, height);
+    }
+    return Float32Array.from(levels, (level) => (level <= NOISE_LEVEL ? 0 : level >= WHITE_LEVEL ? 1 : level / 255));
+}
+
+/** Levels, 0 to 255, of the channel that holds what is painted. */
+function levelsOf(pixels) {
+    const count = pixels.length / 4;
+    const alphas = new Uint8Array(count), light = new Uint8Array(count), strongest = new Uint8Array(count);
+    let clear = 0, transparent = 0, coloured = 0, black = 0, darkest = 255, lightest = 0;
+    for (let place = 0, at = 0; place < count; place++, at += 4) {
+        const red = pixels[at], green = pixels[at + 1], blue = pixels[at + 2], alpha = pixels[at + 3];
+        alphas[place] = alpha;
+        light[place] = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16;  // as Pillow rounds
+        strongest[place] = Math.max(red, green, blue);
+        clear += alpha === 0;
+        transparent += alpha <= NOISE_LEVEL;
+        if (alpha > NOISE_LEVEL) {
+            darkest = Math.min(darkest, light[place]);
+            lightest = Math.max(lightest, light[place]);
+        }
+        coloured += strongest[place] - Math.min(red, green, blue) >= COLOUR_LEVEL;
+        black += strongest[place] <= NOISE_LEVEL;
+    }
+    const stray = clear < STRAY_SHARE * count && darkest <= NOISE_LEVEL && lightest >= WHITE_LEVEL;
+    if (!stray && transparent > 0 && transparent < count) return alphas;
+    return coloured > TOLD_SHARE * (count - black) && black >= BLACK_SHARE * count ? strongest : light;
+}
+
+/** Whether the faint levels go up and down, as after lossy compression. */
+function oscillates(levels, width, height) {
+    const [left, top, right, bottom] = codedBox(levels, width, height, NOISE_LEVEL);
+    let faint = 0, peaks = 0;
+    for (let y = top; y < bottom; y++) {
+        for (let x = left + 1; x < right - 1; x++) {
+            const at = y * width + x, level = levels[at];
+            if (level === 0 || level > FAINT_LEVEL) continue;
+            faint++;
+            peaks += level > levels[at - 1] && level > levels[at + 1];
+        }
+    }
+    return peaks > OSCILLATING_SHARE * faint;
+}
+
+/** Levels without greys in and beside each coded block that holds a hard edge and few greys, and elsewhere without faint ones. */
+function withoutNoise(levels, width, height) {
+    const [left, top, right, bottom] = codedBox(levels, width, height, GREY_LEVELS[0]);
+    const across = Math.ceil((right - left) / CODED_PX), down = Math.ceil((bottom - top) / CODED_PX);
+    const steps = new Uint8Array(across * down), greys = new Float32Array(across * down);
+    const isGrey = (level) => level > GREY_LEVELS[0] && level < GREY_LEVELS[1];
+    for (let y = 0; y < CODED_PX * down; y++) {
+        for (let x = 0; x < CODED_PX * across; x++) {  // what stands over repeats the border
+            const column = left + Math.min(x, right - left - 1), row = top + Math.min(y, bottom - top - 1);
+            const level = levels[row * width + column], block = Math.floor(y / CODED_PX) * across + Math.floor(x / CODED_PX);
+            const above = y > 0 && row === top + y ? levels[(row - 1) * width + column] : level;
+            const before = x > 0 && column === left + x ? levels[row * width + column - 1] : level;
+            steps[block] = Math.max(steps[block], Math.abs(level - above), Math.abs(level - before));
+            greys[block] += isGrey(level) / CODED_PX ** 2;
+        }
+    }
+    const result = new Uint8Array(levels.length);
+    for (let y = top; y < bottom; y++) {
+        for (let x = left; x < right; x++) {
+            const level = levels[y * width + x];
+            const hard = isGrey(level) && isHardEdge(steps, greys, across, down,
+                Math.floor((x - left) / CODED_PX), Math.floor((y - top) / CODED_PX));
+            result[y * width + x] = isGrey(level) && !hard ? level : level > 127 ? 255 : 0;
+        }
+    }
+    return result;
+}
+
+/** Whether a coded block or one beside it holds a hard edge, and all of them few greys. */
+function isHardEdge(steps, greys, across, down, column, row) {
+    let step = 0, grey = 0;
+    for (let y = row - 1; y <= row + 1; y++) {
+        for (let x = column - 1; x <= column + 1; x++) {
+            const at = Math.min(Math.max(y, 0), down - 1) * across + Math.min(Math.max(x, 0), across - 1);
+            step = Math.max(step, steps[at]);
+            grey += greys[at] / 9;
+        }
+    }
+    return step >= HARD_STEP && grey < GREY_SHARE_NEAR_EDGES;
+}
+
+/** Left, top, right and bottom of all levels above one, with a margin, from a coded block's corner on. */
+function codedBox(levels, width, height, above) {
+    let left = width, top = height, right = 0, bottom = 0;
+    levels.forEach((level, at) => {
+        if (level <= above) return;
+        const x = at % width, y = Math.floor(at / width);
+        left = Math.min(left, x);
+        top = Math.min(top, y);
+        right = Math.max(right, x + 1);
+        bottom = Math.max(bottom, y + 1);
+    });
+    if (!right) return [0, 0, width, height];
+    const start = (side) => Math.floor(Math.max(0, side - CODED_PX) / CODED_PX) * CODED_PX;
+    return [start(left), start(top), Math.min(width, right + CODED_PX), Math.min(height, bottom + CODED_PX)];
+}
+
 /** Strengths of a brush that knows but one. */
 function readBrush(canvas, grid) {
     return valuesOf(sampled(canvas, grid), (pixels, at) => Number(pixels[at + 3] > BRUSHED));
 }
 
-/** Strengths of a mask: its alpha channel where it is transparent anywhere, else its lightness; as painted.py. */
+/** Strengths of a mask image. */
 function readMask(mask, grid) {
-    const drawn = sampled(mask, grid);
-    const alpha = valuesOf(drawn, (pixels, at) => pixels[at + 3] / 255);
-    return alpha.every((value) => value === 1) ? valuesOf(drawn, lightness) : alpha;
-}
-
-function lightness(pixels, at) {
-    return Math.round(0.299 * pixels[at] + 0.587 * pixels[at + 1] + 0.114 * pixels[at + 2]) / 255;
+    return strengthsOf(sampled(mask, grid), ...grid);
 }
 
 /** Strengths of a sketch: where it differs from the picture as that came, what the host's transparency leaves. */
@@ -641,8 +735,8 @@ function readScene(page, find, kept) {
 function readFile(mask, {size, scale, grid}) {
     if (mask === undefined) return {};  // not decoded yet
     if (mask === null) return {fault: "This browser cannot show the mask image."};
-    if (mask.width !== size[0] || mask.height !== size[1]) {
-        return {fault: `Mask image must be as large as the picture, ${size.join("x")}, got ${mask.width}x${mask.height}.`};
+    if (Math.abs(mask.width * size[1] / (mask.height * size[0]) - 1) > SAME_SHAPE) {
+        return {fault: `Mask image must have the shape of its image, ${size.join("x")}, got ${mask.width}x${mask.height}.`};
     }
     return {strengths: readMask(mask, grid), maskScale: scale};
 }
@@ -762,13 +856,6 @@ function watchPage() {
     for (const event of ["input", "change", "click", "keyup"]) listen(event, unlessTyping);
     listen("pointerup", askTwice);
     listen("softinpaint-changed", ask);
-    const recomposite = oneAtATime(() => {
-        const button = find("#softinpaint_recomposite_render");
-        button?.click();
-        return Boolean(button);
-    });
-    listen("softinpaint-recomposite", recomposite.ask);
-    listen("softinpaint-recomposited", recomposite.answered);
     listen("change", ({target}) => target.matches?.(`${MASK_FILE} input`) && keepMask(target.files[0]));
     listen("drop", ({target, dataTransfer}) => target.closest?.(MASK_FILE) && keepMask(dataTransfer.files[0]));
     listen("load", ({target}) => {  // of a picture

@@ -93,28 +93,33 @@ def place(crop: np.ndarray, box: tuple[int, int, int, int], height: int, width: 
     return np.clip(np.asarray(whole), 0, 1)
 
 
-def with_alpha(result: np.ndarray, source: np.ndarray, flat: np.ndarray) -> np.ndarray:
-    """The result with its source's transparency; a pixel that did not change equals the source's, byte for byte.
+def with_alpha(result: np.ndarray, source: np.ndarray, flat: np.ndarray, opacity_px: np.ndarray) -> np.ndarray:
+    """The result as new content painted over its transparent source: what is new is visible, also in a hole.
 
     Parameters
     ----------
     result : (H, W, 3) uint8
     source : (H, W, 4) uint8
-        The picture with its alpha channel.
+        The image with its alpha channel.
     flat : (H, W, 3) uint8
         The same over a background, as it was inpainted.
+    opacity_px : (H, W) float32, 0 to 1
+        Of the new content. Where it is 0 the result equals the source, byte for byte.
 
     Returns
     -------
     (H, W, 4) uint8, colours not multiplied by alpha
 
-    Source: own; the inverse of "over" (Porter and Duff, SIGGRAPH 1984).
+    Source: own; "over" (Porter and Duff, SIGGRAPH 1984), whose background is taken out of the result again.
     """
-    alpha = source[..., 3:] / np.float32(255)
-    colour = source[..., :3] + (result - flat.astype(np.float32)) / np.maximum(alpha, LEAST_ALPHA)
-    colour = np.where(alpha > 0, np.rint(colour).clip(0, 255).astype(np.uint8), result)
-    changed = (result != flat).any(axis=-1, keepdims=True)
-    return np.concatenate([np.where(changed, colour, source[..., :3]), source[..., 3:]], axis=-1)
+    inside = opacity_px > 0
+    old, opacity = source[inside][:, 3:] / np.float32(255), opacity_px[inside][:, None]
+    alpha = old + (1 - old) * opacity
+    background = (1 - opacity) * (flat[inside] - old * source[inside][:, :3])
+    colour = (result[inside] - background) / np.maximum(alpha, LEAST_ALPHA)
+    painted = source.copy()
+    painted[inside] = np.rint(np.concatenate([colour, 255 * alpha], axis=1)).clip(0, 255)
+    return painted
 
 
 def over_white(picture: Image.Image) -> Image.Image:
@@ -132,7 +137,8 @@ def composite(original: np.ndarray, decoded: np.ndarray, opacity_px: np.ndarray)
     original : (H, W, 3) uint8
     decoded : (H, W, 3) uint8 or float, 0 to 255
     opacity_px : (H, W) float32, 0 to 1
-        1 = decoded. Where it is 0 the result equals the original, byte for byte.
+        1 = decoded. Where it is 0 the result equals the original, byte for byte; also where decoded or opacity is no finite
+        number, as of a decoder that overflowed.
 
     Returns
     -------
@@ -142,5 +148,9 @@ def composite(original: np.ndarray, decoded: np.ndarray, opacity_px: np.ndarray)
         raise ValueError(f"original, decoded and opacity_px must be of one size, got {original.shape[:2]}, "
                          f"{decoded.shape[:2]} and {opacity_px.shape}")
     result = original.astype(np.float32)
-    result += (decoded - result) * opacity_px[..., None]
+    with np.errstate(invalid="ignore"):
+        result += (decoded - result) * opacity_px[..., None]
+    if not np.isfinite(result.sum()):
+        lost = ~np.isfinite(result).all(-1)
+        result[lost] = original[lost]
     return np.clip(np.rint(result), 0, 255).astype(np.uint8)

@@ -79,7 +79,7 @@ def _drift(original: np.ndarray, decoded: np.ndarray, known: np.ndarray) -> np.n
     known_blocks = _block_means(known[..., None].astype(np.float32))[0] == 1
     clear = binary_erosion(known_blocks, np.ones((3, 3)), CLEAR_OF_EDGE_BLOCKS, border_value=1)
     difference = _block_means(original.astype(np.float32) - decoded)
-    clear &= np.isfinite(difference).all(0)
+    clear &= np.isfinite(difference).all(0)  # a decoder may overflow
     if np.count_nonzero(clear) < FEWEST_BLOCKS:
         return colour_map(original, decoded, known)
     field = _extended(_without_content(np.where(clear, difference, 0), clear), clear)
@@ -124,6 +124,7 @@ def colour_map(original: np.ndarray, decoded: np.ndarray, known: np.ndarray) -> 
     By regression of the original on the decoded: the ratio of their deviations would take lost texture for lost contrast.
     Tones that were not observed are shifted as the nearest that were.
     """
+    known = known & np.isfinite(decoded).all(-1)
     if np.count_nonzero(known) < FEWEST_PX:
         return np.zeros(3, np.float32)
     wanted, seen = original[known].astype(np.float32), decoded[known]

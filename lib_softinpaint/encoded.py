@@ -1,11 +1,16 @@
-"""Pictures as text, and back."""
+"""Images as text, and back."""
 from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from PIL import Image, ImageOps
+from PIL import Image
+
+from lib_softinpaint.bad_input import BadInput
+from lib_softinpaint.image_files import UNREADABLE, opened, upright_size
 
 
 def encoded(picture: Image.Image, kind: str = "PNG", **how: Any) -> str:
@@ -15,14 +20,29 @@ def encoded(picture: Image.Image, kind: str = "PNG", **how: Any) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def decoded(text: str, name: str) -> Image.Image:
-    """The picture that was sent as base64, or as a data URL; upright. Raises ValueError with its name where it is none."""
+def decoded(text: str, name: str, check: Callable[[tuple[int, int]], None] | None = None) -> Image.Image:
+    """The image that was sent as base64, or as a data URL; upright. Raises BadInput with its name if it is none.
+
+    Parameters
+    ----------
+    check
+        Called with width and height before the pixels are decoded; may raise.
+    """
+    with _readable(text, name):
+        file = io.BytesIO(as_bytes(text))
+        size = upright_size(file)
+    if check is not None:
+        check(size)
+    with _readable(text, name):
+        return opened(file)
+
+
+@contextmanager
+def _readable(text: str, name: str) -> Iterator[None]:
     try:
-        with Image.open(io.BytesIO(as_bytes(text))) as picture:
-            picture.load()
-            return ImageOps.exif_transpose(picture)
-    except (OSError, ValueError, SyntaxError) as fault:
-        raise ValueError(f"{name} must be a picture as base64, got {text[:20]!r}: {fault}") from fault
+        yield
+    except UNREADABLE as fault:
+        raise BadInput(f"{name} must be an image as base64, got {text[:20]!r}: {fault}") from fault
 
 
 def as_bytes(text: str) -> bytes:

@@ -5,6 +5,8 @@ import dataclasses
 import math
 from typing import Any
 
+from lib_softinpaint.bad_input import BadInput
+
 Value = bool | int | float | str
 
 
@@ -36,21 +38,21 @@ def checked(field: dataclasses.Field, value: Any) -> Value:
     """The value as its field's type; ValueError where it is none of the field's values."""
     if "choices" in field.metadata:
         if value not in field.metadata["choices"]:
-            raise ValueError(f"{field.name} must be one of {field.metadata['choices']}, got {value!r}")
+            raise BadInput(f"{field.name} must be one of {field.metadata['choices']}, got {value!r}")
         return value
     if isinstance(field.default, bool):
         if not isinstance(value, bool):
-            raise ValueError(f"{field.name} must be True or False, got {value!r}")
+            raise BadInput(f"{field.name} must be True or False, got {value!r}")
         return value
     if isinstance(field.default, str):
         if not isinstance(value, str):
-            raise ValueError(f"{field.name} must be text, got {value!r}")
+            raise BadInput(f"{field.name} must be text, got {value!r}")
         return value
     low, high = field.metadata["low"], field.metadata["high"]
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise ValueError(f"{field.name} must be a number from {low} to {high}, got {value!r}")
+        raise BadInput(f"{field.name} must be a number from {low} to {high}, got {value!r}")
     if isinstance(field.default, int) and value != int(value):
-        raise ValueError(f"{field.name} must be a whole number, got {value!r}")
+        raise BadInput(f"{field.name} must be a whole number, got {value!r}")
     return type(field.default)(value)
 
 
@@ -63,12 +65,12 @@ def read(field: dataclasses.Field, value: Any, notes: list[str]) -> Value:
     if "choices" in field.metadata:
         by_lower_case = {choice.lower(): choice for choice in field.metadata["choices"]}
         if str(value).strip().lower() not in by_lower_case:
-            raise ValueError(f"{label} must be one of {', '.join(by_lower_case.values())}, got {value!r}.")
+            raise BadInput(f"{label} must be one of {', '.join(by_lower_case.values())}, got {value!r}.")
         return by_lower_case[str(value).strip().lower()]
     if isinstance(field.default, bool):
         words = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False, "": False}
         if str(value).strip().lower() not in words:
-            raise ValueError(f"{label} must be true or false, got {value!r}.")
+            raise BadInput(f"{label} must be true or false, got {value!r}.")
         return words[str(value).strip().lower()]
     if isinstance(field.default, str):
         return str(value)
@@ -78,11 +80,11 @@ def read(field: dataclasses.Field, value: Any, notes: list[str]) -> Value:
     except (TypeError, ValueError):
         number = math.nan
     if math.isnan(number):
-        raise ValueError(f"{label} must be a number from {low} to {high}, got {value!r}.")
+        raise BadInput(f"{label} must be a number from {low} to {high}, got {value!r}.")
     if not low <= number <= high:
         clamped = min(max(number, low), high)
         notes.append(f"{label} must be from {low} to {high}: {value} was taken as {clamped}.")
         number = clamped
     if isinstance(field.default, int) and number != int(number):
-        raise ValueError(f"{label} must be a whole number, got {value!r}.")
+        raise BadInput(f"{label} must be a whole number, got {value!r}.")
     return type(field.default)(number)

@@ -78,6 +78,11 @@ def _deviations(picture: np.ndarray, where: np.ndarray) -> np.ndarray:
     places = np.flatnonzero(where)
     places = places[::math.ceil(len(places) / MOST_PX)]
     fine, tone = np.abs(_fine(picture).reshape(-1, 3)[places]), picture.reshape(-1, 3)[places] @ LUMINANCE
+    finite = np.isfinite(fine).all(-1)  # a decoder may overflow
+    if not finite.all():
+        fine, tone = fine[finite], tone[finite]
+        if not len(fine):
+            return np.zeros((len(TONES), 3))
     overall = NORMAL_DEVIATION * np.median(fine, axis=0)
     half_step = (TONES[1] - TONES[0]) / 2
     deviations = []

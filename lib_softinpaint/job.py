@@ -1,7 +1,6 @@
 """One generation's data, and the order in which the algorithm is called on it. No host."""
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
@@ -169,8 +168,10 @@ class SoftInpaintJob:
         if self.predicted is None:
             return [None] * count
         distance = blend.channel_norm(self.predicted.to(self.reference) - self.reference)
-        outside = torch.where(self.repaint == 0, distance, torch.nan)
-        return [None if math.isnan(median) else median for median in _frames(outside).flatten(1).nanmedian(1).values.tolist()]
+        outside = _frames((self.repaint == 0).expand_as(distance)).flatten(1) & _frames(distance).flatten(1).isfinite()
+        # By hand: some of Apple's GPUs have no nanmedian along a dimension.
+        return [one[where].median().item() if where.any() else None
+                for one, where in zip(_frames(distance).flatten(1), outside)]
 
     def _sampled(self, repaint: np.ndarray, distances: Iterable[np.ndarray | None], decoded_size: tuple[int, int],
                  seeds: Sequence[int], noise_floors: Sequence[float | None]) -> list[SampledPicture]:

@@ -12,14 +12,21 @@ from typing import Any
 import numpy as np
 
 from lib_softinpaint import drift, infotext, score
+from lib_softinpaint.atomic import replacing
+from lib_softinpaint.bad_input import BadInput
 from lib_softinpaint.composite import with_alpha
 from lib_softinpaint.fields import Value, checked
+from lib_softinpaint.image_files import SRGB, Colours
 from lib_softinpaint.mask import PaintedMask
 from lib_softinpaint.sampled import SampledPicture
 from lib_softinpaint.settings import NOTE_KEY, SHAPING, Settings, composite_fields, infotext_key, to_infotext
 
 FILE_FORMAT = 1
 FILE_KIND = "softinpaint picture"
+ARRAYS = {"original": (3, ("uint8",)), "repaint_px": (2, ("float32",)), "repaint": (2, ("float32",)),
+          "distance": (2, ("float32",)), "decoded": (3, ("uint8", "float32")), "strengths": (2, ("float32",)),
+          "source": (3, ("uint8",)), "colour_profile": (1, ("uint8",))}
+"""Of a job file: dimensions and types of each array. Further arrays may be added, which older versions leave out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +45,8 @@ class KeptPicture:
         Of the run's result.
     source : (H, W, 4) uint8
         The original with its alpha channel, where the result is to have it.
-    colour_profile
-        ICC profile of the original's colours; sRGB if None.
+    colours
+        The original's.
     """
 
     settings: Settings
@@ -48,7 +55,7 @@ class KeptPicture:
     painted: PaintedMask
     infotext: str = ""
     source: np.ndarray | None = None
-    colour_profile: bytes | None = None
+    colours: Colours = SRGB
     reshaped: dict[tuple, SampledPicture] = field(default_factory=dict, repr=False)
     """The last other mask, by the settings that made it."""
 
@@ -60,7 +67,7 @@ class KeptPicture:
         fields = {each.name: each for each in composite_fields()}
         for name, value in changes.items():
             if name not in fields:
-                raise ValueError(f"a composite is made again with {', '.join(fields)}, got {name!r}")
+                raise BadInput(f"a composite is made again with {', '.join(fields)}, got {name!r}")
             checked(fields[name], value)
         return replace(self.settings, **changes)
 
@@ -79,10 +86,12 @@ class KeptPicture:
         -------
         (H, W, 3) uint8, or (H, W, 4) with transparency
         """
-        result = self.shown(settings).composited(settings, self.decoded, opacity_px)
+        shown = self.shown(settings)
+        opacity_px = shown.opacity_px(settings) if opacity_px is None else opacity_px
+        result = shown.composited(settings, self.decoded, opacity_px)
         if self.source is None or self.source.shape[:2] != result.shape[:2]:
             return result
-        return with_alpha(result, self.source, self.sampled.original)
+        return with_alpha(result, self.source, shown.original, opacity_px)
 
     def shown(self, settings: Settings) -> SampledPicture:
         """What was sampled, shown within the mask that these settings make."""
@@ -143,22 +152,24 @@ class KeptPicture:
     # Files
 
     def save(self, path: Path) -> None:
-        """Writes a job file, from which `load` brings the picture back. OSError where it cannot be written."""
+        """Writes a job file that `load` reads, completely or not at all. Raises OSError if it cannot be written."""
         arrays = {name: getattr(self.sampled, name) for name in ("original", "repaint_px", "repaint", "distance")}
         arrays |= {"decoded": self.decoded, "strengths": self.painted.strengths, "source": self.source,
-                   "colour_profile": self.colour_profile and np.frombuffer(self.colour_profile, np.uint8)}
+                   "colour_profile": self.colours.icc_profile and np.frombuffer(self.colours.icc_profile, np.uint8)}
         about = {
             "kind": FILE_KIND, "format": FILE_FORMAT, "infotext": self.infotext, "settings": dataclasses.asdict(self.settings),
+            "png_chunks": {name.decode(): content.hex() for name, content in self.colours.png_chunks},
             "sampled": {name: getattr(self.sampled, name) for name in ("decoded_size", "box", "seed", "noise_floor")},
             "painted": {name: getattr(self.painted, name)
                         for name in ("blur_px", "padding_px", "size", "stretched_to", "how")}}
-        with open(path, "wb") as file:
+        with replacing(path) as file:
             np.savez_compressed(file, about=np.array(json.dumps(about)),
                                 **{name: array for name, array in arrays.items() if array is not None})
 
     @classmethod
     def load(cls, path: Path) -> KeptPicture:
-        """A picture from its job file. Raises ValueError where that is none."""
+        """A result from its job file. What a later version added to the file is left out. Raises BadInput if it is no job
+        file."""
         try:
             if not zipfile.is_zipfile(path):
                 raise ValueError("it is no archive" if path.exists() else "it does not exist")
@@ -166,15 +177,39 @@ class KeptPicture:
                 about = json.loads(str(file["about"]))
                 if (about["kind"], about["format"]) != (FILE_KIND, FILE_FORMAT):
                     raise ValueError(f"it is of format {about['format']}, not {FILE_FORMAT}")
-                arrays = {name: file[name] for name in file.files if name != "about"}
+                arrays = {name: file[name] for name in ARRAYS if name in file.files}
             about = {name: _tuples(value) for name, value in about.items()}
+            _demand_fitting(arrays, about)
             profile = arrays.pop("colour_profile", None)
+            colours = Colours(None if profile is None else profile.tobytes(), tuple(
+                (name.encode(), bytes.fromhex(content)) for name, content in about.get("png_chunks", {}).items()))
             painted = PaintedMask(strengths=arrays.pop("strengths"), **about["painted"])
             decoded, source = arrays.pop("decoded"), arrays.pop("source", None)
             return cls(Settings(**about["settings"]), SampledPicture(**{"distance": None, **arrays, **about["sampled"]}),
-                       decoded, painted, about["infotext"], source, profile.tobytes() if profile is not None else None)
+                       decoded, painted, about["infotext"], source, colours)
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as fault:
-            raise ValueError(f"a job file must be one that inpaint --keep wrote, {path} is not: {fault}") from fault
+            raise BadInput(f"a job file must be one that inpaint --keep wrote, {path} is not: {fault}") from fault
+
+
+def _demand_fitting(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> None:
+    """Raises ValueError on arrays that cannot be those of one result, by their types and shapes."""
+    for name, array in arrays.items():
+        rank, kinds = ARRAYS[name]
+        if array.ndim != rank or array.dtype.name not in kinds or array.size == 0:
+            raise ValueError(f"its {name} must have {rank} dimensions of {' or '.join(kinds)}, "
+                             f"got {array.ndim} of {array.dtype}")
+    height, width = size = arrays["original"].shape[:2]
+    latent, (left, top, *sides) = arrays["repaint"].shape, about["sampled"]["box"] or (0, 0, width, height)
+    wanted = {"original": (*size, 3), "repaint_px": size, "distance": latent, "decoded": (*arrays["decoded"].shape[:2], 3)}
+    if "source" in arrays:
+        wanted["source"] = (*arrays["source"].shape[:2], 4)
+    for name, shape in wanted.items():
+        if name in arrays and arrays[name].shape != shape:
+            raise ValueError(f"its {name} must be of shape {shape}, got {arrays[name].shape}")
+    if about["painted"]["size"] != size:
+        raise ValueError(f"its mask must lie over {size}, got {about['painted']['size']}")
+    if min(left, top, *(side - 1 for side in sides)) < 0 or left + sides[0] > width or top + sides[1] > height:
+        raise ValueError(f"its box must lie within {width}x{height} pixels, got {about['sampled']['box']}")
 
 
 def _tuples(value: Any) -> Any:

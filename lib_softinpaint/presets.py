@@ -48,7 +48,7 @@ class _Batch:
 
 
 REQUEST_FIELDS = MappingProxyType({field.name: field for field in (*FIELDS, *dataclasses.fields(_Batch))
-                                   if field.name not in ("prompt", "negative_prompt", "seed", "width", "height")})
+                                   if field.name not in ("prompt", "negative_prompt", "seed", "width", "height", "clip_skip")})
 """Fields of the program around the extension that a preset may set, by name."""
 
 

@@ -1,12 +1,17 @@
 """Who may re-composite next: one caller at a time, so that memory stays bounded beside the sampler."""
 from __future__ import annotations
 
+import itertools
 import threading
+from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 
 MOST_WAITING = 8
 """Callers that may wait; a waiting one holds its request and a thread of the web server."""
+
+MOST_CALLERS = 256
+"""Whose newest requests are remembered: pages that are open at once."""
 
 WAIT_SECONDS = 30.0
 """A 4096 x 4096 re-composite takes 1 to 4 s and about 1 GiB, by machine."""
@@ -17,7 +22,7 @@ class Busy(RuntimeError):
 
 
 class Overtaken(RuntimeError):
-    """The same caller asked again before its turn came. Only the newest request counts."""
+    """The same caller asked again. Only its newest request counts."""
 
 
 class Turns:
@@ -37,10 +42,13 @@ class Turns:
         self.most_waiting, self.seconds = most_waiting, seconds
         self._queue: dict[object, Hashable | None] = {}
         """Caller by ticket, oldest first. The first one has the turn."""
+        self._newest: OrderedDict[Hashable, float] = OrderedDict()
+        """Highest number by caller, of those that asked last."""
+        self._numbers = itertools.count()
         self._changed = threading.Condition()
 
     @contextmanager
-    def turn(self, caller: Hashable | None = None) -> Iterator[None]:
+    def turn(self, caller: Hashable | None = None, number: float | None = None) -> Iterator[None]:
         """Waits for the turn, and holds it until the context ends.
 
         Parameters
@@ -48,17 +56,26 @@ class Turns:
         caller
             The panel that asks, such as a browser session's id. A new request drops those of the same caller that
             still wait. None never drops another one.
+        number
+            Of the request, the higher the later it was made: a web server may run them in any order. The order in which
+            they come if None.
 
         Raises
         ------
         Busy
             If too many are waiting already, or the wait takes too long.
         Overtaken
-            If the same caller asks again while this request waits.
+            If the same caller has made a newer request before this one gets its turn.
         """
         ticket = object()
         with self._changed:
             if caller is not None:
+                number = next(self._numbers) if number is None else number
+                self._newest[caller] = max(number, self._newest.pop(caller, number))
+                if len(self._newest) > MOST_CALLERS:
+                    self._newest.popitem(last=False)
+                if number < self._newest[caller]:
+                    raise Overtaken("A newer request of this panel took its place.")
                 for older in [each for each in list(self._queue)[1:] if self._queue[each] == caller]:
                     del self._queue[older]
                 self._changed.notify_all()
@@ -79,6 +96,11 @@ class Turns:
                 del self._queue[ticket]
                 self._changed.notify_all()
 
+    def is_newest(self, caller: Hashable, number: float) -> bool:
+        """Whether the caller has made no newer request than that of this number."""
+        with self._changed:
+            return number >= self._newest.get(caller, number)
+
 
 recomposites = Turns()
-"""Of this process: the API route and the panel share it."""
+"""Of this process: the API route and the panels share it."""

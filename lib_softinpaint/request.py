@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lib_softinpaint import __version__, settings
+from lib_softinpaint.bad_input import BadInput
 from lib_softinpaint.fields import check_all, choice, read, slider, text
 from lib_softinpaint.settings import Settings
 
@@ -60,6 +61,8 @@ class Request:
     masked_content: str = choice("original", MASKED_CONTENTS, label="Masked content", unsaid="original",
                                  help="What the painted area holds before noise is added.")
     settings: Settings = field(default_factory=lambda: Settings(enabled=True))
+    clip_skip: int = slider(1, 1, 12, 1, label="Clip skip", unsaid=1,
+                            help="Layer of the text encoder that is read, counted from the last, 1; SDXL ignores it.")
 
     def __post_init__(self):
         check_all(self)
@@ -73,6 +76,11 @@ def with_seed(request: Request) -> Request:
 FIELDS = tuple(each for each in dataclasses.fields(Request) if each.metadata)
 _APART = {"prompt", "negative_prompt", "width", "height"}
 """Fields whose place in the infotext is not that of a key of their own."""
+
+WITHOUT_EFFECT = {
+    "Size", "Version", "Model", "Model hash", "Lora hashes", "Hashes", "VAE hash", "User", "Batch size", "Batch pos",
+    "Created Date", "Civitai resources", "Civitai metadata", "Soft inpainting kept"}
+"""Keys that say nothing of how an image is sampled, or, as the size and the model, are taken elsewhere."""
 
 
 # Infotext
@@ -96,9 +104,10 @@ def to_infotext(request: Request, **others: Any) -> dict[str, Any]:
 
 
 def from_infotext(params: Mapping[str, str]) -> tuple[Request, list[str]]:
-    """The request that made a picture with this infotext, and one sentence for each number that had to be clamped.
+    """The request that made an image with this infotext, and a sentence for each number that had to be clamped, and for
+    the keys that were not taken.
 
-    A picture without Soft inpainting's keys was made by hard inpainting. Raises ValueError on what cannot be read.
+    An image without Soft inpainting's keys was made by hard inpainting. Raises BadInput on what cannot be read.
     """
     notes: list[str] = []
     given = dict(params)
@@ -115,14 +124,28 @@ def from_infotext(params: Mapping[str, str]) -> tuple[Request, list[str]]:
     for each in settings.saved_fields():
         key = settings.infotext_key(each)
         soft[each.name] = read(each, given[key], notes) if key in given else settings.from_infotext(each, given)
+    left = [key for key in params if key not in _known_keys()]
+    if left:
+        notes.append(f"Not taken from the infotext: {', '.join(left)}.")
     if not soft["enabled"]:
         notes.append("Soft inpainting is off, since the picture was made without it.")
     return Request(**values, settings=Settings(**{name: value for name, value in soft.items() if value is not None})), notes
 
 
+def _known_keys() -> set[str]:
+    return {"Prompt", "Negative prompt", *(each.metadata["label"] for each in FIELDS), *settings.infotext_keys(),
+            *WITHOUT_EFFECT}
+
+
 def working_size(request: Request, picture: tuple[int, int]) -> tuple[int, int]:
-    """Width and height at which the model works for a picture of this width and height: whole latent pixels."""
-    return (request.width or picture[0]) // LATENT_PX * LATENT_PX, (request.height or picture[1]) // LATENT_PX * LATENT_PX
+    """Width and height at which the model works for an image of this width and height: whole latent pixels.
+
+    Raises BadInput if that is less than one.
+    """
+    width, height = request.width or picture[0], request.height or picture[1]
+    if min(width, height) < LATENT_PX:
+        raise BadInput(f"Width and height must be {LATENT_PX} pixels or more, got {width}x{height}")
+    return width // LATENT_PX * LATENT_PX, height // LATENT_PX * LATENT_PX
 
 
 # The WebUI's API
@@ -139,4 +162,5 @@ def to_api(request: Request, picture: tuple[int, int]) -> dict[str, Any]:
         "inpainting_mask_invert": MASK_MODES.index(request.mask_mode),
         "inpaint_full_res": request.inpaint_area == ONLY_MASKED,
         "inpaint_full_res_padding": request.masked_area_padding,
-        "inpainting_fill": MASKED_CONTENTS.index(request.masked_content), "alwayson_scripts": soft}
+        "inpainting_fill": MASKED_CONTENTS.index(request.masked_content), "alwayson_scripts": soft,
+        "override_settings": {"CLIP_stop_at_last_layers": request.clip_skip}}

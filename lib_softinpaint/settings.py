@@ -90,8 +90,8 @@ class Settings:
              "trained. Other models ignore it.")
     mask_image: str = text(
         "", label="Mask image", elem_id="softinpaint_mask_image", group="Mask", saved=False,
-        help="A mask as large as the picture, where nothing is painted above: white is repainted wholly, grey by that "
-             "strength, also of 16 bits; of a transparent one the alpha channel counts. As base64 through the API.")
+        help="A mask of the image's shape, used if nothing is painted above: white is repainted in full, grey by that "
+             "strength, also with 16 bits. An alpha channel is used if it holds a shape. Base64 in the API.")
 
     automatic_threshold: bool = switch(
         False, label="Automatic threshold", elem_id="softinpaint_automatic_threshold", group="Composite", builtin=False,

@@ -7,22 +7,22 @@ import numpy as np
 from PIL import Image
 
 from lib_softinpaint.composite import over_white, with_alpha
+from lib_softinpaint.image_files import colours_of
 from lib_softinpaint.kept import KeptPicture
 
+KEEP_ALPHA = "softinpaint_keep_alpha"
+"""Option in the WebUI that keeps the transparency of images that are inpainted softly."""
 
 def with_transparency(made: Image.Image, source: Image.Image) -> Image.Image:
-    """The result with the transparency of its source, where that has any and is as large."""
-    if "A" not in source.getbands() or source.size != made.size:
+    """A result of unknown opacity, as new content painted over its source, if that is transparent and as large."""
+    if "A" in made.getbands() or "A" not in source.getbands() or source.size != made.size:
         return made
-    return Image.fromarray(with_alpha(*map(np.asarray, (made, source.convert("RGBA"), over_white(source)))))
-
-
-def colour_profile(source: Image.Image) -> bytes | None:
-    """ICC profile of the source's colours, None where it is one of other colours than the result's."""
-    return source.info.get("icc_profile") if source.mode.startswith("RGB") else None
+    result, flat = np.asarray(made.convert("RGB")), np.asarray(over_white(source))
+    changed = (result != flat).any(axis=-1).astype(np.float32)
+    return Image.fromarray(with_alpha(result, np.asarray(source.convert("RGBA")), flat, changed))
 
 
 def completed(kept: KeptPicture, infotext: str, source: Image.Image) -> KeptPicture:
     """What is kept of a result, with what its file also holds."""
     pixels = np.asarray(source.convert("RGBA")) if "A" in source.getbands() else None
-    return replace(kept, infotext=infotext, source=pixels, colour_profile=colour_profile(source))
+    return replace(kept, infotext=infotext, source=pixels, colours=colours_of(source))

@@ -9,6 +9,7 @@ webui, webui_page, register = webui_start.current()
 @register
 class SoftInpainting(scripts.Script):
     section = "inpaint"
+
     def title(self):
         return webui_page.TITLE
 

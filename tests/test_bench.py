@@ -9,8 +9,9 @@ import pytest
 from benchmarks import composites, machine, masks, peers, quality, speed
 from benchmarks.tasks import AREAS, SCENES, TASKS, WHOLE, task
 from scenes import HELD_OUT, vocabulary
+from tests.tiny_models import KNOWN_WARNINGS
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # diffusers and transformers warn of each other's changes
+pytestmark = KNOWN_WARNINGS
 
 EXACT_OUTSIDE = {peers.HARD, peers.OURS, peers.DIFFERENTIAL_PASTED, peers.DIFFUSERS_OVERLAY, peers.PASTE}
 

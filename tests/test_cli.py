@@ -1,4 +1,5 @@
 """The command line: once through its real entry point, its sentences in this process."""
+import importlib.util
 import re
 import shlex
 import shutil
@@ -8,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+import torch
+from PIL import Image, features
+from safetensors import safe_open
+from safetensors.torch import save_file
 from scipy.ndimage import distance_transform_edt
 
 from lib_softinpaint import cli, infotext
@@ -16,6 +20,7 @@ from lib_softinpaint.painted import strengths
 from lib_softinpaint.request import FIELDS
 from lib_softinpaint.settings import saved_fields
 from lib_softinpaint.sheet import GAP_PX, LABEL_PX
+from tests.test_image_files import SRGB
 
 ROOT = Path(__file__).parent.parent
 PICTURE, MASK = ROOT / "demo/picture.png", ROOT / "demo/mask.png"
@@ -105,6 +110,35 @@ def test_folders_of_pictures_and_of_masks_and_several_results(tmp_path, monkeypa
     assert cli.main([*words, "--force"]) == 0
 
 
+def test_all_that_opens_in_a_folder_is_taken_and_the_rest_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    kinds = ["bmp", "gif", "jpg", "png", "tiff", "webp", *(["avif"] if features.check("avif") else [])]
+    for folder in ("images", "masks"):
+        Path(folder, "inner").mkdir(parents=True)
+        for hidden in ("._a.png", ".DS_Store", "Thumbs.db", "desktop.ini", "._bmp.png"):
+            Path(folder, hidden).write_bytes(b"\0\5\x16\7")
+    for kind in kinds:
+        Image.open(PICTURE).convert("RGB").save(f"images/{kind}.{kind}")
+        Image.open(MASK).save(f"masks/{kind}.png" if kind != "bmp" else "masks/bmp.bmp")
+    Path("images/notes.txt").write_text("a note")
+    Path("masks/bmp.txt").write_text("a note")
+    jobs = list(cli._jobs((Path("images"),), Path("masks"), Path("made"), 1))
+    assert [job.picture.name for job in jobs] == sorted(f"{kind}.{kind}" for kind in kinds)
+    assert [job.mask.name for job in jobs] == ["avif.png"][:len(kinds) - 6] + [
+        "bmp.bmp", "gif.png", "jpg.png", "png.png", "tiff.png", "webp.png"]
+    assert capsys.readouterr().err == ("softinpaint: images also holds what is no image and is left out: inner, notes.txt.\n")
+
+
+def test_a_folder_with_hidden_files_is_inpainted(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("images").mkdir()
+    Image.open(PICTURE).save("images/a.bmp")
+    Path("images/._a.bmp").write_bytes(b"\0\5\x16\7")
+    assert cli.main(["inpaint", "images", str(MASK), "--steps", "1", "-o", "made"]) == 0
+    assert capsys.readouterr().err == ""
+    assert [path.name for path in Path("made").iterdir()] == ["a.png"]
+
+
 def test_a_mask_folder_is_asked_for_the_very_name(tmp_path):
     for name in ("x.a.png", "x.png", "photo[1].png"):
         shutil.copy(MASK, tmp_path / name)
@@ -115,7 +149,7 @@ def test_a_mask_folder_is_asked_for_the_very_name(tmp_path):
 def test_pictures_of_any_mode_are_read_as_they_look(tmp_path):
     deep = np.array([[0, 257 * 100, 65535]], np.uint16)
     Image.fromarray(deep).save(tmp_path / "deep.png")
-    assert np.asarray(cli._opened(tmp_path / "deep.png")).tolist() == [[0, 100, 255]]
+    assert np.asarray(cli._opened(tmp_path / "deep.png"))[..., 0].tolist() == [[0, 100, 255]]
     np.testing.assert_allclose(strengths(cli._opened_mask(tmp_path / "deep.png")), deep / 65535)
     palette = Image.fromarray(np.array([[0, 1]], np.uint8), "P")
     palette.putpalette([255, 255, 255, 255, 255, 255])
@@ -127,11 +161,12 @@ def test_transparency_and_colour_profile_stay(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     picture = Image.open(PICTURE).convert("RGBA")
     picture.putalpha(Image.open(MASK).convert("L"))
-    picture.save("layer.png", icc_profile=b"a profile")
+    picture.save("layer.png", icc_profile=SRGB)
     assert cli.main(["inpaint", "layer.png", str(MASK), "--steps", "2", "-o", "made.png"]) == 0
     with Image.open("made.png") as made:
-        assert (np.asarray(made.getchannel("A")) == np.asarray(Image.open(MASK).convert("L"))).all()
-        assert made.info["icc_profile"] == b"a profile"
+        alpha, before, far = np.asarray(made.getchannel("A")), np.asarray(Image.open(MASK).convert("L")), outside(MASK, 4)
+        assert (alpha >= before).all() and (alpha[far] == before[far]).all() and (alpha[~far] > before[~far]).any()
+        assert made.info["icc_profile"] == SRGB
     np.testing.assert_array_equal(np.asarray(Image.open("made.png"))[:80], np.asarray(picture)[:80])
 
 
@@ -139,7 +174,7 @@ def test_a_kept_job_is_composited_again_without_a_model(tmp_path, monkeypatch, c
     monkeypatch.chdir(tmp_path)
     picture = Image.open(PICTURE).convert("RGBA")
     picture.putalpha(Image.fromarray(np.tile(np.arange(256, dtype=np.uint8), (256, 1))))
-    picture.save("layer.png", icc_profile=b"a profile")
+    picture.save("layer.png", icc_profile=SRGB)
     words = ["inpaint", "layer.png", str(MASK), "--prompt", "a tree", "--steps", "4", "--keep", "-o", "made.png"]
     assert cli.main(words) == 0
     assert "made.npz" in capsys.readouterr().out
@@ -151,7 +186,7 @@ def test_a_kept_job_is_composited_again_without_a_model(tmp_path, monkeypatch, c
     with Image.open("made.png") as made, Image.open("same.png") as same, Image.open("thin.jpg") as thin:
         np.testing.assert_array_equal(np.asarray(made), np.asarray(same))
         assert same.info["parameters"] == made.info["parameters"]
-        assert same.info["icc_profile"] == b"a profile"
+        assert same.info["icc_profile"] == SRGB
         assert (thin.mode, thin.size) == ("RGB", made.size)
     assert "Composited again with Feather source own, Feather width 2." in infotext.of_picture(Path("thin.jpg"))
     assert Path("again/made.png").exists()
@@ -172,6 +207,185 @@ def test_what_cannot_be_composited_again_is_one_sentence(tmp_path, monkeypatch, 
     told = capsys.readouterr().err
     assert sentence in told
     assert told.count("\n") == 1
+
+
+@pytest.fixture
+def lora(tmp_path):
+    """A LoRA of one layer of the bundled model."""
+    drawn = torch.Generator().manual_seed(0)
+    with safe_open(ROOT / "demo/model/unet/diffusion_pytorch_model.safetensors", "pt") as file:
+        name = next(key for key in sorted(file.keys()) if key.endswith("attn2.to_v.weight"))
+        rows, columns = file.get_slice(name).get_shape()
+    layer = "lora_unet_" + name.removesuffix(".weight").replace(".", "_")
+    save_file({f"{layer}.lora_down.weight": torch.randn(2, columns, generator=drawn),
+               f"{layer}.lora_up.weight": torch.randn(rows, 2, generator=drawn)}, tmp_path / "style.safetensors")
+    return tmp_path / "style.safetensors"
+
+
+def test_a_lora_by_option_and_by_prompt(tmp_path, monkeypatch, lora):
+    monkeypatch.chdir(tmp_path)
+
+    def made(name, *words):
+        assert cli.main(["inpaint", str(PICTURE), str(MASK), "--steps", "2", "--seed", "1", "-o", name, *words]) == 0
+        return pixels(name)
+    plain = made("plain.png", "--prompt", "a tree")
+    styled = made("styled.png", "--prompt", "a tree", "--lora", f"{lora.name}:0.5")
+    assert (styled != plain).any()
+    told = infotext.parse(infotext.of_picture(Path("styled.png")))
+    assert told["Prompt"] == "a tree <lora:style:0.5>"
+    assert re.fullmatch("style: [0-9a-f]{12}", told["Lora hashes"])
+    assert (made("again.png", "--like", "styled.png", "--lora-dir", ".") == styled).all()
+    assert (made("plain-again.png", "--prompt", "a tree") == plain).all()
+
+
+def test_a_long_weighted_prompt_and_clip_skip_are_done_and_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    prompt = "an orange tree, " * 20 + "(moon:1.3) BREAK \\(night\\)"
+    words = ["inpaint", str(PICTURE), str(MASK), "--steps", "2", "--seed", "1"]
+    assert cli.main([*words, "--prompt", prompt, "--clip-skip", "2", "-o", "long.png"]) == 0
+    assert cli.main([*words, "--prompt", "an orange tree", "-o", "short.png"]) == 0
+    told = infotext.parse(infotext.of_picture(Path("long.png")))
+    assert (told["Prompt"], told["Clip skip"]) == (prompt, "2")
+    assert (pixels("long.png") != pixels("short.png")).any()
+
+
+def test_like_names_what_it_does_not_take(tmp_path, capsys):
+    text = ("a tree\nSteps: 2, Seed: 1, Size: 8x8, Clip skip: 2, Variation seed: 5, ADetailer model: f.pt, "
+            "Soft inpainting enabled: True")
+    infotext.save(Image.open(PICTURE), tmp_path / "first.png", text)
+    assert cli._liked(tmp_path / "first.png", None).clip_skip == 2
+    assert capsys.readouterr().err == "softinpaint: Not taken from the infotext: Variation seed, ADetailer model.\n"
+
+
+def test_like_refuses_a_cameras_comment(complaint):
+    exif = Image.Exif()
+    exif.get_ifd(infotext.EXIF_IFD)[infotext.USER_COMMENT] = b"ASCII\0\0\0Holiday, f: 2.8, ISO: 100, Mode: auto"
+    Image.open(PICTURE).convert("RGB").save("photo.jpg", exif=exif)
+    assert "--like needs a picture with infotext, photo.jpg has none" in complaint(
+        "inpaint", "picture.png", "mask.png", "--like", "photo.jpg")
+
+
+@pytest.mark.parametrize("prompt", ["a [tree:house:0.5]", "a tree AND a house", "a tree <lora:none:1>", "<hypernet:a:1>"])
+def test_a_prompt_that_cannot_be_followed_is_refused_before_sampling(complaint, prompt):
+    said = complaint("inpaint", "picture.png", "mask.png", "--prompt", prompt)
+    assert "prompt must" in said or "needs a file none.safetensors in models/Lora" in said
+
+
+# Files that cannot be written
+
+def test_what_the_format_cannot_hold_is_told_before_sampling(complaint, monkeypatch):
+    monkeypatch.setattr(cli, "_maker", None)  # calling it would fail
+    assert "bytes of infotext" in complaint("inpaint", "picture.png", "mask.png", "-o", "a.jpg", "--prompt", "a" * 40_000)
+    for name in ("wide.png", "wide-mask.png"):
+        Image.new("L", (16384, 8), 255).save(name)
+    assert "16383 pixels to a side" in complaint("inpaint", "wide.png", "wide-mask.png", "-o", "a.webp")
+
+
+@pytest.mark.parametrize(("output", "sentence"), [
+    ("/proc/self/made.png", "/proc/self must be a folder that can be written to"),
+    ("a" * 300 + ".png", "cannot be written: File name too long"), ("folder.png/picture.png", "it is a folder")])
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and Linux' limit of a name")
+def test_a_place_that_cannot_be_written_is_told_before_sampling(complaint, monkeypatch, output, sentence):
+    monkeypatch.setattr(cli, "_maker", None)
+    Path("folder.png/picture.png").mkdir(parents=True)
+    output = "folder.png" if output.startswith("folder") else output
+    assert sentence in complaint("inpaint", "picture.png", "mask.png", "-o", output, "--force")
+
+
+def test_a_result_that_cannot_be_written_is_saved_elsewhere(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "_made_folders", lambda targets: None)  # as if the folder went away while it was made
+    monkeypatch.setattr(cli.tempfile, "tempdir", str(tmp_path))
+    words = ["inpaint", str(PICTURE), str(MASK), "--steps", "2", "--seed", "1", "--prompt", "a tree"]
+    assert cli.main([*words, "-o", "gone/made.jpg"]) == cli.BAD_INPUT
+    place = tmp_path / "softinpaint-made.png"
+    assert capsys.readouterr().err == (
+        f"softinpaint: gone/made.jpg could not be written: No such file or directory; the result is in {place}\n")
+    assert cli.main([*words, "-o", "made.png"]) == 0
+    assert (pixels(place) == pixels("made.png")).all()
+    assert infotext.of_picture(place) == infotext.of_picture(Path("made.png"))
+
+
+def test_a_result_is_saved_when_what_comes_after_sampling_fails(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli.tempfile, "tempdir", str(tmp_path / "none"))  # so the current folder is taken
+    saved = []
+    with pytest.raises(ZeroDivisionError), cli._rescued(Path("made.npz"), saved.append):
+        1 / 0  # noqa: B018
+    assert saved == [tmp_path / "none/softinpaint-made.npz"]
+
+    def save(place):
+        Image.new("L", (1, 1)).save(place)
+    with pytest.raises(cli.BadInput, match="the result is in .*softinpaint-made.png"), cli._rescued(Path("made.webp"), save):
+        raise OSError("No space left on device")
+    assert (tmp_path / "softinpaint-made.png").exists()
+
+
+# Whose fault
+
+@pytest.mark.parametrize("fault", [ValueError("no bad input"), ZeroDivisionError("a bug"), ImportError("half installed")])
+def test_a_fault_of_the_program_is_no_bad_input(monkeypatch, capsys, fault):
+    def broken(*arguments):
+        raise fault
+    monkeypatch.setattr(cli, "_jobs", broken)
+    assert cli.main(["inpaint", "a.png", "b.png"]) == cli.OWN_FAULT
+    said = capsys.readouterr().err
+    assert "Traceback" in said
+    assert f"softinpaint: this is a fault of the program, not of its input: {type(fault).__name__};" in said.splitlines()[-1]
+
+
+@pytest.mark.parametrize("words", [
+    "inpaint a.png b.png", "recomposite a.npz", "page a.png", "inpaint a.png b.png --width 4 --height 4"])
+def test_bad_input_shows_where_it_was_found_if_asked(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(words.split()) == cli.BAD_INPUT
+    assert "Traceback" not in capsys.readouterr().err
+    assert cli.main([*words.split(), "--traceback"]) == cli.BAD_INPUT
+    assert "Traceback" in capsys.readouterr().err
+
+
+# The set-up
+
+@pytest.fixture
+def entry(tmp_path, monkeypatch):
+    """The entry point with an environment of its own, and the requirements files that it would install."""
+    spec = importlib.util.spec_from_file_location("entry_point", ROOT / "softinpaint.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    environment, installed = tmp_path / ".venv", []
+    for name, value in (("VENV", environment), ("INSTALLED", environment / module.INSTALLED.name),
+                        ("PYTHON", Path(sys.executable)), ("pip", lambda *words: installed.append(words[-1]))):
+        monkeypatch.setattr(module, name, value)
+    environment.mkdir()
+    return module, installed
+
+
+def test_going_back_to_older_requirements_installs_them(entry, tmp_path):
+    module, installed = entry
+    file = tmp_path / "page-requirements.txt"
+    for text in ("gradio==5", "gradio==5", "gradio==6", "gradio==5"):
+        file.write_text(text)
+        module.prepare(file)
+    assert installed == [str(file)] * 3
+
+
+def test_requirements_files_are_told_apart(entry, tmp_path):
+    module, installed = entry
+    one, other = tmp_path / "one.txt", tmp_path / "other.txt"
+    one.write_text("a")
+    other.write_text("b")
+    for _ in range(2):
+        module.prepare(one, other)
+    assert installed == [str(one), str(other)]
+
+
+def test_an_environment_of_someone_elses_is_not_cleared(entry, monkeypatch, capsys):
+    module, _ = entry
+    (module.VENV / "mine.txt").write_text("mine")
+    monkeypatch.setattr(module, "PYTHON", module.VENV / "bin/python")
+    assert module.main(["demo"]) == cli.BAD_INPUT
+    assert "was not made by this program and its Python does not start" in capsys.readouterr().err
+    assert (module.VENV / "mine.txt").read_text() == "mine"
 
 
 def test_another_shape_than_the_likened_pictures_keeps_its_own(tmp_path, monkeypatch, capsys):
@@ -222,13 +436,18 @@ def test_every_setting_is_an_option_by_its_name():
     ("inpaint picture.png", "PICTURE and MASK must both be given, got picture.png"),
     ("inpaint picture.png folder/picture.png mask.png -o made", "results must have names of their own, 2 of them would be"),
     ("inpaint speck.png speck.png", "a picture must be 8 pixels wide and high at least, speck.png is (7, 9)"),
-    ("inpaint floats.tiff mask.png", "a picture must have whole numbers for pixels, floats.tiff has floats"),
+    ("inpaint picture.png mask.png --width 4 --height 4", "Width and height must be 8 pixels or more, got 4x4"),
+    ("inpaint picture.png mask.png --lora none.safetensors:0.5", "--lora must be a .safetensors file that exists, got none"),
+    ("inpaint picture.png mask.png --lora mask.png", "--lora must be a .safetensors file that exists, got mask.png"),
+    ("inpaint picture.png mask.png --clip-skip 12", "Clip skip must be at most"),
+    ("inpaint picture.png mask.png --lora a --webui http://127.0.0.1:9", "--lora adds files here; a WebUI adds its own"),
+    ("inpaint floats.tiff mask.png", "an image must be readable, floats.tiff is not: the image's values must be numbers"),
     ("inpaint picture.png mask.png -o text.png/made.png --force", "text.png must be a folder that can be written to"),
     ("inpaint picture.png mask.png --device nonsense", "device must be one that this PyTorch has, got 'nonsense'"),
-    ("inpaint nothing.png mask.png", "a picture must exist, nothing.png does not"),
-    ("inpaint picture.png nothing.png", "a picture must exist, nothing.png does not"),
-    ("inpaint picture.png text.png", "a picture must be readable, text.png is not: cannot identify image file"),
-    ("inpaint picture.png small.png", "a mask must be as large as its picture (256, 256), small.png is (64, 64)"),
+    ("inpaint nothing.png mask.png", "an image must exist, nothing.png does not"),
+    ("inpaint picture.png nothing.png", "an image must exist, nothing.png does not"),
+    ("inpaint picture.png text.png", "an image must be readable, text.png is not: cannot identify image file"),
+    ("inpaint picture.png small.png", "the mask small.png must have the shape of its image, 256x256, got 64x48."),
     ("inpaint picture.png empty.png", "a mask must have something to repaint, empty.png has nothing"),
     ("inpaint picture.png mask.png --schedule-bias 9", "Invalid value for '--schedule-bias': 9.0 is not in the range"),
     ("inpaint picture.png mask.png --no-such 9", "No such option '--no-such'."),
@@ -240,9 +459,10 @@ def test_every_setting_is_an_option_by_its_name():
     ("inpaint picture.png mask.png -o picture.png", "--force is needed to overwrite picture.png, which exists"),
     ("inpaint picture.png mask.png -o made.gif", "--output must be a folder or end in .png, .webp, .jpg, .jpeg, got made.gif"),
     ("inpaint picture.png picture.png mask.png -o made.png", "--output must be a folder for more than one result"),
-    ("inpaint folder mask.png", "PICTURE must be a picture or a folder of"),
+    ("inpaint folder mask.png", "PICTURE must be an image or a folder with images, folder has none"),
     ("inpaint picture.png twice", "MASK must hold one mask named picture, the folder twice has 2"),
     ("inpaint picture.png mask.png --webui http://127.0.0.1:9", "a WebUI must answer at http://127.0.0.1:9"),
+    ("inpaint picture.png mask.png --width 4 --height 4", "Width and height must be 8 pixels or more, got 4x4"),
     ("paint", "No such command 'paint'.")])
 def test_bad_input_gets_one_sentence(complaint, words, sentence):
     Path("text.png").write_text("no picture")
@@ -250,16 +470,16 @@ def test_bad_input_gets_one_sentence(complaint, words, sentence):
         Path(folder).mkdir()
     for path in ("twice/picture.png", "twice/picture.webp"):
         shutil.copy("mask.png", path)
-    Image.new("L", (64, 64), 255).save("small.png")
+    Image.new("L", (64, 48), 255).save("small.png")
     Image.new("L", (7, 9), 255).save("speck.png")
-    Image.new("F", (256, 256)).save("floats.tiff")
+    Image.fromarray(np.full((256, 256), np.inf, np.float32)).save("floats.tiff")
     Image.new("L", (256, 256)).save("empty.png")
     assert f"softinpaint: {sentence}" in complaint(*words.split())
 
 
 def test_the_exit_code_of_bad_input_passes_through_the_entry_point(tmp_path):
     done = run(tmp_path, "inpaint", "nothing.png", "nothing.png")
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", "softinpaint: a picture must exist, nothing.png does not\n")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "softinpaint: an image must exist, nothing.png does not\n")
 
 
 # The README's examples, as written
@@ -298,3 +518,17 @@ def test_the_readmes_library_example(checkout):
     away = outside(MASK, 64)
     assert (made[away] == pixels(PICTURE)[away]).all()
     assert (made != pixels(PICTURE)).any()
+
+
+def test_the_readmes_pipeline_example(checkout):
+    example = next(block for block in blocks("python") if "SoftInpaintPipeline" in block)
+    local = example
+    for named, here in (('"stable-diffusion-v1-5/stable-diffusion-v1-5"', f'"{ROOT / "demo/model"}", torch_dtype=float32'),
+                        ("keep=True)", "keep=True, num_inference_steps=2)"),
+                        ("import Path\n", "import Path; from torch import float32\n")):
+        assert named in local
+        local = local.replace(named, here)
+    done = subprocess.run([sys.executable, "-c", f"import sys; sys.path[0] = {str(ROOT)!r}\n{local}"], cwd=checkout,
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (checkout / "house.npz").exists()

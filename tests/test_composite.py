@@ -75,6 +75,20 @@ def test_outside_is_byte_exact_and_inside_is_rounded_once():
     assert (got[4:8] == np.rint(0.75 * original[4:8].astype(float) + 0.25 * decoded[4:8])).all()
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_is_never_shown(value):
+    original = np.full((4, 4, 3), 200, np.uint8)
+    decoded = np.full((4, 4, 3), 100, np.float32)
+    share = np.float32([[0, 0.5, 1, 1]] * 4)
+    decoded[:, 0] = decoded[1, 1] = value
+    decoded[2, 2, 1] = value
+    share[3, 3] = np.nan
+    got = composite(original, decoded, share)
+    np.testing.assert_array_equal(got[..., 0], [[200, 150, 100, 100], [200, 200, 100, 100], [200, 150, 200, 100],
+                                                [200, 150, 100, 200]])
+    assert (got == got[..., :1]).all()
+
+
 def test_pictures_of_different_size_are_refused():
     with pytest.raises(ValueError, match=r"of one size, got \(4, 4\), \(4, 5\) and \(4, 4\)"):
         composite(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5, 3), np.uint8), np.zeros((4, 4)))
@@ -87,20 +101,27 @@ def test_alpha_comes_back_and_unchanged_pixels_to_the_byte():
     source[8:16, :, 3] = 255
     alpha = source[..., 3:] / 255
     flat = np.rint(alpha * source[..., :3] + (1 - alpha) * 255).astype(np.uint8)
-    result = flat.copy()
-    result[4:28, 4:28] = drawn.integers(0, 256, (24, 24, 3))
-    back = with_alpha(result, source, flat)
-    np.testing.assert_array_equal(back[..., 3], source[..., 3])
-    unchanged = (result == flat).all(axis=-1)
-    np.testing.assert_array_equal(back[unchanged], source[unchanged])
-    np.testing.assert_array_equal(back[8:16, 4:28, :3], result[8:16, 4:28])
-    np.testing.assert_array_equal(back[4:8, 4:28, :3], result[4:8, 4:28])  # shown to whoever removes the alpha channel
+    opacity_px = np.zeros((32, 32), np.float32)
+    opacity_px[4:28, 4:28] = 1
+    opacity_px[4:28, 20:28] = 0.5
+    new = drawn.integers(0, 256, (32, 32, 3))
+    result = np.rint(flat + opacity_px[..., None] * (new - flat.astype(float))).astype(np.uint8)
+    back = with_alpha(result, source, flat, opacity_px)
+    np.testing.assert_array_equal(back[opacity_px == 0], source[opacity_px == 0])
+    full = opacity_px == 1
+    np.testing.assert_array_equal(back[full][:, 3], 255)
+    np.testing.assert_array_equal(back[full][:, :3], result[full])
+    half = opacity_px == 0.5
+    np.testing.assert_allclose(back[half][:, 3], 127.5 + source[half][:, 3] / 2, atol=0.51)
+    over = back[..., :3] * (back[..., 3:] / 255) + 255 * (1 - back[..., 3:] / 255)
+    np.testing.assert_allclose(over[half], result[half], atol=1)
 
 
-def test_half_clear_pixels_look_as_the_result_does():
-    source = np.full((1, 1, 4), (200, 100, 50, 128), np.uint8)
-    flat = np.full((1, 1, 3), (227, 177, 152), np.uint8)  # over white
-    result = flat - np.uint8(20)
-    back = with_alpha(result, source, flat)[..., :3].astype(float)
-    over_white = back * 128 / 255 + 255 * (1 - 128 / 255)
-    np.testing.assert_allclose(over_white, result, atol=1)
+def test_new_content_in_a_hole_has_its_own_colours_at_its_own_opacity():
+    hole = np.zeros((1, 3, 4), np.uint8)
+    flat = np.full((1, 3, 3), 255, np.uint8)
+    opacity_px = np.array([[0, 0.5, 1]], np.float32)
+    result = np.array([[[255, 255, 255], [227, 177, 152], [200, 100, 50]]], np.uint8)
+    back = with_alpha(result, hole, flat, opacity_px)
+    assert back[0, 0].tolist() == [0, 0, 0, 0] and back[0, 2].tolist() == [200, 100, 50, 255]
+    np.testing.assert_allclose(back[0, 1], [200, 100, 50, 127.5], atol=2)

@@ -11,11 +11,13 @@ from benchmarks import peers
 from benchmarks.tasks import WHOLE, task
 from lib_softinpaint import Settings, soft_inpaint
 from lib_softinpaint.hosts import diffusers_models as models
+from lib_softinpaint.hosts.diffusers_page import Painter
 from lib_softinpaint.job import SoftInpaintJob
 from lib_softinpaint.request import Request
+from tests import tiny_models
 from tests.test_cli import MASK, PICTURE, outside, pixels
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # diffusers and transformers warn of each other's changes
+pytestmark = tiny_models.KNOWN_WARNINGS
 
 REQUEST = Request(prompt="an orange tree", steps=5, denoising_strength=1, masked_content="fill", mask_blur=8, seed=3)
 ORIGINAL, PAINTED, AWAY = pixels(PICTURE), pixels(MASK)[..., 0] == 255, outside(MASK, REQUEST.mask_blur)
@@ -101,7 +103,47 @@ def test_one_function_does_it_all():
     made = soft_inpaint(Image.open(PICTURE), Image.open(MASK), "a house", steps=2, mask_blur=8, seed=1)
     assert (np.asarray(made)[AWAY] == ORIGINAL[AWAY]).all()
     with pytest.raises(TypeError, match="mask_blurr"):
-        soft_inpaint(Image.open(PICTURE), Image.open(MASK), mask_blurr=8)
+        soft_inpaint(Image.new("RGB", (8, 8)), Image.new("L", (8, 8)), mask_blurr=8)
+
+
+def broken_import():
+    try:
+        raise AttributeError("module 'kornia' has no attribute 'geometry'")
+    except AttributeError as fault:
+        raise RuntimeError("Failed to import diffusers.guiders because of the following error: module 'kornia'") from fault
+
+
+def missing_package():
+    raise ImportError("T5Tokenizer requires the SentencePiece library")
+
+
+@pytest.mark.parametrize(("load", "kind", "sentence"), [
+    (broken_import, ImportError, "must be installed in versions that fit one another, got RuntimeError: Failed to "),
+    (missing_package, ImportError, "must be installed .*, got ImportError: T5Tokenizer requires the SentencePiece library"),
+    (lambda: 1 / torch.zeros(1, dtype=torch.int8)[2], ValueError, "model must be a diffusers folder"),
+    (lambda: torch.nn.Linear(2, 2).load_state_dict({}), ValueError, "model must be a diffusers folder")])
+def test_a_broken_installation_is_no_bad_model(monkeypatch, load, kind, sentence):
+    monkeypatch.setattr(models.SoftInpaintPipeline, "from_pretrained", lambda *args, **kwargs: load())
+    with pytest.raises(kind, match=sentence):
+        models.load("some/model", "cpu")
+
+
+@pytest.mark.parametrize(("cuda", "mps", "chosen"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")])
+def test_the_device_is_chosen_by_what_there_is(monkeypatch, cuda, mps, chosen):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert models.chosen_device() == chosen
+
+
+def test_the_page_sees_what_becomes_of_each_picture(tmp_path):
+    seen = []
+    with Image.open(PICTURE) as picture, Image.open(MASK) as mask:
+        painted = Painter(tmp_path, "cpu").paint(
+            replace(REQUEST, steps=2), picture, mask, 2, "", lambda share, preview: seen.append((share, preview)))
+        finished = list(painted)
+    assert len(finished) == 2
+    assert [share for share, _ in seen] == pytest.approx([0.5, 1, 0.5, 1])
+    assert seen[0][1].size == (256, 256)
 
 
 def test_what_is_no_model_gets_a_sentence(tmp_path):

@@ -100,3 +100,16 @@ def test_a_broken_pixel_stays_one():
     corrected = drift.corrected(ORIGINAL, decoded, MASK)
     assert np.isnan(corrected).sum() == 3
     assert error(corrected) < 0.6
+
+
+@pytest.mark.parametrize("size", [SIZE, 24])
+def test_a_decoder_that_overflowed_somewhere_is_corrected_elsewhere(size):
+    inside = np.s_[:size, 30:30 + size]
+    decoded = truth()[inside] + SHIFT
+    decoded[3:6, 3:6] = np.nan
+    decoded[8, 8] = np.inf
+    mask = MASK[inside] if size == SIZE else np.zeros((size, size), np.float32)
+    corrected = drift.corrected(ORIGINAL[inside], decoded, mask)
+    broken = ~np.isfinite(decoded)
+    np.testing.assert_array_equal(np.isfinite(corrected), ~broken)
+    assert np.abs((corrected - truth()[inside])[~broken.any(-1)].mean(0)).max() < 0.6

@@ -53,3 +53,13 @@ def test_off_and_seeds():
 
 def test_without_an_outside_there_is_nothing_to_match():
     np.testing.assert_array_equal(grain.matched(grainy(6), SMOOTH, np.ones_like(MASK), 1.0, 0), SMOOTH)
+
+
+def test_a_decoder_that_overflowed_somewhere_gets_its_grain_elsewhere():
+    original, broken = grainy((6, 6, 6)), SMOOTH.copy()
+    broken[40:43, 40:43] = np.nan
+    sound = INSIDE & np.isfinite(broken).all(-1)
+    matched = grain.matched(original, broken, MASK, 1.0, 0)
+    np.testing.assert_allclose(matched[sound], grain.matched(original, SMOOTH, MASK, 1.0, 0)[sound], atol=0.5)
+    broken[INSIDE] = np.nan
+    np.testing.assert_array_equal(grain.matched(original, broken, MASK, 1.0, 0)[OUTSIDE], broken[OUTSIDE])

@@ -11,8 +11,9 @@ from benchmarks.speed import DEFINITION, OURS, seconds
 from benchmarks.tasks import WHOLE, task
 from lib_softinpaint import blend, difference, schedule
 from lib_softinpaint.settings import FEATHER_FROM_HOST, Settings
+from tests.tiny_models import KNOWN_WARNINGS
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # diffusers and transformers warn of each other's changes
+pytestmark = KNOWN_WARNINGS
 
 LEAST_MAP_RATIO = 30
 """Measured 170 to 450 at 1024 pixels; the test's map is a sixteenth of that."""

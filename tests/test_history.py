@@ -67,3 +67,40 @@ def test_threads_do_not_disturb_each_other():
     for thread in threads:
         thread.join()
     assert not faults
+
+
+def test_what_re_rendering_adds_is_counted_and_goes_before_any_picture():
+    history, first, second = History(), kept(), kept()
+    size_mb = sum(array.nbytes for array in first.arrays()) / 2 ** 20
+    limit_mb = 2.05 * size_mb
+    for picture, level in ((first, 1), (second, 2)):
+        history.put(picture, np.full((2, 2, 3), level, np.uint8), limit_mb)
+    for picture in (first, second):
+        picture.composited(picture.settings_with({"grow_px": -2.0}))
+        assert sum(array.nbytes for array in picture.arrays()) > 1.05 * size_mb * 2 ** 20
+    history.shrink(limit_mb)
+    assert len(history) == 2
+    assert history._bytes() <= limit_mb * 2 ** 20
+    assert first.reshaped == {}
+    history.shrink(0.9 * size_mb)
+    assert len(history) == 0
+
+
+def test_the_picture_that_was_asked_for_last_goes_last():
+    history, pictures = History(), [kept(), kept()]
+    size_mb = sum(array.nbytes for array in pictures[0].arrays()) / 2 ** 20
+    one, other = (history.put(picture, np.full((2, 2, 3), level, np.uint8), 9) for level, picture in enumerate(pictures))
+    history.get(one)
+    history.shrink(1.5 * size_mb)
+    assert history.get(one) is pictures[0]
+    assert history.find(result=np.full((2, 2, 3), 1, np.uint8)) is None
+    assert other not in history._pictures
+
+
+def test_a_history_takes_over_what_another_keeps():
+    before, after, picture = History(), History(), kept()
+    identity = before.put(picture, picture.composited(RUN), LIMIT_MB)
+    before.name(identity, "result.jpg")
+    after.take_over(before)
+    assert after.get(identity) is picture
+    assert after.find("result.jpg") == identity

@@ -1,8 +1,13 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
+from PIL.PngImagePlugin import PngInfo
 
-from lib_softinpaint import infotext
+from lib_softinpaint import image_files, infotext
+from lib_softinpaint.bad_input import BadInput
+from lib_softinpaint.image_files import Colours
 
 PICTURE = Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3))
 TEXT = "a house\nNegative prompt: blur\nSteps: 20, Sampler: Euler a, Size: 8x8"
@@ -49,21 +54,112 @@ def test_files_carry_it(tmp_path, suffix, text):
             assert (np.asarray(saved) == np.asarray(PICTURE)).all()
 
 
-@pytest.mark.parametrize(("comment", "text"), [
-    (b"ASCII\0\0\0a house", "a house"), (b"UNICODE\0" + TEXT.encode("utf-16-be") + b"\0", None), ("a house", "a house")])
-def test_comments_of_other_programs_do_no_harm(tmp_path, comment, text):
+WIDE = "ein Fuß, 雪, é\nNegative prompt: blur\nSteps: 20, Sampler: Euler a, Size: 8x8"
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp", ".png", *([".avif"] if features.check("avif") else [])])
+@pytest.mark.parametrize("comment", [
+    b"UNICODE\0" + WIDE.encode("utf-16-be"), b"UNICODE\0" + WIDE.encode("utf-16-le"), b"UNICODE\0" + WIDE.encode("utf-16"),
+    b"UNICODE\0" + WIDE.encode("utf-16-be") + b"\0", b"UNICODE\0" + WIDE.encode(), b"ASCII\0\0\0" + WIDE.encode(),
+    b"JIS\0\0\0\0\0" + WIDE.replace("ß", "ss").replace("é", "e").encode("shift_jis"), bytes(8) + WIDE.encode(), WIDE.encode(),
+    b"ASCII\0\0\0" + WIDE.replace("雪", "").encode("cp1252")])
+def test_every_encoding_of_a_user_comment(tmp_path, suffix, comment):
     exif = Image.Exif()
     exif.get_ifd(infotext.EXIF_IFD)[infotext.USER_COMMENT] = comment
-    PICTURE.save(tmp_path / "other.jpg", exif=exif)
-    found = infotext.of_picture(tmp_path / "other.jpg")
-    assert found == text if text else found.startswith(TEXT)
+    PICTURE.save(tmp_path / f"other{suffix}", exif=exif.tobytes())
+    found = infotext.of_picture(tmp_path / f"other{suffix}")
+    assert found in (WIDE, WIDE.replace("ß", "ss").replace("é", "e"), WIDE.replace("雪", ""))
+
+
+def test_every_text_chunk_of_a_png(tmp_path):
+    whole = {"zTXt": ("add_text", WIDE.replace("雪", ""), {"zip": True}), "iTXt": ("add_itxt", WIDE, {"zip": True}),
+             "tEXt": ("add_text", WIDE.replace("雪", ""), {})}
+    for name, (add, text, how) in whole.items():
+        chunk = PngInfo()
+        getattr(chunk, add)("parameters", text, **how)
+        PICTURE.save(tmp_path / f"{name}.png", pnginfo=chunk)
+        assert infotext.of_picture(tmp_path / f"{name}.png") == text
+    chunk = PngInfo()
+    chunk.add(b"tEXt", b"parameters\0" + WIDE.encode())  # as some programs write it
+    PICTURE.save(tmp_path / "utf8.png", pnginfo=chunk)
+    assert infotext.of_picture(tmp_path / "utf8.png") == WIDE
+    chunk = PngInfo()
+    chunk.add(b"tEXt", b"parameters\0" + TEXT.encode(), after_idat=True)
+    PICTURE.save(tmp_path / "behind.png", pnginfo=chunk)
+    assert infotext.of_picture(tmp_path / "behind.png") == TEXT
+
+
+def test_comments_of_gif_and_jpeg(tmp_path):
+    for name in ("a.gif", "a.jpg"):
+        PICTURE.save(tmp_path / name, comment=WIDE.encode())
+        assert infotext.of_picture(tmp_path / name) == WIDE
+
+
+@pytest.mark.parametrize("comment", [
+    b"ASCII\0\0\0a house", "a house", b"ASCII\0\0\0f: 2.8, ISO: 100, Mode: auto, Scene: night", bytes(64), b"\xff" * 63])
+def test_a_cameras_comment_is_no_infotext(tmp_path, comment):
+    exif = Image.Exif()
+    exif.get_ifd(infotext.EXIF_IFD)[infotext.USER_COMMENT] = comment
+    PICTURE.save(tmp_path / "photo.jpg", exif=exif)
+    assert infotext.of_picture(tmp_path / "photo.jpg") is None
+
+
+def test_a_negative_prompt_begins_a_line():
+    text = 'a sign that reads "Negative prompt: none"\nNegative prompt: blur\nSteps: 1, Seed: 2, Size: 8x8'
+    parsed = infotext.parse(text)
+    assert (parsed["Prompt"], parsed["Negative prompt"]) == ('a sign that reads "Negative prompt: none"', "blur")
+    assert infotext.parse("Negative prompt: blur\nSteps: 1, Seed: 2, Size: 8x8")["Negative prompt"] == "blur"
+
+
+@pytest.mark.parametrize(("name", "size", "letters", "profile", "sentence"), [
+    ("a.webp", (16384, 8), 0, 0, "a.webp may have 16383 pixels to a side, the image has 16384x8; .png has no limit"),
+    ("a.JPG", (8, 65536), 0, 0, "may have 65535 pixels to a side"), ("a.jpg", (8, 8), 33000, 0, "bytes of infotext, this has"),
+    ("a.jpeg", (8, 8), 0, 255 * 65519 + 1, "may have a colour profile of 16707345 bytes")])
+def test_what_a_format_cannot_hold_is_one_sentence(name, size, letters, profile, sentence):
+    with pytest.raises(BadInput, match="^[^\n]*$") as refused:
+        infotext.demand_room(Path(name), size, "a" * letters, Colours(bytes(profile)))
+    assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["a.webp", "a.png", "a.jpg"])
+def test_what_a_format_can_hold_comes_back(tmp_path, name):
+    text = "a" * (32000 if name == "a.jpg" else 200_000) + "\nSteps: 1, Seed: 2, Size: 8x8"
+    infotext.save(PICTURE, tmp_path / name, text)
+    assert infotext.of_picture(tmp_path / name) == text
+
+
+def test_a_file_that_was_there_stays_where_writing_fails(tmp_path):
+    (tmp_path / "a.jpg").write_text("mine")
+    with pytest.raises(BadInput):
+        infotext.save(PICTURE, tmp_path / "a.jpg", "a" * 40_000)
+    with pytest.raises(OSError):  # JPEG has no such mode
+        infotext.save(PICTURE.convert("RGBA"), tmp_path / "a.jpg", TEXT)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_a_colour_profile_stays(tmp_path):
     for suffix in infotext.SAVE_OPTIONS:
-        infotext.save(PICTURE, tmp_path / f"picture{suffix}", TEXT, b"a profile")
+        infotext.save(PICTURE, tmp_path / f"picture{suffix}", TEXT, Colours(b"a profile"))
         with Image.open(tmp_path / f"picture{suffix}") as saved:
             assert saved.info["icc_profile"] == b"a profile"
+
+
+def test_what_a_png_says_of_its_colours_stays(tmp_path):
+    chunks = (b"cICP", bytes([9, 16, 0, 1])), (b"gAMA", bytes([0, 1, 134, 160])), (b"cHRM", bytes(range(32)))
+    infotext.save(PICTURE, tmp_path / "a.png", TEXT, Colours(None, chunks))
+    with open(tmp_path / "a.png", "rb") as file:
+        assert dict(image_files.opened(file).info[image_files.COLOUR_CHUNKS]) == dict(chunks)
+    assert infotext.of_picture(tmp_path / "a.png") == TEXT
+
+
+@pytest.mark.parametrize(("colours", "lost"), [
+    (Colours(), []), (Colours(None, ((b"sRGB", b"\0"), (b"gAMA", bytes([0, 0, 177, 143])))), []),
+    (Colours(None, ((b"gAMA", bytes([0, 1, 134, 160])),)), ["gAMA"]),
+    (Colours(b"profile", ((b"gAMA", bytes([0, 1, 134, 160])),)), []),
+    (Colours(None, ((b"cICP", bytes([1, 13, 0, 1])),)), []),
+    (Colours(None, ((b"cICP", bytes([9, 16, 0, 1])),)), ["cICP"])])
+def test_which_chunks_only_a_png_can_keep(colours, lost):
+    assert colours.kept_by_png_alone == lost
 
 
 def test_a_picture_without_it(tmp_path):

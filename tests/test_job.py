@@ -118,6 +118,18 @@ def test_each_picture_has_the_noise_floor_that_it_has_alone(batch, frames):
     assert everywhere.noise_floors(1) == [None]
 
 
+def test_a_noise_floor_passes_over_what_is_no_number():
+    job = make_job(batch=1)
+    noise = torch.randn(job.reference.shape, generator=torch.Generator().manual_seed(1))
+    job.predicted = job.reference + noise
+    distance = job.predicted.sub(job.reference).square().sum(1, keepdim=True).sqrt()[job.repaint == 0]
+    assert job.noise_floors(1) == [pytest.approx(distance.median().item(), rel=1e-5)]
+    job.predicted[0, 0, 0, 0] = torch.nan
+    assert job.noise_floors(1) == [pytest.approx(distance[1:].median().item(), rel=1e-5)]
+    job.predicted.fill_(torch.nan)
+    assert job.noise_floors(1) == [None]
+
+
 def test_pictures_without_a_latent_are_shown_by_the_mask():
     job = make_job()
     shown = job.measure_by_mask(2, (SIZE, SIZE), SEEDS)[1].opacity_px(job.settings)

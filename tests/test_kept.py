@@ -1,10 +1,13 @@
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 import torch
 
 from lib_softinpaint import infotext, settings
+from lib_softinpaint.bad_input import BadInput
+from lib_softinpaint.image_files import Colours
 from lib_softinpaint.job import SoftInpaintJob
 from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.mask import PaintedMask, to_latent
@@ -82,10 +85,10 @@ def test_what_cannot_be_changed_raises_one_sentence(changes, sentence):
 @pytest.mark.parametrize("transparent", [False, True])
 def test_a_job_file_brings_it_back(tmp_path, transparent):
     source = np.random.default_rng(1).integers(0, 256, (SIZE, SIZE, 4), dtype=np.uint8) if transparent else None
-    picture = kept(source=source, colour_profile=b"profile" if transparent else None)
+    picture = kept(source=source, colours=Colours(b"profile", ((b"gAMA", b"\0\1\x86\xa0"),)) if transparent else Colours())
     picture.save(tmp_path / "job.npz")
     back = KeptPicture.load(tmp_path / "job.npz")
-    assert (back.settings, back.infotext, back.colour_profile) == (RUN, ABOUT, picture.colour_profile)
+    assert (back.settings, back.infotext, back.colours) == (RUN, ABOUT, picture.colours)
     for chosen in (RUN, picture.settings_with({"grain": 1.0, "feather_width": 3.0, "automatic_threshold": True})):
         np.testing.assert_array_equal(back.composited(chosen), picture.composited(chosen))
 
@@ -99,6 +102,51 @@ def test_what_is_no_job_file_raises_one_sentence(tmp_path):
     for name in ("missing.npz", "cut.npz", "text.npz", "other.npz", "bare.npz"):
         with pytest.raises(ValueError, match=f"a job file must be one that inpaint --keep wrote, .*{name} is not: ."):
             KeptPicture.load(tmp_path / name)
+
+
+def job_file(path, left_out=(), sampled=None, **arrays):
+    """A job file with some of its arrays or of what it says changed."""
+    kept().save(path)
+    with np.load(path) as file:
+        held = {name: file[name] for name in file.files if name not in left_out}
+    about = json.loads(str(held["about"]))
+    about["sampled"] |= sampled or {}
+    np.savez(path, **{**held, **arrays, "about": np.array(json.dumps(about))})
+    return path
+
+
+def test_what_a_later_version_adds_is_left_out(tmp_path):
+    back = KeptPicture.load(job_file(tmp_path / "later.npz", layer=np.zeros((3, 3), np.float32)))
+    np.testing.assert_array_equal(back.composited(RUN), kept().composited(RUN))
+
+
+@pytest.mark.parametrize(("changed", "sentence"), [
+    ({"repaint_px": np.zeros((5, 5), np.float32)}, r"its repaint_px must be of shape \(64, 64\), got \(5, 5\)"),
+    ({"decoded": np.zeros((SIZE, SIZE), np.float32)}, "its decoded must have 3 dimensions of uint8 or float32, got 2"),
+    ({"decoded": np.zeros((SIZE, SIZE, 4), np.float32)}, r"its decoded must be of shape \(64, 64, 3\), got \(64, 64, 4\)"),
+    ({"original": np.zeros((SIZE, SIZE, 3))}, "its original must have 3 dimensions of uint8, got 3 of float64"),
+    ({"original": np.zeros((9, 9, 3), np.uint8)}, "its .* must be of shape"), ({"left_out": ["repaint"]}, "'repaint'"),
+    ({"distance": np.zeros((2, 2), np.float32)}, "its distance must be of shape"),
+    ({"strengths": np.zeros((0, 3), np.float32)}, "its strengths must have 2 dimensions of float32"),
+    ({"source": np.zeros((SIZE, SIZE, 3), np.uint8)}, "its source must be of shape"),
+    ({"sampled": {"box": [60, 0, 8, 8]}}, r"its box must lie within 64x64 pixels, got \(60, 0, 8, 8\)")])
+def test_arrays_that_do_not_fit_are_one_sentence(tmp_path, changed, sentence):
+    with pytest.raises(BadInput, match=f"a job file must be one that inpaint --keep wrote, .* is not: {sentence}"):
+        KeptPicture.load(job_file(tmp_path / "odd.npz", **changed))
+
+
+def test_a_job_file_that_was_there_stays_where_writing_fails(tmp_path, monkeypatch):
+    path = job_file(tmp_path / "job.npz")
+    before = path.read_bytes()
+
+    def interrupted(file, **arrays):
+        file.write(b"half")
+        raise OSError("No space left on device")
+    monkeypatch.setattr(np, "savez_compressed", interrupted)
+    with pytest.raises(OSError):
+        kept().save(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_noise_floor_is_read_where_nothing_may_change():

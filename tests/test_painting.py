@@ -9,12 +9,21 @@ import pytest
 from PIL import Image, ImageCms
 
 from lib_softinpaint import infotext
+from lib_softinpaint.image_files import with_colours
 from lib_softinpaint.request import from_infotext
 from lib_softinpaint.ui.painting import Line, streamed
 from tests.test_fence import ROOT
+from tests.tiny_models import KNOWN_WARNINGS
+
+pytestmark = KNOWN_WARNINGS
 
 DEMO = ROOT / "demo"
 LONG_S = 60
+
+
+def demo(name):
+    with Image.open(DEMO / name) as stored:
+        return stored.copy()
 
 
 def held(release, began, log, name):
@@ -108,7 +117,7 @@ def asked():
 
 
 def painting(painter, request, count=1):
-    picture, mask = Image.open(DEMO / "picture.png"), Image.open(DEMO / "mask.png")
+    picture, mask = demo("picture.png"), demo("mask.png")
     return lambda step: painter.paint(request, picture, mask, count, "", step)
 
 
@@ -125,7 +134,6 @@ def alone(painter, requests):
     return [made(streamed(painting(painter, each), Line(), threading.Event())) for each in requests]
 
 
-@pytest.mark.filterwarnings("ignore")  # diffusers and transformers warn of each other's changes
 def test_after_a_closed_request_the_next_one_gives_what_it_gives_alone(painter, asked):
     wanted = alone(painter, asked)
     line = Line()
@@ -135,7 +143,7 @@ def test_after_a_closed_request_the_next_one_gives_what_it_gives_alone(painter, 
     assert [made(streamed(painting(painter, each), line, threading.Event())) for each in asked] == wanted
 
 
-@pytest.mark.filterwarnings("ignore")
+
 def test_requests_at_once_give_what_they_give_alone(painter, asked):
     wanted = alone(painter, asked)
     line, found = Line(), [[], []]
@@ -150,7 +158,7 @@ def test_requests_at_once_give_what_they_give_alone(painter, asked):
     assert found == wanted
 
 
-@pytest.mark.filterwarnings("ignore")
+
 def test_a_stop_while_the_model_is_loading_comes_right_after(painter, asked, monkeypatch):
     from lib_softinpaint.hosts import diffusers_models
     loading, loaded, load = threading.Event(), threading.Event(), diffusers_models.load
@@ -170,17 +178,15 @@ def test_a_stop_while_the_model_is_loading_comes_right_after(painter, asked, mon
     assert list(events) == []
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_what_is_composited_again_keeps_its_colour_profile(painter, asked):
-    from lib_softinpaint.ui import recomposite
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    picture = Image.open(DEMO / "picture.png").convert("RGB")
+    picture = demo("picture.png").convert("RGB")
     picture.info["icc_profile"] = profile
-    finished, = painter.paint(asked[0], picture, Image.open(DEMO / "mask.png"), 1, "", lambda *_: None)
+    finished, = painter.paint(asked[0], picture, demo("mask.png"), 1, "", lambda *_: None)
     host = painter.host().recomposite
     kept = host.get(host.find([str(finished.path)], 0))
-    changed = replace(kept.settings, grain=0.5)
-    name, _, _ = host.save(recomposite.image(kept, changed), kept.infotext_with(changed), None, "")
+    again = with_colours(Image.fromarray(kept.composited(kept.settings_with({"grain": 0.5}))), kept.colours)
+    name, _, _ = host.save(again, kept.infotext, None, "")
     for path in (finished.path, finished.path.with_name(name)):
         with Image.open(path) as saved:
             assert saved.info["icc_profile"] == profile

@@ -2,7 +2,9 @@
 
     python -m tests.test_preview    records what Python computes, for node
 """
+import base64
 import dataclasses
+import io
 import json
 import shutil
 import subprocess
@@ -11,11 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageDraw, ImageFilter
 from scipy.stats import beta
 
 from lib_softinpaint import schedule
 from lib_softinpaint.advice import advice
 from lib_softinpaint.mask import repaint_mask
+from lib_softinpaint.painted import strengths
 from lib_softinpaint.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -94,6 +98,38 @@ def rim():
 PAINTED = {paint.__name__: paint() for paint in (block, greys, ramp, stairs, rim)}
 
 
+def coded(image, kind, **options):
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return Image.open(io.BytesIO(stream.getvalue()))
+
+
+def mask_images():
+    """Mask images as people have them, by name."""
+    size = 60, 45
+    drawn = Image.new("L", size)
+    pen = ImageDraw.Draw(drawn)
+    pen.ellipse((20, 14, 44, 38), fill=255)
+    pen.line((3, 4, 50, 9), fill=255, width=2)
+    noise = np.random.default_rng(0).integers(0, 9, size[::-1])
+    soft = drawn.filter(ImageFilter.GaussianBlur(5))
+    patches = Image.new("L", size)
+    ImageDraw.Draw(patches).rectangle((4, 10, 28, 40), fill=96)
+    ImageDraw.Draw(patches).rectangle((29, 10, 54, 40), fill=255)
+    layer = Image.new("RGBA", size, (255, 255, 255, 0))
+    layer.putalpha(soft)
+    stray = drawn.convert("RGBA")
+    stray.putpixel((0, 0), (0, 0, 0, 254))
+    noisy = Image.fromarray(np.where(np.asarray(drawn), 255 - noise, noise).astype(np.uint8))
+    red = Image.composite(Image.new("RGB", size, (220, 10, 0)), Image.new("RGB", size), drawn)
+    return {"drawn": drawn, "noise": noisy, "nearly white": drawn.point(lambda level: level * 250 // 255),
+            "0 and 1": drawn.point(lambda level: level // 255), "soft": soft, "patches": patches,
+            "jpeg 75": coded(drawn, "JPEG", quality=75), "jpeg 40": coded(drawn.convert("RGB"), "JPEG", quality=40),
+            "noise, then jpeg": coded(noisy, "JPEG", quality=75), "patches, jpeg": coded(patches, "JPEG", quality=85),
+            "soft, jpeg": coded(soft, "JPEG", quality=75), "webp": coded(drawn.convert("RGB"), "WEBP", quality=60),
+            "layer": layer, "stray": stray, "red": red, "red, jpeg": coded(red, "JPEG", quality=85)}
+
+
 def ratios(sampler, name, steps, strength):
     """Noise-to-signal ratios of the steps that AUTOMATIC1111 1.10.1 runs, noisiest first."""
     encoded = int(min(strength, 0.999) * steps)
@@ -158,9 +194,16 @@ def recorded():
             curves.append({"run": request, "settings": changes, "shares": [whole(row) for row in np.transpose(shares)]})
     told = [{"request": dict(zip(("strength", "content", "paddingPx", "picture", "working"), asked)),
              "sentences": advice(*asked)} for asked in REQUESTS]
-    return {"advice": told, "width": WIDTH, "height": HEIGHT, "whole": WHOLE, "defaults": dataclasses.asdict(Settings()),
+    read = [{"image": name, "size": image.size, "pixels": in_bytes(np.asarray(image.convert("RGBA"))),
+             "levels": in_bytes(np.rint(255 * strengths(image)).astype(np.uint8))} for name, image in mask_images().items()]
+    return {"advice": told, "read": read, "width": WIDTH, "height": HEIGHT, "whole": WHOLE,
+            "defaults": dataclasses.asdict(Settings()),
             "painted": {name: whole(paint.ravel()) for name, paint in PAINTED.items()}, "masks": masks, "runs": runs,
             "curves": curves}
+
+
+def in_bytes(values):
+    return base64.b64encode(values.tobytes()).decode()
 
 
 def whole(values):
@@ -170,6 +213,11 @@ def whole(values):
 def test_what_is_recorded_is_what_python_computes():
     stored, fresh = json.loads(RECORD.read_text()), recorded()
     assert stored.keys() == fresh.keys()
+    # Decoders of JPEG and WebP differ by a level from version to version; what node reads is what was recorded.
+    assert [one["image"] for one in stored["read"]] == [one["image"] for one in fresh["read"]]
+    for one in stored["read"]:
+        image = Image.frombytes("RGBA", one["size"], base64.b64decode(one["pixels"]))
+        assert in_bytes(np.rint(255 * strengths(image)).astype(np.uint8)) == one["levels"]
     for name, key in (("masks", "mask"), ("runs", "log_ratios"), ("curves", "shares")):
         assert len(stored[name]) == len(fresh[name])
         for one, other in zip(stored[name], fresh[name]):

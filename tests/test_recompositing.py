@@ -17,6 +17,25 @@ def waits(turns, count):
         threading.Event().wait(0.001)
 
 
+def test_of_requests_in_any_order_only_the_newest_has_its_turn_last():
+    turns, made = Turns(), []
+
+    def ask(number):
+        try:
+            with turns.turn("panel", number):
+                made.append(number)
+        except Overtaken:
+            pass
+    with turns.turn():
+        threads = [started(lambda number=number: ask(number)) for number in (3, 1, 13, 2, 12, 5)]
+        while turns._newest.get("panel") != 13:
+            threading.Event().wait(0.001)
+    for thread in threads:
+        thread.join()
+    assert made[-1] == 13 and made == sorted(made)
+    assert turns.is_newest("panel", 13) and not turns.is_newest("panel", 12)
+
+
 def test_one_at_a_time_and_all_in_the_order_of_their_coming():
     turns, order, inside, peak = Turns(20), [], [], []
 

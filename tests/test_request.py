@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 
 from lib_softinpaint import infotext
+from lib_softinpaint.bad_input import BadInput
 from lib_softinpaint.request import FIELDS, MASKED_CONTENTS, Request, from_infotext, to_api, to_infotext, working_size
 from lib_softinpaint.settings import Settings, as_builtin
 
@@ -10,7 +11,7 @@ FULL = Request(
     prompt='a house, "red": big', negative_prompt="blur,\nnoise", steps=9, sampler="DPM++ 2M", schedule_type="Karras",
     cfg_scale=5.5, seed=7, width=256, height=320, denoising_strength=0.5, mask_mode="Inpaint not masked", mask_blur=12,
     inpaint_area="Only masked", masked_area_padding=64, masked_content="latent noise",
-    settings=Settings(enabled=True, schedule_bias=0.2, feather_source="host", edge_taper_px=3))
+    settings=Settings(enabled=True, schedule_bias=0.2, feather_source="host", edge_taper_px=3), clip_skip=2)
 FROM_BUILTIN = (
     "a girl on a mountain\nNegative prompt: blur\nSteps: 20, Sampler: Euler a, Schedule type: Automatic, CFG scale: 7.0, "
     "Seed: 3, Size: 512x768, Model hash: 6ce0161689, Denoising strength: 1.0, Soft inpainting enabled: True, "
@@ -44,6 +45,33 @@ def test_a_picture_of_the_builtin_brings_its_settings_and_what_it_lacked_as_it_b
 def test_the_model_works_in_whole_latent_pixels_of_the_pictures_size_or_the_given_one():
     assert working_size(Request(), (250, 203)) == (248, 200)
     assert working_size(Request(width=100), (250, 203)) == (96, 200)
+    assert working_size(Request(width=15, height=8), (250, 203)) == (8, 8)
+
+
+@pytest.mark.parametrize(("request_", "size", "came"), [
+    (Request(width=4, height=4), (64, 64), "4x4"), (Request(width=7), (64, 64), "7x64"), (Request(), (64, 5), "64x5")])
+def test_less_than_a_latent_pixel_is_a_sentence(request_, size, came):
+    with pytest.raises(BadInput, match=f"^Width and height must be 8 pixels or more, got {came}$"):
+        working_size(request_, size)
+
+
+def test_what_is_not_taken_is_named_and_what_says_nothing_is_not():
+    text = FROM_BUILTIN.replace("Version: ", "Clip skip: 2, Variation seed: 1, Variation seed strength: 0.3, ADetailer model: "
+                                'face.pt, Hires upscale: 2, Lora hashes: "a: b", VAE hash: c, Model: m, '
+                                'Soft inpainting kept: d, TI hashes: "e: f", Civitai resources: [{"type":"a","id":1}], '
+                                "Version: ")
+    request, notes = from_infotext(infotext.parse(text))
+    assert request.clip_skip == 2
+    assert notes == ["Not taken from the infotext: Variation seed, Variation seed strength, ADetailer model, Hires upscale, "
+                     "TI hashes."]
+
+
+@pytest.mark.parametrize(("fields", "picture"), [
+    ({"width": 4, "height": 4}, (64, 64)), ({"width": 4}, (64, 64)), ({}, (64, 7))])
+def test_a_size_without_a_latent_pixel_gets_a_sentence(fields, picture):
+    for ask in (working_size, to_api):
+        with pytest.raises(ValueError, match="^Width and height must be 8 pixels or more, got "):
+            ask(Request(**fields), picture)
 
 
 @pytest.mark.parametrize("params", [{"Size": "512"}, {"Size": "large"}])
@@ -81,7 +109,8 @@ def test_a_value_that_cannot_be_read_gets_a_sentence():
 
 def test_the_infotext_leaves_out_what_the_webui_leaves_out():
     keys = to_infotext(Request(seed=1, mask_blur=0)).keys()
-    assert not keys & {"Mask mode", "Mask blur", "Inpaint area", "Masked area padding", "Masked content", "Schedule type"}
+    assert not keys & {"Mask mode", "Mask blur", "Inpaint area", "Masked area padding", "Masked content", "Schedule type",
+                      "Clip skip"}
     assert not any(key.startswith("Soft") for key in to_infotext(Request(settings=Settings(enabled=False))))
 
 
@@ -91,7 +120,10 @@ def test_the_api_body_is_the_webuis():
     assert (body["width"], body["height"]) == (256, 320)
     assert (body["inpainting_mask_invert"], body["inpaint_full_res"], body["inpaint_full_res_padding"]) == (1, True, 64)
     assert body["alwayson_scripts"] == {"Soft Inpainting": {"args": [dataclasses.asdict(FULL.settings)]}}
-    assert to_api(Request(settings=Settings(enabled=False)), (64, 64))["alwayson_scripts"] == {}
+    assert body["override_settings"] == {"CLIP_stop_at_last_layers": 2}
+    bare = to_api(Request(settings=Settings(enabled=False)), (64, 64))
+    assert bare["alwayson_scripts"] == {}
+    assert bare["override_settings"] == {"CLIP_stop_at_last_layers": 1}  # an infotext without the key means that, too
 
 
 @pytest.mark.parametrize(("name", "value"), [

@@ -2,7 +2,7 @@ import copy
 import gc
 from dataclasses import dataclass
 
-from lib_softinpaint.hosts.runs import RunTable
+from lib_softinpaint.hosts.runs import RunTable, put_back
 
 
 @dataclass
@@ -31,3 +31,20 @@ def test_a_run_goes_with_its_object():
 
 def test_nothing_belongs_to_nobody():
     assert RunTable().get(None) is None
+
+
+class Stubborn:
+    def __init__(self):
+        self.first, self.last = 1, 2
+
+    @property
+    def refuses(self):
+        return 0
+
+
+def test_a_field_that_refuses_keeps_no_other_from_being_put_back(caplog):
+    owner = Stubborn()
+    owner.first = owner.last = None
+    put_back(owner, {"first": 1, "refuses": 5, "last": 2})
+    assert (owner.first, owner.last) == (1, 2)
+    assert "refuses could not be set back" in caplog.text

@@ -7,8 +7,9 @@ from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file
 
 import sd1_checkpoint
+from tests.tiny_models import KNOWN_WARNINGS
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # diffusers and transformers warn of each other's changes
+pytestmark = KNOWN_WARNINGS
 
 
 @pytest.fixture(scope="module")

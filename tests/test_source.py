@@ -1,20 +1,12 @@
 """What a result's file keeps of the picture that it started from."""
 import numpy as np
-import pytest
 from PIL import Image
 
 from lib_softinpaint.composite import over_white
-from lib_softinpaint.source import colour_profile, completed, with_transparency
+from lib_softinpaint.source import completed, with_transparency
 from tests.test_kept import RUN, SIZE, kept
 
 CLEAR = Image.merge("RGBA", [Image.linear_gradient("L").resize((SIZE, SIZE))] * 4)
-
-
-@pytest.mark.parametrize(("mode", "kept_profile"), [("RGB", b"profile"), ("RGBA", b"profile"), ("CMYK", None), ("L", None)])
-def test_a_profile_of_other_colours_is_not_the_results(mode, kept_profile):
-    source = Image.new(mode, (8, 8))
-    source.info["icc_profile"] = b"profile"
-    assert colour_profile(source) == kept_profile
 
 
 def test_what_did_not_change_keeps_its_transparency_and_colour():

@@ -1,6 +1,7 @@
 """Random diffusers models of a few thousand parameters, in the layouts of SD1, SDXL and an SD1 inpainting model."""
 import json
 
+import pytest
 import torch
 from diffusers import (
     AutoencoderKL,
@@ -12,6 +13,15 @@ from diffusers import (
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 WIDTH = 32
+
+KNOWN_WARNINGS = [pytest.mark.filterwarnings(each) for each in (
+    # diffusers turns tensors into arrays with NumPy's functions, which NumPy 2 wants PyTorch to know more of.
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning:diffusers.schedulers",
+    "ignore:__array_wrap__ must accept context and return_scalar:DeprecationWarning:diffusers.schedulers",
+    "ignore:__array_wrap__ must accept context and return_scalar:DeprecationWarning:numpy.*fromnumeric",
+    "ignore:Should have t[ab]>=t0 but got:UserWarning:torchsde",  # by the rounding of sigmas
+)]
+"""What diffusers and transformers warn of each other's and of other packages' changes; any other warning is a failure."""
 
 
 def scheduler():
@@ -61,3 +71,15 @@ def sdxl(folder):
         vae=vae(), text_encoder=CLIPTextModel(text_config()).eval(),
         text_encoder_2=CLIPTextModelWithProjection(text_config()).eval(), tokenizer=tokenizer(folder / "tokens"),
         tokenizer_2=tokenizer(folder / "tokens"), unet=unet(**time_ids), scheduler=scheduler())
+
+
+def add_ip_adapter(unet):
+    """An IP-Adapter of one token, random as the rest, as `load_ip_adapter` would add it."""
+    torch.manual_seed(1)
+    sizes = {name: module.to_k.weight.shape for name, module in unet.named_modules() if name.endswith("attn2")}
+    weights = {f"{2 * number + 1}.{key}.weight": torch.randn(size)
+               for number, size in enumerate(sizes.values()) for key in ("to_k_ip", "to_v_ip")}
+    cross = unet.config.cross_attention_dim
+    unet._load_ip_adapter_weights([{"ip_adapter": weights, "image_proj": {
+        "proj.weight": torch.randn(4 * cross, WIDTH), "proj.bias": torch.zeros(4 * cross),
+        "norm.weight": torch.ones(cross), "norm.bias": torch.zeros(cross)}}])

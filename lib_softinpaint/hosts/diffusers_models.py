@@ -1,8 +1,10 @@
 """Requests in the WebUI's terms, run on diffusers: models from folders, files and names, samplers by the WebUI's names."""
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,9 @@ from diffusers.utils import logging
 from PIL import Image
 
 from lib_softinpaint import infotext
-from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline
+from lib_softinpaint.hosts.diffusers_lora import infotext_hashes
+from lib_softinpaint.hosts.diffusers_pipeline import DTYPE, SoftInpaintPipeline, running_alone
+from lib_softinpaint.hosts.diffusers_prompts import LORA_PLACES, prepared
 from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.painted import strengths
 from lib_softinpaint.request import (
@@ -57,11 +61,12 @@ def soft_inpaint(picture: Image.Image, mask: Image.Image, prompt: str = "", *, m
     Parameters
     ----------
     picture, mask
-        Of one size. White is repainted, greys by that strength.
+        Of one shape and any mode: `image_files` and `painted` say how they are read. White is repainted, greys by that
+        strength. A transparent image gives a transparent result.
     model
         A diffusers folder, a .safetensors file of the original format, or a name on the Hugging Face Hub.
     device
-        As PyTorch names it; the first GPU of NVIDIA's if there is one, else the processor.
+        As PyTorch names it; `chosen_device` if not given.
     fields
         Further fields of `lib_softinpaint.request.Request`, such as `seed`, `steps` and `mask_blur`.
 
@@ -71,27 +76,42 @@ def soft_inpaint(picture: Image.Image, mask: Image.Image, prompt: str = "", *, m
         On sizes that do not match, an empty mask, a value out of range, or a model that is none.
     """
     request = Request(prompt=prompt, settings=settings or Settings(enabled=True), **fields)
-    return inpaint(load(str(model), device), request, picture, mask)
+    return inpaint(load(str(model), device), request, picture, mask, on_note=functools.partial(warnings.warn, stacklevel=3))
+
+
+def chosen_device() -> str:
+    """The GPU of NVIDIA or AMD if there is one, else Apple's, else the processor."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 @lru_cache(maxsize=1)
 def load(model: str, device: str | None = None) -> DiffusionPipeline:
-    """A soft-inpainting pipeline for the model, ready on its device: half precision on GPUs, float32 else.
+    """A soft-inpainting pipeline for the model, ready on its device: half precision with CUDA, float32 elsewhere.
 
-    Raises ValueError where `model` is no model.
+    Raises ValueError where `model` is no model that can be inpainted softly, and ImportError where a package is missing or
+    does not fit the others.
     """
     logging.disable_progress_bar()
     if Path(model).is_absolute() and not Path(model).exists():
         raise ValueError(f"model must be a diffusers folder or a .safetensors file that exists, got {model!r}")
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = device or chosen_device()
     dtype = torch.float16 if device.startswith("cuda") else torch.float32
     try:
         if Path(model).is_file():
-            pipeline = SoftInpaintPipeline.from_pipe(_single_file(model, dtype))
+            pipeline = SoftInpaintPipeline.from_pipe(_single_file(model, dtype), **{DTYPE: dtype})
         else:
             pipeline = SoftInpaintPipeline.from_pretrained(
-                model, torch_dtype=dtype, local_files_only=Path(model).is_dir())
+                model, local_files_only=Path(model).is_dir(), **{DTYPE: dtype})
+    except MemoryError:
+        raise
     except Exception as fault:  # each kind of broken model has its own error
+        if missing := _failed_import(fault):
+            raise ImportError("diffusers and the packages that it needs must be installed in versions that fit one another, "
+                              f"got {type(missing).__name__}: {missing}") from fault
+        if isinstance(fault, torch.OutOfMemoryError):
+            raise
         reason = str(fault).strip().partition("\n")[0] or type(fault).__name__
         raise ValueError("model must be a diffusers folder, a .safetensors file (whose configuration comes from the Hugging "
                          f"Face Hub, once) or a name there, got {model!r}: {reason}") from fault
@@ -102,12 +122,22 @@ def load(model: str, device: str | None = None) -> DiffusionPipeline:
         raise ValueError(f"device must be one that this PyTorch has, got {device!r}") from fault
 
 
+def _failed_import(fault: BaseException | None) -> BaseException | None:
+    """The import that failed, where that is what a fault comes from."""
+    while fault is not None:
+        # diffusers and transformers wrap what an import raises, whatever that is, in a RuntimeError.
+        if isinstance(fault, ImportError) or str(fault).startswith("Failed to import "):
+            return fault
+        fault = fault.__cause__
+    return None
+
+
 def _single_file(path: str, dtype: torch.dtype) -> DiffusionPipeline:
     from safetensors import safe_open
 
     with safe_open(path, "pt") as file:
         large = any("conditioner.embedders.1" in key for key in file.keys())  # noqa: SIM118 - it is no dict
-    return (StableDiffusionXLPipeline if large else StableDiffusionPipeline).from_single_file(path, torch_dtype=dtype)
+    return (StableDiffusionXLPipeline if large else StableDiffusionPipeline).from_single_file(path, **{DTYPE: dtype})
 
 
 def scheduler_class(sampler: str, schedule_type: str) -> tuple[type, dict[str, Any]]:
@@ -127,8 +157,10 @@ def scheduler_class(sampler: str, schedule_type: str) -> tuple[type, dict[str, A
 
 
 def inpaint(pipeline: DiffusionPipeline, request: Request, picture: Image.Image, mask: Image.Image,
-            on_step: Callable[[float], None] | None = None, keep: Callable[[KeptPicture], None] | None = None) -> Image.Image:
-    """One picture.
+            on_step: Callable[[float], None] | None = None, keep: Callable[[KeptPicture], None] | None = None,
+            loras: Sequence[Path] = LORA_PLACES, *, on_running: Callable[[DiffusionPipeline], None] | None = None,
+            on_note: Callable[[str], None] | None = None) -> Image.Image:
+    """One image. Runs on one model wait for one another, each with the pipeline's state for itself.
 
     Parameters
     ----------
@@ -138,34 +170,42 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, picture: Image.Image,
         Called after each step with the share that is done, 0 to 1.
     keep
         Called with all that a soft composite is made of.
+    loras
+        Files, and folders of files, among which those that the prompt names are looked up.
+    on_running
+        Called after each step, before `on_step`, with the running pipeline, whose `preview` shows what becomes of it.
+    on_note
+        Called with a sentence for each fault that the image survived.
     """
-    own_scheduler = pipeline.scheduler
     kind, changes = scheduler_class(request.sampler, request.schedule_type)
-    pipeline.scheduler = kind.from_config(own_scheduler.config, **changes)
 
     def report(running: DiffusionPipeline, step: int, timestep: Any, tensors: dict) -> dict:
+        if on_running:
+            on_running(running)
         if on_step:
             on_step((step + 1) / running.num_timesteps)
         return tensors
 
-    try:
-        made = pipeline(
-            request.prompt, picture, 1 - strengths(mask) if request.mask_mode == INPAINT_NOT_MASKED else mask,
+    with running_alone(pipeline):
+        running, prompts = prepared(pipeline, request, loras)
+        made = running.with_scheduler(kind.from_config(pipeline.scheduler.config, **changes))(
+            image=picture, mask_image=1 - strengths(mask) if request.mask_mode == INPAINT_NOT_MASKED else mask,
             height=request.height or None, width=request.width or None, strength=request.denoising_strength,
             padding_mask_crop=request.masked_area_padding if request.inpaint_area == ONLY_MASKED else None,
-            num_inference_steps=request.steps, guidance_scale=request.cfg_scale, negative_prompt=request.negative_prompt,
+            num_inference_steps=request.steps, guidance_scale=request.cfg_scale, **prompts,
             masked_content=request.masked_content, mask_blur=request.mask_blur, settings=request.settings,
             generator=torch.Generator().manual_seed(with_seed(request).seed),
             keep=keep is not None, callback_on_step_end=report)
-    finally:
-        pipeline.scheduler = own_scheduler
-    if keep and made.kept:
+    if on_note:
+        for note in made.notes:
+            on_note(note)
+    if keep and made.kept and made.kept[0]:
         keep(made.kept[0])
     return made.images[0]
 
 
-def infotext_of(request: Request, picture: tuple[int, int], model: str | None) -> str:
+def infotext_of(request: Request, picture: tuple[int, int], model: str | None, loras: Sequence[Path] = LORA_PLACES) -> str:
     """Infotext of what `inpaint` makes of a picture of this width and height, with a model of this name or the bundled one."""
     width, height = working_size(request, picture)
     name = Path(model).name.removesuffix(".safetensors") if model else SCENES
-    return infotext.dump(to_infotext(request, Size=f"{width}x{height}", Model=name))
+    return infotext.dump(to_infotext(request, Size=f"{width}x{height}", Model=name, **infotext_hashes(request.prompt, loras)))

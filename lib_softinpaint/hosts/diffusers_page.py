@@ -13,12 +13,13 @@ import numpy as np
 from PIL import Image
 
 from lib_softinpaint import infotext
-from lib_softinpaint.composite import over_white
 from lib_softinpaint.history import USUAL_LIMIT_MB, History
 from lib_softinpaint.hosts import diffusers_models as models
+from lib_softinpaint.hosts.diffusers_prompts import as_run
+from lib_softinpaint.image_files import SRGB, Colours, colours_of
 from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.request import LARGEST_SEED, Request
-from lib_softinpaint.source import colour_profile, completed, with_transparency
+from lib_softinpaint.source import completed
 from lib_softinpaint.ui import recomposite
 from lib_softinpaint.ui.page import SELECTED, Finished, Host
 from lib_softinpaint.ui.painting import Step
@@ -49,36 +50,38 @@ class Painter:
               on_step: Step) -> Iterator[Finished]:
         """As `ui.page.Host.paint`."""
         pipeline = models.load(model or str(models.SCENE_MODEL), self.device)
-        free_at = 0.0
+        request = as_run(pipeline, request)
+        free_at, preview = 0.0, None
 
-        def report(share: float) -> None:
-            nonlocal free_at
+        def look(running: Any) -> None:
+            nonlocal free_at, preview
             start = time.perf_counter()
-            preview = pipeline.preview() if start >= free_at else None
+            preview = running.preview() if start >= free_at else None
             end = time.perf_counter()
             if preview is not None:
                 free_at = end + PREVIEW_COST * (end - start)
-            on_step(share, preview)
         for number in range(count):
             on_step(0, None)  # a stop while the model was loading, or between two images, takes effect here
             numbered = replace(request, seed=(request.seed + number) % (LARGEST_SEED + 1))
             kept: list[KeptPicture] = []
-            made = models.inpaint(pipeline, numbered, over_white(picture), mask, report, kept.append)
-            yield self._finished(made, picture, models.infotext_of(numbered, picture.size, model), numbered, kept)
+            notes: list[str] = []
+            made = models.inpaint(pipeline, numbered, picture, mask, lambda share: on_step(share, preview),
+                                  kept.append, on_running=look, on_note=notes.append)
+            yield self._finished(made, picture, models.infotext_of(numbered, picture.size, model), numbered, kept, notes)
 
     def _finished(self, made: Image.Image, picture: Image.Image, about: str, request: Request,
-                  kept: list[KeptPicture]) -> Finished:
-        made, blend_score = with_transparency(made, picture), None
+                  kept: list[KeptPicture], notes: list[str]) -> Finished:
+        blend_score = None
         for each in kept:  # none of a hard inpainting
             self.history.put(completed(each, about, picture), np.asarray(made), USUAL_LIMIT_MB)
             blend_score = each.blend_score(each.settings)
-        return Finished(self._saved(made, about, str(request.seed), colour_profile(picture)), about, blend_score)
+        return Finished(self._saved(made, about, str(request.seed), colours_of(picture)), about, blend_score, tuple(notes))
 
-    def _saved(self, picture: Image.Image, about: str, name: str, colour_profile: bytes | None = None) -> Path:
+    def _saved(self, picture: Image.Image, about: str, name: str, colours: Colours = SRGB) -> Path:
         self.output.mkdir(parents=True, exist_ok=True)
         number = 1 + max((int(path.stem[:5]) for path in self.output.glob("[0-9]" * 5 + "-*.png")), default=0)
         path = self.output / f"{number:05d}-{name}.png"
-        infotext.save(picture, path, about, colour_profile)
+        infotext.save(picture, path, about, colours)
         return path
 
     # For the panel that composites again
@@ -99,7 +102,7 @@ class Painter:
             raise LookupError("This picture is kept no longer: newer ones have taken its place.") from missing
 
     def _add(self, result: Image.Image, about: str, pictures: Any, generation_info: str) -> tuple[str, Any, str]:
-        path = self._saved(result, about, f"{infotext.parse(about).get('Seed')}-again", result.info.get("icc_profile"))
+        path = self._saved(result, about, f"{infotext.parse(about).get('Seed')}-again", colours_of(result))
         texts = json.loads(generation_info or "{}").get("infotexts", [])
         shown = [*(pictures or []), (os.fspath(path), "composited again")]
         return path.name, shown, json.dumps({"infotexts": [*texts, about]})

@@ -46,8 +46,9 @@ from lib_softinpaint.settings import (
     read_args,
     to_infotext,
 )
+from lib_softinpaint.source import KEEP_ALPHA
 
-KEEP_ALPHA, HISTORY_MB, NOTES = "softinpaint_keep_alpha", "softinpaint_history_mb", "softinpaint_notes"
+HISTORY_MB, NOTES = "softinpaint_history_mb", "softinpaint_notes"
 """Options of the extension's."""
 
 KEPT_KEY = "Soft inpainting kept"
@@ -236,8 +237,9 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
         return
     for note in notes:
         _tell(p, note)
+    mask_notes: list[str] = []
     try:
-        painted, mask_image_is_used = _painted(p, settings)
+        painted, mask_image_is_used = _painted(p, settings, mask_notes)
     except ValueError as unreadable:
         _tell(p, f"Soft inpainting was left out: {unreadable}")
         return
@@ -259,6 +261,8 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     run = Run(settings, painted, max(p.mask_blur_x, p.mask_blur_y), padding)
     _runs.put(p, run)
     p.extra_generation_params.update(to_infotext(settings))
+    for note in mask_notes:
+        _tell(p, note)
     if resizes:
         _tell(p, "The mask was resized to fit the image: it is {}x{}, the image {}x{}.".format(
             *mask_size, *p.init_images[0].size))
@@ -347,15 +351,15 @@ def _blur_fields(p: Any) -> tuple[str, ...]:
     return ("mask_blur",) if read_only else ("mask_blur_x", "mask_blur_y")
 
 
-def _painted(p: Any, settings: Settings) -> tuple[np.ndarray, bool]:
+def _painted(p: Any, settings: Settings, notes: list[str]) -> tuple[np.ndarray, bool]:
     """Painted mask (H, W) float32, before any shaping, and whether it is the setting *Mask image*.
 
-    Raises ValueError with a sentence if it cannot be read.
+    `notes` is as of `painted.strengths`. Raises ValueError with a sentence if it cannot be read.
     """
     if isinstance(p.image_mask, list):
         raise ValueError("it takes one mask, got a list.")
-    on_canvas = None if p.image_mask is None else strengths(p.image_mask)
-    painted = painted_or_sent(on_canvas, settings.mask_image, p.init_images[0].size)
+    on_canvas = None if p.image_mask is None else strengths(p.image_mask, notes)
+    painted = painted_or_sent(on_canvas, settings.mask_image, p.init_images[0].size, notes)
     return 1 - painted if p.inpainting_mask_invert else painted, painted is not on_canvas
 
 

@@ -13,10 +13,13 @@ from urllib.parse import unquote, urlsplit
 
 from PIL import Image
 
+from lib_softinpaint.bad_input import BadInput
+from lib_softinpaint.composite import over_white
 from lib_softinpaint.encoded import encoded
-from lib_softinpaint.painted import as_picture, strengths
+from lib_softinpaint.painted import as_picture, fitted, strengths
 from lib_softinpaint.request import Request, to_api
 from lib_softinpaint.settings import Settings
+from lib_softinpaint.source import KEEP_ALPHA, with_transparency
 
 SCRIPT = "soft inpainting"
 ANSWER_SECONDS = 10  # for questions; a picture may take as long as it takes
@@ -38,7 +41,7 @@ def inpaint(url: str, request: Request, picture: Image.Image, mask: Image.Image,
     ------
     ConnectionError
         Where no WebUI with an API answers, or it answers with an error.
-    ValueError
+    BadInput
         Where the WebUI lacks this extension or what the request names, which it would silently replace.
     """
     webui = _WebUI(url)
@@ -50,28 +53,33 @@ def inpaint(url: str, request: Request, picture: Image.Image, mask: Image.Image,
     if model:
         _demand("model", model, webui.ask("sd-models"), "model_name", "title", "hash")
         changes = {"sd_model_checkpoint": model}
-    sent_mask = _mask_to_send(mask, request)
-    body = {**to_api(request, picture.size), "init_images": [encoded(picture)], "mask": encoded(sent_mask),
-            "override_settings": {"return_grid": False, "return_mask": False, "return_mask_composite": False, **changes}}
+    if request.settings.enabled and "A" in picture.getbands():
+        changes |= {KEEP_ALPHA: True, "img2img_background_color": "#ffffff"}
+        sent = picture
+    else:
+        sent = over_white(picture)
+    sent_mask = _mask_to_send(mask, request, picture.size)
+    body = {**to_api(request, picture.size), "init_images": [encoded(sent)], "mask": encoded(sent_mask)}
+    body["override_settings"] |= {"return_grid": False, "return_mask": False, "return_mask_composite": False, **changes}
     answer = webui.ask("img2img", body)
     if not answer["images"]:
         raise ConnectionError(f"the WebUI at {webui.address} returned no picture; was it interrupted?")
     made = Image.open(io.BytesIO(base64.b64decode(answer["images"][0])))
-    return made.convert("RGB"), json.loads(answer["info"])["infotexts"][0]
+    return with_transparency(made, picture), json.loads(answer["info"])["infotexts"][0]
 
 
 def _demand_extension(webui: _WebUI) -> None:
     """The WebUI's script of this name may be the built-in, which knows fewer settings and would fail silently."""
     scripts = [script for script in webui.ask("script-info") if script["name"] == SCRIPT and script["is_img2img"]]
     if not scripts or len(scripts[0]["args"]) < len(dataclasses.fields(Settings)):
-        raise ValueError(f"the WebUI must have this extension installed, the one at {webui.address} has "
+        raise BadInput(f"the WebUI must have this extension installed, the one at {webui.address} has "
                          f"{'the built-in soft inpainting' if scripts else 'no soft inpainting'}")
 
 
 def _demand(what: str, name: str, offered: list[dict[str, Any]], *keys: str) -> None:
     """The WebUI would silently take its first one instead of one that it does not have."""
     if not any(name == each.get(key) for each in offered for key in keys):
-        raise ValueError(f"{what} must be one of {', '.join(str(each.get(keys[0])) for each in offered)}, got {name!r}")
+        raise BadInput(f"{what} must be one of {', '.join(str(each.get(keys[0])) for each in offered)}, got {name!r}")
 
 
 class _WebUI:
@@ -119,6 +127,8 @@ def _detail(fault: urllib.error.HTTPError) -> str:
     return str(about.get("detail") or about.get("errors") or about) if isinstance(about, dict) else str(about)
 
 
-def _mask_to_send(mask: Image.Image, request: Request) -> Image.Image:
-    """The mask as plain grey. Of 16 bits only for this extension: without it the WebUI cuts them off above 255."""
-    return as_picture(strengths(mask), 16 if mask.mode.startswith("I") and request.settings.enabled else 8)
+def _mask_to_send(mask: Image.Image, request: Request, size: tuple[int, int]) -> Image.Image:
+    """The mask as plain grey, as large as the image. Of 16 bits only for this extension: without it the WebUI cuts them off
+    above 255."""
+    painted = fitted(strengths(mask), size, "The mask")
+    return as_picture(painted, 16 if mask.mode.startswith("I") and request.settings.enabled else 8)

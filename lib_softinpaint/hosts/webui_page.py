@@ -20,7 +20,6 @@ from lib_softinpaint.encoded import encoded
 from lib_softinpaint.history import USUAL_LIMIT_MB
 from lib_softinpaint.hosts.webui import (
     HISTORY_MB,
-    KEEP_ALPHA,
     NOTES,
     history,
     history_mb,
@@ -31,6 +30,7 @@ from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.presets import PRESETS_FILE, REQUEST_FIELDS, PresetFile
 from lib_softinpaint.recompositing import Busy, recomposites
 from lib_softinpaint.settings import Settings, composite_fields, from_infotext, infotext_key, saved_fields
+from lib_softinpaint.source import KEEP_ALPHA
 from lib_softinpaint.ui import accordion, presets, recomposite
 from lib_softinpaint.ui.elements import GALLERY, GENERATION_INFO, REQUEST, SIZES
 from lib_softinpaint.ui.events import redraw_on_change

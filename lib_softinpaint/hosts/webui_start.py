@@ -34,6 +34,12 @@ def drop_outdated() -> dict[str, ModuleType]:
 def current() -> tuple[ModuleType | None, ModuleType | None, Callable[[type], type | None]]:
     """The modules of the hooks and of the page, and what registers the script. On a host that lacks something, neither."""
     outdated = drop_outdated()
+    from lib_softinpaint.hosts import webui_start  # itself anew, too: it knows of which files the others were loaded
+    return webui_start.loaded(outdated)
+
+
+def loaded(outdated: dict[str, ModuleType]) -> tuple[ModuleType | None, ModuleType | None, Callable[[type], type | None]]:
+    """The same, of the library as it is loaded. `outdated` are the modules that were dropped for it."""
     from lib_softinpaint.hosts import webui_detect
     if not webui_detect.can_run():
         return None, None, lambda script_class: None

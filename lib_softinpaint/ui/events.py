@@ -8,10 +8,6 @@ from typing import Any
 CHANGED = "() => { document.dispatchEvent(new Event('softinpaint-changed')); }"
 """What javascript/softInpainting.mjs listens for, since values that a program sets make no events of the browser's."""
 
-ASK_RECOMPOSITE = "() => { document.dispatchEvent(new Event('softinpaint-recomposite')); }"
-RECOMPOSITED = "() => { document.dispatchEvent(new Event('softinpaint-recomposited')); }"
-"""A new re-composite is wanted, and the last one that was asked for has been answered."""
-
 QUIETLY = {"show_progress": "hidden", "queue": False}
 """Arguments of events that take no time to speak of."""
 

@@ -22,7 +22,8 @@ from PIL import Image
 from lib_softinpaint import infotext
 from lib_softinpaint.encoded import as_bytes, decoded, encoded
 from lib_softinpaint.fields import read
-from lib_softinpaint.painted import LEAST_VALUE, as_picture, of_8_bits, painted_or_sent, strengths
+from lib_softinpaint.image_files import as_original
+from lib_softinpaint.painted import LEAST_VALUE, as_picture, painted_or_sent, strengths
 from lib_softinpaint.presets import REQUEST_FIELDS, PresetFile
 from lib_softinpaint.request import FIELDS, INPAINT_NOT_MASKED, Request, from_infotext, with_seed
 from lib_softinpaint.settings import composite_fields, read_args
@@ -83,7 +84,7 @@ FONTS = "system-ui", "sans-serif"
 
 REQUEST_ROWS = (("denoising_strength", "mask_blur"), ("masked_content",), ("mask_mode", "inpaint_area"),
                 ("masked_area_padding", "cfg_scale"), ("sampler", "schedule_type"), ("steps", "batch_count"),
-                ("width", "height"), ("seed",))
+                ("width", "height"), ("seed", "clip_skip"))
 """Fields that stand beside one another."""
 
 
@@ -95,10 +96,13 @@ class Finished:
         PNG, with its infotext inside.
     blend_score
         From `score.blend_score`; None for hard inpainting.
+    notes
+        Sentences for what the image survived.
     """
     path: Path
     infotext: str
     blend_score: float | None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -246,17 +250,18 @@ def _connect(page: _Page, host: Host, own_presets: PresetFile) -> None:
         preview: Image.Image | None = None
         try:
             notes, wanted, count = _asked(fields, values[:len(fields)], values[len(fields):])
-            source, painted = _painted(picture, mask, wanted)
+            source, painted = _painted(picture, mask, wanted, notes)
             yield {page.told: " ".join(notes)}
             for event in streamed(lambda step: host.paint(wanted, source, painted, count, model.strip(), step), line, stopped):
                 if isinstance(event, Finished):
                     found.append(event)
-                    yield shown(found)
+                    notes += [note for note in event.notes if note not in notes]
+                    yield {**shown(found), page.told: " ".join(notes)}
                 else:
                     share, preview = event[0], event[1] or preview
                     yield {page.live: _live((len(found) + share) / count, preview)}
             if len(found) < count:
-                yield {page.told: f"Stopped: {len(found)} of {count} are painted."}
+                yield {page.told: " ".join([*notes, f"Stopped: {len(found)} of {count} are painted."])}
             if found:  # only now, since one of them may be looked at
                 yield shown(sorted(found, key=lambda each: each.blend_score or 0, reverse=True), selected_index=None)
         except ValueError as fault:
@@ -322,7 +327,7 @@ def _request(host: Host, start: Request) -> dict[str, Any]:
     choices = {"sampler": host.samplers, "schedule_type": host.schedule_types}
     made: dict[str, Any] = {}
     fields = {field.name: field for field in FIELDS} | {"batch_count": REQUEST_FIELDS["batch_count"]}
-    elements = {**REQUEST, "width": WIDTH, "height": HEIGHT, "seed": SEED}
+    elements = {**REQUEST, "width": WIDTH, "height": HEIGHT, "seed": SEED, "clip_skip": "softinpaint_clip_skip"}
     for names in REQUEST_ROWS:
         with gr.Row():
             for name in names:
@@ -352,13 +357,13 @@ def _asked(fields: Mapping[str, Any], values: Sequence[Any], soft: Sequence[Any]
     return notes, with_seed(request), count
 
 
-def _painted(picture: str, mask: str, request: Request) -> tuple[Image.Image, Image.Image]:
+def _painted(picture: str, mask: str, request: Request, notes: list[str]) -> tuple[Image.Image, Image.Image]:
     """The canvas' picture, and what is painted on it, or else sent."""
     try:
-        source = of_8_bits(decoded(picture, "Picture"))
+        source = as_original(decoded(picture, "Image"), notes)
     except ValueError as fault:
-        raise ValueError(f"The picture cannot be read: {fault.__cause__}.") from fault
-    painted = painted_or_sent(strengths(decoded(mask, "Mask")), request.settings.mask_image, source.size)
+        raise ValueError(f"The image cannot be read: {fault.__cause__ or fault}.") from fault
+    painted = painted_or_sent(strengths(decoded(mask, "Mask")), request.settings.mask_image, source.size, notes)
     if (1 - painted if request.mask_mode == INPAINT_NOT_MASKED else painted).max() < LEAST_VALUE:
         raise ValueError("Nothing is painted: paint on the picture what is to change.")
     return source, as_picture(painted, 16)

@@ -12,10 +12,11 @@ from PIL import Image
 from lib_softinpaint.composite import over_white
 from lib_softinpaint.encoded import encoded
 from lib_softinpaint.fields import Value
+from lib_softinpaint.image_files import with_colours
 from lib_softinpaint.kept import KeptPicture
-from lib_softinpaint.recompositing import Busy, recomposites
+from lib_softinpaint.recompositing import Busy, Overtaken, recomposites
 from lib_softinpaint.settings import Settings
-from lib_softinpaint.ui.events import ASK_RECOMPOSITE, QUIETLY, RECOMPOSITED, javascript
+from lib_softinpaint.ui.events import QUIETLY, javascript
 from lib_softinpaint.views import VIEWS
 
 PREVIEW_QUALITY = 90
@@ -23,6 +24,9 @@ PREVIEW_QUALITY = 90
 
 INTRODUCTION = ("Choose a picture in the gallery, take it, and move the sliders under _Composite_, or the feather and grow "
                 "under _Mask_: it changes at once, without sampling.")
+TICKET = "`${performance.timeOrigin} ${performance.now()}`"
+"""JavaScript: which page asks, and when. Requests of one page may reach the server in any order."""
+
 NOTHING_TAKEN = "No picture is taken."
 
 
@@ -32,8 +36,6 @@ class Panel:
     identity: Any
     """Of the taken picture; empty for none."""
     take: Any
-    render: Any
-    """Hidden; javascript/softInpainting.mjs clicks it once the last answer has come, so none can overtake another."""
     view: Any
     preview: Any
     told: Any
@@ -62,7 +64,6 @@ class Host:
 
 
 def build() -> Panel:
-    render = gr.Button("Re-composite", elem_id="softinpaint_recomposite_render")
     with gr.Accordion("Composite again, without generating", open=False, elem_id="softinpaint_recomposite"):
         gr.Markdown(INTRODUCTION)
         with gr.Row():
@@ -72,7 +73,7 @@ def build() -> Panel:
         view.do_not_save_to_config = True
         told = gr.Markdown(NOTHING_TAKEN, elem_id="softinpaint_recomposite_told")
         preview = gr.HTML(elem_id="softinpaint_recomposite_preview")
-    return Panel(gr.State(""), take, render, view, preview, told, save)
+    return Panel(gr.State(""), take, view, preview, told, save)
 
 
 def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_info: Any, host: Host) -> None:
@@ -89,24 +90,31 @@ def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_
         picture = host.get(identity)
         return picture, picture.settings_with(dict(zip(settings, values)))
 
-    def render(identity: str, view: str, *values: Value) -> tuple[Any, Any]:
+    def render(ticket: str, identity: str, view: str, *values: Value) -> tuple[Any, Any]:
         if not identity:
             return _unchanged(), _unchanged()
-        start = time.perf_counter()
+        page, number = map(float, ticket.split(" "))
         make, reading = VIEWS[view]
         try:
-            with recomposites.turn():
+            with recomposites.turn(page, number):
+                start = time.perf_counter()
                 result = make(*chosen(identity, values))
+                taken_ms = 1000 * (time.perf_counter() - start)
+                shown = _shown(Image.fromarray(result), view)
+        except Overtaken:
+            return _unchanged(), _unchanged()
         except (LookupError, ValueError, Busy) as fault:
             return _unchanged(), _sentence(fault)
-        taken_ms = 1000 * (time.perf_counter() - start)
-        return _shown(Image.fromarray(result), view), f"Composited again in {taken_ms:.0f} ms; not saved. {reading}"
+        if not recomposites.is_newest(page, number):
+            return _unchanged(), _unchanged()
+        return shown, f"Composited again in {taken_ms:.0f} ms; not saved. {reading}"
 
-    def take(pictures: Any, index: int) -> tuple[str, str, str]:
+    def take(pictures: Any, index: int, ticket: str, view: str, *values: Value) -> tuple[Any, ...]:
         try:
-            return host.find(pictures, index), "", ""
+            identity = host.find(pictures, index)
         except LookupError as fault:
             return "", "", _sentence(fault)
+        return identity, *render(ticket, identity, view, *values)
 
     def save(identity: str, pictures: Any, info: str, *values: Value) -> tuple[Any, ...]:
         if not identity:
@@ -114,31 +122,23 @@ def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_
         try:
             picture, under = chosen(identity, values)
             with recomposites.turn():
-                result = image(picture, under)
+                result = with_colours(Image.fromarray(picture.composited(under)), picture.colours)
             name, pictures, info = host.save(result, picture.infotext_with(under), pictures, info)
         except (LookupError, ValueError, OSError, Busy) as fault:
             return _unchanged(), _unchanged(), _sentence(fault)
         return pictures, info, f"Saved as {name}."
 
     inputs = list(settings.values())
-    with_index = javascript(panel.take.click, f"(pictures, index) => [pictures, {host.selected}]")
-    ask, answered = javascript(panel.take.click, ASK_RECOMPOSITE), javascript(panel.take.click, RECOMPOSITED)
-    panel.take.click(take, [gallery, panel.told], [panel.identity, panel.preview, panel.told], **with_index, **QUIETLY).then(
-        None, None, None, **ask)
+    # JavaScript puts the index and the ticket in place of inputs that are not needed.
+    with_index = javascript(panel.take.click, f"(pictures, index, ticket, ...values) => "
+                                              f"[pictures, {host.selected}, {TICKET}, ...values]")
+    panel.take.click(take, [gallery, panel.told, panel.told, panel.view, *inputs],
+                     [panel.identity, panel.preview, panel.told], **with_index, **QUIETLY)
     for component in (panel.view, *inputs):
-        component.change(None, None, None, **ask)
-    panel.render.click(render, [panel.identity, panel.view, *inputs], [panel.preview, panel.told], **QUIETLY).then(
-        None, None, None, **answered)
+        component.change(render, [panel.told, panel.identity, panel.view, *inputs], [panel.preview, panel.told],
+                         **javascript(component.change, f"(ticket, ...values) => [{TICKET}, ...values]"), **QUIETLY)
     panel.save.click(save, [panel.identity, gallery, generation_info, *inputs], [gallery, generation_info, panel.told],
                      **QUIETLY)
-
-
-def image(picture: KeptPicture, settings: Settings) -> Image.Image:
-    """The result under other settings, with the colour profile of the original."""
-    result = Image.fromarray(picture.composited(settings))
-    if picture.colour_profile:
-        result.info["icc_profile"] = picture.colour_profile
-    return result
 
 
 def _unchanged() -> Any:

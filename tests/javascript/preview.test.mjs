@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import {readFileSync} from "node:fs";
 import {test} from "node:test";
 
-import {advice, cropRegion, distanceTransform, oneAtATime, ratios, repaintMask, repaintShares} from "../../javascript/softInpainting.mjs";
+import {advice, cropRegion, distanceTransform, ratios, repaintMask, repaintShares, strengthsOf} from "../../javascript/softInpainting.mjs";
 
 const LEAST_STEP = 1 / 255;
 const recorded = JSON.parse(readFileSync(new URL("recorded.json", import.meta.url)));
@@ -19,6 +19,13 @@ for (const {painted: name, settings: changes, blur, padding, mask} of masks) {
     test(`mask: ${name}, ${JSON.stringify(changes)}, ${blur}, ${padding}`, () => {
         const drawn = repaintMask(strengths, width, height, {...defaults, ...changes}, blur, padding);
         assert.ok(farthest(Array.from(drawn), mask) <= LEAST_STEP);
+    });
+}
+
+for (const {image, size, pixels, levels} of recorded.read) {
+    test(`read: ${image}`, () => {
+        const strengths = strengthsOf(Buffer.from(pixels, "base64"), ...size);
+        assert.deepEqual(Array.from(strengths, (strength) => Math.round(255 * strength)), Array.from(Buffer.from(levels, "base64")));
     });
 }
 
@@ -72,29 +79,4 @@ test("all of a mask at a tenth of the size is like that of the whole", () => {
             assert.ok(Math.abs(tenth[y * 40 + x] - all[(10 * y + 5) * 400 + 10 * x + 5]) < 0.2);
         }
     }
-});
-
-test("of many requests few are sent, and the newest is answered last", () => {
-    let value = 0;
-    const sent = [];
-    const {ask, answered} = oneAtATime(() => Boolean(sent.push(value)));
-    for (value = 1; value <= 13; value++) ask();
-    value = 13;
-    assert.deepEqual(sent, [1]);
-    answered();
-    assert.deepEqual(sent, [1, 13]);
-    answered();
-    assert.deepEqual(sent, [1, 13]);
-    value = 14;
-    ask();
-    assert.deepEqual(sent, [1, 13, 14]);
-});
-
-test("a request that cannot be sent does not keep the next from being sent", () => {
-    let shown = false, sent = 0;
-    const {ask} = oneAtATime(() => shown && Boolean(++sent));
-    ask();
-    shown = true;
-    ask();
-    assert.equal(sent, 1);
 });

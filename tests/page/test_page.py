@@ -101,7 +101,7 @@ def shown_infotext(page):
 
 
 @pytest.mark.parametrize(("words", "sentence"), [
-    (["none.png"], "a picture must exist, none.png does not"), (["--port", "PORT"], "--port must be a free one, got PORT")])
+    (["none.png"], "an image must exist, none.png does not"), (["--port", "PORT"], "--port must be a free one, got PORT")])
 def test_what_it_cannot_start_with(served, tmp_path, words, sentence):
     port = served[0].rpartition(":")[2]
     done = subprocess.run([PYTHON, "-c", START, "page", "--no-browser", *(word.replace("PORT", port) for word in words)],
@@ -336,42 +336,6 @@ def test_stopping_while_it_waits_is_at_once(served, page, browser):
     second.close()
     page.click("#img2img_interrupt")
     page.wait_for_function("!document.querySelector('#softinpaint_live progress')", timeout=GENERATION_MS)
-
-
-def test_a_dragged_slider_renders_few_and_its_newest_value_last(page):
-    generate(page, 1)
-    page.locator("#softinpaint_recomposite button").first.click()
-    page.click("#softinpaint_recomposite_take")
-    page.wait_for_selector("#softinpaint_recomposite_preview img")
-    shown = "document.querySelector('#softinpaint_recomposite_preview img').src"
-    page.evaluate("""() => { window.clicked = 0;
-        document.querySelector('#softinpaint_recomposite_render').addEventListener('click', () => window.clicked++); }""")
-    seen = {}
-    for last in (0.9, 0.2):
-        page.evaluate("window.clicked = 0")
-        slider = page.locator("#softinpaint_grain input[type=range]")
-        slider.evaluate("""async (slider, last) => {
-            for (let step = 0; step <= 40; step++) {
-                slider.value = step === 40 ? last : step / 50;
-                slider.dispatchEvent(new Event('input', {bubbles: true}));
-                await new Promise((done) => setTimeout(done, 5));
-            }
-            slider.dispatchEvent(new Event('change', {bubbles: true}));
-        }""", last)
-        page.wait_for_timeout(3000)
-        assert number_in(page, "softinpaint_grain") == last
-        assert 1 <= page.evaluate("window.clicked") < 20
-        seen[last] = page.evaluate(shown)
-    assert seen[0.9] != seen[0.2]
-    set_number(page, "softinpaint_grain", 0.5)
-    page.wait_for_timeout(2000)
-    set_number(page, "softinpaint_grain", 0.9)
-    page.wait_for_function(f"wanted => {shown} === wanted", arg=seen[0.9])
-    page.evaluate("window.clicked = 0")
-    choose_preset(page, "Squiggle")
-    page.wait_for_function("document.querySelector('#mask_blend_scale input[type=number]').value === '0.05'")
-    page.wait_for_timeout(2000)
-    assert 1 <= page.evaluate("window.clicked") <= 4
 
 
 def test_a_fault_of_the_models_frees_the_button(page):

@@ -19,7 +19,8 @@ def made(tmp_path, name, *words):
 
 @pytest.mark.parametrize("words", [
     ("--sampler", "Euler a"), ("--sampler", "Euler"), ("--sampler", "Euler a", "--no-enabled"),
-    ("--sampler", "Euler", "--inpaint-area", "Only masked", "--width", "256", "--height", "256")], ids=" ".join)
+    ("--sampler", "Euler", "--inpaint-area", "Only masked", "--width", "256", "--height", "256"),
+    ("--sampler", "Euler", "--prompt", "(orange:1.4) [tree] BREAK \\(night\\)", "--clip-skip", "2")], ids=" ".join)
 def test_a_running_webui_paints_what_diffusers_paints(webui, tmp_path, words):
     by_webui, about = made(tmp_path, "webui.png", "--webui", webui.url, *words)
     here, own = made(tmp_path, "here.png", *words)

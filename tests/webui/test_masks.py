@@ -1,6 +1,7 @@
 """How masks are shaped, and what grey means, through the host."""
 import base64
 import hashlib
+import io
 
 import numpy as np
 import pytest
@@ -120,11 +121,14 @@ def test_a_mask_of_another_size_lies_where_the_hosts_own_lies(webui, only_masked
     placed = np.asarray(Image.fromarray(np.rint(255 * resized(np.asarray(mask, np.float32) / 255, 256, 256, HOW[mode]))))
     core, reach = placed == 255, 2.4 * 4 * (1 if only_masked else 256 / min(size)) + 2
     fields = {"inpaint_full_res": only_masked, "resize_mode": mode}
-    result = webui.inpaint(PICTURE, mask, [True], **fields)
-    change = np.abs(result.pictures[0].astype(int) - np.asarray(PICTURE)).mean(-1)
-    hard = webui.inpaint(PICTURE, Image.fromarray(placed.astype(np.uint8)), **fields)
-    assert not change[distance_transform_edt(placed == 0) > reach].any()
-    assert change[core].mean() > 0.7 * np.abs(hard.pictures[0].astype(int) - np.asarray(PICTURE)).mean(-1)[core].mean()
+    placed = Image.fromarray(placed.astype(np.uint8))
+    result, other_size, plain = (webui.inpaint(PICTURE, sent, soft, **fields) for sent, soft in (
+        (mask, [True]), (placed, [True]), (placed if only_masked else mask, None)))
+    change, as_placed, by_host = (np.abs(each.pictures[0].astype(int) - np.asarray(PICTURE)).mean(-1)
+                                  for each in (result, other_size, plain))
+    assert not change[distance_transform_edt(np.asarray(placed) == 0) > reach].any()
+    assert change[core].mean() > max(20, 0.9 * as_placed[core].mean())
+    assert (by_host[core] > 0).mean() > 0.9
     assert "The mask was resized to fit the image: it is {}x{}, the image 256x256.".format(*size) in result.infotexts[0]
 
 
@@ -136,7 +140,7 @@ def test_a_mask_of_our_own_is_inverted(webui):
 
 @pytest.mark.parametrize(("sent", "sentence"), [
     ("bm8gcGljdHVyZQ==", "Mask image must be a picture as base64"),
-    (encoded(drawn_disc(128, 64)), "Mask image must be as large as the picture, 256x256, got 128x64.")])
+    (encoded(drawn_disc(128, 64)), "Mask image must have the shape of its image, 256x256, got 128x64.")])
 def test_what_is_no_mask_is_said_and_costs_the_soft_inpainting_only(webui, sent, sentence):
     blank = Image.new("L", PICTURE.size)
     result = webui.inpaint(PICTURE, blank, [{"mask_image": sent}])
@@ -205,3 +209,17 @@ def test_an_inpainting_model_is_told_the_mask_soft_or_hard(webui, inpainting_mod
 def test_another_model_is_told_nothing(webui):
     soft, hard = (webui.inpaint(PICTURE, GREY, [{"conditioning_mask": mask}]) for mask in ("soft", "hard"))
     assert same(soft, hard)
+
+
+def test_a_mask_of_noise_and_compression_repaints_what_the_clean_one_does(webui):
+    noise = np.random.default_rng(0).integers(0, 9, np.asarray(MASK).shape)
+    noisy = Image.fromarray(np.maximum(np.asarray(MASK), noise).astype(np.uint8))
+    stream = io.BytesIO()
+    MASK.convert("RGB").save(stream, "JPEG", quality=75)
+    for only_masked in (False, True):
+        clean = webui.inpaint(PICTURE, MASK, [True], inpaint_full_res=only_masked, steps=4)
+        for mask, note in ((noisy, "count as unpainted"), (Image.open(stream), "The mask holds noise")):
+            result = webui.inpaint(PICTURE, mask, [True], inpaint_full_res=only_masked, steps=4)
+            assert same(result, clean)
+            assert note in result.infotexts[0]
+            assert note in webui.get("/companion/witness")["comments"]

@@ -231,7 +231,7 @@ def test_presets_set_the_sliders_and_with_a_second_click_the_pages_fields(webui,
     set_number(page, "softinpaint_grain", 0.5)
     page.locator("#softinpaint_preset_with_request input").click()
     press("save", "Mine", "Saved as Mine.")
-    press("save", "Squiggle", "another name than those that come along")
+    press("save", "Squiggle", "must not have the name of a bundled one")
     press("rename", "Ours", "Mine is Ours now.")
     kept = json.loads((webui.data / "softinpaint-presets.json").read_text())["Ours"]
     assert kept["settings"]["grain"] == 0.5
@@ -436,7 +436,7 @@ def test_the_preview_shows_the_accordions_mask_image_until_there_is_paint(page, 
     wait_for_preview(page, "Nothing is painted yet.")
     page.set_input_files("#softinpaint_mask_image_file input[type=file]",
                          saved_mask(tmp_path / "small.png", size=(448, 512)))
-    wait_for_preview(page, "Mask image must be as large as the picture, 512x512, got 448x512.")
+    wait_for_preview(page, "Mask image must have the shape of its image, 512x512, got 448x512.")
     page.locator(clear).first.click()
     wait_for_preview(page, "Nothing is painted yet.")
     page.set_input_files("#softinpaint_mask_image_file input[type=file]", saved_mask(tmp_path / "mask.png"))

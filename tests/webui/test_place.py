@@ -104,7 +104,7 @@ def test_reload_ui_after_an_update_loads_the_new_library_and_keeps_the_history(w
     old = {path: path.read_text(encoding="utf8") for path in (library / "__init__.py", library / "settings.py")}
     try:
         for path, before, after in ((library / "__init__.py", f'"{__version__}"', '"9.9.9"'),
-                                    (library / "settings.py", '"Mask grow"', '"Mask grow, new"')):
+                                    (library / "settings.py", '"Mask grow, pixels"', '"Mask grow, new"')):
             assert before in old[path]
             path.write_text(old[path].replace(before, after), encoding="utf8")
         webui.post("/companion/reload", {})

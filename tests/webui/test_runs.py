@@ -9,6 +9,7 @@ from scipy.ndimage import distance_transform_edt
 
 from lib_softinpaint.mask import blur_reach
 from lib_softinpaint.settings import saved_fields
+from scenes import HELD_OUT, Scene
 from tests.webui.host import drawn_disc, drawn_picture
 from tests.webui.test_place import xyz_axes
 from tests.webui.test_requests import same, soft_keys
@@ -215,15 +216,31 @@ def test_the_original_is_encoded_once_more_at_most(webui, content, batch):
     assert webui.get("/companion/witness")["encodes"] == (0 if content == 1 else 1)
 
 
-def test_outpainting_shapes_both_of_its_masks(webui):
-    result = webui.inpaint(PICTURE, None, [True], script_name="poor man's outpainting",
-                           script_args=[64, 8, 0, ["left", "right"]])
-    wide = result.pictures[0]
-    assert wide.shape == (256, 384, 3)
-    # The script paints twice its blur of 8 px into the picture and doubles the blur, of which 2.4 times are the feather.
-    kept = 64 + 2 * 8 + 39
-    assert (wide[:, kept:-kept] == np.asarray(PICTURE)[:, kept - 64:64 - kept]).all()
-    assert soft_keys(result.infotexts[0])["enabled"] == "True"
+OUTPAINTING = {"poor man's outpainting": lambda blur: [64, blur, 0, ["left", "right"]],
+               "outpainting mk2": lambda blur: ["", 64, blur, ["left"], 1, 0.05]}
+
+
+@pytest.mark.parametrize("blur", [8, 16])
+@pytest.mark.parametrize("script", OUTPAINTING)
+def test_outpainting_changes_no_more_of_the_original_than_without_us(webui, script, blur):
+    picture = Image.fromarray(Scene.from_seed(HELD_OUT + 11).draw(256))
+    original = np.asarray(picture).astype(float)
+    request = dict(script_name=script, script_args=OUTPAINTING[script](blur), inpainting_fill=0, denoising_strength=0.9)
+    soft, plain = (webui.inpaint(picture, None, args, **request) for args in ([True], None))
+    assert soft_keys(soft.infotexts[0])["enabled"] == "True"
+    changes, edges = [], []
+    for result in (soft, plain):
+        wide = result.pictures[-1].astype(float)
+        assert wide.shape == (256, 384 if "poor" in script else 320, 3)
+        changes.append(np.abs(wide[:, 64:320] - original).mean(-1)[:, :128])
+        steps = np.abs(np.diff(wide.mean(-1), axis=1)).mean(0)  # of neighbouring columns
+        edges.append(steps[56:64 + 5 * blur].max())
+    ours, theirs = changes
+    assert (ours > 16).sum() <= 1.05 * (theirs > 16).sum()
+    assert ours.mean() <= theirs.mean()
+    assert (ours > 0).sum() <= (theirs > 0).sum()
+    assert not ours[:, 80 if blur == 8 else 120:].any()
+    assert edges[0] <= 1.1 * edges[1] + 1
 
 
 @pytest.mark.parametrize("only_masked", [False, True])

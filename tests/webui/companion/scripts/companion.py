@@ -134,7 +134,7 @@ class Refusing(scripts.Script):
 
 
 class NotANumber(scripts.Script):
-    """Lets the decoder answer NaN for a share of its rows."""
+    """Lets the decoder answer NaN for a share of its rows, from below: the host looks at the first value alone."""
 
     def title(self):
         return "NaN"
@@ -154,7 +154,7 @@ class NotANumber(scripts.Script):
         def spoilt(model, latent):
             processing.decode_first_stage = decode
             decoded = decode(model, latent)
-            decoded[..., :round(share * decoded.shape[-2]), :] = float("nan")
+            decoded[..., round((1 - share) * decoded.shape[-2]):, :] = float("nan")
             return decoded
         processing.decode_first_stage = spoilt
 

@@ -1,0 +1,174 @@
+"""Image files of every kind, read as they look."""
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms, PngImagePlugin
+from PIL.PngImagePlugin import PngInfo
+
+from lib_softinpaint.image_files import COLOUR_CHUNKS, as_original, opened, upright_size
+
+COLOURS = np.random.default_rng(0).integers(0, 256, (6, 10, 3)).astype(np.uint8)
+IMAGE = Image.fromarray(COLOURS)
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def stored(image, kind="PNG", **options):
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    stream.seek(0)
+    return stream
+
+
+def read(image, kind="PNG", **options):
+    """As a run takes it, and the notes."""
+    notes = []
+    return as_original(opened(stored(image, kind, **options)), notes), notes
+
+
+def grey_profile(gamma):
+    """An ICC profile of grey with a power law, of version 2."""
+    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
+    white = b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)
+    text = b"text" + bytes(4) + b"none\0" + bytes(3)
+    about = b"desc" + bytes(4) + struct.pack(">I", 5) + b"grey\0" + bytes(78) + bytes(1)
+    tags = {b"kTRC": curve, b"wtpt": white, b"cprt": text, b"desc": about}
+    offset, table, body = 128 + 4 + 12 * len(tags), struct.pack(">I", len(tags)), b""
+    for name, content in tags.items():
+        table += struct.pack(">4sII", name, offset + len(body), len(content))
+        body += content + bytes(-len(content) % 4)
+    head = struct.pack(">I4s4s4s4s4s12s4s", 128 + len(table) + len(body), bytes(4), b"\2\x20\0\0", b"mntr", b"GRAY", b"XYZ ",
+                       struct.pack(">6H", 2020, 1, 1, 0, 0, 0), b"acsp")
+    return head + bytes(68 - len(head)) + struct.pack(">3i", 63190, 65536, 54061) + bytes(48) + table + body
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "LA", "CMYK", "1"])
+def test_every_mode_is_read_as_it_looks(mode):
+    image = IMAGE.convert(mode)
+    original, _ = read(image, "TIFF" if mode == "CMYK" else "PNG")
+    assert original.mode == ("RGBA" if mode.endswith("A") else "RGB")
+    np.testing.assert_array_equal(np.asarray(original.convert("RGB")), np.asarray(image.convert("RGB")))
+
+
+@pytest.mark.parametrize(("values", "kind", "told"), [
+    (np.uint16(COLOURS[..., 0]) * 257, "PNG", []), (np.uint16(COLOURS[..., 0]) * 257, "TIFF", []),
+    (np.int32(COLOURS[..., 0]) * 257, "TIFF", []), (np.float32(COLOURS[..., 0]) / 255, "TIFF", []),
+    (np.float32(COLOURS[..., 0]), "TIFF", [f"The image's values end at {COLOURS[..., 0].max()}; 255 was read as white."])])
+def test_16_bits_and_floats_are_as_bright_as_they_look(values, kind, told):
+    original, notes = read(Image.fromarray(values), kind)
+    np.testing.assert_array_equal(np.asarray(original), np.repeat(COLOURS[..., :1], 3, -1))
+    assert notes == told
+
+
+@pytest.mark.parametrize("bad", [np.nan, -1])
+def test_floats_that_are_no_levels_are_refused(bad):
+    with pytest.raises(ValueError, match="^the image's values must be numbers from 0 up"):
+        as_original(Image.fromarray(np.array([[0, bad]], np.float32)))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_images_stand_upright(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = stored(IMAGE, exif=exif)
+    image = opened(file)
+    assert upright_size(file) == image.size == ((10, 6) if orientation < 5 else (6, 10))
+    assert image.getexif().get(0x0112, 1) == 1
+
+
+@pytest.mark.parametrize("image", [
+    IMAGE.convert("RGBA"), IMAGE.convert("LA"), IMAGE.convert("RGBA").quantize(8)])
+def test_transparency_becomes_a_channel(image):
+    if image.mode == "P":
+        original, _ = read(image, transparency=0)
+        assert (np.asarray(original.getchannel("A")) == 255 * (np.asarray(image) != 0)).all()
+    else:
+        image.putalpha(128)
+        original, _ = read(image)
+        assert original.getchannel("A").getextrema() == (128, 128)
+
+
+def test_a_colour_that_a_file_calls_transparent_is():
+    original, _ = read(IMAGE.convert("L"), transparency=int(np.asarray(IMAGE.convert("L"))[0, 0]))
+    assert original.mode == "RGBA" and original.getpixel((0, 0))[3] == 0
+
+
+# Colours
+
+@pytest.mark.parametrize("image", [IMAGE, IMAGE.convert("RGBA"), IMAGE.quantize(32)])
+def test_a_profile_of_rgb_is_kept_for_palettes_too(image):
+    original, notes = read(image, icc_profile=SRGB)
+    assert original.info["icc_profile"] == SRGB and notes == []
+    np.testing.assert_array_equal(np.asarray(original.convert("RGB")), np.asarray(image.convert("RGB")))
+
+
+def test_a_profile_of_grey_is_applied():
+    greys = Image.fromarray(np.array([[0, 64, 128, 255]], np.uint8))
+    original, notes = read(greys, icc_profile=grey_profile(1.0))
+    assert "icc_profile" not in original.info and notes == []
+    linear = np.array([0, 64, 128, 255]) / 255
+    as_srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055) * 255
+    np.testing.assert_allclose(np.asarray(original)[0, :, 0], as_srgb, atol=2)
+
+
+def test_grey_with_alpha_keeps_it_beside_its_profile():
+    grey = Image.merge("LA", (IMAGE.convert("L"), Image.new("L", IMAGE.size, 77)))
+    original, _ = read(grey, icc_profile=grey_profile(1.0))
+    assert original.mode == "RGBA" and original.getchannel("A").getextrema() == (77, 77)
+
+
+@pytest.mark.parametrize(("image", "profile", "told"), [
+    (IMAGE, b"no profile at all", "The image's colour profile cannot be read and was dropped: "),
+    (IMAGE.convert("CMYK"), SRGB, "The image's colour profile is one for RGB and was not used."),
+    (IMAGE, grey_profile(1.0), "The image's colour profile is one for GRAY and was not used."),
+    (IMAGE.convert("CMYK"), None, "The image is CMYK without a colour profile: its colours were converted roughly.")])
+def test_what_is_not_kept_of_the_colours_is_told(image, profile, told):
+    original, notes = read(image, "TIFF" if image.mode == "CMYK" else "PNG", **({"icc_profile": profile} if profile else {}))
+    assert original.mode == "RGB" and "icc_profile" not in original.info
+    assert len(notes) == 1 and notes[0].startswith(told)
+
+
+def test_chunks_of_a_png_that_say_what_its_colours_mean_are_found():
+    about = PngInfo()
+    about.add(b"gAMA", struct.pack(">I", 100000))
+    about.add(b"cICP", bytes([9, 16, 0, 1]))
+    original, notes = read(IMAGE, pnginfo=about)
+    assert dict(original.info[COLOUR_CHUNKS]) == {b"gAMA": struct.pack(">I", 100000), b"cICP": bytes([9, 16, 0, 1])}
+    assert notes == []
+
+
+# Sizes and limits
+
+def with_chunk(name, content):
+    png = stored(IMAGE).getvalue()
+    chunk = struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+    return io.BytesIO(png[:33] + chunk + png[33:])
+
+
+@pytest.mark.parametrize(("name", "content"), [
+    (b"zTXt", b"workflow\0\0" + zlib.compress(bytes(3 << 20))),
+    (b"iTXt", b"workflow\0\1\0\0\0" + zlib.compress(b"a" * (3 << 20))),
+    (b"tEXt", b"workflow\0" + b"a" * (3 << 20)),
+    (b"iCCP", b"large\0\0" + zlib.compress(SRGB + bytes(3 << 20)))])
+def test_texts_and_profiles_of_several_megabytes_are_no_reason_to_refuse(name, content):
+    usual = PngImagePlugin.MAX_TEXT_CHUNK
+    np.testing.assert_array_equal(np.asarray(opened(with_chunk(name, content))), COLOURS)
+    assert usual == PngImagePlugin.MAX_TEXT_CHUNK
+
+
+def test_of_an_animation_the_first_frame_counts_and_it_is_told():
+    original, notes = read(IMAGE.quantize(16), "GIF", save_all=True, append_images=[IMAGE.quantize(16).rotate(180)])
+    assert notes == ["The image has 2 frames; the first was taken."]
+    assert original.size == IMAGE.size
+
+
+def test_a_size_is_known_before_anything_is_decoded():
+    cut_short = stored(Image.new("L", (3000, 2000))).getvalue()[:60]
+    assert upright_size(io.BytesIO(cut_short)) == (3000, 2000)
+    with pytest.raises(Image.DecompressionBombError):
+        header = stored(Image.new("L", (8, 8))).getvalue()
+        size = struct.pack(">II", 20000, 10000)
+        ihdr = header[12:16] + size + header[24:29]
+        upright_size(io.BytesIO(header[:12] + ihdr + struct.pack(">I", zlib.crc32(ihdr)) + header[33:]))
