@@ -294,6 +294,50 @@ def test_another_page_waits_its_turn(served, page, browser):
     second.close()
 
 
+def test_a_tab_that_is_closed_while_it_paints_leaves_the_next_what_it_gives_alone(served, browser):
+    def opened(steps, count):
+        tab = browser.new_page(viewport={"width": 1400, "height": 1200})
+        tab.goto(served[0])
+        tab.wait_for_selector(CANVAS)
+        tab.wait_for_function("document.querySelector('#softinpaint_preview .told')?.innerText.startsWith('White: ')")
+        set_number(tab, "img2img_steps", steps)
+        set_number(tab, "img2img_batch_count", count)
+        return tab
+    alone, closed, following = opened(STEPS, 1), opened(150, 20), opened(STEPS, 1)
+    generate(alone, 1)
+    wanted = read(saved(served)[-1])
+    closed.click("#img2img_generate")
+    closed.wait_for_selector("#softinpaint_live img", timeout=GENERATION_MS)
+    closed.close()
+    before = len(saved(served))
+    generate(following, 1)
+    made = read(saved(served)[-1])
+    assert (made[0] == wanted[0]).all() and made[1] == wanted[1]
+    assert len(saved(served)) - before <= 2  # what was all but done when the tab was closed may be saved, too
+    following.wait_for_timeout(3000)
+    assert len(saved(served)) - before <= 2
+    alone.close()
+    following.close()
+
+
+def test_stopping_while_it_waits_is_at_once(served, page, browser):
+    set_number(page, "img2img_batch_count", 20)
+    set_number(page, "img2img_steps", 150)
+    second = browser.new_page(viewport={"width": 1400, "height": 1200})
+    second.goto(served[0])
+    second.wait_for_selector(CANVAS)
+    page.click("#img2img_generate")
+    page.wait_for_selector("#softinpaint_live img", timeout=GENERATION_MS)
+    second.click("#img2img_generate")
+    second.wait_for_function("document.querySelector('#softinpaint_live').innerText.includes('Waiting')")
+    second.click("#img2img_interrupt")
+    second.wait_for_function("document.querySelector('#softinpaint_told').innerText === 'Stopped: 0 of 4 are painted.'")
+    assert page.locator("#softinpaint_live progress").count() == 1
+    second.close()
+    page.click("#img2img_interrupt")
+    page.wait_for_function("!document.querySelector('#softinpaint_live progress')", timeout=GENERATION_MS)
+
+
 def test_a_fault_of_the_models_frees_the_button(page):
     for elem_id in ("img2img_width", "img2img_height"):
         set_number(page, elem_id, 7)
