@@ -323,7 +323,7 @@ def test_a_result_is_saved_when_what_comes_after_sampling_fails(tmp_path, monkey
 
 # Whose fault
 
-@pytest.mark.parametrize("fault", [ValueError("no bad input"), ZeroDivisionError("a bug"), ImportError("half installed")])
+@pytest.mark.parametrize("fault", [ValueError("no bad input"), ZeroDivisionError("a bug")])
 def test_a_fault_of_the_program_is_no_bad_input(monkeypatch, capsys, fault):
     def broken(*arguments):
         raise fault
@@ -534,9 +534,9 @@ def test_the_readmes_pipeline_example(checkout):
     assert (checkout / "house.npz").exists()
 
 
-def test_a_broken_installation_is_named_as_such(monkeypatch, tmp_path, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(sys.modules, "lib_softinpaint.hosts.diffusers_models", None)
-    assert cli.main(["inpaint", str(PICTURE), str(MASK), "-o", "made.png"]) == cli.BAD_INPUT
-    told = capsys.readouterr().err
-    assert "diffusers_models" in told and "Traceback" not in told
+def test_a_broken_installation_is_named_as_such(monkeypatch, capsys):
+    def broken(*arguments):
+        raise ImportError("diffusers needs another version of peft")
+    monkeypatch.setattr(cli, "_jobs", broken)
+    assert cli.main(["inpaint", "a.png", "b.png"]) == cli.BAD_INPUT
+    assert capsys.readouterr().err == "softinpaint: diffusers needs another version of peft\n"
