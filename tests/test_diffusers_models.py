@@ -142,8 +142,8 @@ def test_the_page_sees_what_becomes_of_each_picture(tmp_path):
             replace(REQUEST, steps=2), picture, mask, 2, "", lambda share, preview: seen.append((share, preview)))
         finished = list(painted)
     assert len(finished) == 2
-    assert [share for share, _ in seen] == pytest.approx([0.5, 1, 0.5, 1])
-    assert seen[0][1].size == (256, 256)
+    assert [share for share, _ in seen] == pytest.approx([0, 0.5, 1] * 2)
+    assert seen[1][1].size == (256, 256)
 
 
 def test_what_is_no_model_gets_a_sentence(tmp_path):
