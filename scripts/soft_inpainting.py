@@ -5,7 +5,6 @@ from lib_softinpaint.hosts import webui_start
 
 webui, webui_page, register = webui_start.current()
 
-
 @register
 class SoftInpainting(scripts.Script):
     section = "inpaint"
