@@ -139,7 +139,7 @@ def test_a_mask_of_our_own_is_inverted(webui):
 
 
 @pytest.mark.parametrize(("sent", "sentence"), [
-    ("bm8gcGljdHVyZQ==", "Mask image must be a picture as base64"),
+    ("bm8gcGljdHVyZQ==", "Mask image must be an image as base64"),
     (encoded(drawn_disc(128, 64)), "Mask image must have the shape of its image, 256x256, got 128x64.")])
 def test_what_is_no_mask_is_said_and_costs_the_soft_inpainting_only(webui, sent, sentence):
     blank = Image.new("L", PICTURE.size)
