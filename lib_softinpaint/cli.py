@@ -540,7 +540,7 @@ def _opened_mask(path: Path) -> Image.Image:
 
 def _painted(path: Path, notes: list[str]) -> np.ndarray:
     with _readable(path):
-        return strengths(opened(path), notes)
+        return strengths(_opened_mask(path), notes)
 
 
 @contextmanager

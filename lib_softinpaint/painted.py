@@ -117,8 +117,9 @@ def _from_levels(levels: np.ndarray, notes: MutableSequence[str]) -> np.ndarray:
     counts = np.asarray(Image.fromarray(levels).histogram())
     faint = counts[1:NOISE_LEVEL + 1].sum() / levels.size
     greys = counts[GREY_LEVELS[0] + 1:GREY_LEVELS[1]].sum() / levels.size
-    noisy = (faint >= TOLD_SHARE or counts[NOISE_LEVEL + 1:WHITE_LEVEL].any()) and _oscillates(levels)
-    if noisy and greys <= GREY_SHARE and counts[NOISE_LEVEL + 1:WHITE_LEVEL].any():
+    has_greys = counts[NOISE_LEVEL + 1:WHITE_LEVEL].any()
+    noisy = (faint >= TOLD_SHARE or has_greys) and _oscillates(levels)
+    if noisy and has_greys and greys <= GREY_SHARE:
         levels = _without_noise(levels)
         counts = np.asarray(Image.fromarray(levels).histogram())
         notes.append("The mask holds noise, as from lossy compression: its faint levels were read as unpainted, and its edges "

@@ -13,6 +13,7 @@ from lib_softinpaint.kept import KeptPicture
 KEEP_ALPHA = "softinpaint_keep_alpha"
 """Option in the WebUI that keeps the transparency of images that are inpainted softly."""
 
+
 def with_transparency(made: Image.Image, source: Image.Image) -> Image.Image:
     """A result of unknown opacity, as new content painted over its source, if that is transparent and as large."""
     if "A" in made.getbands() or "A" not in source.getbands() or source.size != made.size:

@@ -331,7 +331,7 @@ class _SoftInpainting:
         shared = count if len(views) > 1 else 1
         reference = _for_each([self._encoded(view.picture) for view in views], shared)
         repaint = _for_each([view.repaint[None] for view in views], shared)
-        many = [view for view in views for _ in range(count // len(views))]
+        many = _repeated(views, count)
         job = SoftInpaintJob(settings, repaint, reference, [view.original for view in many],
                              [view.repaint_px for view in many], views[0].box)
         start = reference
@@ -482,8 +482,7 @@ def _listed(images: Any) -> list[Any]:
 
 def _for_each(tensors: list[torch.Tensor], count: int) -> torch.Tensor:
     """A batch of `count`, in which each tensor (1, ...) stands as often as any other."""
-    return tensors[0] if len(tensors) == count == 1 else torch.cat([each for each in tensors
-                                                                   for _ in range(count // len(tensors))])
+    return tensors[0] if len(tensors) == count == 1 else torch.cat(_repeated(tensors, count))
 
 
 def _usable(job: SoftInpaintJob, samples: torch.Tensor, report: _Report) -> torch.Tensor:
