@@ -36,6 +36,9 @@ PNG_COLOURS = b"cICP", b"gAMA", b"cHRM", b"sRGB"
 USUAL_GAMMA, USUAL_CICP = struct.pack(">I", 45455), bytes([1, 13, 0, 1])
 """Of gAMA and cICP: the colours of sRGB."""
 
+USUAL_GAMMA_VALUE, GAMMA_TOLERANCE = 0.45455, 0.005
+"""The same as Pillow reads it, and what nobody sees."""
+
 COLOUR_CHUNKS = "softinpaint_colour_chunks"
 """Among an image's info: those chunks, as pairs of name and content."""
 
@@ -171,6 +174,19 @@ def as_original(image: Image.Image, notes: MutableSequence[str] | None = None) -
         original.putalpha(alpha)
     original.info = info
     return original
+
+
+def needs_conversion(image: Image.Image) -> bool:
+    """Whether the image has a colour profile that a plain conversion to RGB would ignore."""
+    return bool(image.info.get("icc_profile")) or image.mode == "LAB"
+
+
+def gamma_note(image: Image.Image) -> str | None:
+    """A sentence on a PNG whose gamma is not that of sRGB, for hosts whose files cannot hold it."""
+    gamma = image.info.get("gamma", USUAL_GAMMA_VALUE)
+    if "srgb" in image.info or "icc_profile" in image.info or abs(gamma - USUAL_GAMMA_VALUE) < GAMMA_TOLERANCE:
+        return None
+    return f"The image's gamma of {gamma:g} was ignored: the result may look lighter or darker in some viewers."
 
 
 def _in_rgb(image: Image.Image, info: dict[str, Any], notes: MutableSequence[str]) -> Image.Image:

@@ -7,11 +7,6 @@ webui, webui_page, register = webui_start.current()
 
 @register
 class SoftInpainting(scripts.Script):
-    section = "inpaint"
-
-    def title(self):
-        return webui_page.TITLE
-
     def show(self, is_img2img):
         return webui_page.show(self, is_img2img)
 
@@ -29,6 +24,9 @@ class SoftInpainting(scripts.Script):
 
     def post_sample(self, p, ps, *args):
         webui.post_sample(p, ps)
+
+    def postprocess_batch_list(self, p, pp, *args, **kwargs):
+        webui.postprocess_batch_list(p, pp)
 
     def postprocess_maskoverlay(self, p, ppmo, *args):
         webui.postprocess_maskoverlay(p, ppmo)

@@ -21,6 +21,7 @@ from lib_softinpaint.advice import EMPTY, EMPTY_OF_ALL, advice
 from lib_softinpaint.encoded import as_bytes
 from lib_softinpaint.history import USUAL_LIMIT_MB, History
 from lib_softinpaint.hosts.runs import RunTable, put_back
+from lib_softinpaint.image_files import as_original, colours_of, gamma_note, needs_conversion, with_colours
 from lib_softinpaint.job import SoftInpaintJob
 from lib_softinpaint.kept import KeptPicture
 from lib_softinpaint.mask import (
@@ -112,12 +113,16 @@ class Run:
     noisy: torch.Tensor | None = None
     """Input of the model call in progress, of samplers that ask for noise."""
     alpha_bar: torch.Tensor | None = None
+    originals: list[Image.Image] = field(default_factory=list)
+    """The images that were sent, in RGB or RGBA where they had a colour profile."""
     masks: list[PaintedMask] = field(default_factory=list)
     """For each picture of the batch what was painted over it."""
     sources: list[np.ndarray | None] = field(default_factory=list)
     """For each picture of the batch (H, W, 4) uint8 where the result is to have its transparency."""
     sampled: list[SampledPicture] = field(default_factory=list)
     """The pictures of the batch, once they are sampled."""
+    latents: torch.Tensor | None = None
+    """What the host decodes (B, C, h, w), until it is decoded."""
     finished: list[tuple[Image.Image, str]] = field(default_factory=list)
     """Results of all batches that are kept, and their ids."""
     opacity_px: np.ndarray | None = None
@@ -261,6 +266,7 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     run = Run(settings, painted, max(p.mask_blur_x, p.mask_blur_y), padding)
     _runs.put(p, run)
     p.extra_generation_params.update(to_infotext(settings))
+    _keep_colours(p, run, mask_notes)
     for note in mask_notes:
         _tell(p, note)
     if resizes:
@@ -280,6 +286,14 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     if hard and run.mask is None:
         _tell(p, "Conditioning mask hard needs another feather source than host; soft was taken.")
     _set_field(p, run, "mask_round", hard and run.mask is not None)
+
+
+def _keep_colours(p: Any, run: Run, notes: list[str]) -> None:
+    """Converts images whose colour profile is not one of RGB: the host would ignore it. Notes what is lost."""
+    run.originals = [as_original(picture, notes) if needs_conversion(picture) else picture for picture in p.init_images]
+    if any(original is not picture for original, picture in zip(run.originals, p.init_images)):
+        _set_field(p, run, "init_images", run.originals)
+    notes += filter(None, map(gamma_note, run.originals))
 
 
 def _is_inpainting_model(model: Any) -> bool:
@@ -438,7 +452,7 @@ def _make_job(p: Any, run: Run) -> SoftInpaintJob:
         repaint = _to_latent(p, resized(run.latent_mask, p.height, p.width))
     repeat = p.batch_size if len(originals) == 1 else 1
     run.masks = overs * repeat
-    run.sources = [_source(p, picture, box) for picture in run.kept_fields.get("init_images", p.init_images)] * repeat
+    run.sources = [_source(p, picture, box) for picture in run.originals] * repeat
     return SoftInpaintJob(run.settings, repaint, _reference(p, originals, box),
                           [np.asarray(original) for original in originals] * repeat, masks * repeat, box)
 
@@ -492,9 +506,11 @@ def _to_latent(p: Any, mask: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(to_latent(mask, *p.init_latent.shape[-2:]))[None]
 
 
-def _cropped(picture: Image.Image, box: tuple[int, ...]) -> Image.Image:
+def _encoded_crop(p: Any, picture: Image.Image, box: tuple[int, ...]) -> Image.Image:
+    """What the host encodes of a picture of which it inpaints this box."""
     left, top, width, height = box
-    return picture.crop((left, top, left + width, top + height))
+    crop = picture.crop((left, top, left + width, top + height))
+    return images.resize_image(ONLY_MASKED_RESIZE, crop, p.width, p.height)
 
 
 def _reference(p: Any, originals: list[Image.Image], box: tuple[int, ...] | None) -> torch.Tensor:
@@ -507,8 +523,7 @@ def _reference(p: Any, originals: list[Image.Image], box: tuple[int, ...] | None
     if p.inpainting_fill in shows_original:
         return p.init_latent
     if box is not None:
-        originals = [images.resize_image(ONLY_MASKED_RESIZE, _cropped(original, box), p.width, p.height)
-                     for original in originals]
+        originals = [_encoded_crop(p, original, box) for original in originals]
     elif p.resize_mode == JUST_RESIZE_LATENT:
         originals = [images.flatten(picture, shared.opts.img2img_background_color) for picture in p.init_images]
     if outpaints:
@@ -588,7 +603,39 @@ def post_sample(p: Any, ps: Any) -> None:
     if getattr(ps.samples, "already_decoded", False):
         run.sampled = run.job.measure_by_mask(len(ps.samples), _decoded_size(p), p.seeds)
     else:
-        run.sampled = run.job.measure(ps.samples, _decoded_size(p), p.seeds)
+        run.sampled, run.latents = run.job.measure(ps.samples, _decoded_size(p), p.seeds), ps.samples
+
+
+@_guarded
+def postprocess_batch_list(p: Any, batch: Any) -> None:
+    """After decoding: replaces what is not a number. The host looks at the first value alone, and shows NaN black."""
+    run = _runs.get(p)
+    if run is None or run.latents is None:
+        return
+    latents, run.latents = run.latents, None
+    for place, decoded in enumerate(batch.images):
+        if decoded.isfinite().all():
+            continue
+        if devices.dtype_vae != torch.float32 and getattr(shared.opts, "auto_vae_precision", True):
+            devices.dtype_vae = torch.float32  # and so it stays, as after the host's own check
+            p.sd_model.first_stage_model.to(torch.float32)
+        again = processing.decode_first_stage(p.sd_model, latents[place:place + 1].to(devices.dtype_vae))[0]
+        again = ((again.float() + 1) / 2).clamp(0, 1).to(decoded.device)
+        lost = ~again.isfinite().all(0)
+        if lost.any():
+            _tell(p, f"The decoder gave no numbers for {lost.float().mean():.0%} of image {place + 1}: the original is shown "
+                     "there.")
+            shown = _encoded_original(p, run, place).resize(decoded.shape[:0:-1], Image.Resampling.LANCZOS)
+            again = torch.where(lost, torch.from_numpy(np.array(shown)).permute(2, 0, 1).to(again) / 255, again)
+        else:
+            _tell(p, f"The decoder gave no numbers for a part of image {place + 1}, and was asked again.")
+        batch.images[place] = again
+
+
+def _encoded_original(p: Any, run: Run, place: int) -> Image.Image:
+    """What of the original was encoded for this image of the batch."""
+    original = Image.fromarray(run.job.originals[place])
+    return original if run.job.box is None else _encoded_crop(p, original, run.job.box)
 
 
 @_guarded
@@ -628,9 +675,10 @@ def _composite(p: Any, pp: Any, run: Run) -> None:
         limit = history_mb()
         about = processing.create_infotext(p, p.prompts, p.seeds, p.subseeds, index=place,
                                            all_negative_prompts=p.negative_prompts) if limit > 0 else ""
-        picture = KeptPicture(run.settings, run.sampled[place], decoded, run.masks[place], about, run.sources[place])
+        colours = colours_of(run.originals[place % len(run.originals)])
+        picture = KeptPicture(run.settings, run.sampled[place], decoded, run.masks[place], about, run.sources[place], colours)
         result = picture.composited(run.settings, opacity_px)
-        pp.image = Image.fromarray(result)
+        pp.image = with_colours(Image.fromarray(result), colours)
         if limit > 0:
             run.finished.append((pp.image, history.put(picture, result, limit)))
 

@@ -75,10 +75,11 @@ def register(script_class: type) -> type | None:
     script_callbacks.on_app_started(_keep_floats)
     script_callbacks.on_app_started(_add_route)
     _add_axes()
+    script_class.title, script_class.section = lambda script: TITLE, "inpaint"
     if builtin is None:
         return script_class
     module = types.ModuleType(script_class.__module__)  # the loader's own module object cannot be reached while it loads
-    vars(module).update(script_class.title.__globals__)
+    vars(module).update(script_class.ui.__globals__)
     scripts.scripts_data[builtin] = scripts.ScriptClassData(script_class, module.__file__, scripts.basedir(), module)
     return None
 

@@ -84,6 +84,8 @@ class Result:
     """Each (H, W, 3) uint8."""
     infotexts: list[str]
     seconds: float
+    profiles: list[bytes | None]
+    """ICC profile of each."""
 
 
 class WebUI:
@@ -174,7 +176,7 @@ class WebUI:
         with urllib.request.urlopen(request, timeout=600) as answer:
             return json.load(answer)
 
-    def inpaint(self, pictures: Image.Image | list[Image.Image], mask: Image.Image | None, soft: list | None = None,
+    def inpaint(self, pictures: Image.Image | bytes | list[Image.Image], mask: Image.Image | None, soft: list | None = None,
                 title: str = "Soft Inpainting", options: dict | None = None, others: dict | None = None,
                 **fields: Any) -> Result:
         """One request to the img2img API.
@@ -201,18 +203,28 @@ class WebUI:
             body["mask"] = encoded(mask)
         start = time.perf_counter()
         answer = self.post("/sdapi/v1/img2img", body)
-        return Result([decoded(picture) for picture in answer["images"]], json.loads(answer["info"])["infotexts"],
-                      time.perf_counter() - start)
+        seconds, made = time.perf_counter() - start, [opened(picture) for picture in answer["images"]]
+        return Result([np.asarray(each.convert("RGB")) for each in made], json.loads(answer["info"])["infotexts"], seconds,
+                      [each.info.get("icc_profile") for each in made])
 
 
-def encoded(picture: Image.Image) -> str:
+def encoded(picture: Image.Image | bytes) -> str:
+    """Of an image, or of a file's bytes as they are."""
+    if isinstance(picture, bytes):
+        return base64.b64encode(picture).decode()
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    # PNG has no CMYK. With the profile that the image holds, if any.
+    picture.save(buffer, "TIFF" if picture.mode == "CMYK" else "PNG")
     return base64.b64encode(buffer.getvalue()).decode()
 
 
 def decoded(picture: str) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB"))
+    """(H, W, 3) uint8."""
+    return np.asarray(opened(picture).convert("RGB"))
+
+
+def opened(picture: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(picture)))
 
 
 def drawn_picture(width: int = 256, height: int = 256, seed: int = 0) -> Image.Image:

@@ -2,13 +2,17 @@
 import base64
 import hashlib
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from scipy.ndimage import distance_transform_edt
 
+from lib_softinpaint.image_files import as_original
 from lib_softinpaint.mask import resized
+from tests.test_image_files import grey_profile
 from tests.webui.host import drawn_disc, drawn_picture, encoded
 from tests.webui.test_requests import same, soft_keys
 
@@ -223,3 +227,34 @@ def test_a_mask_of_noise_and_compression_repaints_what_the_clean_one_does(webui)
             assert same(result, clean)
             assert note in result.infotexts[0]
             assert note in webui.get("/companion/witness")["comments"]
+
+
+def test_a_colour_profile_stays_with_the_result(webui):
+    picture = drawn_picture()
+    picture.info["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    result = webui.inpaint(picture, MASK, [True])
+    assert same(result, webui.inpaint(PICTURE, MASK, [True]))
+    assert result.profiles == [picture.info["icc_profile"]]
+
+
+@pytest.mark.parametrize("gamma", [1.0, 2.2])
+def test_a_profile_of_grey_is_applied(webui, gamma):
+    grey = PICTURE.convert("L")
+    grey.info["icc_profile"] = grey_profile(gamma)
+    result = webui.inpaint(grey, MASK, [True])
+    seen = np.asarray(as_original(grey))
+    outside = DISTANCE > 24
+    assert (result.pictures[0][outside] == seen[outside]).all()
+    assert result.profiles == [None]
+    assert (np.abs(seen.astype(int) - np.asarray(grey)[..., None]).max() > 40) == (gamma == 1)
+
+
+def test_a_gamma_that_the_result_cannot_keep_is_told(webui):
+    buffer = io.BytesIO()
+    PICTURE.save(buffer, "PNG")
+    data = buffer.getvalue()
+    chunk = b"gAMA" + struct.pack(">I", 100000)
+    body = data[:33] + struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[33:]
+    result = webui.inpaint(body, MASK, [True])
+    assert "The image's gamma of 1 was ignored" in result.infotexts[0]
+    assert same(result, webui.inpaint(PICTURE, MASK, [True]))

@@ -1,6 +1,7 @@
 """Runs that the host nests, repeats, interrupts, resizes or gives several pictures: each is independent of the others."""
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -113,6 +114,17 @@ def test_batch_size_and_count(webui):
     for picture in result.pictures:
         assert_inpainted(picture, PICTURE, MASK)
     assert len({picture.tobytes() for picture in result.pictures}) == 4
+
+
+def test_six_requests_at_once_give_what_each_gives_alone(webui):
+    requests = [dict(seed=number, mask_blur=4 + number, inpaint_full_res=bool(number % 2),
+                     sampler_name="DDIM" if number == 3 else "Euler a") for number in range(6)]
+    alone = [webui.inpaint(PICTURE, MASK, [True], steps=3, **request) for request in requests]
+    with ThreadPoolExecutor(len(requests)) as callers:
+        together = list(callers.map(lambda request: webui.inpaint(PICTURE, MASK, [True], steps=3, **request), requests))
+    for one, other in zip(alone, together):
+        assert_alike(one, other)
+        assert soft_keys(one.infotexts[0]) == soft_keys(other.infotexts[0])
 
 
 @pytest.mark.parametrize("feather", ["Mask blur", "host"])

@@ -144,15 +144,19 @@ class NotANumber(scripts.Script):
 
     def ui(self, is_img2img):
         import gradio as gr
-        return [gr.Number(0, label="Share of the rows")]
+        return [gr.Number(0, label="Share of the rows"), gr.Number(1, label="Times that it is asked")]
 
-    def process(self, p, share):
+    def process(self, p, share, times=1):
         if not share:
             return
         decode = processing.decode_first_stage
+        left = int(times or 1)
 
         def spoilt(model, latent):
-            processing.decode_first_stage = decode
+            nonlocal left
+            left -= 1
+            if left == 0:
+                processing.decode_first_stage = decode
             decoded = decode(model, latent)
             decoded[..., round((1 - share) * decoded.shape[-2]):, :] = float("nan")
             return decoded
