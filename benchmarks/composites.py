@@ -18,13 +18,14 @@ from skimage.color import lab2rgb, rgb2lab
 
 from benchmarks import autoencoder, peers, quality
 from benchmarks.tasks import SCENES, task
-from lib_softinpaint import composite, drift, score
-from lib_softinpaint.hosts import diffusers_models as models
-from lib_softinpaint.job import SoftInpaintJob
-from lib_softinpaint.mask import host_blur, repaint_mask, to_latent
-from lib_softinpaint.request import LATENT_PX
-from lib_softinpaint.settings import Settings, as_builtin
-from lib_softinpaint.sheet import side_by_side
+from lib_softinpaint.generation import score
+from lib_softinpaint.generation.job import SoftInpaintJob
+from lib_softinpaint.hosts.diffusers import models
+from lib_softinpaint.images.sheet import side_by_side
+from lib_softinpaint.method import composite, drift
+from lib_softinpaint.method.mask import host_blur, repaint_mask, to_latent
+from lib_softinpaint.settings.request import LATENT_PX
+from lib_softinpaint.settings.settings import Settings, as_builtin
 from networks import to_tensor
 from scenes import SIZE
 

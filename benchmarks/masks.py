@@ -11,9 +11,9 @@ from scipy.ndimage import distance_transform_edt
 from benchmarks import quality
 from benchmarks.peers import BUILTIN, DIFFERENTIAL, DIFFERENTIAL_PASTED, HARD, OURS, Outcome, Recorded, Run, soft
 from benchmarks.tasks import QUICK_SCENES, TASKS, WHOLE, Task, task
-from lib_softinpaint.mask import blur_reach, host_blur, repaint_mask, to_latent
-from lib_softinpaint.request import LATENT_PX
-from lib_softinpaint.settings import FEATHER_OWN, Settings
+from lib_softinpaint.method.mask import blur_reach, host_blur, repaint_mask, to_latent
+from lib_softinpaint.settings.request import LATENT_PX
+from lib_softinpaint.settings.settings import FEATHER_OWN, Settings
 from scenes import SIZE
 
 BLURS_PX, LATENT_SIDE_PX = (4, 8, 16, 32, 64), 768

@@ -24,13 +24,13 @@ from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
 from benchmarks.tasks import ONLY_MASKED, PADDING_PX, Task
-from lib_softinpaint import composite, drift, mask, schedule
-from lib_softinpaint.blend import blend, channel_norm
-from lib_softinpaint.hosts import diffusers_models as models
-from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline, SoftInpaintPipelineOutput
-from lib_softinpaint.hosts.diffusers_scheduler import BlendingScheduler
-from lib_softinpaint.request import LATENT_PX
-from lib_softinpaint.settings import Settings, as_builtin
+from lib_softinpaint.hosts.diffusers import models
+from lib_softinpaint.hosts.diffusers.pipeline import SoftInpaintPipeline, SoftInpaintPipelineOutput
+from lib_softinpaint.hosts.diffusers.scheduler import BlendingScheduler
+from lib_softinpaint.method import composite, drift, mask, schedule
+from lib_softinpaint.method.blend import blend, channel_norm
+from lib_softinpaint.settings.request import LATENT_PX
+from lib_softinpaint.settings.settings import Settings, as_builtin
 from scenes import SIZE
 
 HARD_BLUR_PX = 4

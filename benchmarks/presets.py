@@ -9,14 +9,14 @@ from PIL import Image
 
 from benchmarks.quality import QUICK_SEEDS, markdown_table
 from benchmarks.tasks import QUICK_SCENES, SIZE, Task, task
-from lib_softinpaint import presets
-from lib_softinpaint.hosts import diffusers_models as models
-from lib_softinpaint.kept import KeptPicture
-from lib_softinpaint.painted import as_picture
-from lib_softinpaint.presets import Preset
-from lib_softinpaint.request import Request
-from lib_softinpaint.score import blend_score
-from lib_softinpaint.settings import Settings
+from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.generation.score import blend_score
+from lib_softinpaint.hosts.diffusers import models
+from lib_softinpaint.images.painted import as_picture
+from lib_softinpaint.settings import presets
+from lib_softinpaint.settings.presets import Preset
+from lib_softinpaint.settings.request import Request
+from lib_softinpaint.settings.settings import Settings
 
 TASKS = {
     "Squiggle": "thin stroke", "Merge an element": "over an edge", "Replace a subject": "replace",

@@ -25,11 +25,11 @@ from benchmarks.machine import ROOT, imported_files
 from benchmarks.peers import BUILTIN, DIFFERENTIAL_PASTED, HARD, METHODS, OURS, PAINTERS, Outcome, Run
 from benchmarks.tasks import AREAS, QUICK_SCENES, SCENES, TASKS, WHOLE, Task, task
 from judge import recognised
-from lib_softinpaint import score
-from lib_softinpaint.hosts import diffusers_models as models
-from lib_softinpaint.mask import to_latent
-from lib_softinpaint.request import LATENT_PX
-from lib_softinpaint.sheet import side_by_side
+from lib_softinpaint.generation import score
+from lib_softinpaint.hosts.diffusers import models
+from lib_softinpaint.images.sheet import side_by_side
+from lib_softinpaint.method.mask import to_latent
+from lib_softinpaint.settings.request import LATENT_PX
 
 PICTURES = ROOT / "outputs" / "bench" / "pictures"
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from benchmarks import peers, quality
 from benchmarks.tasks import Task
-from lib_softinpaint import drift, score
-from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline
-from lib_softinpaint.kept import KeptPicture
-from lib_softinpaint.settings import Settings
+from lib_softinpaint.generation import score
+from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.hosts.diffusers.pipeline import SoftInpaintPipeline
+from lib_softinpaint.method import drift
+from lib_softinpaint.settings.settings import Settings
 
 VALUES: dict[str, tuple[dict[str, object], ...]] = {
     "Difference threshold": tuple({"difference_threshold": value} for value in (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)),

@@ -30,12 +30,13 @@ from PIL import Image
 
 from benchmarks import reference
 from benchmarks.machine import ROOT
-from lib_softinpaint import blend, composite, difference, mask, schedule, score
-from lib_softinpaint.hosts import diffusers_models as models
-from lib_softinpaint.job import SoftInpaintJob
-from lib_softinpaint.kept import KeptPicture
-from lib_softinpaint.request import LATENT_PX, Request
-from lib_softinpaint.settings import Settings
+from lib_softinpaint.generation import score
+from lib_softinpaint.generation.job import SoftInpaintJob
+from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.hosts.diffusers import models
+from lib_softinpaint.method import blend, composite, difference, mask, schedule
+from lib_softinpaint.settings.request import LATENT_PX, Request
+from lib_softinpaint.settings.settings import Settings
 
 CASES = ((512, 1), (1024, 1), (2048, 1), (4096, 1), (1024, 4), (1024, 9))
 """Pixels to a side, pictures at once."""
@@ -353,8 +354,8 @@ import numpy, torch, PIL.Image, PIL.ImageFilter, scipy.ndimage
 for name in ("gradio", "fastapi", "modules", *("modules." + part for part in sys.argv[2].split())):
     sys.modules[name] = mock.MagicMock()
 sys.modules["modules.scripts"].Script = sys.modules["modules"].scripts.Script = object
-from lib_softinpaint.hosts import webui_detect
-webui_detect.missing = list  # stand-ins lack nothing
+from lib_softinpaint.hosts.webui import detect
+detect.missing = list  # stand-ins lack nothing
 start = time.perf_counter()
 runpy.run_path(sys.argv[1])
 print(time.perf_counter() - start)

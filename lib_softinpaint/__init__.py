@@ -5,13 +5,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lib_softinpaint.hosts.diffusers_models import soft_inpaint
-    from lib_softinpaint.settings import Settings
+    from lib_softinpaint.hosts.diffusers.models import soft_inpaint
+    from lib_softinpaint.settings.settings import Settings
 
 __version__ = "0.1.0"
 __all__ = ["Settings", "soft_inpaint"]
 
-_HOMES = {"Settings": "lib_softinpaint.settings", "soft_inpaint": "lib_softinpaint.hosts.diffusers_models"}
+_HOMES = {"Settings": "lib_softinpaint.settings.settings", "soft_inpaint": "lib_softinpaint.hosts.diffusers.models"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,6 @@
 import pytest
 
-from lib_softinpaint.advice import advice
+from lib_softinpaint.settings.advice import advice
 
 QUIET = {"denoising_strength": 0.75, "masked_content": "original", "padding_px": None, "picture": (512, 512),
          "working": (512, 512)}

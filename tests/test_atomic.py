@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from lib_softinpaint.atomic import replacing
+from lib_softinpaint.atomic_file import replacing
 
 
 def test_the_file_holds_what_was_written(tmp_path):

@@ -136,9 +136,9 @@ def test_sheets_show_each_task(pictures, tmp_path):
 
 def test_the_import_closure_holds_what_a_file_imports():
     files = {file.relative_to(machine.ROOT).as_posix()
-             for file in machine.imported_files(machine.ROOT / "lib_softinpaint" / "job.py")}
-    assert {"lib_softinpaint/job.py", "lib_softinpaint/blend.py", "lib_softinpaint/settings.py"} <= files
-    assert "lib_softinpaint/score.py" not in files
+             for file in machine.imported_files(machine.ROOT / "lib_softinpaint" / "generation" / "job.py")}
+    assert {f"lib_softinpaint/{name}.py" for name in ("generation/job", "method/blend", "settings/settings")} <= files
+    assert "lib_softinpaint/generation/score.py" not in files
     assert not any("diffusers" in file for file in files)  # which the package imports within a function
 
 

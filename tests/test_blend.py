@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from benchmarks import reference
-from lib_softinpaint.blend import blend, channel_norm
+from lib_softinpaint.method.blend import blend, channel_norm
 from tests.tolerances import TOLERANCE
 
 

@@ -15,11 +15,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from scipy.ndimage import distance_transform_edt
 
-from lib_softinpaint import cli, infotext
-from lib_softinpaint.painted import strengths
-from lib_softinpaint.request import FIELDS
-from lib_softinpaint.settings import saved_fields
-from lib_softinpaint.sheet import GAP_PX, LABEL_PX
+from lib_softinpaint.cli import files, inpaint, jobs, makers
+from lib_softinpaint.cli import main as cli
+from lib_softinpaint.images.painted import strengths
+from lib_softinpaint.images.sheet import GAP_PX, LABEL_PX
+from lib_softinpaint.settings import infotext
+from lib_softinpaint.settings.request import FIELDS
+from lib_softinpaint.settings.settings import saved_fields
 from tests.test_image_files import SRGB
 
 ROOT = Path(__file__).parent.parent
@@ -122,9 +124,9 @@ def test_all_that_opens_in_a_folder_is_taken_and_the_rest_is_named(tmp_path, mon
         Image.open(MASK).save(f"masks/{kind}.png" if kind != "bmp" else "masks/bmp.bmp")
     Path("images/notes.txt").write_text("a note")
     Path("masks/bmp.txt").write_text("a note")
-    jobs = list(cli._jobs((Path("images"),), Path("masks"), Path("made"), 1))
-    assert [job.picture.name for job in jobs] == sorted(f"{kind}.{kind}" for kind in kinds)
-    assert [job.mask.name for job in jobs] == ["avif.png"][:len(kinds) - 6] + [
+    planned = list(jobs.plan_jobs((Path("images"),), Path("masks"), Path("made"), 1))
+    assert [job.picture.name for job in planned] == sorted(f"{kind}.{kind}" for kind in kinds)
+    assert [job.mask.name for job in planned] == ["avif.png"][:len(kinds) - 6] + [
         "bmp.bmp", "gif.png", "jpg.png", "png.png", "tiff.png", "webp.png"]
     assert capsys.readouterr().err == ("softinpaint: images also holds what is no image and is left out: inner, notes.txt.\n")
 
@@ -142,19 +144,19 @@ def test_a_folder_with_hidden_files_is_inpainted(tmp_path, monkeypatch, capsys):
 def test_a_mask_folder_is_asked_for_the_very_name(tmp_path):
     for name in ("x.a.png", "x.png", "photo[1].png"):
         shutil.copy(MASK, tmp_path / name)
-    assert cli._mask_for(Path("x.jpg"), tmp_path).name == "x.png"
-    assert cli._mask_for(Path("photo[1].jpg"), tmp_path).name == "photo[1].png"
+    assert jobs._mask_for(Path("x.jpg"), tmp_path).name == "x.png"
+    assert jobs._mask_for(Path("photo[1].jpg"), tmp_path).name == "photo[1].png"
 
 
 def test_pictures_of_any_mode_are_read_as_they_look(tmp_path):
     deep = np.array([[0, 257 * 100, 65535]], np.uint16)
     Image.fromarray(deep).save(tmp_path / "deep.png")
-    assert np.asarray(cli._opened(tmp_path / "deep.png"))[..., 0].tolist() == [[0, 100, 255]]
-    np.testing.assert_allclose(strengths(cli._opened_mask(tmp_path / "deep.png")), deep / 65535)
+    assert np.asarray(files.read_image(tmp_path / "deep.png"))[..., 0].tolist() == [[0, 100, 255]]
+    np.testing.assert_allclose(strengths(files.read_mask(tmp_path / "deep.png")), deep / 65535)
     palette = Image.fromarray(np.array([[0, 1]], np.uint8), "P")
     palette.putpalette([255, 255, 255, 255, 255, 255])
     palette.save(tmp_path / "palette.png", transparency=0)
-    assert strengths(cli._opened_mask(tmp_path / "palette.png")).tolist() == [[0, 1]]
+    assert strengths(files.read_mask(tmp_path / "palette.png")).tolist() == [[0, 1]]
 
 
 def test_transparency_and_colour_profile_stay(tmp_path, monkeypatch):
@@ -180,7 +182,7 @@ def test_a_kept_job_is_composited_again_without_a_model(tmp_path, monkeypatch, c
     assert "made.npz" in capsys.readouterr().out
     assert cli.main(words) == cli.BAD_INPUT
     assert cli.main(["recomposite", "made.npz", "-o", "same.png"]) == 0
-    monkeypatch.setitem(sys.modules, "lib_softinpaint.hosts.diffusers_models", None)  # importing it would fail
+    monkeypatch.setitem(sys.modules, "lib_softinpaint.hosts.diffusers.models", None)  # importing it would fail
     assert cli.main(["recomposite", "made.npz", "-o", "thin.jpg", "--feather-source", "own", "--feather-width", "2"]) == 0
     assert cli.main(["recomposite", "made.npz", "-o", "again"]) == 0
     with Image.open("made.png") as made, Image.open("same.png") as same, Image.open("thin.jpg") as thin:
@@ -253,7 +255,7 @@ def test_like_names_what_it_does_not_take(tmp_path, capsys):
     text = ("a tree\nSteps: 2, Seed: 1, Size: 8x8, Clip skip: 2, Variation seed: 5, ADetailer model: f.pt, "
             "Soft inpainting enabled: True")
     infotext.save(Image.open(PICTURE), tmp_path / "first.png", text)
-    assert cli._liked(tmp_path / "first.png", None).clip_skip == 2
+    assert inpaint._liked(tmp_path / "first.png", None).clip_skip == 2
     assert capsys.readouterr().err == "softinpaint: Not taken from the infotext: Variation seed, ADetailer model.\n"
 
 
@@ -274,7 +276,7 @@ def test_a_prompt_that_cannot_be_followed_is_refused_before_sampling(complaint, 
 # Files that cannot be written
 
 def test_what_the_format_cannot_hold_is_told_before_sampling(complaint, monkeypatch):
-    monkeypatch.setattr(cli, "_maker", None)  # calling it would fail
+    monkeypatch.setattr(inpaint, "local_maker", None)  # calling it would fail
     assert "bytes of infotext" in complaint("inpaint", "picture.png", "mask.png", "-o", "a.jpg", "--prompt", "a" * 40_000)
     for name in ("wide.png", "wide-mask.png"):
         Image.new("L", (16384, 8), 255).save(name)
@@ -286,7 +288,7 @@ def test_what_the_format_cannot_hold_is_told_before_sampling(complaint, monkeypa
     ("a" * 300 + ".png", "cannot be written: File name too long"), ("folder.png/picture.png", "it is a folder")])
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and Linux' limit of a name")
 def test_a_place_that_cannot_be_written_is_told_before_sampling(complaint, monkeypatch, output, sentence):
-    monkeypatch.setattr(cli, "_maker", None)
+    monkeypatch.setattr(inpaint, "local_maker", None)
     Path("folder.png/picture.png").mkdir(parents=True)
     output = "folder.png" if output.startswith("folder") else output
     assert sentence in complaint("inpaint", "picture.png", "mask.png", "-o", output, "--force")
@@ -294,8 +296,8 @@ def test_a_place_that_cannot_be_written_is_told_before_sampling(complaint, monke
 
 def test_a_result_that_cannot_be_written_is_saved_elsewhere(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "_made_folders", lambda targets: None)  # as if the folder went away while it was made
-    monkeypatch.setattr(cli.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(inpaint, "make_folders", lambda targets: None)  # as if the folder went away while it was made
+    monkeypatch.setattr(files.tempfile, "tempdir", str(tmp_path))
     words = ["inpaint", str(PICTURE), str(MASK), "--steps", "2", "--seed", "1", "--prompt", "a tree"]
     assert cli.main([*words, "-o", "gone/made.jpg"]) == cli.BAD_INPUT
     place = tmp_path / "softinpaint-made.png"
@@ -308,15 +310,15 @@ def test_a_result_that_cannot_be_written_is_saved_elsewhere(tmp_path, monkeypatc
 
 def test_a_result_is_saved_when_what_comes_after_sampling_fails(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli.tempfile, "tempdir", str(tmp_path / "none"))  # so the current folder is taken
+    monkeypatch.setattr(files.tempfile, "tempdir", str(tmp_path / "none"))  # so the current folder is taken
     saved = []
-    with pytest.raises(ZeroDivisionError), cli._rescued(Path("made.npz"), saved.append):
+    with pytest.raises(ZeroDivisionError), files.rescuing(Path("made.npz"), saved.append):
         1 / 0  # noqa: B018
     assert saved == [tmp_path / "none/softinpaint-made.npz"]
 
     def save(place):
         Image.new("L", (1, 1)).save(place)
-    with pytest.raises(cli.BadInput, match="the result is in .*softinpaint-made.png"), cli._rescued(Path("made.webp"), save):
+    with pytest.raises(cli.BadInput, match="the result is in .*softinpaint-made.png"), files.rescuing(Path("made.webp"), save):
         raise OSError("No space left on device")
     assert (tmp_path / "softinpaint-made.png").exists()
 
@@ -327,7 +329,7 @@ def test_a_result_is_saved_when_what_comes_after_sampling_fails(tmp_path, monkey
 def test_a_fault_of_the_program_is_no_bad_input(monkeypatch, capsys, fault):
     def broken(*arguments):
         raise fault
-    monkeypatch.setattr(cli, "_jobs", broken)
+    monkeypatch.setattr(inpaint, "plan_jobs", broken)
     assert cli.main(["inpaint", "a.png", "b.png"]) == cli.OWN_FAULT
     said = capsys.readouterr().err
     assert "Traceback" in said
@@ -401,7 +403,7 @@ def test_another_shape_than_the_likened_pictures_keeps_its_own(tmp_path, monkeyp
 
 def test_the_bar_is_full_at_the_end():
     for steps in (7, 30, 150):
-        progress = cli._Progress(2)
+        progress = makers.Progress(2)
         with progress as advance:
             for _ in range(2):
                 for step in range(steps):
@@ -423,7 +425,7 @@ def test_every_verb_of_the_entry_points_help_exists(tmp_path):
 def test_a_mask_painted_on_a_transparent_layer(tmp_path):
     white, alpha = Image.new("L", (2, 1), 255), Image.fromarray(np.array([[0, 255]], np.uint8))
     Image.merge("RGBA", [white, white, white, alpha]).save(tmp_path / "mask.png")
-    assert strengths(cli._opened_mask(tmp_path / "mask.png")).tolist() == [[0, 1]]
+    assert strengths(files.read_mask(tmp_path / "mask.png")).tolist() == [[0, 1]]
 
 
 def test_every_setting_is_an_option_by_its_name():
@@ -537,6 +539,6 @@ def test_the_readmes_pipeline_example(checkout):
 def test_a_broken_installation_is_named_as_such(monkeypatch, capsys):
     def broken(*arguments):
         raise ImportError("diffusers needs another version of peft")
-    monkeypatch.setattr(cli, "_jobs", broken)
+    monkeypatch.setattr(inpaint, "plan_jobs", broken)
     assert cli.main(["inpaint", "a.png", "b.png"]) == cli.BAD_INPUT
     assert capsys.readouterr().err == "softinpaint: diffusers needs another version of peft\n"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib_softinpaint.composite import composite, enlarge, mask_opacity, opacity, place, with_alpha
+from lib_softinpaint.method.composite import composite, enlarge, mask_opacity, opacity, place, with_alpha
 
 
 def shown(distance, repaint=1.0, influence=0.0, strength=0.5, threshold=0.5, contrast=2.0):

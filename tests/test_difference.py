@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from benchmarks import reference
-from lib_softinpaint.difference import difference_map, percentile_mean, window_weights
+from lib_softinpaint.method.difference import difference_map, percentile_mean, window_weights
 
 
 @pytest.mark.parametrize("shape", [(9, 12), (5, 5), (3, 4), (1, 7), (1, 1)])
@@ -45,7 +45,7 @@ def test_a_batch_equals_its_items_and_many_rows_equal_few(monkeypatch):
     together = difference_map(*latents)
     assert together.dtype == torch.float32
     torch.testing.assert_close(together, torch.cat([difference_map(*latents[:, item:item + 1]) for item in range(3)]))
-    monkeypatch.setattr("lib_softinpaint.difference.PIXELS_AT_ONCE", 1)
+    monkeypatch.setattr("lib_softinpaint.method.difference.PIXELS_AT_ONCE", 1)
     torch.testing.assert_close(together, difference_map(*latents))
 
 

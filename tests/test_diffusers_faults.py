@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
-from lib_softinpaint.hosts import diffusers_models as models
-from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline, SoftInpaintXLPipeline
-from lib_softinpaint.request import Request
-from lib_softinpaint.settings import Settings
+from lib_softinpaint.hosts.diffusers import models
+from lib_softinpaint.hosts.diffusers.pipeline import SoftInpaintPipeline, SoftInpaintXLPipeline
+from lib_softinpaint.settings.request import Request
+from lib_softinpaint.settings.settings import Settings
 from tests import tiny_models
 from tests.webui.host import drawn_disc, drawn_picture
 

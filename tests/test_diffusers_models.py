@@ -10,10 +10,10 @@ from PIL import Image, ImageOps
 from benchmarks import peers
 from benchmarks.tasks import WHOLE, task
 from lib_softinpaint import Settings, soft_inpaint
-from lib_softinpaint.hosts import diffusers_models as models
-from lib_softinpaint.hosts.diffusers_page import Painter
-from lib_softinpaint.job import SoftInpaintJob
-from lib_softinpaint.request import Request
+from lib_softinpaint.generation.job import SoftInpaintJob
+from lib_softinpaint.hosts.diffusers import models
+from lib_softinpaint.hosts.diffusers.painter import Painter
+from lib_softinpaint.settings.request import Request
 from tests import tiny_models
 from tests.test_cli import MASK, PICTURE, outside, pixels
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from lib_softinpaint import schedule
-from lib_softinpaint.hosts import diffusers_noise_levels as noise_levels
-from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline
-from lib_softinpaint.hosts.diffusers_scheduler import BlendingScheduler
+from lib_softinpaint.hosts.diffusers import noise_levels
+from lib_softinpaint.hosts.diffusers.pipeline import SoftInpaintPipeline
+from lib_softinpaint.hosts.diffusers.scheduler import BlendingScheduler
+from lib_softinpaint.method import schedule
 from tests import tiny_models
 from tests.webui.host import drawn_disc, drawn_picture
 

@@ -6,9 +6,9 @@ import torch
 from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
-from lib_softinpaint.hosts.diffusers_pipeline import DTYPE, SoftInpaintPipeline, SoftInpaintXLPipeline
-from lib_softinpaint.request import MASKED_CONTENTS
-from lib_softinpaint.settings import Settings
+from lib_softinpaint.hosts.diffusers.pipeline import DTYPE, SoftInpaintPipeline, SoftInpaintXLPipeline
+from lib_softinpaint.settings.request import MASKED_CONTENTS
+from lib_softinpaint.settings.settings import Settings
 from tests import tiny_models
 from tests.webui.host import drawn_disc, drawn_picture
 
@@ -204,7 +204,7 @@ def test_steps_before_the_first_pixel_is_unlocked_are_left_out(small, scheduler,
         counts.append(len(steps))
         return np.rint(result.images * 255)
     shortened = paint()
-    monkeypatch.setattr("lib_softinpaint.job.SoftInpaintJob.locked_steps", lambda job, ratios, order=1: 0)
+    monkeypatch.setattr("lib_softinpaint.generation.job.SoftInpaintJob.locked_steps", lambda job, ratios, order=1: 0)
     assert np.abs(paint() - shortened).max() <= 1
     assert counts[0] < 0.75 * counts[1]
 

@@ -9,12 +9,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from lib_softinpaint import infotext
-from lib_softinpaint.bad_input import BadInput
-from lib_softinpaint.hosts import diffusers_lora, diffusers_prompts
-from lib_softinpaint.hosts import diffusers_models as models
-from lib_softinpaint.hosts.diffusers_pipeline import SoftInpaintPipeline
-from lib_softinpaint.request import Request
+from lib_softinpaint.errors import BadInput
+from lib_softinpaint.hosts.diffusers import lora as diffusers_lora
+from lib_softinpaint.hosts.diffusers import models
+from lib_softinpaint.hosts.diffusers import prompts as diffusers_prompts
+from lib_softinpaint.hosts.diffusers.pipeline import SoftInpaintPipeline
+from lib_softinpaint.settings import infotext
+from lib_softinpaint.settings.request import Request
 from tests import tiny_models
 from tests.contract import prompts
 from tests.tiny_models import KNOWN_WARNINGS

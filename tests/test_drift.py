@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from lib_softinpaint import drift
+from lib_softinpaint.method import drift
 
 SIZE = 128
 ROWS, COLUMNS = np.mgrid[:SIZE, :SIZE].astype(np.float32) / SIZE

@@ -1,6 +1,6 @@
 import numpy as np
 
-from lib_softinpaint.fill import fill_from_outside
+from lib_softinpaint.method.fill import fill_from_outside
 
 
 def two_colours():

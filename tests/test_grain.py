@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from lib_softinpaint import grain
+from lib_softinpaint.method import grain
 
 SIZE = 128
 MASK = np.zeros((SIZE, SIZE), np.float32)

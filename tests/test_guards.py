@@ -9,8 +9,8 @@ import torch
 from benchmarks import peers, quality, reference
 from benchmarks.speed import DEFINITION, OURS, seconds
 from benchmarks.tasks import WHOLE, task
-from lib_softinpaint import blend, difference, schedule
-from lib_softinpaint.settings import FEATHER_FROM_HOST, Settings
+from lib_softinpaint.method import blend, difference, schedule
+from lib_softinpaint.settings.settings import FEATHER_FROM_HOST, Settings
 from tests import tiny_models
 
 pytestmark = tiny_models.KNOWN_WARNINGS

@@ -2,7 +2,7 @@ import threading
 
 import numpy as np
 
-from lib_softinpaint.history import History, identify
+from lib_softinpaint.generation.history import History, identify
 from tests.test_kept import RUN, kept
 
 LIMIT_MB = 8

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
-from lib_softinpaint.image_files import COLOUR_CHUNKS, as_original, opened, upright_size
+from lib_softinpaint.images.read import COLOUR_CHUNKS, as_original, opened, upright_size
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (6, 10, 3)).astype(np.uint8)
 IMAGE = Image.fromarray(COLOURS)

@@ -5,9 +5,10 @@ import pytest
 from PIL import Image, features
 from PIL.PngImagePlugin import PngInfo
 
-from lib_softinpaint import image_files, infotext
-from lib_softinpaint.bad_input import BadInput
-from lib_softinpaint.image_files import Colours
+from lib_softinpaint.errors import BadInput
+from lib_softinpaint.images import read as image_files
+from lib_softinpaint.images.read import Colours
+from lib_softinpaint.settings import infotext
 
 PICTURE = Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3))
 TEXT = "a house\nNegative prompt: blur\nSteps: 20, Sampler: Euler a, Size: 8x8"

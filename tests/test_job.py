@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 import torch
 
-from lib_softinpaint import schedule
-from lib_softinpaint.job import SoftInpaintJob
-from lib_softinpaint.mask import feather_outward, to_latent
-from lib_softinpaint.settings import Settings
+from lib_softinpaint.generation.job import SoftInpaintJob
+from lib_softinpaint.method import schedule
+from lib_softinpaint.method.mask import feather_outward, to_latent
+from lib_softinpaint.settings.settings import Settings
 from tests.tolerances import TOLERANCE
 
 SIZE = 64

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from lib_softinpaint import infotext, settings
-from lib_softinpaint.bad_input import BadInput
-from lib_softinpaint.image_files import Colours
-from lib_softinpaint.job import SoftInpaintJob
-from lib_softinpaint.kept import KeptPicture
-from lib_softinpaint.mask import PaintedMask, to_latent
-from lib_softinpaint.settings import Settings, composite_fields
+from lib_softinpaint.errors import BadInput
+from lib_softinpaint.generation.job import SoftInpaintJob
+from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.images.read import Colours
+from lib_softinpaint.method.mask import PaintedMask, to_latent
+from lib_softinpaint.settings import infotext, settings
+from lib_softinpaint.settings.settings import Settings, composite_fields
 
 SIZE, SIDE = 64, 8
 PAINTED = np.zeros((SIZE, SIZE), np.float32)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib_softinpaint.mask import (
+from lib_softinpaint.method.mask import (
     PaintedMask,
     blur_reach,
     edge_taper,
@@ -15,7 +15,7 @@ from lib_softinpaint.mask import (
     shrink,
     to_latent,
 )
-from lib_softinpaint.settings import Settings
+from lib_softinpaint.settings.settings import Settings
 
 
 def disc(size=64, radius=8):

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy.ndimage import distance_transform_edt
 
-from lib_softinpaint.hosts import diffusers_models as models
-from lib_softinpaint.mask import REACH_PER_BLUR
-from lib_softinpaint.request import Request
+from lib_softinpaint.hosts.diffusers import models
+from lib_softinpaint.method.mask import REACH_PER_BLUR
+from lib_softinpaint.settings.request import Request
 from tests.tiny_models import KNOWN_WARNINGS
 
 pytestmark = KNOWN_WARNINGS

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw, features
 from scipy.ndimage import gaussian_filter
 
-from lib_softinpaint.encoded import encoded
-from lib_softinpaint.painted import as_picture, cleaned, fitted, painted_or_sent, strengths
+from lib_softinpaint.images.encoded import encoded
+from lib_softinpaint.images.painted import as_picture, cleaned, fitted, painted_or_sent, strengths
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 READ_RAMP = np.where(RAMP <= 8, 0, np.where(RAMP >= 250, 1, RAMP / np.float32(255))).astype(np.float32)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from lib_softinpaint import infotext
-from lib_softinpaint.image_files import with_colours
-from lib_softinpaint.request import from_infotext
+from lib_softinpaint.images.read import with_colours
+from lib_softinpaint.settings import infotext
+from lib_softinpaint.settings.request import from_infotext
 from lib_softinpaint.ui.painting import Line, streamed
 from tests.test_fence import ROOT
 from tests.tiny_models import KNOWN_WARNINGS
@@ -104,7 +104,7 @@ def test_a_fault_is_raised_where_it_was_asked_for_and_frees_the_line():
 @pytest.fixture(scope="module")
 def painter(tmp_path_factory):
     pytest.importorskip("gradio", reason="gradio is not installed", exc_type=ImportError)
-    from lib_softinpaint.hosts.diffusers_page import Painter
+    from lib_softinpaint.hosts.diffusers.painter import Painter
     return Painter(tmp_path_factory.mktemp("painted"), "cpu")
 
 
@@ -160,7 +160,7 @@ def test_requests_at_once_give_what_they_give_alone(painter, asked):
 
 
 def test_a_stop_while_the_model_is_loading_comes_right_after(painter, asked, monkeypatch):
-    from lib_softinpaint.hosts import diffusers_models
+    from lib_softinpaint.hosts.diffusers import models as diffusers_models
     loading, loaded, load = threading.Event(), threading.Event(), diffusers_models.load
 
     def slow(*args):

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from lib_softinpaint import presets
-from lib_softinpaint.presets import Preset, PresetFile, bundled
-from lib_softinpaint.settings import Settings, as_builtin
+from lib_softinpaint.settings import presets
+from lib_softinpaint.settings.presets import Preset, PresetFile, bundled
+from lib_softinpaint.settings.settings import Settings, as_builtin
 
 MINE = Preset("Mine", "Mine.", {"grain": 0.5}, {"mask_blur": 12, "sampler": "Euler"})
 NOBODY = 65534

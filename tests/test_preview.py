@@ -16,11 +16,11 @@ import torch
 from PIL import Image, ImageDraw, ImageFilter
 from scipy.stats import beta
 
-from lib_softinpaint import schedule
-from lib_softinpaint.advice import advice
-from lib_softinpaint.mask import repaint_mask
-from lib_softinpaint.painted import strengths
-from lib_softinpaint.settings import Settings
+from lib_softinpaint.images.painted import strengths
+from lib_softinpaint.method import schedule
+from lib_softinpaint.method.mask import repaint_mask
+from lib_softinpaint.settings.advice import advice
+from lib_softinpaint.settings.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 RECORD = ROOT / "tests" / "javascript" / "recorded.json"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from lib_softinpaint import prompt
-from lib_softinpaint.bad_input import BadInput
-from lib_softinpaint.prompt import BREAK, Network
+from lib_softinpaint.errors import BadInput
+from lib_softinpaint.settings import prompt
+from lib_softinpaint.settings.prompt import BREAK, Network
 from tests.contract import prompts
 from tests.webui import host
 

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from lib_softinpaint.recompositing import Busy, Overtaken, Turns
+from lib_softinpaint.generation.turns import Busy, Overtaken, Turns
 
 
 def started(target):

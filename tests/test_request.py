@@ -2,10 +2,10 @@ import dataclasses
 
 import pytest
 
-from lib_softinpaint import infotext
-from lib_softinpaint.bad_input import BadInput
-from lib_softinpaint.request import FIELDS, MASKED_CONTENTS, Request, from_infotext, to_api, to_infotext, working_size
-from lib_softinpaint.settings import Settings, as_builtin
+from lib_softinpaint.errors import BadInput
+from lib_softinpaint.settings import infotext
+from lib_softinpaint.settings.request import FIELDS, MASKED_CONTENTS, Request, from_infotext, to_api, to_infotext, working_size
+from lib_softinpaint.settings.settings import Settings, as_builtin
 
 FULL = Request(
     prompt='a house, "red": big', negative_prompt="blur,\nnoise", steps=9, sampler="DPM++ 2M", schedule_type="Karras",

@@ -2,7 +2,7 @@ import copy
 import gc
 from dataclasses import dataclass
 
-from lib_softinpaint.hosts.runs import RunTable, put_back
+from lib_softinpaint.hosts.webui.run_table import RunTable, put_back
 
 
 @dataclass

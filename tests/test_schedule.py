@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lib_softinpaint import schedule
+from lib_softinpaint.method import schedule
 
 
 def sd1_alphas_cumprod():

@@ -10,9 +10,9 @@ from PIL import Image
 from scipy.ndimage import distance_transform_edt
 from skimage.color import rgb2lab
 
-from lib_softinpaint import score
-from lib_softinpaint.colour import lab
-from lib_softinpaint.mask import feather_outward
+from lib_softinpaint.generation import score
+from lib_softinpaint.method.cielab import lab
+from lib_softinpaint.method.mask import feather_outward
 from scenes import HELD_OUT, Scene
 
 SIDE = 512

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lib_softinpaint import __version__
-from lib_softinpaint.settings import (
+from lib_softinpaint.settings.settings import (
     VERSION_KEY,
     Settings,
     as_builtin,
@@ -148,7 +148,7 @@ def test_pasted_nonsense_is_passed_over():
 
 def test_the_readme_holds_the_settings_table():
     readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf8")
-    assert markdown_table() in readme, "put `python -m lib_softinpaint.settings` into README.md"
+    assert markdown_table() in readme, "put `python -m lib_softinpaint.settings.settings` into README.md"
 
 
 def test_the_documentation_tells_of_every_setting_in_its_group():

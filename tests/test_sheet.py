@@ -1,7 +1,7 @@
 import numpy as np
 from PIL import Image
 
-from lib_softinpaint.sheet import GAP_PX, LABEL_PX, side_by_side
+from lib_softinpaint.images.sheet import GAP_PX, LABEL_PX, side_by_side
 
 
 def test_the_tiles_stand_beside_one_another_under_their_names():

@@ -2,8 +2,8 @@
 import numpy as np
 from PIL import Image
 
-from lib_softinpaint.composite import over_white
-from lib_softinpaint.source import completed, with_transparency
+from lib_softinpaint.generation.source import completed, with_transparency
+from lib_softinpaint.method.composite import over_white
 from tests.test_kept import RUN, SIZE, kept
 
 CLEAR = Image.merge("RGBA", [Image.linear_gradient("L").resize((SIZE, SIZE))] * 4)

@@ -4,7 +4,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from lib_softinpaint import views
+from lib_softinpaint.generation import views
 from tests.test_kept import RUN as SOFT
 from tests.test_kept import kept
 

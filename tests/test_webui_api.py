@@ -8,10 +8,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from PIL import Image
 
-from lib_softinpaint.encoded import encoded
-from lib_softinpaint.hosts import webui_api
-from lib_softinpaint.request import Request
-from lib_softinpaint.settings import Settings
+from lib_softinpaint.hosts import remote as webui_api
+from lib_softinpaint.images.encoded import encoded
+from lib_softinpaint.settings.request import Request
+from lib_softinpaint.settings.settings import Settings
 
 PICTURE, MASK = Image.new("RGB", (16, 16)), Image.new("L", (16, 16), 255)
 

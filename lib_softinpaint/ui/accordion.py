@@ -11,8 +11,9 @@ from typing import Any
 
 import gradio as gr
 
-from lib_softinpaint.presets import PresetFile
-from lib_softinpaint.settings import Settings
+from lib_softinpaint.bundled import bundled
+from lib_softinpaint.settings.presets import PresetFile
+from lib_softinpaint.settings.settings import Settings
 from lib_softinpaint.ui import presets, recomposite
 from lib_softinpaint.ui.events import QUIETLY
 
@@ -21,7 +22,7 @@ UPLOAD_HEIGHT_PX = 140
 INTRODUCTION = ("What you paint is repainted in full; around it the picture changes gradually, over 2.4 times _Mask blur_. "
                 "Pixels outside that reach stay as they are.")
 
-DOCUMENTATION = Path(__file__).parents[2] / "docs" / "settings.md"
+DOCUMENTATION = bundled("docs/settings.md")
 
 SHOWN_AFTER = {"automatic_threshold": "difference_threshold"}
 """Fields that belong to an earlier one; their own order is the API's."""

@@ -19,14 +19,15 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from lib_softinpaint import infotext
-from lib_softinpaint.encoded import as_bytes, decoded, encoded
-from lib_softinpaint.fields import read
-from lib_softinpaint.image_files import as_original
-from lib_softinpaint.painted import LEAST_VALUE, as_picture, painted_or_sent, strengths
-from lib_softinpaint.presets import REQUEST_FIELDS, PresetFile
-from lib_softinpaint.request import FIELDS, INPAINT_NOT_MASKED, Request, from_infotext, with_seed
-from lib_softinpaint.settings import composite_fields, read_args
+from lib_softinpaint.bundled import bundled
+from lib_softinpaint.images.encoded import as_bytes, decoded, encoded
+from lib_softinpaint.images.painted import LEAST_VALUE, as_picture, painted_or_sent, strengths
+from lib_softinpaint.images.read import as_original
+from lib_softinpaint.settings import infotext
+from lib_softinpaint.settings.fields import read
+from lib_softinpaint.settings.presets import REQUEST_FIELDS, PresetFile
+from lib_softinpaint.settings.request import FIELDS, INPAINT_NOT_MASKED, Request, from_infotext, with_seed
+from lib_softinpaint.settings.settings import composite_fields, read_args
 from lib_softinpaint.ui import accordion, presets, recomposite
 from lib_softinpaint.ui.elements import (
     GALLERY,
@@ -41,9 +42,8 @@ from lib_softinpaint.ui.elements import (
 from lib_softinpaint.ui.events import QUIETLY, javascript, redraw_on_change
 from lib_softinpaint.ui.painting import Line, Step, streamed
 
-ROOT = Path(__file__).parents[2]
-SCRIPTS = ROOT / "javascript" / "softInpainting.mjs", Path(__file__).with_name("paint.mjs")
-STYLES = ROOT / "style.css", Path(__file__).with_name("page.css")
+SCRIPTS = bundled("javascript/softInpainting.mjs"), Path(__file__).with_name("paint.mjs")
+STYLES = bundled("style.css"), Path(__file__).with_name("page.css")
 
 CANVAS, MODEL, SEED, INFOTEXT = "softinpaint_paint", "softinpaint_model", "softinpaint_seed", "softinpaint_infotext"
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import gradio as gr
 
-from lib_softinpaint.fields import Value, read
-from lib_softinpaint.presets import REQUEST_FIELDS, Preset, PresetFile
-from lib_softinpaint.settings import Settings, saved_fields
+from lib_softinpaint.settings.fields import Value, read
+from lib_softinpaint.settings.presets import REQUEST_FIELDS, Preset, PresetFile
+from lib_softinpaint.settings.settings import Settings, saved_fields
 from lib_softinpaint.ui.events import QUIETLY
 
 MENU = gr.Dropdown

@@ -9,15 +9,15 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from lib_softinpaint.composite import over_white
-from lib_softinpaint.encoded import encoded
-from lib_softinpaint.fields import Value
-from lib_softinpaint.image_files import with_colours
-from lib_softinpaint.kept import KeptPicture
-from lib_softinpaint.recompositing import Busy, Overtaken, recomposites
-from lib_softinpaint.settings import Settings
+from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.generation.turns import Busy, Overtaken, recomposites
+from lib_softinpaint.generation.views import VIEWS
+from lib_softinpaint.images.encoded import encoded
+from lib_softinpaint.images.read import with_colours
+from lib_softinpaint.method.composite import over_white
+from lib_softinpaint.settings.fields import Value
+from lib_softinpaint.settings.settings import Settings
 from lib_softinpaint.ui.events import QUIETLY, javascript
-from lib_softinpaint.views import VIEWS
 
 PREVIEW_QUALITY = 90
 """Of a JPEG: a PNG takes longer to write than the composite to make."""

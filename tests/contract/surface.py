@@ -1,7 +1,7 @@
 """The part of the host that our adapter relies on, read from source text: nothing of the host is run.
 
     python -m tests.contract.surface CHECKOUT               records it anew
-    python -m tests.contract.surface NAME=CHECKOUT ...      records what hosts have of what webui_detect looks for
+    python -m tests.contract.surface NAME=CHECKOUT ...      records what hosts have of what hosts.webui.detect looks for
 """
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import warnings
 from collections import defaultdict
 from pathlib import Path
 
-from lib_softinpaint.hosts import webui_detect
+from lib_softinpaint.hosts.webui import detect
 
 ROOT = Path(__file__).parents[2]
-ADAPTER = [ROOT / "lib_softinpaint/hosts" / name for name in ("webui.py", "webui_page.py")]
+ADAPTER = sorted((ROOT / "lib_softinpaint/hosts/webui").glob("*.py"))
 SCRIPT = ROOT / "scripts/soft_inpainting.py"
 HOSTS = Path(__file__).parent / "hosts.json"
 RECORD = Path(__file__).parent / "automatic1111_1_10_1.json"
@@ -27,7 +27,7 @@ PARAMETERS = {
     "p": [("processing", "StableDiffusionProcessing"), ("processing", "StableDiffusionProcessingImg2Img")],
     "mba": [("scripts", "MaskBlendArgs")],
     "ps": [("scripts", "PostSampleArgs")],
-    "pp": [("scripts", "PostprocessImageArgs")],
+    "pp": [("scripts", "PostprocessImageArgs"), ("scripts", "PostprocessBatchListArgs")],
     "ppmo": [("scripts", "PostProcessMaskOverlayArgs")],
     "denoiser": [("sd_samplers_cfg_denoiser", "CFGDenoiser"), ("sd_samplers_timesteps", "CFGDenoiserTimesteps"),
                  ("sd_samplers_kdiffusion", "CFGDenoiserKDiffusion")],
@@ -134,18 +134,18 @@ def read(checkout: Path) -> dict:
 
 
 def detectable(checkout: Path) -> dict:
-    """What a checkout has of what `webui_detect` looks for."""
+    """What a checkout has of what `hosts.webui.detect` looks for."""
     modules = {}
-    for name, names in webui_detect.NEEDED.items():
-        wanted = {*names, *(each for module, each in webui_detect.ARGUMENTS if module == name)}
+    for name, names in detect.NEEDED.items():
+        wanted = {*names, *(each for module, each in detect.ARGUMENTS if module == name)}
         if (checkout / "modules" / f"{name}.py").exists():
-            modules[name] = {each: about if (name, each) in webui_detect.ARGUMENTS else None
+            modules[name] = {each: about if (name, each) in detect.ARGUMENTS else None
                              for each, about in of_module(checkout, name).items() if each in wanted}
-    script = of_class(checkout, "scripts", "Script") & set(webui_detect.HOOKS)
-    fields = {name for where in PARAMETERS["p"] for name in of_class(checkout, *where)} & set(webui_detect.PROCESSING_FIELDS)
+    script = of_class(checkout, "scripts", "Script") & set(detect.HOOKS)
+    fields = {name for where in PARAMETERS["p"] for name in of_class(checkout, *where)} & set(detect.PROCESSING_FIELDS)
     denoiser = (checkout / "modules" / "sd_samplers_cfg_denoiser.py").read_text(encoding="utf8")
     return {"modules": modules, "classes": [sorted(script), sorted(fields)],
-            "denoiser_calls": [name for name in webui_detect.CALLED_IN_EACH_STEP if name in denoiser]}
+            "denoiser_calls": [name for name in detect.CALLED_IN_EACH_STEP if name in denoiser]}
 
 
 if __name__ == "__main__":

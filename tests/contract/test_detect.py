@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lib_softinpaint.hosts import webui_detect
+from lib_softinpaint.hosts.webui import detect
 
 HOSTS = json.loads((Path(__file__).parent / "hosts.json").read_text())
 """By host: names of each module (functions and classes with their parameters), attributes of two classes, and which calls the
@@ -37,7 +37,7 @@ def stand_in(package, recorded, folder):
 def test_it_runs_where_all_is_there_and_names_what_is_not(monkeypatch, tmp_path, host):
     for name, module in stand_in("stand_in", HOSTS[host], tmp_path).items():
         monkeypatch.setitem(sys.modules, name, module)
-    lacking = webui_detect.missing("stand_in")
+    lacking = detect.missing("stand_in")
     if host in LACKING:
         assert LACKING[host] in lacking
     else:

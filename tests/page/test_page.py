@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_softinpaint import infotext
-from lib_softinpaint.settings import Settings
+from lib_softinpaint.settings import infotext
+from lib_softinpaint.settings.settings import Settings
 from tests.browser import choose, choose_preset, nameless_controls, number_in, pixels_of, set_number, squiggle
 
 ROOT = Path(__file__).parents[2]
 PICTURE, MASK = ROOT / "demo" / "picture.png", ROOT / "demo" / "mask.png"
 PYTHON = os.environ.get("SOFTINPAINT_PAGE_PYTHON", sys.executable)
-START = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from lib_softinpaint.cli import main; sys.exit(main())"
+START = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from lib_softinpaint.cli.main import main; sys.exit(main())"
 START_S, GENERATION_MS = 120, 120_000
 CANVAS, PREVIEW = "#softinpaint_paint canvas", "#softinpaint_preview .mask"
 STEPS = 6

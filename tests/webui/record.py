@@ -13,8 +13,7 @@ RECORD = Path(__file__).parent / "last_run.json"
 def code_hash() -> str:
     """Of all that the WebUI loads: the script, what it imports, and what that imports on a host that it can run on."""
     digest = hashlib.sha256()
-    hosts = ROOT / "lib_softinpaint" / "hosts"
-    roots = ROOT / "scripts" / "soft_inpainting.py", *(hosts / f"{name}.py" for name in ("webui_detect", "webui_page"))
+    roots = ROOT / "scripts" / "soft_inpainting.py", *(ROOT / "lib_softinpaint" / "hosts" / "webui").glob("*.py")
     for path in sorted(set().union(*map(imported_files, roots))):
         digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_softinpaint import cli, infotext
+from lib_softinpaint.cli import commands as cli
+from lib_softinpaint.settings import infotext
 from tests.test_cli import MASK, PICTURE, outside, pixels
 
 pytestmark = [pytest.mark.usefixtures("clean_log"), pytest.mark.filterwarnings("ignore")]

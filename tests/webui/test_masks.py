@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, ImageCms
 from scipy.ndimage import distance_transform_edt
 
-from lib_softinpaint.image_files import as_original
-from lib_softinpaint.mask import resized
+from lib_softinpaint.images.read import as_original
+from lib_softinpaint.method.mask import resized
 from tests.test_image_files import grey_profile
 from tests.webui.host import drawn_disc, drawn_picture, encoded
 from tests.webui.test_requests import same, soft_keys

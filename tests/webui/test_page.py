@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_softinpaint.presets import bundled
+from lib_softinpaint.settings.presets import bundled
 from tests import browser as driven
 from tests.browser import choose, choose_preset, nameless_controls, number_in, pixels_of, set_number
 from tests.webui.host import drawn_picture

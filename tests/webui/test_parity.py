@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from lib_softinpaint.settings import Settings
+from lib_softinpaint.settings.settings import Settings
 from tests.webui.host import drawn_disc, drawn_picture
 from tests.webui.test_requests import GUIDE
 

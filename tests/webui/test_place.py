@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lib_softinpaint import __version__
-from lib_softinpaint.history import identify
+from lib_softinpaint.generation.history import identify
 from tests.webui import host
 from tests.webui.test_requests import GUIDE, MASK, PICTURE, soft_keys
 
@@ -101,10 +101,10 @@ def test_reload_ui_after_an_update_loads_the_new_library_and_keeps_the_history(w
     about = webui.inpaint(PICTURE, MASK, [True], steps=4)
     identity = identify(about.pictures[0])
     library = webui.data / "extensions" / "sd-webui-softinpaint" / "lib_softinpaint"
-    old = {path: path.read_text(encoding="utf8") for path in (library / "__init__.py", library / "settings.py")}
+    old = {path: path.read_text(encoding="utf8") for path in (library / "__init__.py", library / "settings" / "settings.py")}
     try:
         for path, before, after in ((library / "__init__.py", f'"{__version__}"', '"9.9.9"'),
-                                    (library / "settings.py", '"Mask grow, pixels"', '"Mask grow, new"')):
+                                    (library / "settings" / "settings.py", '"Mask grow, pixels"', '"Mask grow, new"')):
             assert before in old[path]
             path.write_text(old[path].replace(before, after), encoding="utf8")
         webui.post("/companion/reload", {})

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from lib_softinpaint import infotext
+from lib_softinpaint.settings import infotext
 from tests.webui import host
 from tests.webui.host import decoded, drawn_disc, drawn_picture, encoded
 from tests.webui.test_requests import soft_keys

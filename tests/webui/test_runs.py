@@ -8,8 +8,8 @@ import pytest
 from PIL import Image, ImageChops, ImageFilter, ImageOps
 from scipy.ndimage import distance_transform_edt
 
-from lib_softinpaint.mask import blur_reach
-from lib_softinpaint.settings import saved_fields
+from lib_softinpaint.method.mask import blur_reach
+from lib_softinpaint.settings.settings import saved_fields
 from scenes import HELD_OUT, Scene
 from tests.webui.host import drawn_disc, drawn_picture
 from tests.webui.test_place import xyz_axes

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from lib_softinpaint.mask import blur_reach
+from lib_softinpaint.method.mask import blur_reach
 from tests.webui.host import drawn_disc, drawn_picture
 
 SAMPLERS = (

@@ -88,8 +88,10 @@ class Faulty(scripts.Script):
 
     def before_process(self, p, method):
         if method and self.undo is None:
-            from lib_softinpaint.hosts import webui
-            owner = next(owner for owner in (webui, webui.SoftInpaintJob, webui.SampledPicture) if hasattr(owner, method))
+            from lib_softinpaint.generation.job import SoftInpaintJob
+            from lib_softinpaint.generation.sampled import SampledPicture
+            from lib_softinpaint.hosts.webui import hooks
+            owner = next(owner for owner in (hooks, SoftInpaintJob, SampledPicture) if hasattr(owner, method))
             self.undo = owner, method, getattr(owner, method)
 
             def fail(*args, **kwargs):
@@ -174,9 +176,9 @@ class Surroundings:
 
     @classmethod
     def before(cls, params):
-        from lib_softinpaint import schedule
-        from lib_softinpaint.hosts import webui
-        run = webui._runs.get(params.denoiser.p)
+        from lib_softinpaint.hosts.webui.run import runs
+        from lib_softinpaint.method import schedule
+        run = runs.get(params.denoiser.p)
         if run is None or run.job is None:
             return
         if params.denoiser.step == 0:
@@ -215,7 +217,7 @@ class Composites:
 
 
 def count_composites():
-    from lib_softinpaint.kept import KeptPicture
+    from lib_softinpaint.generation.kept import KeptPicture
     composited = KeptPicture.composited
 
     def counted(picture, *args, **kwargs):
@@ -262,7 +264,7 @@ def count_encodes():
 
 
 def add_routes(demo, app):
-    from lib_softinpaint.hosts import webui
+    from lib_softinpaint.hosts.webui.run import runs
     count_encodes()
     count_composites()
 
@@ -273,7 +275,7 @@ def add_routes(demo, app):
     @app.get("/companion/runs")
     def runs_in_progress():
         gc.collect()
-        return len(webui._runs)
+        return len(runs)
 
     @app.get("/companion/witness")
     def witness():

@@ -1,0 +1,37 @@
+"""The command demo: the bundled image, inpainted hard and soft, side by side."""
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from lib_softinpaint.cli.command import OUTPUTS, Command
+from lib_softinpaint.cli.files import DEMO, make_folders, read_image, read_mask, rescuing, unused_paths
+from lib_softinpaint.cli.makers import Progress, local_maker
+from lib_softinpaint.images.sheet import side_by_side
+from lib_softinpaint.settings import infotext
+from lib_softinpaint.settings.request import (
+    from_infotext,
+)
+from lib_softinpaint.settings.settings import Settings
+
+
+@click.command(cls=Command)
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=OUTPUTS, help="Folder for the two pictures.")
+def demo(output: Path) -> None:
+    """Inpaint the bundled picture with the bundled model, hard and soft, and show both side by side."""
+    picture, mask = read_image(DEMO / "picture.png"), read_mask(DEMO / "mask.png")
+    result, compared = unused_paths(output / "demo.png", output / "demo-compared.png")
+    make_folders([result])
+    soft, _ = from_infotext(infotext.parse((DEMO / "infotext.txt").read_text(encoding="utf8")))
+    hard = replace(soft, settings=Settings(enabled=False))
+    click.echo(f'Inpainting "{soft.prompt}" with the bundled model')
+    with Progress(2) as advance:
+        make = local_maker(soft, None, None, advance)
+        (by_hard, _), (by_soft, about) = make(hard, picture, mask), make(soft, picture, mask)
+    tiles = {"original": picture, "mask": mask, "hard inpainting": by_hard, "soft inpainting": by_soft}
+    for made, target in ((side_by_side(tiles), compared), (by_soft, result)):
+        with rescuing(target, lambda place, made=made: infotext.save(made, place, about)):
+            infotext.save(made, target, about)
+    click.echo(f"Compared side by side: {compared.resolve()}\nResult: {result.resolve()}")

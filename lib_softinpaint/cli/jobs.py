@@ -1,0 +1,105 @@
+"""Which files are inpainted, and where their results go."""
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from PIL import Image, ImageFile
+
+from lib_softinpaint.cli.command import print_note
+from lib_softinpaint.cli.files import JOB_SUFFIX
+from lib_softinpaint.settings import infotext
+
+SYSTEM_FILES = ("thumbs.db", "desktop.ini")
+FILE_ATTRIBUTE_HIDDEN = 2  # on Windows
+MOST_NAMES = 5  # of files in one sentence
+
+
+@dataclass(frozen=True)
+class Job:
+    """One result to make; `number` counts those of one picture from 0."""
+    picture: Path
+    mask: Path
+    target: Path
+    number: int
+
+    @property
+    def kept(self) -> Path:
+        return self.target.with_suffix(JOB_SUFFIX)
+
+
+def plan_jobs(pictures: tuple[Path, ...], mask: Path, output: Path, count: int) -> Iterator[Job]:
+    paths = [each for path in pictures for each in (sorted(_in_folder(path)) if path.is_dir() else [path])]
+    numbered = [(path, number) for path in paths for number in range(count)]
+    names = [f"{path.stem}-{number + 1}" if count > 1 else path.stem for path, number in numbered]
+    for (path, number), target in zip(numbered, targets_for(names, output)):
+        yield Job(path, _mask_for(path, mask), target, number)
+
+
+def targets_for(names: list[str], output: Path) -> list[Path]:
+    """Files for results of these names: one that is named, or as many in a folder."""
+    if not output.suffix or os.path.isdir(output):  # which no name makes raise
+        return [output / f"{name}.png" for name in names]
+    if output.suffix.lower() not in infotext.SAVE_OPTIONS:
+        raise click.UsageError(f"--output must be a folder or end in {', '.join(infotext.SAVE_OPTIONS)}, got {output}")
+    if len(names) > 1:
+        raise click.UsageError(f"--output must be a folder for more than one result, got {output}")
+    return [output]
+
+
+def check_targets(targets: list[Path], force: bool) -> None:
+    for target, times in Counter(str(target).casefold() for target in targets).items():
+        if times > 1:
+            raise click.UsageError(f"results must have names of their own, {times} of them would be {target}")
+    for target in targets:
+        try:
+            target.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as fault:  # of too long a name, for one
+            raise click.UsageError(f"{target} cannot be written: {fault.strerror}") from fault
+        if target.is_dir():
+            raise click.UsageError(f"{target} must be a file to be written, it is a folder")
+        if not force:
+            raise click.UsageError(f"--force is needed to overwrite {target}, which exists")
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    """The images in a folder; files that are none are named, but for those that systems hide there."""
+    visible = [path for path in sorted(folder.iterdir()) if not _hidden(path)]
+    found = [path for path in visible if _opens(path)]
+    if not found:
+        raise click.UsageError(f"PICTURE must be an image or a folder with images, {folder} has none")
+    if others := [path.name for path in visible if path not in set(found)]:
+        more = f" and {len(others) - MOST_NAMES} more" if len(others) > MOST_NAMES else ""
+        print_note(f"{folder} also holds what is no image and is left out: {', '.join(others[:MOST_NAMES])}{more}.")
+    return found
+
+
+def _hidden(path: Path) -> bool:
+    return (path.name.startswith(".") or path.name.lower() in SYSTEM_FILES
+            or bool(getattr(path.lstat(), "st_file_attributes", 0) & FILE_ATTRIBUTE_HIDDEN))
+
+
+def _opens(path: Path) -> bool:
+    """Whether this is a file of a kind that Pillow reads. One that is too large is: there is a sentence on it later."""
+    try:
+        with Image.open(path) as image:
+            return not isinstance(image, ImageFile.StubImageFile)
+    except Image.DecompressionBombError:
+        return True
+    except (OSError, ValueError, SyntaxError):
+        return False
+
+
+def _mask_for(picture: Path, mask: Path) -> Path:
+    if not mask.is_dir():
+        return mask
+    found = [path for path in sorted(mask.iterdir()) if path.stem == picture.stem and not _hidden(path) and _opens(path)]
+    if len(found) != 1:
+        raise click.UsageError(f"MASK must hold one mask named {picture.stem}, the folder {mask} has {len(found)}")
+    return found[0]

@@ -1,0 +1,82 @@
+"""Who makes an image: a model here, or a running WebUI."""
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from PIL import Image
+
+from lib_softinpaint.cli.command import print_note
+from lib_softinpaint.errors import judging_input
+from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.settings.prompt import demand_supported
+from lib_softinpaint.settings.request import (
+    Request,
+)
+
+PROGRESS_STEPS = 100  # per picture
+
+Maker = Callable[..., tuple[Image.Image, str]]
+"""From a request, an image, its mask, and what is called with all that the composite is made of: the result, its infotext."""
+
+
+def local_maker(request: Request, model: str | None, device: str | None, advance: Callable[[float], None],
+           loras: Sequence[Path] = ()) -> Maker:
+    """Images by a model here; importing diffusers takes seconds, so only once the input is known to be good."""
+    demand_supported(request.prompt, request.negative_prompt)
+    from lib_softinpaint.hosts.diffusers import models
+    from lib_softinpaint.hosts.diffusers.lora import loras_of
+    from lib_softinpaint.hosts.diffusers.prompts import as_run, prepared
+
+    loras_of(request.prompt, loras)
+    with judging_input():
+        models.scheduler_class(request.sampler, request.schedule_type)
+        if model:
+            click.echo(f"Loading {model}", err=True)
+        pipeline = models.load(str(model or models.SCENE_MODEL), device)
+    prepared(pipeline, request, loras)
+    if as_run(pipeline, request) != request:
+        print_note("Clip skip changes nothing with SDXL, as in the WebUI.")
+
+    def make(request: Request, picture: Image.Image, mask: Image.Image,
+             keep: Callable[[KeptPicture], None] | None = None,
+             on_note: Callable[[str], None] | None = None) -> tuple[Image.Image, str]:
+        made = models.inpaint(pipeline, request, picture, mask, advance, keep, loras, on_note=on_note)
+        return made, models.infotext_of(as_run(pipeline, request), picture.size, model, loras)
+    return make
+
+
+def remote_maker(url: str, model: str | None, advance: Callable[[float], None]) -> Maker:
+    """Images by a running WebUI."""
+    from lib_softinpaint.hosts import remote as webui_api
+
+    def make(request: Request, picture: Image.Image, mask: Image.Image, *others: Any) -> tuple[Image.Image, str]:
+        made = webui_api.inpaint(url, request, picture, mask, model)
+        advance(1)
+        return made
+    return make
+
+
+class Progress:
+    """Progress bar over pictures, fed with each picture's share; quiet where nobody looks."""
+
+    def __init__(self, pictures: int):
+        terminal = sys.stderr if sys.stderr.isatty() else io.StringIO()
+        self._bar = click.progressbar(length=pictures * PROGRESS_STEPS, file=terminal, show_pos=False)
+        self._done = 0
+
+    def __enter__(self) -> Callable[[float], None]:
+        self._bar.__enter__()
+        return self._advance
+
+    def _advance(self, share: float) -> None:
+        reached = round(share * PROGRESS_STEPS)
+        self._bar.update(reached - self._done)
+        self._done = reached % PROGRESS_STEPS
+
+    def __exit__(self, *fault: Any) -> None:
+        self._bar.__exit__(*fault)

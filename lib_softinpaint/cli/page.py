@@ -1,0 +1,51 @@
+"""The command page: the stand-alone page in a browser."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from lib_softinpaint.cli.command import OUTPUTS, Command
+from lib_softinpaint.cli.files import DEMO, make_folders, read_image, read_mask
+from lib_softinpaint.errors import judging_input
+from lib_softinpaint.settings import infotext
+from lib_softinpaint.settings.presets import PRESETS_FILE, PresetFile
+from lib_softinpaint.settings.request import (
+    Request,
+    from_infotext,
+)
+
+
+@click.command(cls=Command)
+@click.argument("path", required=False, metavar="[PICTURE]", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=OUTPUTS / "page",
+              help="Folder for the pictures, and for presets of your own.")
+@click.option("--model", default="", help="Diffusers folder, .safetensors file or name on the Hugging Face Hub; the bundled "
+                                          "model if not given.")
+@click.option("--device", help="As PyTorch names it; NVIDIA's GPU if there is one, else the processor.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port on this machine; the first free one from 7860 if not given.")
+@click.option("--browser/--no-browser", default=True, help="Open the page in a browser.")
+def page(path: Path | None, output: Path, model: str, device: str | None, port: int | None, browser: bool) -> None:
+    """Show a page in the browser to paint on PICTURE, or on the bundled one, until it is stopped with Ctrl+C."""
+    picture = read_image(path or DEMO / "picture.png")
+    make_folders([output / PRESETS_FILE])
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    from lib_softinpaint.hosts.diffusers import models
+    from lib_softinpaint.hosts.diffusers.painter import Painter
+    from lib_softinpaint.ui.page import PortTaken, serve
+
+    name = model.strip()
+    if name:
+        click.echo(f"Loading {name}", err=True)
+    with judging_input():
+        models.load(name or str(models.SCENE_MODEL), device)
+    start, _ = from_infotext(infotext.parse((DEMO / "infotext.txt").read_text(encoding="utf8")))
+    mask = read_mask(DEMO / "mask.png") if path is None else None
+    try:
+        serve(Painter(output, device).host(), PresetFile(output / PRESETS_FILE), start if path is None else Request(), picture,
+              mask, output, name, port, browser, lambda address: click.echo(f"The page: {address} (Ctrl+C ends it)"))
+    except PortTaken as fault:
+        raise click.UsageError(f"--port must be a free one, got {port}") from fault
+    except OSError as fault:
+        raise click.UsageError(f"the page cannot be shown: {fault}") from fault

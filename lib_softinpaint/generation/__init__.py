@@ -1,0 +1,1 @@
+"""One generation's data, in the order in which it flows."""

@@ -1,0 +1,191 @@
+"""One generation's data, and the order in which the algorithm is called on it. No host."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from lib_softinpaint.generation.sampled import SampledPicture
+from lib_softinpaint.method import blend, difference, schedule
+from lib_softinpaint.method.mask import match_latent
+from lib_softinpaint.settings.settings import Settings
+
+
+class SoftInpaintJob:
+    """Blends each step of one sampling run, and measures its result.
+
+    Parameters
+    ----------
+    settings
+    repaint : (C, H, W), (B or 1, C, H, W) or (B or 1, C, T, H, W) float, 0 to 1
+        Latent repaint mask, all channels alike.
+    reference : (B, C, ..., H, W) float
+        Latent of the untouched original.
+    originals
+        For each picture of the batch (H, W, 3) uint8, as large as the result.
+    repaint_px
+        For each picture of the batch (H, W) float32, 0 to 1. Where it is 0 the result equals the original.
+    box
+        Left, top, width, height of the inpainted crop in the original; None where the whole picture is inpainted.
+    """
+
+    def __init__(self, settings: Settings, repaint: torch.Tensor, reference: torch.Tensor,
+                 originals: list[np.ndarray], repaint_px: list[np.ndarray], box: tuple[int, int, int, int] | None = None):
+        self.settings = settings
+        self.reference = reference.float()
+        self.repaint = match_latent(repaint, self.reference)
+        self.originals = originals
+        self.repaint_px = repaint_px
+        self.box = box
+        self.start_time = 0.0
+        self.predicted: torch.Tensor | None = None
+        """Denoised prediction of the last step, before the original was blended in."""
+
+    def _follow(self, device: torch.device) -> None:
+        """Moves what is kept to where the host samples, once."""
+        if self.reference.device != device:
+            self.reference, self.repaint = self.reference.to(device), self.repaint.to(device)
+            self.__dict__.pop("_reference_norm", None)
+            self.__dict__.pop("_log_repaint", None)
+
+    @cached_property
+    def _reference_norm(self) -> torch.Tensor:
+        return blend.channel_norm(self.reference)
+
+    @cached_property
+    def _log_repaint(self) -> torch.Tensor:
+        return self.repaint.log()
+
+    def blend(self, denoised: torch.Tensor, ratio: torch.Tensor) -> torch.Tensor:
+        """The denoised prediction of one step with the original blended in.
+
+        Parameters
+        ----------
+        denoised : (B, C, ..., H, W) float
+        ratio : (B or 1,) float
+            Noise-to-signal ratio of the step, from `schedule`.
+
+        Returns
+        -------
+        (B, C, ..., H, W), dtype of `denoised`, a new tensor
+        """
+        self._follow(denoised.device)
+        self.predicted = denoised
+        share = self._repaint_share(ratio.to(self.reference.device))
+        return blend.blend(self.reference, self._reference_norm, denoised.float(), share,
+                           self.settings.transition_contrast_boost).to(denoised.dtype)
+
+    def _repaint_share(self, ratio: torch.Tensor) -> torch.Tensor:
+        mix, share = self.settings.threshold_mix, torch.zeros(())
+        if mix < 1:
+            share = schedule.repaint_share(self._log_repaint, ratio, self.settings.schedule_bias,
+                                           self.settings.preservation_strength)
+        if mix == 0:
+            return share
+        time = schedule.training_time(ratio)
+        # A run begins with its noisiest step.
+        self.start_time = torch.maximum(time.max(), torch.as_tensor(self.start_time, device=time.device))
+        return torch.lerp(share.to(self.repaint), schedule.unlocked_share(self.repaint, time / self.start_time), mix)
+
+    def locked_steps(self, ratios: torch.Tensor, order: int = 1) -> int:
+        """How many of a run's first steps change nothing and may be left out: before nested masks unlock the first pixel.
+
+        Parameters
+        ----------
+        ratios : (N,) float
+            Noise-to-signal ratio of each step, from the first on.
+        order
+            Of the sampler: above 1 a step also asks for predictions at its end, where a pixel may be unlocked already.
+
+        Source: Levin and Fried, arXiv 2306.00950, section 4.
+        """
+        if self.settings.threshold_mix < 1 or not 0 < self.repaint.max() < 1:
+            return 0
+        time = schedule.training_time(ratios)
+        self.start_time = time[0]
+        locked = schedule.unlocked_share(self.repaint.max().to(time).view(1, 1), time / time[0]) == 0
+        # The last step is never left out.
+        return max(0, min(int(locked.sum()) - (order > 1), len(ratios) - 1))
+
+    def blend_noise(self, noisy: torch.Tensor, noise: torch.Tensor,
+                    alpha_bar: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The noise prediction of one step whose denoised prediction has the original blended in, and the latter.
+
+        For samplers that ask their model for noise. Where the mask is 1 the noise stays as it was, bit for bit.
+
+        Parameters
+        ----------
+        noisy, noise : (B, C, ..., H, W) float
+            noisy = sqrt(alpha_bar) * denoised + sqrt(1 - alpha_bar) * noise.
+        alpha_bar : (B,) float, 0 to 1
+        """
+        alpha_bar = alpha_bar.to(noisy.device).clamp(schedule.SMALLEST_ALPHA_BAR, schedule.LARGEST_ALPHA_BAR)
+        alpha_bar = alpha_bar.view(-1, *[1] * (noisy.ndim - 1))
+        signal, deviation = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
+        denoised = (noisy.float() - deviation * noise.float()) / signal
+        blended = self.blend(denoised, schedule.ratio_from_alpha_bar(alpha_bar.flatten()))
+        implied = (noisy.float() - signal * blended) / deviation
+        return torch.where(self.repaint == 1, noise, implied.to(noise.dtype)), blended.to(noise.dtype)
+
+    def finish(self, samples: torch.Tensor) -> torch.Tensor:
+        """The sampled latent with the original's where the mask is 0.
+
+        Timestep samplers stop at a little noise, an interrupted one at much: outside the mask none of it may stay.
+        """
+        self._follow(samples.device)
+        return torch.where(self.repaint == 0, self.reference.to(samples.dtype), samples)
+
+    def measure(self, samples: torch.Tensor, decoded_size: tuple[int, int], seeds: Sequence[int]) -> list[SampledPicture]:
+        """What is needed to composite each new picture: how much its latent changed, and where.
+
+        Parameters
+        ----------
+        samples : (B, C, ..., H, W) float
+        decoded_size
+            Height and width at which they will be decoded, pixels.
+        seeds
+            Of each picture.
+        """
+        self._follow(samples.device)
+        reference, samples = torch.broadcast_tensors(self.reference, samples.float())
+        distance = difference.difference_map(_frames(reference), _frames(samples)).cpu().numpy()
+        repaint = _frames(self.repaint.expand(samples.shape[0], 1, *samples.shape[2:])).squeeze(1).cpu().numpy()
+        return self._sampled(repaint, distance, decoded_size, seeds, self.noise_floors(len(distance)))
+
+    def measure_by_mask(self, count: int, decoded_size: tuple[int, int], seeds: Sequence[int]) -> list[SampledPicture]:
+        """The same for `count` pictures whose latents are not known."""
+        repaint = _frames(self.repaint).squeeze(1).expand(count, -1, -1).cpu().numpy()
+        return self._sampled(repaint, [None] * count, decoded_size, seeds, [None] * count)
+
+    def noise_floors(self, count: int) -> list[float | None]:
+        """For each of `count` pictures the median distance from the original, in latent units, of what the last step
+        predicted where the mask is 0.
+
+        There the final latent is the original's and tells nothing. None before the first step, and without an outside.
+        """
+        if self.predicted is None:
+            return [None] * count
+        distance = blend.channel_norm(self.predicted.to(self.reference) - self.reference)
+        outside = _frames((self.repaint == 0).expand_as(distance)).flatten(1) & _frames(distance).flatten(1).isfinite()
+        # By hand: some of Apple's GPUs have no nanmedian along a dimension.
+        return [one[where].median().item() if where.any() else None
+                for one, where in zip(_frames(distance).flatten(1), outside)]
+
+    def _sampled(self, repaint: np.ndarray, distances: Iterable[np.ndarray | None], decoded_size: tuple[int, int],
+                 seeds: Sequence[int], noise_floors: Sequence[float | None]) -> list[SampledPicture]:
+        tapers: dict[int, dict[float, np.ndarray]] = {id(mask): {} for mask in self.repaint_px}
+        last = len(self.originals) - 1  # frames of a video share one
+        pictures = []
+        for number, (repaint_latent, distance) in enumerate(zip(repaint, distances)):
+            place = min(number, last)
+            mask = self.repaint_px[place]
+            pictures.append(SampledPicture(self.originals[place], mask, repaint_latent, distance, decoded_size, self.box,
+                                           seeds[place], noise_floors[number], tapers=tapers[id(mask)]))
+        return pictures
+
+
+def _frames(latent: torch.Tensor) -> torch.Tensor:
+    """Latent (B, C, H, W), or (B, C, T, H, W) as (B * T, C, H, W)."""
+    return latent if latent.ndim == 4 else latent.transpose(1, 2).flatten(0, 1)

@@ -1,0 +1,119 @@
+"""What a run leaves of one picture: enough to composite it again, under any settings, without sampling again."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from PIL import Image
+
+from lib_softinpaint.method import composite, drift, grain
+from lib_softinpaint.method.mask import edge_taper
+from lib_softinpaint.settings.settings import Settings
+
+USUAL_NOISE_FLOOR = 0.1
+"""Latent units; of the bundled model, the median over 54 pictures. There automatic and absolute thresholds are alike."""
+
+
+@dataclass(frozen=True, eq=False)
+class SampledPicture:
+    """One picture of a batch, after sampling.
+
+    Parameters
+    ----------
+    original : (H, W, 3) uint8
+        As large as the result.
+    repaint_px : (H, W) float32, 0 to 1
+        Where it is 0 the result equals the original.
+    repaint : (h, w) float32, 0 to 1
+        The same in latent size, of what was decoded.
+    distance : (h, w) float32, latent units
+        From `difference.difference_map`; None where the latent is not known, and the mask alone decides.
+    decoded_size
+        Height and width at which the latent was decoded.
+    box
+        Left, top, width, height of what was decoded, in the original; None for all of it.
+    seed
+        Of the picture, and of its grain.
+    noise_floor
+        From `job.noise_floors`, latent units; None where it is not known.
+    shown_px : (H, W) float32, 0 to 1
+        Mask within which the new pixels are shown; None for `repaint_px`.
+    """
+
+    original: np.ndarray
+    repaint_px: np.ndarray
+    repaint: np.ndarray
+    distance: np.ndarray | None
+    decoded_size: tuple[int, int]
+    box: tuple[int, int, int, int] | None
+    seed: int
+    noise_floor: float | None = None
+    shown_px: np.ndarray | None = None
+    tapers: dict[float, np.ndarray] = field(default_factory=dict, repr=False)
+    """The last edge taper, by its width; pictures of one mask share it."""
+
+    def opacity_latent(self, settings: Settings) -> np.ndarray:
+        """How far the new pixels are shown by the change and the mask, (h, w) float32, 0 to 1."""
+        repaint = torch.from_numpy(self.repaint)
+        if self.distance is None:
+            return composite.mask_opacity(repaint, settings.preservation_strength).numpy()
+        return composite.opacity(
+            torch.from_numpy(self.distance), repaint, settings.mask_influence, settings.preservation_strength,
+            self.threshold(settings), settings.difference_contrast).numpy()
+
+    def threshold(self, settings: Settings) -> float:
+        """Distance at which new pixels are shown by half at mask influence 0, latent units."""
+        if settings.automatic_threshold and self.noise_floor is not None:
+            return settings.difference_threshold * self.noise_floor / USUAL_NOISE_FLOOR
+        return settings.difference_threshold
+
+    @property
+    def mask_px(self) -> np.ndarray:
+        """Mask within which the new pixels are shown, (H, W) float32, 0 to 1."""
+        return self.repaint_px if self.shown_px is None else self.shown_px
+
+    def enlarged(self, latent_map: np.ndarray) -> np.ndarray:
+        """A map (h, w) float32, 0 to 1, of the latent over the picture, (H, W) float32."""
+        enlarged = composite.enlarge(latent_map, *self.decoded_size)
+        return enlarged if self.box is None else composite.place(enlarged, self.box, *self.repaint_px.shape)
+
+    def opacity_px(self, settings: Settings) -> np.ndarray:
+        """Opacity of the new pixels in the result, (H, W) float32, 0 to 1; exactly 0 outside the mask."""
+        taper = self.tapers.get(settings.edge_taper_px)
+        if taper is None:
+            taper = edge_taper(self.mask_px, settings.edge_taper_px)
+            self.tapers.clear()
+            self.tapers[settings.edge_taper_px] = taper
+        return np.maximum(self.enlarged(self.opacity_latent(settings)) * taper, settings.least_opacity * self.mask_px)
+
+    def shown_within(self, mask_px: np.ndarray) -> SampledPicture:
+        """The picture with its new pixels shown within another mask (H, W) float32, 0 to 1, as far as it was sampled."""
+        return replace(self, shown_px=np.where(self.repaint_px > 0, mask_px, 0), tapers={})
+
+    def composited(self, settings: Settings, decoded: np.ndarray, opacity_px: np.ndarray | None = None) -> np.ndarray:
+        """The result: the decoded picture, its colours and grain matched to the original's, over the original.
+
+        Parameters
+        ----------
+        decoded : (H, W, 3) uint8 or float32, 0 to 255
+            Where it stands in the result; larger than the original if a host has enlarged it.
+        opacity_px : (H, W) float32, 0 to 1
+            From `opacity_px` where it is at hand.
+
+        Returns
+        -------
+        (H, W, 3) uint8, decoded's size
+        """
+        opacity_px = self.opacity_px(settings) if opacity_px is None else opacity_px
+        original, repaint_px, box = self.original, self.repaint_px, self.box
+        height, width = decoded.shape[:2]
+        if original.shape[:2] != (height, width):
+            scale = width / original.shape[1], height / original.shape[0]
+            box = box and tuple(round(side * factor) for side, factor in zip(box, scale * 2))
+            original = np.asarray(Image.fromarray(original).resize((width, height), Image.Resampling.LANCZOS))
+            repaint_px, opacity_px = (np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.BILINEAR))
+                                      for mask in (repaint_px, opacity_px))
+        decoded = drift.corrected(original, decoded, repaint_px, settings.drift_correction, box)
+        decoded = grain.matched(original, decoded, repaint_px, settings.grain, self.seed)
+        return composite.composite(original, decoded, opacity_px)

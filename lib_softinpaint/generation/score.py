@@ -1,0 +1,356 @@
+"""How an inpainting looks, in numbers: its seam, its ghosts, its lost contrast, and whether it changed anything.
+
+All but the outside is measured at the size at which a picture is looked at. A seam is searched on curves around the painted
+area, each cut into stretches. It stands where the result has an edge on the curve that neither the original had there, nor
+the result has on parallel curves: a picture's own edges, old or new, make no seam.
+"""
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy.ndimage import distance_transform_edt
+from torch.nn.functional import avg_pool2d
+
+from lib_softinpaint.method.blend import channel_norm
+from lib_softinpaint.method.cielab import lab
+
+LOOKED_AT_PX = 512
+"""Pixels of the longer side to which a larger picture is reduced: seams are judged as seen on a screen, and the time stays
+bounded."""
+
+STRETCH_PX = 16
+"""Length of a stretch of a curve, over which colours are averaged: shorter ones would follow grain."""
+
+RING_PX = 1, 5
+"""Distances from a curve between which its two sides' colours are taken."""
+
+PARALLELS_PX = -20, -12, 12, 20
+"""Distances of parallel curves, whose median jump is the picture's own."""
+
+BESIDE_PX = 6
+"""Distance of the two curves that a seam must stand out from: a new object's outline follows no curve for long, and steps
+as much on these."""
+
+EDGE_PX = 2
+"""To either side of a curve: its own gradients, also where a JPEG's halved colours have widened them."""
+
+TEXTURE_PX = 8, 16
+"""Distances from a curve between which gradients are the picture's own."""
+
+SURROUNDINGS_PX = 48
+"""Around the mask: the last curve, its farthest parallel and that one's ring."""
+
+CURVES_APART_PX = 8
+"""Smallest distance between two curves on which a seam is searched."""
+
+LEAST_PIXELS = 6
+"""Of a stretch's side: fewer tell no colour."""
+
+LEAST_GRADIENT = 1.0
+"""CIELAB units for each pixel, added to both gradients of the ratio: what is less is not seen."""
+
+VISIBLE_FROM, VISIBLE_AT = 5.0, 15.0
+"""CIELAB distances of original and new picture: below the first a mixture of them is not seen, above the second it is."""
+
+WINDOW_PX, WINDOW_STEP_PX = 7, 2
+"""Side of the windows in which local contrast and the mixture of two pictures are measured, and their distance."""
+
+GHOST_FROM, GHOST_AT = 0.1, 0.3
+"""Share of the fainter of two pictures: below the first it is not seen, from the second on both are."""
+
+LEAST_CONTRAST = 0.5
+"""CIELAB units of lightness: contrast less than this cannot get lost."""
+
+LEAST_EFFECT = 0.9
+"""Of hard inpainting's effect on the painted area: from here on as much has been repainted as was asked for."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One inpainting's numbers.
+
+    outside_largest, outside_changed
+        Largest change where the mask is 0, in 8-bit levels, and how many pixels changed there: 0 is exact.
+    outside_mean
+        Mean change there, CIELAB units.
+    jump, jump_painted
+        Colour jump along the worst curve, and along the painted edge, CIELAB units: 2.3 is just noticed.
+    gradient_ratio, gradient_ratio_painted
+        Gradient on the worst curve, and on the painted edge, through that on parallel curves: 1 is invisible.
+    ghost
+        Share of the masked area that shows original and new picture through one another, 0 to 1; NaN if the new picture
+        is not known.
+    contrast_retention
+        Local contrast of such places through the lesser of both pictures' there, 0 to 1; NaN likewise.
+    effect
+        Mean change of the painted area, CIELAB units.
+    """
+
+    outside_largest: int
+    outside_changed: int
+    outside_mean: float
+    jump: float
+    jump_painted: float
+    gradient_ratio: float
+    gradient_ratio_painted: float
+    ghost: float
+    contrast_retention: float
+    effect: float
+
+
+def score(original: np.ndarray, result: np.ndarray, repaint: np.ndarray, painted: np.ndarray,
+          decoded: np.ndarray | None = None) -> Scores:
+    """All numbers of one inpainting.
+
+    Parameters
+    ----------
+    original, result : (H, W, 3) uint8
+    repaint : (H, W) float, 0 to 1
+        Where it is 0, nothing may change.
+    painted : (H, W) bool
+        What the user painted; the feather lies around it, or astride its edge.
+    decoded : (H, W, 3) uint8
+        The new picture before it was composited with the original.
+
+    Raises
+    ------
+    ValueError
+        On pictures and masks of different sizes, and on an empty mask.
+
+    Source: METHOD 8 in docs/method.md.
+    """
+    sizes = {each.shape[:2] for each in (original, result, repaint, painted, decoded) if each is not None}
+    if len(sizes) > 1:
+        raise ValueError(f"pictures and masks must be of one size, got {sorted(sizes)}")
+    if not painted.any():
+        raise ValueError("painted must have a pixel that is True, got none")
+    largest, changed = outside_change(original, result, repaint)
+    factor = max(1, -(-max(repaint.shape) // LOOKED_AT_PX))
+    original, result = _reduced(original, factor), _reduced(result, factor)
+    repaint, shares = _reduced(repaint.astype(np.float32), factor), _reduced(painted.astype(np.float32), factor)
+    painted = shares >= min(0.5, shares.max())
+    outside_mean = _mean(_distance(lab(original), lab(result)), repaint == 0) if changed else 0.0
+
+    near = _around(painted | (repaint > 0))
+    original_lab, result_lab, repaint, painted = lab(original[near]), lab(result[near]), repaint[near], painted[near]
+    jumps, ratios = seams(original_lab, result_lab, repaint, painted)
+    ghost, contrast = math.nan, math.nan
+    if decoded is not None:
+        ghost, contrast = mixture(original_lab, result_lab, lab(_reduced(decoded, factor)[near]), repaint)
+    return Scores(largest, changed, outside_mean, max(jumps.values()), jumps[0], max(ratios.values()), ratios[0],
+                  ghost, contrast, _mean(_distance(original_lab, result_lab), painted))
+
+
+def _around(area: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns of the area and of all that a seam at its rim is judged by."""
+    spans = (np.flatnonzero(area.any(axis)) for axis in (1, 0))
+    return tuple(slice(max(0, span[0] - SURROUNDINGS_PX), span[-1] + 1 + SURROUNDINGS_PX) for span in spans)
+
+
+def _distance(one: torch.Tensor, other: torch.Tensor) -> np.ndarray:
+    return channel_norm((one - other)[None])[0, 0].numpy()
+
+
+def _mean(values: np.ndarray, where: np.ndarray) -> float:
+    return float(values[where].mean()) if where.any() else 0.0
+
+
+def outside_change(original: np.ndarray, result: np.ndarray, repaint: np.ndarray) -> tuple[int, int]:
+    """Largest change in 8-bit levels and count of changed pixels where the mask is 0.
+
+    Parameters
+    ----------
+    original, result : (H, W, 3) uint8
+    repaint : (H, W) float, 0 to 1
+    """
+    red, green, blue = np.moveaxis(original != result, -1, 0)
+    differs = (red | green | blue) & (repaint == 0)
+    change = original[differs].astype(np.int16) - result[differs]
+    return int(np.abs(change).max(initial=0)), int(differs.sum())
+
+
+def seams(original: torch.Tensor, result: torch.Tensor, repaint: np.ndarray,
+          painted: np.ndarray) -> tuple[dict[int, float], dict[int, float]]:
+    """Colour jump and gradient ratio of each curve, by its distance from the painted edge, outward above 0.
+
+    Curves lie on the painted edge, through the feather, on its outer rim, and beyond.
+
+    Parameters
+    ----------
+    original, result : (3, H, W) float32, CIELAB
+    repaint : (H, W) float, 0 to 1
+    painted : (H, W) bool
+
+    Returns
+    -------
+    jumps
+        CIELAB units, the mean over the stretches of a curve.
+    ratios
+        Gradient on the curve through that on parallel curves.
+    """
+    distance, stretch = _along_edge(painted)
+    curves = _curves(distance, repaint)
+    margin = max(map(abs, PARALLELS_PX)) + max(RING_PX) + BESIDE_PX
+    first, last = min(curves) - margin, max(curves) + margin
+    change = result - original
+    values = torch.cat([result, change, _gradient(result)[None], _gradient(change)[None]])
+    sums, counts = _binned(values, np.floor(distance).astype(np.int32), stretch, first, last)
+
+    def window(start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Sums (values, stretches) and pixel counts (stretches) at distances from `start` to below `stop`."""
+        return sums[..., stop - first] - sums[..., start - first], counts[:, stop - first] - counts[:, start - first]
+
+    @cache
+    def step(curve: int) -> np.ndarray:
+        """(2, 3, stretches): what result and change are more inside of a curve than outside; NaN where that is unknown."""
+        inner, inner_count = window(curve - RING_PX[1], curve - RING_PX[0])
+        outer, outer_count = window(curve + RING_PX[0], curve + RING_PX[1])
+        known = np.minimum(inner_count, outer_count) >= LEAST_PIXELS
+        difference = inner[:6] / np.maximum(inner_count, 1) - outer[:6] / np.maximum(outer_count, 1)
+        return np.where(known, difference, np.nan).reshape(2, 3, -1)
+
+    def height(curve: int) -> np.ndarray:
+        """(stretches): step that both the result and the change have, less what the result has on parallels; or NaN."""
+        parallels = np.nan_to_num(np.stack([step(curve + offset) for offset in PARALLELS_PX]), nan=0.0)
+        steps = step(curve)
+        return np.minimum(np.linalg.norm(steps, axis=1), np.linalg.norm(steps - np.median(parallels, 0), axis=1)).min(axis=0)
+
+    jumps, ratios = {}, {}
+    for curve in curves:
+        on, length = window(curve - EDGE_PX, curve + EDGE_PX)
+        here = height(curve)
+        beside = np.fmax(height(curve - BESIDE_PX), height(curve + BESIDE_PX))
+        weight = np.where(np.isnan(here), 0, length)
+        excess = np.nan_to_num(np.maximum(here - np.nan_to_num(beside), 0))
+        jumps[curve] = float((excess * weight).sum() / max(weight.sum(), 1))
+
+        near, near_count = (sum(pair) for pair in zip(window(curve - TEXTURE_PX[1], curve - TEXTURE_PX[0]),
+                                                      window(curve + TEXTURE_PX[0], curve + TEXTURE_PX[1])))
+        texture = near[6] / np.maximum(near_count, 1) + LEAST_GRADIENT
+        edge, edge_of_change = on[6:] / np.maximum(length, 1) + LEAST_GRADIENT
+        # What the original had on the curve, too, is no seam.
+        new_share = np.minimum((edge_of_change - LEAST_GRADIENT) / edge, 1)
+        weight = np.where(near_count >= LEAST_PIXELS, length, 0)
+        total = max((texture * weight).sum(), LEAST_GRADIENT)
+        ratios[curve] = 1 + float(((edge - texture) * new_share * weight).sum() / total)
+    return jumps, ratios
+
+
+def _along_edge(painted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distance from the painted edge, outward above 0, and the number of the stretch of the edge that is nearest."""
+    height, width = painted.shape
+    if painted.all():
+        return np.full(painted.shape, -float(sum(painted.shape))), np.zeros(painted.shape, np.int64)
+    outside, to_painted = distance_transform_edt(~painted, return_indices=True)
+    inside, to_unpainted = distance_transform_edt(painted, return_indices=True)
+    # Both sides of a piece of edge belong to the stretch of its painted pixel.
+    nearest = np.where(painted, to_painted[:, to_unpainted[0], to_unpainted[1]], to_painted)
+    rows, columns = nearest // STRETCH_PX
+    return np.where(painted, 0.5 - inside, outside - 0.5), rows * (width // STRETCH_PX + 1) + columns
+
+
+def _curves(distance: np.ndarray, repaint: np.ndarray) -> list[int]:
+    """Distances at which a seam may stand. Inside the painted area an edge is the new content's own."""
+    transition = distance[(repaint > 0) & (repaint < repaint.max())]
+    outer = max(0, math.ceil(transition.max())) if transition.size else 0
+    wanted = [0, outer, outer // 3, 2 * outer // 3, outer + 2 * CURVES_APART_PX]
+    chosen: list[int] = []
+    for curve in wanted:
+        if all(abs(curve - other) >= CURVES_APART_PX for other in chosen):
+            chosen.append(curve)
+    return chosen
+
+
+def _gradient(values: torch.Tensor) -> torch.Tensor:
+    """Length of the gradient over all channels, (H, W), for each pixel."""
+    squared = torch.zeros_like(values[0])
+    squared[:, :-1] += (values[:, :, 1:] - values[:, :, :-1]).square_().sum(0)
+    squared[:-1] += (values[:, 1:] - values[:, :-1]).square_().sum(0)
+    return squared.sqrt_()
+
+
+def _binned(values: torch.Tensor, distance: np.ndarray, stretch: np.ndarray, first: int,
+            last: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sums (C, stretches, distances) of each channel and counts (stretches, distances), from `first` to below each distance.
+    """
+    used = (distance >= first) & (distance < last)
+    numbers, stretches = np.unique(stretch[used], return_inverse=True)
+    place = stretches * (last - first) + distance[used] - first
+    shape = len(numbers), last - first
+    weights = [None, *values[:, torch.from_numpy(used)].numpy()]
+    binned = np.stack([np.bincount(place, weight, math.prod(shape)).reshape(shape) for weight in weights])
+    running = np.pad(binned.cumsum(-1), ((0, 0), (0, 0), (1, 0)))
+    return running[1:], running[0]
+
+
+def mixture(original: torch.Tensor, result: torch.Tensor, decoded: torch.Tensor, repaint: np.ndarray) -> tuple[float, float]:
+    """Ghost index and contrast retention of a result that shows two pictures through one another.
+
+    In each window the result is fitted as a mixture (1 - a) * original + a * decoded; it is a ghost where neither picture
+    is faint and both differ visibly.
+
+    Parameters
+    ----------
+    original, result, decoded : (3, H, W) float32, CIELAB
+    repaint : (H, W) float, 0 to 1
+    """
+    def mean(values: torch.Tensor) -> torch.Tensor:
+        return avg_pool2d(values[None], WINDOW_PX, WINDOW_STEP_PX, WINDOW_PX // 2, count_include_pad=False)[0]
+
+    def deviation(lightness: torch.Tensor) -> torch.Tensor:
+        centred = lightness[None] - lightness.mean()
+        return (mean(centred ** 2) - mean(centred) ** 2).clamp_(min=0).sqrt_()[0]
+
+    apart, changed = decoded - original, result - original
+    squared = mean((apart ** 2).sum(0, keepdim=True))[0]
+    share = mean((apart * changed).sum(0, keepdim=True))[0] / squared.clamp(min=1e-6)
+    share = share.clamp_(0, 1)
+    visible = ((squared.sqrt() - VISIBLE_FROM) / (VISIBLE_AT - VISIBLE_FROM)).clamp_(0, 1)
+    masked = torch.from_numpy(repaint[::WINDOW_STEP_PX, ::WINDOW_STEP_PX] > 0)
+    if not masked.any():
+        return 0.0, 1.0
+    fainter = torch.minimum(share, 1 - share)
+    ghost = (((fainter - GHOST_FROM) / (GHOST_AT - GHOST_FROM)).clamp_(0, 1) * visible)[masked].mean().item()
+    mixed = masked & (fainter > GHOST_FROM)
+    lesser = torch.minimum(deviation(original[0]), deviation(decoded[0]))
+    mixed &= lesser > LEAST_CONTRAST
+    if not mixed.any():
+        return ghost, 1.0
+    kept = torch.minimum(deviation(result[0]), lesser)
+    return ghost, (kept[mixed].sum() / lesser[mixed].sum()).item()
+
+
+def latent_effect(original: torch.Tensor, result: torch.Tensor, painted: torch.Tensor) -> float:
+    """Mean latent distance in the painted area; through that of hard inpainting it is the core effect.
+
+    Parameters
+    ----------
+    original, result : (C, H, W) float
+    painted : (H, W) bool
+    """
+    return channel_norm((result.float() - original.float())[None])[0, 0][painted].mean().item()
+
+
+def blend_score(scores: Scores, core_effect: float = 1.0) -> float:
+    """One number that orders candidates: 100 has no seam, no ghost, kept the rest, and repainted what was asked for.
+
+    Parameters
+    ----------
+    core_effect
+        Mean latent distance in the painted area through that of hard inpainting, where it is known.
+
+    Source: own; the scales of its parts are those at which a seam or ghost is plainly seen.
+    """
+    seam = scores.jump / 10 + max(0.0, scores.gradient_ratio - 1) / 2
+    ghost = 0.0 if math.isnan(scores.ghost) else 2 * scores.ghost
+    decay = scores.outside_mean / 5
+    return 100 * math.exp(-seam - ghost - decay) * min(1.0, core_effect / LEAST_EFFECT)
+
+
+def _reduced(picture: np.ndarray, factor: int) -> np.ndarray:
+    return picture if factor == 1 else np.asarray(Image.fromarray(picture).reduce(factor))

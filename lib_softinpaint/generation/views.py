@@ -1,0 +1,75 @@
+"""What a composite is made of, as pictures to look at."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
+
+from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.settings.settings import Settings
+
+AMPLIFIED = 8
+"""Times the local contrast in the seam's view."""
+
+LOCAL_PX = 4.0
+"""Pixels, a Gaussian's deviation: what is smaller is local contrast."""
+
+BESIDE_PX = 8
+"""Around the feather, what the seam's view also shows."""
+
+DIMMED = 0.4
+"""Brightness of what is not near the seam."""
+
+
+def picture(kept: KeptPicture, settings: Settings) -> np.ndarray:
+    """The result, (H, W, 3 or 4) uint8."""
+    return kept.composited(settings)
+
+
+def opacity(kept: KeptPicture, settings: Settings) -> np.ndarray:
+    """Opacity of the new pixels, (H, W) uint8; 255 shows them wholly."""
+    return _grey(kept.shown(settings).opacity_px(settings))
+
+
+def difference(kept: KeptPicture, settings: Settings) -> np.ndarray:
+    """How much the latent changed, (H, W) uint8; 128 at the difference threshold.
+
+    Raises LookupError with a sentence where it is not known.
+    """
+    sampled = kept.sampled
+    if sampled.distance is None:
+        raise LookupError("How much this picture changed is not known; the mask alone decides.")
+    threshold = sampled.threshold(settings)
+    distance = sampled.distance
+    relative = np.minimum(distance / (2 * threshold), 1) if threshold > 0 else (distance > 0).astype(np.float32)
+    return _grey(sampled.enlarged(relative))
+
+
+def seam(kept: KeptPicture, settings: Settings) -> np.ndarray:
+    """The result with its local contrast amplified along the mask's edge, and dimmed elsewhere; (H, W, 3) uint8.
+
+    Source: own; unsharp masking.
+    """
+    result = kept.composited(settings)[..., :3].astype(np.float32)
+    mask = kept.shown(settings).mask_px
+    size = 2 * BESIDE_PX + 1
+    near = maximum_filter(mask, size) > minimum_filter(mask, size)
+    smooth = gaussian_filter(result, (LOCAL_PX, LOCAL_PX, 0))
+    amplified = smooth + AMPLIFIED * (result - smooth)
+    return np.clip(np.rint(np.where(near[..., None], amplified, DIMMED * result)), 0, 255).astype(np.uint8)
+
+
+def _grey(share: np.ndarray) -> np.ndarray:
+    return np.rint(255 * share).astype(np.uint8)
+
+
+VIEWS: Mapping[str, tuple[Callable[[KeptPicture, Settings], np.ndarray], str]] = MappingProxyType({
+    "Picture": (picture, ""),
+    "Opacity": (opacity, "White shows the new pixels, black the original."),
+    "Difference map": (difference, "Brighter changed more; middle grey is the difference threshold, where half is shown."),
+    "Seam": (seam, f"Local contrast is {AMPLIFIED} times as strong along the mask's edge: what is seen here is all that is "
+                   "left of a seam."),
+})
+"""By their labels: what makes them, and a sentence on how they are read."""

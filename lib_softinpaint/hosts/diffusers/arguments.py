@@ -1,0 +1,118 @@
+"""What `SoftInpaintPipeline` accepts: arguments and models, checked before anything runs."""
+from __future__ import annotations
+
+import difflib
+import math
+import numbers
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+import torch
+
+from lib_softinpaint.settings.request import MASKED_CONTENTS
+from lib_softinpaint.settings.settings import Settings
+
+OUTPUT_TYPES = ("pil", "np", "pt", "latent")
+
+UNET_CHANNELS = 4, 9
+"""Input channels of a UNet: a latent's, or also those that tell an inpainting model its mask and image."""
+
+SUPPORTED = "Stable Diffusion 1, 2 and XL, and their inpainting models"
+
+NEEDED_PARTS = {"vae", "unet", "scheduler"}
+KNOWN_PARTS = NEEDED_PARTS | {"text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "safety_checker",
+                              "feature_extractor", "image_encoder"}
+
+WEBUI_NAMES = {"denoising_strength": "strength", "steps": "num_inference_steps", "cfg_scale": "guidance_scale",
+               "masked_area_padding": "padding_mask_crop", "seed": "generator", "mask": "mask_image"}
+"""What the WebUI's users know an argument by."""
+
+CONTROL_WORDS = ("control", "guess_mode", "adapter_conditioning")
+"""In names of ControlNet's and T2I-Adapter's arguments."""
+
+OF_BOTH_PARENTS = {"callback", "callback_steps"}
+"""Old arguments, which diffusers no longer names but takes."""
+
+
+def check_names(given: Iterable[str], known: Collection[str]) -> None:
+    """Raises TypeError on an argument that no pipeline has, with the name that was probably meant."""
+    for name in given:
+        if name in known or name in OF_BOTH_PARENTS:
+            continue
+        if any(word in name for word in CONTROL_WORDS):
+            raise TypeError(f"{name} belongs to ControlNet or a T2I-Adapter, which soft inpainting does not support")
+        alike = WEBUI_NAMES.get(name) or next(iter(difflib.get_close_matches(name, known, 1)), None)
+        raise TypeError(f"{name} is no argument of this pipeline" + (f", did you mean {alike}?" if alike else ""))
+
+
+def check_parts(name: str, parts: Collection[str]) -> None:
+    """Raises ValueError where a model's components are not those of a model that can be inpainted softly.
+
+    Parameters
+    ----------
+    name
+        Of the pipeline's class.
+    parts
+        Names of its components.
+    """
+    further = sorted(set(parts) - KNOWN_PARTS)
+    if further or not set(parts) >= NEEDED_PARTS:
+        reason = f"it has {', '.join(further)}" if further else f"it has no {', '.join(sorted(NEEDED_PARTS - set(parts)))}"
+        raise ValueError(f"the model must be one of {SUPPORTED}, got {name}: {reason}")
+
+
+def check_values(image_count: int, mask_count: int, prompt: Any, num_images_per_prompt: Any, num_inference_steps: Any,
+                 strength: Any, guidance_scale: Any, padding_mask_crop: Any, masked_content: Any, mask_blur: Any,
+                 settings: Any, generator: Any, output_type: Any, others: Mapping[str, Any]) -> int:
+    """How many images the arguments ask for. Raises ValueError on one that is not what it must be."""
+    embeddings = others.get("prompt_embeds")
+    if (prompt is None) == (embeddings is None):
+        raise ValueError("one of prompt and prompt_embeds must be given, got " + ("none" if prompt is None else "both"))
+    if prompt is not None and not (isinstance(prompt, str) or isinstance(prompt, list) and prompt
+                                   and all(isinstance(each, str) for each in prompt)):
+        raise ValueError(f"prompt must be a text or a list of texts, got {prompt!r}")
+    prompts = embeddings.shape[0] if prompt is None else len(prompt) if isinstance(prompt, list) else 1
+    for name, value in (("num_images_per_prompt", num_images_per_prompt), ("num_inference_steps", num_inference_steps)):
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+            raise ValueError(f"{name} must be a whole number of 1 or more, got {value!r}")
+    count = prompts * num_images_per_prompt
+    for name, number in (("image", image_count), ("mask_image", mask_count)):
+        if number not in (1, prompts):
+            raise ValueError(f"{name} must be one image, or a list with one for each prompt ({prompts}), got {number}")
+    if padding_mask_crop is not None and max(image_count, mask_count) > 1:
+        raise ValueError("padding_mask_crop needs one image and one mask, got a list of "
+                         f"{max(image_count, mask_count)}: call the pipeline once for each")
+    ranges = {"strength": (strength, 0, 1), "guidance_scale": (guidance_scale, 0, math.inf),
+              "mask_blur": (mask_blur, 0, math.inf), "padding_mask_crop": (padding_mask_crop or 0, 0, math.inf)}
+    for name, (value, least, most) in ranges.items():
+        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not least <= value <= most:
+            raise ValueError(f"{name} must be a number from {least} to {most}, got {value!r}")
+    if strength == 0:
+        raise ValueError("strength must be above 0 and at most 1, got 0")
+    for name, value, choices in (("masked_content", masked_content, MASKED_CONTENTS),
+                                 ("output_type", output_type, OUTPUT_TYPES)):
+        if value not in choices:
+            raise ValueError(f"{name} must be one of {choices}, got {value!r}")
+    if not isinstance(settings, Settings):
+        raise ValueError(f"settings must be lib_softinpaint.Settings, got {type(settings).__name__}")
+    generators = generator if isinstance(generator, list) else [] if generator is None else [generator]
+    if not all(isinstance(each, torch.Generator) for each in generators):
+        raise ValueError(f"generator must be a torch.Generator or a list of them, got {generator!r}")
+    if isinstance(generator, list) and len(generator) != count:
+        raise ValueError(f"generator must be one, or a list with one for each image ({count}), got {len(generator)}")
+    return count
+
+
+def check_models(pipeline: Any, others: Mapping[str, Any]) -> None:
+    """Raises ValueError where a pipeline's models cannot do what is asked of them."""
+    channels = pipeline.unet.config.in_channels
+    if channels not in UNET_CHANNELS:
+        raise ValueError(f"the model must be one of {SUPPORTED}, whose UNet has {' or '.join(map(str, UNET_CHANNELS))} input "
+                         f"channels, got {channels}")
+    has_adapter = getattr(pipeline.unet, "encoder_hid_proj", None) is not None
+    for name in ("ip_adapter_image", "ip_adapter_image_embeds"):
+        if others.get(name) is not None and not has_adapter:
+            raise ValueError(f"{name} needs an IP-Adapter in the model, got none: call load_ip_adapter first")
+    if has_adapter and not any(others.get(name) is not None for name in ("ip_adapter_image", "ip_adapter_image_embeds")):
+        raise ValueError("a model with an IP-Adapter needs ip_adapter_image or ip_adapter_image_embeds, got none: "
+                         "unload_ip_adapter removes it")

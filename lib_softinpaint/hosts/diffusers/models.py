@@ -1,0 +1,212 @@
+"""Requests in the WebUI's terms, run on diffusers: models from folders, files and names, samplers by the WebUI's names."""
+from __future__ import annotations
+
+import functools
+import inspect
+import warnings
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
+from diffusers.utils import logging
+from PIL import Image
+
+from lib_softinpaint.bundled import bundled
+from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.hosts.diffusers.lora import infotext_hashes
+from lib_softinpaint.hosts.diffusers.pipeline import DTYPE, SoftInpaintPipeline, running_alone
+from lib_softinpaint.hosts.diffusers.prompts import LORA_PLACES, prepared
+from lib_softinpaint.images.painted import strengths
+from lib_softinpaint.settings import infotext
+from lib_softinpaint.settings.request import (
+    INPAINT_NOT_MASKED,
+    ONLY_MASKED,
+    SCENES,
+    Request,
+    to_infotext,
+    with_seed,
+    working_size,
+)
+from lib_softinpaint.settings.settings import Settings
+
+SCENE_MODEL = bundled("demo/model")
+"""The bundled model: flat illustrations of landscapes, 256 x 256."""
+
+SAMPLERS: dict[str, tuple[type, dict[str, Any], str]] = {
+    "Euler": (diffusers.EulerDiscreteScheduler, {}, "Uniform"),
+    "Euler a": (diffusers.EulerAncestralDiscreteScheduler, {}, "Uniform"),
+    "Heun": (diffusers.HeunDiscreteScheduler, {}, "Uniform"),
+    "LMS": (diffusers.LMSDiscreteScheduler, {}, "Uniform"),
+    "DPM2": (diffusers.KDPM2DiscreteScheduler, {}, "Karras"),
+    "DPM2 a": (diffusers.KDPM2AncestralDiscreteScheduler, {}, "Karras"),
+    "DPM++ 2M": (diffusers.DPMSolverMultistepScheduler, {}, "Karras"),
+    "DPM++ 2M SDE": (diffusers.DPMSolverMultistepScheduler, {"algorithm_type": "sde-dpmsolver++"}, "Exponential"),
+    "DDIM": (diffusers.DDIMScheduler, {"clip_sample": False}, "Uniform"),
+    "PLMS": (diffusers.PNDMScheduler, {"skip_prk_steps": True}, "Uniform"),
+    "UniPC": (diffusers.UniPCMultistepScheduler, {}, "Uniform"),
+    "LCM": (diffusers.LCMScheduler, {"clip_sample": False}, "Uniform")}
+"""Class, changes to its configuration, and the schedule type that Automatic means, as in AUTOMATIC1111 1.10.1."""
+
+SCHEDULE_TYPES: dict[str, dict[str, bool]] = {
+    "Automatic": {}, "Uniform": {}, "Karras": {"use_karras_sigmas": True}, "Exponential": {"use_exponential_sigmas": True}}
+
+
+def soft_inpaint(picture: Image.Image, mask: Image.Image, prompt: str = "", *, model: str | Path = SCENE_MODEL,
+                 settings: Settings | None = None, device: str | None = None, **fields: Any) -> Image.Image:
+    """The picture with its masked area repainted softly; pixels that the mask does not reach stay as they are.
+
+    Parameters
+    ----------
+    picture, mask
+        Of one shape and any mode: `image_files` and `painted` say how they are read. White is repainted, greys by that
+        strength. A transparent image gives a transparent result.
+    model
+        A diffusers folder, a .safetensors file of the original format, or a name on the Hugging Face Hub.
+    device
+        As PyTorch names it; `chosen_device` if not given.
+    fields
+        Further fields of `lib_softinpaint.settings.request.Request`, such as `seed`, `steps` and `mask_blur`.
+
+    Raises
+    ------
+    ValueError
+        On sizes that do not match, an empty mask, a value out of range, or a model that is none.
+    """
+    request = Request(prompt=prompt, settings=settings or Settings(enabled=True), **fields)
+    return inpaint(load(str(model), device), request, picture, mask, on_note=functools.partial(warnings.warn, stacklevel=3))
+
+
+def chosen_device() -> str:
+    """The GPU of NVIDIA or AMD if there is one, else Apple's, else the processor."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+@lru_cache(maxsize=1)
+def load(model: str, device: str | None = None) -> DiffusionPipeline:
+    """A soft-inpainting pipeline for the model, ready on its device: half precision with CUDA, float32 elsewhere.
+
+    Raises ValueError where `model` is no model that can be inpainted softly, and ImportError where a package is missing or
+    does not fit the others.
+    """
+    logging.disable_progress_bar()
+    if Path(model).is_absolute() and not Path(model).exists():
+        raise ValueError(f"model must be a diffusers folder or a .safetensors file that exists, got {model!r}")
+    device = device or chosen_device()
+    dtype = torch.float16 if device.startswith("cuda") else torch.float32
+    try:
+        if Path(model).is_file():
+            pipeline = SoftInpaintPipeline.from_pipe(_single_file(model, dtype), **{DTYPE: dtype})
+        else:
+            pipeline = SoftInpaintPipeline.from_pretrained(
+                model, local_files_only=Path(model).is_dir(), **{DTYPE: dtype})
+    except MemoryError:
+        raise
+    except Exception as fault:  # each kind of broken model has its own error
+        if missing := _failed_import(fault):
+            raise ImportError("diffusers and the packages that it needs must be installed in versions that fit one another, "
+                              f"got {type(missing).__name__}: {missing}") from fault
+        if isinstance(fault, torch.OutOfMemoryError):
+            raise
+        reason = str(fault).strip().partition("\n")[0] or type(fault).__name__
+        raise ValueError("model must be a diffusers folder, a .safetensors file (whose configuration comes from the Hugging "
+                         f"Face Hub, once) or a name there, got {model!r}: {reason}") from fault
+    pipeline.set_progress_bar_config(disable=True)
+    try:
+        return pipeline.to(device)
+    except (RuntimeError, AssertionError) as fault:
+        raise ValueError(f"device must be one that this PyTorch has, got {device!r}") from fault
+
+
+def _failed_import(fault: BaseException | None) -> BaseException | None:
+    """The import that failed, where that is what a fault comes from."""
+    while fault is not None:
+        # diffusers and transformers wrap what an import raises, whatever that is, in a RuntimeError.
+        if isinstance(fault, ImportError) or str(fault).startswith("Failed to import "):
+            return fault
+        fault = fault.__cause__
+    return None
+
+
+def _single_file(path: str, dtype: torch.dtype) -> DiffusionPipeline:
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        large = any("conditioner.embedders.1" in key for key in file.keys())  # noqa: SIM118 - it is no dict
+    return (StableDiffusionXLPipeline if large else StableDiffusionPipeline).from_single_file(path, **{DTYPE: dtype})
+
+
+def scheduler_class(sampler: str, schedule_type: str) -> tuple[type, dict[str, Any]]:
+    """The scheduler of diffusers that is the WebUI's sampler, and the changes to its configuration.
+
+    Raises ValueError on names that diffusers has no counterpart of.
+    """
+    if sampler not in SAMPLERS:
+        raise ValueError(f"Sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}")
+    if schedule_type not in SCHEDULE_TYPES:
+        raise ValueError(f"Schedule type must be one of {', '.join(SCHEDULE_TYPES)}, got {schedule_type!r}")
+    kind, changes, automatic = SAMPLERS[sampler]
+    changes = {**changes, **SCHEDULE_TYPES[automatic if schedule_type == "Automatic" else schedule_type]}
+    if changes.keys() - inspect.signature(kind).parameters.keys():
+        raise ValueError(f"Schedule type must be Automatic with the sampler {sampler}, got {schedule_type!r}")
+    return kind, changes
+
+
+def inpaint(pipeline: DiffusionPipeline, request: Request, picture: Image.Image, mask: Image.Image,
+            on_step: Callable[[float], None] | None = None, keep: Callable[[KeptPicture], None] | None = None,
+            loras: Sequence[Path] = LORA_PLACES, *, on_running: Callable[[DiffusionPipeline], None] | None = None,
+            on_note: Callable[[str], None] | None = None) -> Image.Image:
+    """One image. Runs on one model wait for one another, each with the pipeline's state for itself.
+
+    Parameters
+    ----------
+    pipeline
+        From `load`.
+    on_step
+        Called after each step with the share that is done, 0 to 1.
+    keep
+        Called with all that a soft composite is made of.
+    loras
+        Files, and folders of files, among which those that the prompt names are looked up.
+    on_running
+        Called after each step, before `on_step`, with the running pipeline, whose `preview` shows what becomes of it.
+    on_note
+        Called with a sentence for each fault that the image survived.
+    """
+    kind, changes = scheduler_class(request.sampler, request.schedule_type)
+
+    def report(running: DiffusionPipeline, step: int, timestep: Any, tensors: dict) -> dict:
+        if on_running:
+            on_running(running)
+        if on_step:
+            on_step((step + 1) / running.num_timesteps)
+        return tensors
+
+    with running_alone(pipeline):
+        running, prompts = prepared(pipeline, request, loras)
+        made = running.with_scheduler(kind.from_config(pipeline.scheduler.config, **changes))(
+            image=picture, mask_image=1 - strengths(mask) if request.mask_mode == INPAINT_NOT_MASKED else mask,
+            height=request.height or None, width=request.width or None, strength=request.denoising_strength,
+            padding_mask_crop=request.masked_area_padding if request.inpaint_area == ONLY_MASKED else None,
+            num_inference_steps=request.steps, guidance_scale=request.cfg_scale, **prompts,
+            masked_content=request.masked_content, mask_blur=request.mask_blur, settings=request.settings,
+            generator=torch.Generator().manual_seed(with_seed(request).seed),
+            keep=keep is not None, callback_on_step_end=report)
+    if on_note:
+        for note in made.notes:
+            on_note(note)
+    if keep and made.kept and made.kept[0]:
+        keep(made.kept[0])
+    return made.images[0]
+
+
+def infotext_of(request: Request, picture: tuple[int, int], model: str | None, loras: Sequence[Path] = LORA_PLACES) -> str:
+    """Infotext of what `inpaint` makes of a picture of this width and height, with a model of this name or the bundled one."""
+    width, height = working_size(request, picture)
+    name = Path(model).name.removesuffix(".safetensors") if model else SCENES
+    return infotext.dump(to_infotext(request, Size=f"{width}x{height}", Model=name, **infotext_hashes(request.prompt, loras)))

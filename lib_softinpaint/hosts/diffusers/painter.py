@@ -1,0 +1,112 @@
+"""The stand-alone page's pictures: painted by a model here, saved, and kept for their composites to be made again."""
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from lib_softinpaint.generation.history import USUAL_LIMIT_MB, History
+from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.generation.source import completed
+from lib_softinpaint.hosts.diffusers import models
+from lib_softinpaint.hosts.diffusers.prompts import as_run
+from lib_softinpaint.images.read import SRGB, Colours, colours_of
+from lib_softinpaint.settings import infotext
+from lib_softinpaint.settings.request import LARGEST_SEED, Request
+from lib_softinpaint.ui import recomposite
+from lib_softinpaint.ui.page import SELECTED, Finished, Host
+from lib_softinpaint.ui.painting import Step
+
+PREVIEW_COST = 4
+"""Times as long as the last preview took must have passed before the next: they cost a fifth of the time at most."""
+
+
+class Painter:
+    """Paints into a folder.
+
+    Parameters
+    ----------
+    device
+        As of `diffusers_models.load`.
+    """
+
+    def __init__(self, output: Path, device: str | None = None):
+        self.output = output
+        self.device = device
+        self.history = History()
+
+    def host(self) -> Host:
+        again = recomposite.Host(self._find, self._kept, self._add, SELECTED)
+        return Host(self.paint, list(models.SAMPLERS), list(models.SCHEDULE_TYPES), again)
+
+    def paint(self, request: Request, picture: Image.Image, mask: Image.Image, count: int, model: str,
+              on_step: Step) -> Iterator[Finished]:
+        """As `ui.page.Host.paint`."""
+        pipeline = models.load(model or str(models.SCENE_MODEL), self.device)
+        request = as_run(pipeline, request)
+        free_at, preview = 0.0, None
+
+        def look(running: Any) -> None:
+            nonlocal free_at, preview
+            start = time.perf_counter()
+            preview = running.preview() if start >= free_at else None
+            end = time.perf_counter()
+            if preview is not None:
+                free_at = end + PREVIEW_COST * (end - start)
+        for number in range(count):
+            on_step(0, None)  # a stop while the model was loading, or between two images, takes effect here
+            numbered = replace(request, seed=(request.seed + number) % (LARGEST_SEED + 1))
+            kept: list[KeptPicture] = []
+            notes: list[str] = []
+            made = models.inpaint(pipeline, numbered, picture, mask, lambda share: on_step(share, preview),
+                                  kept.append, on_running=look, on_note=notes.append)
+            yield self._finished(made, picture, models.infotext_of(numbered, picture.size, model), numbered, kept, notes)
+
+    def _finished(self, made: Image.Image, picture: Image.Image, about: str, request: Request,
+                  kept: list[KeptPicture], notes: list[str]) -> Finished:
+        blend_score = None
+        for each in kept:  # none of a hard inpainting
+            self.history.put(completed(each, about, picture), np.asarray(made), USUAL_LIMIT_MB)
+            blend_score = each.blend_score(each.settings)
+        return Finished(self._saved(made, about, str(request.seed), colours_of(picture)), about, blend_score, tuple(notes))
+
+    def _saved(self, picture: Image.Image, about: str, name: str, colours: Colours = SRGB) -> Path:
+        self.output.mkdir(parents=True, exist_ok=True)
+        number = 1 + max((int(path.stem[:5]) for path in self.output.glob("[0-9]" * 5 + "-*.png")), default=0)
+        path = self.output / f"{number:05d}-{name}.png"
+        infotext.save(picture, path, about, colours)
+        return path
+
+    # For the panel that composites again
+
+    def _find(self, pictures: Any, index: int) -> str:
+        if not pictures:
+            raise LookupError("The gallery is empty: generate a picture first.")
+        with Image.open(_path(pictures[max(0, index)])) as shown:
+            identity = self.history.find(result=np.asarray(shown))
+        if identity is None:
+            raise LookupError("This picture is not kept: it was not inpainted softly, or newer ones have taken its place.")
+        return identity
+
+    def _kept(self, identity: str) -> KeptPicture:
+        try:
+            return self.history.get(identity)
+        except KeyError as missing:
+            raise LookupError("This picture is kept no longer: newer ones have taken its place.") from missing
+
+    def _add(self, result: Image.Image, about: str, pictures: Any, generation_info: str) -> tuple[str, Any, str]:
+        path = self._saved(result, about, f"{infotext.parse(about).get('Seed')}-again", colours_of(result))
+        texts = json.loads(generation_info or "{}").get("infotexts", [])
+        shown = [*(pictures or []), (os.fspath(path), "composited again")]
+        return path.name, shown, json.dumps({"infotexts": [*texts, about]})
+
+
+def _path(entry: Any) -> str:
+    return entry[0] if isinstance(entry, (list, tuple)) else entry

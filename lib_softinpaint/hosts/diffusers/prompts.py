@@ -1,0 +1,137 @@
+"""The WebUI's prompts for diffusers' pipelines: weights, prompts of any length and clip skip, as embeddings.
+
+Source: AUTOMATIC1111 1.10.1, observed at its default settings: weights multiply CLIP's output, whose mean is then restored
+(emphasis mode "Original"); each chunk is encoded alone.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lib_softinpaint.errors import BadInput
+from lib_softinpaint.hosts.diffusers.lora import loras_of, with_loras
+from lib_softinpaint.settings.prompt import (
+    BREAK,
+    CHUNK_TOKENS,
+    LORA_FOLDER,
+    chunks,
+    demand_supported,
+    networks,
+    plain_text,
+    weighted,
+)
+from lib_softinpaint.settings.request import Request
+
+COMMA = ",</w>"
+"""In the vocabulary of CLIP's tokenizers."""
+
+LORA_PLACES = (LORA_FOLDER,)
+
+PENULTIMATE = 2
+"""Layer, counted from the last, that SDXL's UNet was trained on, whatever the clip skip."""
+
+
+def prepared(pipeline: Any, request: Request, places: Sequence[Path] = LORA_PLACES) -> tuple[Any, dict[str, Any]]:
+    """The pipeline that runs a request, and its arguments for what the prompts say.
+
+    The pipeline is the given one, or one of its own with the LoRAs that the prompt names. Prompts that diffusers reads as
+    the WebUI does stay text.
+
+    Raises
+    ------
+    BadInput
+        On what only the WebUI can do, on LoRAs that are not found or do not fit, and on too large a clip skip.
+    """
+    demand_supported(request.prompt, request.negative_prompt)
+    request = as_run(pipeline, request)
+    prompt, _ = networks(request.prompt)
+    running = with_loras(pipeline, loras_of(request.prompt, places))
+    prompts = {"prompt": prompt, "negative_prompt": request.negative_prompt}
+    texts = {name: plain_text(text) for name, text in prompts.items()}
+    if request.clip_skip == 1 and all(text is not None and _fits(running, text) for text in texts.values()):
+        return running, texts
+    return running, _embeddings(running, prompt, request.negative_prompt, request.clip_skip)
+
+
+def as_run(pipeline: Any, request: Request) -> Request:
+    """The request without what has no effect on this model: clip skip with SDXL, as in the WebUI."""
+    return replace(request, clip_skip=1) if _is_xl(pipeline) else request
+
+
+def _is_xl(pipeline: Any) -> bool:
+    return "text_encoder_2" in pipeline.components
+
+
+def _encoders(pipeline: Any) -> list[tuple[Any, Any]]:
+    """Tokenizers with their text encoders."""
+    names = ["", "_2"] if _is_xl(pipeline) else [""]
+    return [(getattr(pipeline, f"tokenizer{name}"), getattr(pipeline, f"text_encoder{name}")) for name in names
+            if getattr(pipeline, f"text_encoder{name}") is not None]
+
+
+def _fits(pipeline: Any, text: str) -> bool:
+    return all(len(_tokens(tokenizer, text)) <= CHUNK_TOKENS for tokenizer, _ in _encoders(pipeline))
+
+
+def _tokens(tokenizer: Any, text: str) -> list[int]:
+    return tokenizer(text, truncation=False, add_special_tokens=False, verbose=False)["input_ids"]
+
+
+@torch.no_grad()
+def _embeddings(pipeline: Any, prompt: str, negative_prompt: str, clip_skip: int) -> dict[str, torch.Tensor]:
+    """The pipeline's arguments, each (1, T, C); T is 77 for each chunk of the longer prompt."""
+    encoders = _encoders(pipeline)
+    split = [[_chunks(tokenizer, text) for text in (prompt, negative_prompt)] for tokenizer, _ in encoders]
+    count = max(len(each) for of_encoder in split for each in of_encoder)
+    encoded = [[_encoded(tokenizer, encoder, each + [[]] * (count - len(each)), clip_skip, _is_xl(pipeline))
+                for each in of_encoder] for (tokenizer, encoder), of_encoder in zip(encoders, split)]
+    arguments = {}
+    for kind, of_prompt in zip(("", "negative_"), zip(*encoded)):
+        arguments[f"{kind}prompt_embeds"] = torch.cat([embedding for embedding, _ in of_prompt], dim=-1)
+        if _is_xl(pipeline):
+            arguments[f"{kind}pooled_prompt_embeds"] = of_prompt[-1][1]
+    return arguments
+
+
+def _chunks(tokenizer: Any, prompt: str) -> list[list[tuple[int, float]]]:
+    pieces = [None if piece == BREAK else (_tokens(tokenizer, piece[0]), piece[1]) for piece in weighted(prompt)]
+    return chunks(pieces, tokenizer.get_vocab().get(COMMA))
+
+
+def _encoded(tokenizer: Any, encoder: Any, of_prompt: list[list[tuple[int, float]]], clip_skip: int,
+             large: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """(1, T, C) embedding of all chunks, and SDXL's pooled one (1, P) of the first."""
+    embeddings, pooled = [], None
+    for chunk in of_prompt:
+        rest = CHUNK_TOKENS - len(chunk)
+        tokens = [tokenizer.bos_token_id, *(token for token, _ in chunk), tokenizer.eos_token_id]
+        ids = torch.tensor([tokens + [tokenizer.pad_token_id] * rest], device=encoder.device)
+        weights = torch.tensor([1.0, *(weight for _, weight in chunk), *[1.0] * (rest + 1)], device=encoder.device)
+        output = encoder(ids, output_hidden_states=True)
+        pooled = output[0] if pooled is None else pooled
+        embeddings.append(_emphasised(_layer(encoder, output, clip_skip, large), weights))
+    return torch.cat(embeddings, dim=1), pooled
+
+
+def _layer(encoder: Any, output: Any, clip_skip: int, large: bool) -> torch.Tensor:
+    """What the UNet is told: the last layer's output, or that of an earlier one, normalised as the last."""
+    if large:
+        return output.hidden_states[-PENULTIMATE]
+    if clip_skip == 1:
+        return output.last_hidden_state
+    layers = len(output.hidden_states) - 1
+    if clip_skip > layers:
+        raise BadInput(f"Clip skip must be at most {layers}, the layers of this model's text encoder, got {clip_skip}")
+    return getattr(encoder, "text_model", encoder).final_layer_norm(output.hidden_states[-clip_skip])
+
+
+def _emphasised(embedding: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """(1, T, C) with each token times its weight, at the mean that it had."""
+    if (weights == 1).all():
+        return embedding
+    heavy = embedding.float() * weights[None, :, None]
+    return (heavy * (embedding.float().mean() / heavy.mean())).to(embedding.dtype)

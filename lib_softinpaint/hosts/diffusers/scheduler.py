@@ -1,0 +1,84 @@
+"""The scheduler of one run on diffusers: its own copy, with the original blended into each prediction."""
+from __future__ import annotations
+
+import copy
+import functools
+from typing import Any
+
+import torch
+
+from lib_softinpaint.generation.job import SoftInpaintJob
+from lib_softinpaint.hosts.diffusers.noise_levels import adapter, noise_level
+
+
+class BlendingScheduler:
+    """Hands each call on to a scheduler, with the job's original blended into each prediction on its way.
+
+    Parameters
+    ----------
+    scheduler
+        From `own_copy`.
+    job
+    conditioning : (1 or B, 5, H, W) float
+        Mask and latent of the image without what is masked, for an inpainting UNet; None for others.
+    may_skip
+        Whether steps in which no pixel of the mask is unlocked may be left out.
+    """
+
+    def __init__(self, scheduler: Any, job: SoftInpaintJob, conditioning: torch.Tensor | None = None, may_skip: bool = False):
+        self.scheduler = scheduler
+        self.job = job
+        self.conditioning = conditioning
+        self.may_skip = may_skip
+        self.predicted: torch.Tensor | None = None
+        """Denoised prediction of the last step, with the original blended in."""
+
+        @functools.wraps(scheduler.step)  # the pipelines look at its parameters
+        def step(model_output, timestep, sample, *args, **kwargs):
+            kwargs = {**adapter(scheduler).step_arguments(scheduler), **kwargs}
+            return scheduler.step(self._blended(model_output, timestep, sample), timestep, sample, *args, **kwargs)
+        self.step = step
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # asked for while it is copied, before there is a scheduler
+            raise AttributeError(name)
+        return getattr(self.scheduler, name)
+
+    def scale_model_input(self, sample: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        scaled = self.scheduler.scale_model_input(sample, *args, **kwargs)
+        if self.conditioning is None:
+            return scaled
+        further = self.conditioning.to(scaled)
+        return torch.cat([scaled, further.repeat(len(scaled) // len(further), 1, 1, 1)], dim=1)
+
+    def _blended(self, output: torch.Tensor, timestep: Any, sample: torch.Tensor) -> torch.Tensor:
+        """The model's output whose denoised prediction has the original blended in; as it was where the mask is 1."""
+        kind = self.scheduler.config.prediction_type
+        level, sample = noise_level(self.scheduler, timestep).to(sample.device).scaled_for(kind, sample.float())
+        self.predicted = self.job.blend(level.denoised(kind, output.float(), sample), level.ratio)
+        return torch.where(self.job.repaint == 1, output, level.output(kind, self.predicted, sample).to(output.dtype))
+
+    def run_timesteps(self, timesteps: torch.Tensor) -> tuple[torch.Tensor, int]:
+        """Timesteps of a run that begins within a schedule, and how many of its first steps are left out.
+
+        Parameters
+        ----------
+        timesteps : (N,)
+            The part of the schedule that diffusers takes.
+        """
+        timesteps = adapter(self.scheduler).timesteps(timesteps)
+        if not self.may_skip:
+            return timesteps, 0
+        order, begin = self.scheduler.order, getattr(self.scheduler, "begin_index", None)
+        ratios = [noise_level(self.scheduler, timestep, (begin or 0) + number * order).ratio
+                  for number, timestep in enumerate(timesteps[::order])]
+        skipped = self.job.locked_steps(torch.cat(ratios), order)
+        if begin is not None:
+            self.scheduler.set_begin_index(begin + skipped * order)
+        return timesteps[skipped * order:], skipped
+
+
+def own_copy(scheduler: Any) -> Any:
+    """A scheduler for one run: a copy, or the scheduler itself where its owner has replaced a method, which may hold it."""
+    replaced = any(callable(getattr(type(scheduler), name, None)) for name in vars(scheduler))
+    return scheduler if replaced else copy.deepcopy(scheduler)

@@ -1,0 +1,77 @@
+"""After decoding: the composite in place of the host's overlay."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from modules import processing, shared
+from PIL import Image
+
+from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.hosts.webui.faults import guarded, overlay_of
+from lib_softinpaint.hosts.webui.kept import history, history_mb
+from lib_softinpaint.hosts.webui.run import Run, runs
+from lib_softinpaint.images.painted import as_picture
+from lib_softinpaint.images.read import colours_of, with_colours
+
+SLOW_PX = 6_000_000
+"""Pixels from which a composite takes about a second, so that the page tells what it waits for."""
+
+
+@guarded
+def postprocess_maskoverlay(p: Any, ppmo: Any) -> None:
+    """Before the host's overlay: takes it away, since it composites in 8 bits, premultiplied."""
+    run = runs.get(p)
+    if run is None or run.job is None or ppmo.overlay_image is None or ppmo.index >= len(run.sampled):
+        return
+    opacity_px = run.sampled[ppmo.index].opacity_px(run.settings)
+    overlay = Image.new("RGBA", opacity_px.shape[::-1])
+    if run.job.box is not None:
+        # The host sets the crop on an empty canvas: what it saves before colour correction needs what is around it.
+        left, top, width, height = run.job.box
+        inside = np.zeros(opacity_px.shape, bool)
+        inside[top:top + height, left:left + width] = True
+        overlay = overlay_of(run.job.originals[ppmo.index], inside)
+    run.opacity_px = opacity_px
+    ppmo.overlay_image = overlay
+    ppmo.mask_for_overlay = as_picture(opacity_px)
+
+
+def postprocess_image_after_composite(p: Any, pp: Any) -> None:
+    """After the host's overlay: composites the decoded picture over the original."""
+    run = runs.get(p)
+    if run is None or run.opacity_px is None:
+        return
+    if not _composite(p, pp, run):
+        pp.image, _ = processing.apply_overlay(pp.image, None, p.overlay_images[p.batch_index])
+
+
+@guarded
+def _composite(p: Any, pp: Any, run: Run) -> None:
+    opacity_px, run.opacity_px = run.opacity_px, None
+    place = p.batch_index
+    decoded = np.asarray(pp.image.convert("RGB"))
+    with _progress_note(decoded.shape[0] * decoded.shape[1]):
+        limit = history_mb()
+        about = processing.create_infotext(p, p.prompts, p.seeds, p.subseeds, index=place,
+                                           all_negative_prompts=p.negative_prompts) if limit > 0 else ""
+        colours = colours_of(run.originals[place % len(run.originals)])
+        picture = KeptPicture(run.settings, run.sampled[place], decoded, run.masks[place], about, run.sources[place], colours)
+        result = picture.composited(run.settings, opacity_px)
+        pp.image = with_colours(Image.fromarray(result), colours)
+        if limit > 0:
+            run.finished.append((pp.image, history.put(picture, result, limit)))
+
+
+@contextmanager
+def _progress_note(pixels: int) -> Iterator[None]:
+    """Says beside the progress bar what is waited for, where that is long."""
+    if pixels >= SLOW_PX:
+        shared.state.textinfo = "Soft inpainting: compositing"
+    try:
+        yield
+    finally:
+        if pixels >= SLOW_PX:
+            shared.state.textinfo = None

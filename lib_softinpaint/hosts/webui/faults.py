@@ -1,0 +1,97 @@
+"""Faults cost the soft inpainting, never the image: the host's own ordinary inpainting follows."""
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from modules import devices, errors, shared
+from PIL import Image
+
+from lib_softinpaint.hosts.webui.masks import latent_mask_of
+from lib_softinpaint.hosts.webui.names import NOTES
+from lib_softinpaint.hosts.webui.run import Run, put_fields_back, put_masks_back, runs
+from lib_softinpaint.images.painted import as_picture
+from lib_softinpaint.method.mask import host_blur, match_latent
+from lib_softinpaint.settings.settings import NOTE_KEY, infotext_keys
+
+MASK_IMAGE_KEY = "Soft inpainting mask image"
+"""In the infotext: the first digits of the SHA-256 of the file that was sent as *Mask image*, if its mask was used."""
+
+
+def tell_user(p: Any, sentence: str) -> None:
+    """Under the picture and in its infotext: the API returns no comments."""
+    p.comment(sentence)
+    if not getattr(shared.opts, NOTES, True):
+        return
+    known = p.extra_generation_params.get(NOTE_KEY)
+    p.extra_generation_params[NOTE_KEY] = f"{known} {sentence}" if known else sentence
+
+
+def guarded(hook: Callable[..., None]) -> Callable[..., bool]:
+    """The hook, answering whether it went well: a fault costs the soft inpainting, the host's own result follows."""
+    @functools.wraps(hook)
+    def run_hook(p, *args):
+        try:
+            hook(p, *args)
+            return True
+        except Exception as fault:
+            errors.report(f"Soft inpainting failed in {hook.__name__}; the WebUI's own inpainting follows", exc_info=True)
+            run = withdraw(p)
+            tell_user(p, f"Soft inpainting failed and was left out: {type(fault).__name__}: {fault}")
+            if run is not None:
+                _restore_ordinary_inpainting(p, run)
+            return False
+    return run_hook
+
+
+def withdraw(p: Any) -> Run | None:
+    """Ends the run and leaves nothing of it on `p`. The infotext goes first: it must not claim what did not run."""
+    for key in (*infotext_keys(), MASK_IMAGE_KEY):
+        p.extra_generation_params.pop(key, None)
+    run = runs.pop(p)
+    if run is not None:
+        put_fields_back(p, run)
+        put_masks_back(p, run)
+    return run
+
+
+def _restore_ordinary_inpainting(p: Any, run: Run) -> None:
+    """Masks and overlays as the host makes them without us, as far as its run has come. Never raises."""
+    try:
+        _make_ordinary_masks(p, run)
+    except Exception:
+        errors.report("Soft inpainting could not make the WebUI's own masks again", exc_info=True)
+        tell_user(p, "The WebUI's own masks could not be made again: the result may differ from ordinary inpainting.")
+
+
+def _make_ordinary_masks(p: Any, run: Run) -> None:
+    if not run.host_is_ready:
+        return
+    if run.job is None:
+        if p.image_mask is None:  # the mask was ours alone, and `init` leaves standing what it does not set
+            p.mask = p.nmask = p.mask_for_overlay = p.overlay_images = p.paste_to = None
+        with devices.autocast():
+            p.init(p.all_prompts, p.all_seeds, p.all_subseeds)
+        return
+    if run.mask is None:
+        p.nmask = p.nmask.round()
+    else:
+        box = run.job.box
+        blurred = host_blur(run.painted, p.mask_blur_x)
+        p.nmask = match_latent(latent_mask_of(p, blurred, box), p.init_latent).round()[0].expand_as(p.nmask).to(p.nmask)
+        gain = 2 if box is None else 1  # of a whole picture the host shows the outer half of the blur only
+        p.overlay_images = [overlay_of(original, np.minimum(gain * over.placed(blurred), 1))
+                            for original, over in zip(run.job.originals, run.masks)]
+    p.mask = 1 - p.nmask
+    denoiser = getattr(getattr(p, "sampler", None), "model_wrap_cfg", None)
+    if getattr(denoiser, "nmask", None) is not None:
+        denoiser.nmask, denoiser.mask = p.nmask, p.mask
+
+
+def overlay_of(original: np.ndarray, repaint_px: np.ndarray) -> Image.Image:
+    """The original, the more transparent the more is repainted."""
+    overlay = Image.fromarray(original).convert("RGBA")
+    overlay.putalpha(as_picture(1 - repaint_px))
+    return overlay

@@ -1,0 +1,153 @@
+"""The script's hooks, in the order in which the host calls them."""
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import torch
+from modules import images, shared
+
+from lib_softinpaint.hosts.webui.compositing import postprocess_image_after_composite, postprocess_maskoverlay
+from lib_softinpaint.hosts.webui.decoding import postprocess_batch_list
+from lib_softinpaint.hosts.webui.faults import MASK_IMAGE_KEY, guarded, tell_user, withdraw
+from lib_softinpaint.hosts.webui.job import make_job
+from lib_softinpaint.hosts.webui.kept import KEPT_KEY, history
+from lib_softinpaint.hosts.webui.masks import JUST_RESIZE, JUST_RESIZE_LATENT, MASK_RESIZES, painted_mask, shape_masks
+from lib_softinpaint.hosts.webui.originals import decoded_size, keep_colours
+from lib_softinpaint.hosts.webui.run import Run, put_fields_back, put_masks_back, runs, set_field
+from lib_softinpaint.hosts.webui.sampling import on_mask_blend
+from lib_softinpaint.hosts.webui.skipped_steps import leave_out_locked_steps
+from lib_softinpaint.images.encoded import as_bytes
+from lib_softinpaint.images.painted import LEAST_VALUE
+from lib_softinpaint.method.mask import resized
+from lib_softinpaint.settings.advice import EMPTY, EMPTY_OF_ALL, advice
+from lib_softinpaint.settings.request import MASKED_CONTENTS
+from lib_softinpaint.settings.settings import HARD, read_args, to_infotext
+
+__all__ = ["process", "process_batch", "on_mask_blend", "post_sample", "postprocess_batch_list", "postprocess_maskoverlay",
+           "postprocess_image_after_composite", "postprocess"]
+
+HASH_DIGITS = 10
+"""As many as the WebUI writes of a model's hash."""
+
+INPAINTING_CONDITIONS = "hybrid", "concat"
+
+
+@guarded
+def process(p: Any, args: tuple[Any, ...]) -> None:
+    """Before the host's `init`: reads the settings and shapes the mask."""
+    # Loopback and others come again with the same object; X/Y/Z and detailers with a copy that shares the dict.
+    p.extra_generation_params = dict(p.extra_generation_params)
+    withdraw(p)
+    try:
+        settings, notes = read_args(args)
+    except ValueError as unreadable:
+        tell_user(p, f"Soft inpainting was left out: {unreadable}")
+        return
+    if not settings.enabled or getattr(p, "image_mask", None) is None and not settings.mask_image:
+        return
+    for note in notes:
+        tell_user(p, note)
+    mask_notes: list[str] = []
+    try:
+        painted, mask_image_is_used = painted_mask(p, settings, mask_notes)
+    except ValueError as unreadable:
+        tell_user(p, f"Soft inpainting was left out: {unreadable}")
+        return
+    image_size, mask_size = p.init_images[0].size[::-1], painted.shape[::-1]
+    resizes = painted.shape != image_size and painted.max() >= LEAST_VALUE
+    if resizes and p.inpaint_full_res:
+        # The host crops the image where the mask lies in its own pixels, and shows the mask resized: black patches.
+        painted = resized(painted, *image_size, MASK_RESIZES[p.resize_mode])
+    if painted.max() < LEAST_VALUE:
+        p.comment(EMPTY_OF_ALL if p.inpaint_full_res or p.image_mask is None else EMPTY)
+        return
+    padding = p.inpaint_full_res_padding if p.inpaint_full_res else None
+    content = dict(enumerate(MASKED_CONTENTS)).get(p.inpainting_fill, "")  # other scripts have numbers of their own
+    stretches = p.resize_mode in (JUST_RESIZE, JUST_RESIZE_LATENT)
+    for sentence in advice(p.denoising_strength, content, padding, p.init_images[0].size,
+                           (p.width, p.height) if stretches else p.init_images[0].size):
+        p.comment(sentence)
+    # Blur is set per axis by outpainting; the feather is round.
+    run = Run(settings, painted, max(p.mask_blur_x, p.mask_blur_y), padding)
+    runs.put(p, run)
+    p.extra_generation_params.update(to_infotext(settings))
+    keep_colours(p, run, mask_notes)
+    for note in mask_notes:
+        tell_user(p, note)
+    if resizes:
+        tell_user(p, "The mask was resized to fit the image: it is {}x{}, the image {}x{}.".format(
+            *mask_size, *p.init_images[0].size))
+    if mask_image_is_used:
+        p.extra_generation_params[MASK_IMAGE_KEY] = hashlib.sha256(as_bytes(settings.mask_image)).hexdigest()[:HASH_DIGITS]
+    shape_masks(p, run)
+    upscales = shared.opts.upscaler_for_img2img not in (None, "None") and p.resize_mode != JUST_RESIZE_LATENT
+    if upscales and not p.inpaint_full_res:
+        # An upscaler is slow, and the original that is composited is to be the picture that is encoded: once for both.
+        set_field(p, run, "init_images", [images.resize_image(
+            p.resize_mode, images.flatten(picture, shared.opts.img2img_background_color), p.width, p.height)
+            for picture in p.init_images])
+    # Only the host can tell an inpainting model of the mask. With hard ones it also starts latent noise and nothing hard.
+    hard = settings.conditioning_mask == HARD and _is_inpainting_model(p.sd_model)
+    if hard and run.mask is None:
+        tell_user(p, "Conditioning mask hard needs another feather source than host; soft was taken.")
+    set_field(p, run, "mask_round", hard and run.mask is not None)
+
+
+def _is_inpainting_model(model: Any) -> bool:
+    """Whether the model is told the mask."""
+    network = getattr(model, "model", None)
+    return getattr(network, "conditioning_key", None) in INPAINTING_CONDITIONS or getattr(model, "is_sdxl_inpaint", False)
+
+
+@guarded
+def process_batch(p: Any) -> None:
+    """After the host's `init`, before each sampling: makes the job, and the host's own blends neutral."""
+    run = runs.get(p)
+    if run is None:
+        return
+    run.host_is_ready = True
+    if p.mask_for_overlay is None:  # the host's blur has erased the mask: it has turned to plain img2img
+        withdraw(p)
+        return
+    if run.job is None:
+        if "inpaint_full_res_padding" in run.kept_fields and "Masked area padding" in p.extra_generation_params:
+            p.extra_generation_params["Masked area padding"] = run.padding_px
+        run.job = make_job(p, run)
+        put_fields_back(p, run)
+    run.noise_ratio = run.alphas_cumprod = None
+    run.host_masks = p.mask, p.nmask
+    # Samplers that mask before denoising lerp noisy latents with the clean original, where greys do harm. Neutral
+    # masks make the host's blends the identity while its hooks are still called; the job blends instead.
+    p.mask, p.nmask = torch.zeros_like(p.mask), torch.ones_like(p.nmask)
+    leave_out_locked_steps(p, run)
+
+
+@guarded
+def post_sample(p: Any, ps: Any) -> None:
+    """After sampling, before decoding: how much each latent changed."""
+    run = runs.get(p)
+    if run is None or run.job is None:
+        return
+    put_masks_back(p, run)
+    put_fields_back(p, run)
+    if getattr(ps.samples, "already_decoded", False):
+        run.sampled = run.job.measure_by_mask(len(ps.samples), decoded_size(p), p.seeds)
+    else:
+        run.sampled, run.latents = run.job.measure(ps.samples, decoded_size(p), p.seeds), ps.samples
+
+
+@guarded
+def postprocess(p: Any, processed: Any) -> None:
+    """After the last picture. A copy of `p` has no run, and leaves the original's alone."""
+    run = runs.pop(p)
+    if run is None:
+        return
+    put_fields_back(p, run)
+    put_masks_back(p, run)
+    for result, identity in run.finished:
+        if getattr(result, "already_saved_as", None):
+            history.name(identity, result.already_saved_as)
+    if run.finished:
+        processed.extra_generation_params = {**processed.extra_generation_params,
+                                             KEPT_KEY: [identity for _, identity in run.finished]}

@@ -1,0 +1,26 @@
+"""The last runs' images, kept for re-composites."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from modules import shared
+
+from lib_softinpaint.generation.history import USUAL_LIMIT_MB, History
+from lib_softinpaint.hosts.webui.names import HISTORY_MB
+
+KEPT_KEY = "Soft inpainting kept"
+"""Among the generation parameters of the API's answer: ids of the pictures that can be composited again."""
+
+history = History()
+
+
+def history_mb() -> float:
+    return max(0, shared.opts.data.get(HISTORY_MB, USUAL_LIMIT_MB))
+
+
+def keep_history_of(outdated: Mapping[str, Any]) -> None:
+    """Takes over the kept images of this module as it was before "Reload UI", from `start.drop_outdated`."""
+    before = outdated.get(__name__)
+    if before is not None:
+        history.take_over(before.history)

@@ -1,0 +1,128 @@
+"""The host's masks, shaped by us."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from modules import processing
+from PIL import Image
+
+from lib_softinpaint.hosts.webui.run import Run, set_field
+from lib_softinpaint.images.painted import LEAST_VALUE, as_picture, painted_or_sent, strengths
+from lib_softinpaint.method.mask import (
+    feather_outward,
+    feather_reach,
+    repaint_mask,
+    resized,
+    shrink,
+    to_latent,
+)
+from lib_softinpaint.settings.settings import FEATHER_FROM_HOST, Settings
+
+JUST_RESIZE, RESIZE_AND_FILL, JUST_RESIZE_LATENT = 0, 2, 3
+"""The host's resize modes, by its numbers. It fits the crop of *Only masked* by the second."""
+
+MASK_RESIZES = {0: "stretch", 1: "cover", 2: "contain", JUST_RESIZE_LATENT: "stretch"}
+"""How the host's resize modes bring a mask to another size."""
+
+OUTPAINTED_SHARE = 0.25
+"""Of the Mask blur that an outpainting script sets. Within so much of its latent mask's edge lies no new area, and nothing
+that the script has filled with noise.
+
+Source: observed in AUTOMATIC1111 1.10.1. From the old edge into the original, poor man's outpainting paints its latent mask
+by a quarter of that blur. Outpainting mk2 paints its latent mask by half of it, and fills a quarter with noise.
+"""
+
+FADE_PER_BLUR = 1.6
+"""Pixels over which an outpainting script's new pixels fade out over the original, for each pixel of its Mask blur: then as
+many are shown as by the WebUI's own overlay, which fades as the tail of a Gaussian does."""
+
+
+def shape_masks(p: Any, run: Run) -> None:
+    """Hands the host the mask as it is to be; with the feather source "host", as it is to be before the host's blur."""
+    by_host = run.settings.feather_source == FEATHER_FROM_HOST
+    blur = 0 if by_host else run.blur_px
+
+    def shaped(painted: np.ndarray) -> np.ndarray:
+        mask = repaint_mask(painted, run.settings, blur, run.padding_px)
+        return np.where(mask < LEAST_VALUE, 0, mask)
+    latent_mask = None
+    if p.latent_mask is None:
+        mask = shaped(run.painted)
+    else:
+        outpainted = strengths(p.latent_mask)
+        mask, latent_mask = (map(shaped, (run.painted, outpainted)) if by_host else _outpainting_masks(outpainted, run))
+        set_field(p, run, "latent_mask", as_picture(latent_mask))
+    set_field(p, run, "image_mask", as_picture(mask))
+    if p.inpainting_mask_invert:
+        p.extra_generation_params["Mask mode"] = "Inpaint not masked"
+    set_field(p, run, "inpainting_mask_invert", 0)
+    if by_host:
+        return
+    run.mask, run.latent_mask = mask, latent_mask
+    if run.blur_px > 0:
+        p.extra_generation_params["Mask blur"] = p.mask_blur
+    for name in _blur_fields(p):
+        set_field(p, run, name, 0)
+    if run.padding_px is not None:
+        # The crop is the painted box plus the padding; the feather has used up a part of it already.
+        reach = feather_reach(run.painted, run.settings, blur, run.padding_px)
+        set_field(p, run, "inpaint_full_res_padding", max(0, run.padding_px - int(np.ceil(reach))))
+
+
+def _outpainting_masks(outpainted: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Masks (H, W) float32 of what an outpainting script shows, and of what it repaints: its latent mask, `outpainted`.
+
+    That reaches into the original already. A feather that goes outward would repaint more of it than the script asks for.
+    """
+    grow, shrunk_by = max(0, run.settings.grow_px), max(0, -run.settings.grow_px)
+    reach = feather_reach(run.painted, run.settings, run.blur_px, run.padding_px)
+    inward, fade = min(reach, OUTPAINTED_SHARE * run.blur_px), min(reach, FADE_PER_BLUR * run.blur_px)
+    return (feather_outward(shrink(run.painted, shrunk_by), fade, grow),
+            feather_outward(shrink(outpainted, shrunk_by + inward), inward, grow))
+
+
+def _blur_fields(p: Any) -> tuple[str, ...]:
+    """Forge Neo has one Mask blur, which it also shows as two that cannot be set."""
+    by_axis = getattr(type(p), "mask_blur_x", None)
+    read_only = isinstance(by_axis, property) and by_axis.fset is None
+    return ("mask_blur",) if read_only else ("mask_blur_x", "mask_blur_y")
+
+
+def painted_mask(p: Any, settings: Settings, notes: list[str]) -> tuple[np.ndarray, bool]:
+    """Painted mask (H, W) float32, before any shaping, and whether it is the setting *Mask image*.
+
+    `notes` is as of `painted.strengths`. Raises ValueError with a sentence if it cannot be read.
+    """
+    if isinstance(p.image_mask, list):
+        raise ValueError("it takes one mask, got a list.")
+    on_canvas = None if p.image_mask is None else strengths(p.image_mask, notes)
+    painted = painted_or_sent(on_canvas, settings.mask_image, p.init_images[0].size, notes)
+    return 1 - painted if p.inpainting_mask_invert else painted, painted is not on_canvas
+
+
+def overlay_mask(overlay: Image.Image, size: tuple[int, int]) -> np.ndarray:
+    """The host's own mask in the result's pixels (H, W): its overlay is the original where nothing is repainted."""
+    if isinstance(overlay, tuple):  # Forge Neo's precise mask: RGB image and (H, W) float, 1 = repaint
+        mask = np.asarray(overlay[1], np.float32)
+    else:
+        mask = 1 - np.asarray(overlay.getchannel("A"), np.float32) / 255
+    left_over = [overlay_side - side for overlay_side, side in zip(mask.shape, size)]
+    if all(0 <= pixels < processing.opt_f for pixels in left_over):  # what the VAE cannot decode
+        return mask[:size[0], :size[1]]
+    return resized(mask, *size)
+
+
+def latent_mask_of(p: Any, mask: np.ndarray, box: tuple[int, ...] | None) -> torch.Tensor:
+    """Shaped mask in latent size (1, h, w)."""
+    if box is None:
+        mask = resized(mask, p.height, p.width, MASK_RESIZES[p.resize_mode])
+    else:
+        left, top, width, height = box
+        mask = resized(mask[top:top + height, left:left + width], p.height, p.width, MASK_RESIZES[RESIZE_AND_FILL])
+    return in_latent_size(p, mask)
+
+
+def in_latent_size(p: Any, mask: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(to_latent(mask, *p.init_latent.shape[-2:]))[None]

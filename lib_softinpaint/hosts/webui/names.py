@@ -1,0 +1,6 @@
+"""Names of the extension in the host: of its script, and keys of its options in config.json."""
+from __future__ import annotations
+
+TITLE = "Soft Inpainting"
+KEEP_BUILTIN, DEFAULT_PRESET = "softinpaint_keep_builtin", "softinpaint_default_preset"
+HISTORY_MB, NOTES = "softinpaint_history_mb", "softinpaint_notes"

@@ -1,0 +1,92 @@
+"""The images that a run starts from, as the result shows them and as the host encodes them."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from modules import devices, images, masking, sd_samplers_common, shared
+from PIL import Image
+
+from lib_softinpaint.generation.source import KEEP_ALPHA
+from lib_softinpaint.hosts.webui.masks import JUST_RESIZE_LATENT, RESIZE_AND_FILL
+from lib_softinpaint.hosts.webui.run import Run, set_field
+from lib_softinpaint.images.read import as_original, gamma_note, needs_conversion
+from lib_softinpaint.settings.request import MASKED_CONTENTS
+
+
+def keep_colours(p: Any, run: Run, notes: list[str]) -> None:
+    """Converts images whose colour profile is not one of RGB: the host would ignore it. Notes what is lost."""
+    run.originals = [as_original(picture, notes) if needs_conversion(picture) else picture for picture in p.init_images]
+    if any(original is not picture for original, picture in zip(run.originals, p.init_images)):
+        set_field(p, run, "init_images", run.originals)
+    notes += filter(None, map(gamma_note, run.originals))
+
+
+def transparent_source(p: Any, picture: Image.Image, box: tuple[int, ...] | None) -> np.ndarray | None:
+    """The picture with its transparency (H, W, 4) uint8, where the result is to keep that."""
+    if not getattr(shared.opts, KEEP_ALPHA, False) or picture.mode != "RGBA":
+        return None
+    *colours, alpha = picture.split()
+    return np.asarray(Image.merge("RGBA", [
+        *shown_original(p, Image.merge("RGB", colours), box, "None").split(),
+        shown_original(p, Image.merge("RGB", [alpha] * 3), box, "None").getchannel(0)]))
+
+
+def shown_original(p: Any, picture: Image.Image, box: tuple[int, ...] | None, upscaler: str | None = None) -> Image.Image:
+    """The picture as the result should show it where nothing was painted: less what the VAE cannot decode."""
+    picture = images.flatten(picture, shared.opts.img2img_background_color)
+    if box is not None:
+        return picture
+    if p.resize_mode == JUST_RESIZE_LATENT:
+        picture = picture.resize((p.width, p.height), Image.Resampling.LANCZOS)
+    else:
+        picture = images.resize_image(p.resize_mode, picture, p.width, p.height, upscaler)
+    height, width = decoded_size(p)
+    return picture if picture.size == (width, height) else picture.crop((0, 0, width, height))
+
+
+def _encoded_crop(p: Any, picture: Image.Image, box: tuple[int, ...]) -> Image.Image:
+    """What the host encodes of a picture of which it inpaints this box."""
+    left, top, width, height = box
+    crop = picture.crop((left, top, left + width, top + height))
+    return images.resize_image(RESIZE_AND_FILL, crop, p.width, p.height)
+
+
+def reference_latent(p: Any, originals: list[Image.Image], box: tuple[int, ...] | None) -> torch.Tensor:
+    """Latent of the original: the host's own, except where that holds the masked content.
+
+    When outpainting, the new area is black in the original, which would discolour the latent around it: it is filled.
+    """
+    outpaints = p.latent_mask is not None
+    shows_original = {MASKED_CONTENTS.index(content) for content in (("original", "fill") if outpaints else ("original",))}
+    if p.inpainting_fill in shows_original:
+        return p.init_latent
+    if box is not None:
+        originals = [_encoded_crop(p, original, box) for original in originals]
+    elif p.resize_mode == JUST_RESIZE_LATENT:
+        originals = [images.flatten(picture, shared.opts.img2img_background_color) for picture in p.init_images]
+    if outpaints:
+        originals = [masking.fill(original, p.latent_mask) for original in originals]
+    pixels = torch.stack([torch.from_numpy(np.array(original)) for original in originals])
+    pixels = pixels.permute(0, 3, 1, 2).to(shared.device, devices.dtype_vae) / 255
+    method = sd_samplers_common.approximation_indexes.get(shared.opts.sd_vae_encode_method)
+    on_gpu = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    # Encoding draws from the global random stream, and the seed's noise must not depend on it.
+    with torch.random.fork_rng(on_gpu), devices.autocast():
+        latent = sd_samplers_common.images_tensor_to_samples(pixels, method, p.sd_model)
+    if latent.shape[-2:] != p.init_latent.shape[-2:]:
+        latent = torch.nn.functional.interpolate(latent, p.init_latent.shape[-2:], mode="bilinear")
+    return latent.expand_as(p.init_latent)
+
+
+def encoded_original(p: Any, run: Run, place: int) -> Image.Image:
+    """What of the original was encoded for this image of the batch."""
+    original = Image.fromarray(run.job.originals[place])
+    return original if run.job.box is None else _encoded_crop(p, original, run.job.box)
+
+
+def decoded_size(p: Any) -> tuple[int, int]:
+    """Height and width of what the VAE decodes: whole latent pixels."""
+    height, width = p.init_latent.shape[-2:]
+    return height * (p.height // height), width * (p.width // width)

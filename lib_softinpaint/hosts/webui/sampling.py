@@ -1,0 +1,74 @@
+"""Within each model call: the original is blended into the denoised prediction."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from modules import shared
+
+from lib_softinpaint.hosts.webui.faults import guarded
+from lib_softinpaint.hosts.webui.run import Run, runs
+from lib_softinpaint.method import schedule
+
+_denoiser: Any = None
+"""The denoiser whose model call is in progress: the callback after it is not told."""
+
+
+def noise_ratio_of(denoiser: Any) -> Callable[[torch.Tensor], torch.Tensor]:
+    """From the host's sigma. A flow model's sigmas end at 1, the others' begin to matter there."""
+    sigmas = getattr(denoiser.inner_model, "sigmas", None)
+    is_flow = sigmas is not None and float(sigmas.max()) <= 1
+    return schedule.ratio_from_flow if is_flow else schedule.ratio_from_sigma
+
+
+@guarded
+def on_mask_blend(p: Any, mba: Any) -> None:
+    """Within each model call, and once after the last."""
+    run = runs.get(p)
+    if run is None or run.job is None:
+        return
+    if mba.is_final_blend:
+        mba.blended_latent = run.job.finish(mba.current_latent)
+    elif getattr(mba.denoiser, "mask_before_denoising", False):
+        if run.alphas_cumprod is None:
+            run.alphas_cumprod = mba.denoiser.inner_model.inner_model.alphas_cumprod
+        run.noisy = mba.current_latent
+        run.alpha_bar = schedule.alpha_bar_at(mba.sigma, run.alphas_cumprod)
+        mba.blended_latent = mba.current_latent
+    else:
+        if run.noise_ratio is None:
+            run.noise_ratio = noise_ratio_of(mba.denoiser)
+        mba.blended_latent = run.job.blend(mba.current_latent, run.noise_ratio(mba.sigma))
+
+
+def on_cfg_denoiser(params: Any) -> None:
+    global _denoiser
+    _denoiser = params.denoiser
+
+
+def on_cfg_after_cfg(params: Any) -> None:
+    """After the prompts' predictions were combined, in each model call of any run."""
+    global _denoiser
+    denoiser, _denoiser = _denoiser, None
+    p = getattr(denoiser, "p", None)
+    run = runs.get(p)
+    if run is not None and run.job is not None:
+        _after_cfg(p, params, denoiser, run)
+
+
+@guarded
+def _after_cfg(p: Any, params: Any, denoiser: Any, run: Run) -> None:
+    if run.noisy is None:
+        denoised = params.x.clone()  # LCM writes into what it is given
+    else:
+        noisy, run.noisy = run.noisy, None
+        if getattr(denoiser, "need_last_noise_uncond", False):  # CFG++ steps along the unconditional noise
+            denoiser.last_noise_uncond, _ = run.job.blend_noise(noisy, denoiser.last_noise_uncond, run.alpha_bar)
+        # Last, since the job measures the noise floor on the prediction that it blended last.
+        params.x, denoised = run.job.blend_noise(noisy, params.x, run.alpha_bar)
+    # The host shows, and on interruption returns, a prediction into which nothing is blended. Its `store_latent` would
+    # decode a second time where it may not do so beside the sampler.
+    denoiser.sampler.last_latent = denoised
+    if getattr(shared.opts, "live_preview_content", "Prompt") != "Negative prompt":
+        shared.state.current_latent = denoised

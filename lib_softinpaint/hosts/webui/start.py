@@ -1,0 +1,48 @@
+"""What the WebUI's script file works with: the library as it is on the disk, on a host that has what it needs.
+
+"Reload UI" runs the script files again, but keeps every module that they import.
+"""
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+PACKAGE, FOLDER = __name__.partition(".")[0], Path(__file__).parents[2]
+
+
+def files() -> dict[Path, tuple[int, int]]:
+    """Time of change in ns and size in bytes of the library's files."""
+    states = {path: path.stat() for path in FOLDER.rglob("*") if path.suffix in (".py", ".json")}
+    return {path: (state.st_mtime_ns, state.st_size) for path, state in states.items()}
+
+
+_loaded = files()
+
+
+def drop_outdated() -> dict[str, ModuleType]:
+    """The library's modules by name, dropped if any file has changed since they were loaded. Empty if none has.
+
+    The next import loads them anew. What still holds an old module, such as a run in progress, keeps working with it.
+    """
+    if files() == _loaded:
+        return {}
+    return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == PACKAGE}
+
+
+def current() -> tuple[ModuleType | None, ModuleType | None, Callable[[type], type | None]]:
+    """The modules of the hooks and of the page, and what registers the script. On a host that lacks something, neither."""
+    outdated = drop_outdated()
+    from lib_softinpaint.hosts.webui import start  # itself anew, too: it knows of which files the others were loaded
+    return start.loaded(outdated)
+
+
+def loaded(outdated: dict[str, ModuleType]) -> tuple[ModuleType | None, ModuleType | None, Callable[[type], type | None]]:
+    """The same, of the library as it is loaded. `outdated` are the modules that were dropped for it."""
+    from lib_softinpaint.hosts.webui import detect
+    if not detect.can_run():
+        return None, None, lambda script_class: None
+    from lib_softinpaint.hosts.webui import hooks, kept, page, register
+    kept.keep_history_of(outdated)
+    return hooks, page, register.register

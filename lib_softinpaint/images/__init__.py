@@ -1,0 +1,1 @@
+"""Image files and masks, read and written for every host."""

@@ -1,0 +1,293 @@
+"""What is painted in a mask image, decided here for every host; and masks as images. 1 = repaint.
+
+Levels count in 255ths, and only levels from 9 to 249 are greys:
+
+- Up to 8 is unpainted and 250 or more is white: exports, segmentation tools and lossy formats rarely hit 0 and 255.
+- A mask whose faint levels go up and down is noisy, as after lossy compression. There 31 and less is unpainted, 224 and more
+  is white, and around hard edges there are no greys.
+- An image that holds exactly the values 0 and 1, and one of more than 8 bits whose values end at 255 or below, is read at
+  its own scale.
+- An alpha channel counts if it carries a shape: it must be transparent somewhere, and must not be what is left of white
+  that was made transparent. Otherwise lightness counts.
+- Colour on black is paint: the strongest channel counts, or with a palette every colour but black.
+"""
+from __future__ import annotations
+
+from collections.abc import MutableSequence
+
+import numpy as np
+from PIL import Image, ImageChops
+from scipy.ndimage import maximum_filter, uniform_filter
+
+from lib_softinpaint.errors import BadInput
+from lib_softinpaint.images.encoded import decoded
+from lib_softinpaint.images.read import LARGEST_BYTE, LARGEST_SHORT, at_own_scale
+from lib_softinpaint.method.mask import resized
+
+LEAST_VALUE = 0.5 / LARGEST_BYTE
+"""What is less is black in a mask of 8 bits, by which the WebUI crops."""
+
+NOISE_LEVEL, WHITE_LEVEL = 8, 250
+"""Of 255: the highest level that is unpainted, and the lowest that is white."""
+
+TOLD_SHARE = 0.01
+"""Share of the image's pixels, or of the painted ones, from which on a note is worth reading."""
+
+WEAK = 0.5
+"""Strength below which next to nothing happens."""
+
+MOST = 0.5
+"""Share of the painted pixels from which on a level is the mask's white."""
+
+FAINT_LEVEL, OSCILLATING_SHARE = 63, 0.06
+"""Of the pixels up to this level, the share that are higher than both their neighbours: above it, they are noise. JPEG of
+quality 30 to 95, WebP and AVIF of discs and strokes give 0.07 to 0.65; soft masks, compressed or not, 0.035 at most."""
+
+GREY_LEVELS = 31, 224
+"""Between them a pixel of a noisy mask is grey; JPEG's ringing rarely gets there."""
+
+GREY_SHARE, GREY_SHARE_NEAR_EDGES = 0.15, 0.3
+"""Share of grey pixels up to which a noisy mask is one of black and white, and around an edge that edge."""
+
+STRAY_SHARE = 0.001
+"""Share of clear pixels below which they are strays in a black and white mask."""
+
+HARD_STEP = 80
+"""Levels between neighbouring pixels: an edge, antialiased or not, has more, and a feather of 4 pixels or wider less."""
+
+CODED_PX = 8
+"""Pixels to a side of JPEG's blocks: its ringing stays within the block of an edge, and other formats' near it."""
+
+COLOUR_LEVEL, BLACK_SHARE = 64, 0.25
+"""Difference of channels from which on a pixel is coloured, and the share of black pixels that makes a background."""
+
+MASK_IMAGE = "Mask image"
+
+SAME_SHAPE = 0.02
+"""Share by which width to height of a mask may differ from its image's: sizes are often rounded."""
+
+
+def strengths(image: Image.Image, notes: MutableSequence[str] | None = None) -> np.ndarray:
+    """Painted mask in an image of any mode, by the rules above.
+
+    Parameters
+    ----------
+    notes
+        Takes one sentence for each thing that was changed, or that will disappoint.
+
+    Returns
+    -------
+    (H, W) float32, 0 to 1
+        Images of 16 bits keep their precision.
+
+    Raises
+    ------
+    BadInput
+        If the image holds numbers that are no levels: negative, infinite or not a number.
+
+    Source: alpha before lightness was observed in AUTOMATIC1111 1.10.1; the rest is own.
+    """
+    notes = [] if notes is None else notes
+    if image.mode == "F" or image.mode.startswith("I"):
+        return cleaned(at_own_scale(np.asarray(image), image.mode, "the mask", notes), notes)
+    levels = _levels(image, notes)
+    if levels.max() == 1 and levels.min() == 0:
+        notes.append("The mask's values are 0 and 1; 1 was read as white.")
+        levels = levels * np.uint8(LARGEST_BYTE)
+    return _from_levels(levels, notes)
+
+
+def cleaned(mask: np.ndarray, notes: MutableSequence[str] | None = None) -> np.ndarray:
+    """A mask (H, W) float, 0 to 1, without noise near black and with white where it is nearly white; float32."""
+    notes = [] if notes is None else notes
+    mask = mask.astype(np.float32)
+    faint = (mask > 0) & (mask < (NOISE_LEVEL + 0.5) / LARGEST_BYTE)
+    if faint.mean() >= TOLD_SHARE and mask.min() > 0:
+        notes.append(_faint_note(faint.mean()))
+    mask[faint] = 0
+    peak = mask.max()
+    if peak > 0:
+        _note_peak(round(float(peak) * LARGEST_BYTE), np.count_nonzero(mask == peak) / np.count_nonzero(mask), notes)
+    mask[mask >= (WHITE_LEVEL - 0.5) / LARGEST_BYTE] = 1
+    return mask
+
+
+def _from_levels(levels: np.ndarray, notes: MutableSequence[str]) -> np.ndarray:
+    """Strengths (H, W) float32 of levels (H, W) uint8."""
+    counts = np.asarray(Image.fromarray(levels).histogram())
+    faint = counts[1:NOISE_LEVEL + 1].sum() / levels.size
+    greys = counts[GREY_LEVELS[0] + 1:GREY_LEVELS[1]].sum() / levels.size
+    has_greys = counts[NOISE_LEVEL + 1:WHITE_LEVEL].any()
+    noisy = (faint >= TOLD_SHARE or has_greys) and _oscillates(levels)
+    if noisy and has_greys and greys <= GREY_SHARE:
+        levels = _without_noise(levels)
+        counts = np.asarray(Image.fromarray(levels).histogram())
+        notes.append("The mask holds noise, as from lossy compression: its faint levels were read as unpainted, and its edges "
+                     "as black and white.")
+    elif faint >= TOLD_SHARE and (noisy or not counts[0]):
+        notes.append(_faint_note(faint))
+    peak = int(counts.nonzero()[0][-1])
+    if peak > NOISE_LEVEL:
+        _note_peak(peak, counts[peak] / counts[NOISE_LEVEL + 1:].sum(), notes)
+    table = np.arange(256, dtype=np.float32) / np.float32(LARGEST_BYTE)
+    table[:NOISE_LEVEL + 1], table[WHITE_LEVEL:] = 0, 1
+    return table[levels]
+
+
+def _faint_note(share: float) -> str:
+    return f"Levels up to {NOISE_LEVEL} of 255 count as unpainted: {share:.0%} of the mask has them."
+
+
+def _note_peak(peak: int, share: float, notes: MutableSequence[str]) -> None:
+    """Notes that a mask's white is not 255, that hardly anything will happen, or that a feather took the full strength.
+
+    Parameters
+    ----------
+    peak
+        The mask's highest level, 1 to 255.
+    share
+        Of the painted pixels that have it.
+    """
+    if peak < WHITE_LEVEL and (peak < WEAK * LARGEST_BYTE or share < TOLD_SHARE):
+        notes.append(f"The strongest level in the mask is {peak} of 255: nothing is repainted at more than "
+                     f"{peak / LARGEST_BYTE:.0%} strength.")
+    elif WHITE_LEVEL <= peak < LARGEST_BYTE and share > MOST:
+        notes.append(f"The mask's white is {peak} of 255 and was read as 255.")
+
+
+def _oscillates(levels: np.ndarray) -> bool:
+    """Whether the faint levels go up and down: lossy compression and noise do, feathers and antialiased rims do not."""
+    near = levels[_box(levels > NOISE_LEVEL, CODED_PX)]
+    middle = near[:, 1:-1]
+    faint = (middle > 0) & (middle <= FAINT_LEVEL)
+    peaks = faint & (middle > near[:, :-2]) & (middle > near[:, 2:])
+    return np.count_nonzero(peaks) > OSCILLATING_SHARE * np.count_nonzero(faint)
+
+
+def _without_noise(levels: np.ndarray) -> np.ndarray:
+    """Levels (H, W) uint8 of a noisy mask: what is nearly black or white is so, and so is all in and beside each coded block
+    that holds a hard edge and few greys."""
+    result = np.zeros_like(levels)
+    box = _box(levels > GREY_LEVELS[0], CODED_PX)
+    near = levels[box]
+    height, width = near.shape
+    padded = np.pad(near, ((0, -height % CODED_PX), (0, -width % CODED_PX)), mode="edge")
+    steps = np.zeros_like(padded)
+    for here, there in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+        step = np.maximum(padded[here], padded[there]) - np.minimum(padded[here], padded[there])
+        np.maximum(steps[here], step, out=steps[here])
+    hard = maximum_filter(_blocks(steps).max((1, 3)), 3) >= HARD_STEP
+    grey = (padded > GREY_LEVELS[0]) & (padded < GREY_LEVELS[1])
+    hard &= uniform_filter(_blocks(grey).mean((1, 3), dtype=np.float32), 3) < GREY_SHARE_NEAR_EDGES
+    decided = ~grey[:height, :width] | np.kron(hard, np.ones((CODED_PX, CODED_PX), bool))[:height, :width]
+    result[box] = np.where(decided, np.where(near > LARGEST_BYTE // 2, np.uint8(LARGEST_BYTE), np.uint8(0)), near)
+    return result
+
+
+def _box(inside: np.ndarray, margin_px: int) -> tuple[slice, slice]:
+    """Rows and columns that hold all of an area and a margin, aligned to coded blocks; everything if there is no area."""
+    spans = (np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0)))
+    return tuple(slice(max(0, span[0] - margin_px) // CODED_PX * CODED_PX, span[-1] + 1 + margin_px) if span.size
+                 else slice(None) for span in spans)
+
+
+def _blocks(values: np.ndarray) -> np.ndarray:
+    """(H, W) as (H / 8, 8, W / 8, 8)."""
+    height, width = values.shape
+    return values.reshape(height // CODED_PX, CODED_PX, width // CODED_PX, CODED_PX)
+
+
+def _levels(image: Image.Image, notes: MutableSequence[str]) -> np.ndarray:
+    """Levels (H, W) uint8 of the channel that holds what is painted."""
+    if "A" in image.getbands() or "transparency" in image.info and image.mode == "P":
+        solid = image.convert("RGBA")
+        alpha = solid.getchannel("A")
+        if _carries_a_shape(alpha, solid):
+            return np.asarray(alpha)
+        if alpha.getextrema() != (LARGEST_BYTE, LARGEST_BYTE):
+            notes.append("The mask's transparency holds no shape; its lightness was read.")
+    elif "transparency" in image.info:  # one level or colour stands for clear: no paint program saves a shape like that
+        notes.append("The mask's transparency holds no shape; its lightness was read.")
+    if image.mode in ("1", "L", "LA", "La"):
+        return np.asarray(image.convert("L"))
+    colours = image.convert("RGB")
+    red, green, blue = colours.split()
+    strongest = ImageChops.lighter(ImageChops.lighter(red, green), blue)
+    weakest = ImageChops.darker(ImageChops.darker(red, green), blue)
+    coloured = sum(ImageChops.difference(strongest, weakest).histogram()[COLOUR_LEVEL:])
+    counts = strongest.histogram()
+    black, painted = sum(counts[:NOISE_LEVEL + 1]), sum(counts[NOISE_LEVEL + 1:])
+    if coloured <= TOLD_SHARE * painted:
+        return np.asarray(colours.convert("L"))
+    if black < BLACK_SHARE * (black + painted):
+        notes.append("The mask has colours and no black background; its lightness was read.")
+        return np.asarray(colours.convert("L"))
+    if image.mode in ("P", "PA"):
+        notes.append("The mask is coloured; every colour but black was read as white.")
+        return np.asarray(strongest.point([LARGEST_BYTE * (level > NOISE_LEVEL) for level in range(256)]))
+    notes.append("The mask is coloured; its strongest channel was read as its strength.")
+    return np.asarray(strongest)
+
+
+def _carries_a_shape(alpha: Image.Image, solid: Image.Image) -> bool:
+    """Whether an image's alpha channel is what is painted."""
+    least, most = alpha.getextrema()
+    if least > NOISE_LEVEL or most <= NOISE_LEVEL:
+        return False
+    opacity, lightness = np.asarray(alpha), np.asarray(solid.convert("RGB").convert("L"))
+    seen, hidden = lightness[opacity > NOISE_LEVEL], lightness[opacity == 0]
+    # A white made transparent leaves black; a few clear pixels leave the painted black and white.
+    whitened = hidden.size and hidden.min() >= WHITE_LEVEL and seen.max() <= NOISE_LEVEL
+    stray = hidden.size < STRAY_SHARE * opacity.size and seen.min() <= NOISE_LEVEL and seen.max() >= WHITE_LEVEL
+    return not whitened and not stray
+
+
+def check_shape(mask: tuple[int, int], image: tuple[int, int], name: str) -> None:
+    """Raises BadInput with `name`, which says what mask it is, if width to height is not that of its image."""
+    if abs(mask[0] * image[1] / (mask[1] * image[0]) - 1) > SAME_SHAPE:
+        raise BadInput("{} must have the shape of its image, {}x{}, got {}x{}.".format(name, *image, *mask))
+
+
+def fitted(mask: np.ndarray, size: tuple[int, int], name: str, notes: MutableSequence[str] | None = None) -> np.ndarray:
+    """A mask (H, W) float32, 0 to 1, as large as an image of this width and height.
+
+    Raises BadInput with `name`, which says what mask it is, if it has another shape.
+    """
+    height, width = mask.shape
+    if (width, height) == size:
+        return mask
+    check_shape((width, height), size, name)
+    if notes is not None:
+        notes.append("{} is {}x{} and was scaled to its image's {}x{}.".format(name, width, height, *size))
+    return resized(mask, size[1], size[0])
+
+
+def as_picture(mask: np.ndarray, bits: int = 8) -> Image.Image:
+    """Grey image of a mask (H, W) float, 0 to 1, of 8 or 16 bits."""
+    white, kind = {8: (LARGEST_BYTE, np.uint8), 16: (LARGEST_SHORT, np.uint16)}[bits]
+    return Image.fromarray(np.rint(mask * white).astype(kind))
+
+
+def painted_or_sent(painted: np.ndarray | None, mask_image: str, size: tuple[int, int],
+                    notes: MutableSequence[str] | None = None) -> np.ndarray | None:
+    """What was painted; if that is nothing, the setting "Mask image", for an image of this width and height.
+
+    What is painted comes first: detailers and outpainting set masks of their own and hand our settings on.
+
+    Parameters
+    ----------
+    painted : (H, W) float32, 0 to 1
+    mask_image
+        Base64.
+    notes
+        As of `strengths`.
+
+    Raises
+    ------
+    BadInput
+        If the latter is no image, or of another shape.
+    """
+    if not mask_image or painted is not None and painted.max() >= LEAST_VALUE:
+        return painted
+    sent = decoded(mask_image, MASK_IMAGE, lambda found: check_shape(found, size, MASK_IMAGE))
+    return fitted(strengths(sent, notes), size, MASK_IMAGE, notes)

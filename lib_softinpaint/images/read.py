@@ -1,0 +1,253 @@
+"""Reading image files, for every host: upright, in 8 bits, with colours that the result's file can keep."""
+from __future__ import annotations
+
+import io
+import struct
+import threading
+from collections.abc import Iterator, MutableSequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin
+
+from lib_softinpaint.errors import BadInput
+
+LARGEST_SHORT, LARGEST_BYTE = 65535, 255
+"""White in images of 16 and of 8 bits."""
+
+OWN_SCALE_SHARE = 0.01
+"""Share of pixels at the largest value from which on a dark image of 16 or 32 bits is one of 8 bits in a larger type."""
+
+UNREADABLE = OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError
+"""What Pillow raises on files that it cannot read."""
+
+QUARTER_TURNS = 5, 6, 7, 8
+"""Orientations of EXIF that swap width and height."""
+
+LARGEST_TEXT_BYTES = 2 ** 26
+"""Of one text or profile in a PNG. Pillow's own limit of 1 MiB refuses files of photo editors and node editors."""
+
+PNG_COLOURS = b"cICP", b"gAMA", b"cHRM", b"sRGB"
+"""Chunks of a PNG, besides its ICC profile, that say what its numbers mean as colours."""
+
+USUAL_GAMMA, USUAL_CICP = struct.pack(">I", 45455), bytes([1, 13, 0, 1])
+"""Of gAMA and cICP: the colours of sRGB."""
+
+USUAL_GAMMA_VALUE, GAMMA_TOLERANCE = 0.45455, 0.005
+"""The same as Pillow reads it, and what nobody sees."""
+
+COLOUR_CHUNKS = "softinpaint_colour_chunks"
+"""Among an image's info: those chunks, as pairs of name and content."""
+
+_text_limit = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Colours:
+    """What an image's numbers mean as colours, as its file says: sRGB if it says nothing.
+
+    Parameters
+    ----------
+    icc_profile
+        Of RGB.
+    png_chunks
+        Names and contents of PNG_COLOURS.
+    """
+    icc_profile: bytes | None = None
+    png_chunks: tuple[tuple[bytes, bytes], ...] = ()
+
+    @property
+    def kept_by_png_alone(self) -> list[str]:
+        """Names of the chunks without which the colours look different."""
+        chunks = dict(self.png_chunks)
+        usual = b"sRGB" in chunks or self.icc_profile is not None
+        gamma = chunks.get(b"gAMA", USUAL_GAMMA)
+        return [name.decode() for name, content, plain in (
+            (b"cICP", chunks.get(b"cICP", USUAL_CICP), USUAL_CICP), (b"gAMA", USUAL_GAMMA if usual else gamma, USUAL_GAMMA))
+            if content != plain]
+
+
+SRGB = Colours()
+
+
+def colours_of(original: Image.Image) -> Colours:
+    """The colours of an image from `as_original`."""
+    return Colours(original.info.get("icc_profile"), original.info.get(COLOUR_CHUNKS, ()))
+
+
+def with_colours(image: Image.Image, colours: Colours) -> Image.Image:
+    """The image, whose `colours_of` are these."""
+    image.info |= {"icc_profile": colours.icc_profile, COLOUR_CHUNKS: colours.png_chunks}
+    return image
+
+
+def opened(file: Path | BinaryIO) -> Image.Image:
+    """The first image of a file as it is stored, upright. Raises one of UNREADABLE."""
+    with _roomy_texts(), Image.open(file) as stored:
+        stored.load()
+        image = ImageOps.exif_transpose(stored)
+        if stored.format == "PNG":
+            image.info[COLOUR_CHUNKS] = _colour_chunks(file)
+    frames = getattr(stored, "n_frames", 1)
+    if frames > 1:
+        image.info["frames"] = frames
+    return image
+
+
+def upright_size(file: Path | BinaryIO) -> tuple[int, int]:
+    """Width and height of a file's upright image, whose pixels are not decoded. Raises one of UNREADABLE."""
+    with _roomy_texts(), Image.open(file) as stored:
+        # Pillow decodes a PNG to see whether EXIF stands behind its pixels.
+        exif = {} if stored.format == "PNG" and "exif" not in stored.info else stored.getexif()
+        turned = exif.get(ExifTags.Base.Orientation) in QUARTER_TURNS
+        return stored.size[::-1] if turned else stored.size
+
+
+@contextmanager
+def _roomy_texts() -> Iterator[None]:
+    """Pillow's limit for one text of a PNG, raised meanwhile; its limit for all of them together stays."""
+    with _text_limit:
+        usual = PngImagePlugin.MAX_TEXT_CHUNK
+        PngImagePlugin.MAX_TEXT_CHUNK = LARGEST_TEXT_BYTES
+        try:
+            yield
+        finally:
+            PngImagePlugin.MAX_TEXT_CHUNK = usual
+
+
+def _colour_chunks(file: Path | BinaryIO) -> tuple[tuple[bytes, bytes], ...]:
+    """The chunks of PNG_COLOURS, which stand before the pixels."""
+    if isinstance(file, Path):
+        with open(file, "rb") as stream:
+            return _colour_chunks(stream)
+    found = []
+    file.seek(8)
+    while len(head := file.read(8)) == 8:
+        length, name = struct.unpack(">I4s", head)
+        if name == b"IDAT":
+            break
+        if name in PNG_COLOURS:
+            found.append((name, file.read(length)))
+            file.seek(4, io.SEEK_CUR)
+        else:
+            file.seek(length + 4, io.SEEK_CUR)
+    return tuple(found)
+
+
+def as_original(image: Image.Image, notes: MutableSequence[str] | None = None) -> Image.Image:
+    """The image as a run takes it: RGB, or RGBA if it is transparent anywhere, of 8 bits.
+
+    Parameters
+    ----------
+    image
+        Of any mode.
+    notes
+        Takes one sentence for each thing that the result will not keep.
+
+    Returns
+    -------
+    Image.Image
+        Its info holds the ICC profile only if that is one of RGB. Grey, CMYK and Lab are converted to sRGB.
+
+    Raises
+    ------
+    BadInput
+        If the image holds numbers that are no levels: negative, infinite or not a number.
+    """
+    notes = [] if notes is None else notes
+    if image.info.get("frames", 1) > 1:
+        notes.append(f"The image has {image.info['frames']} frames; the first was taken.")
+    info = {name: image.info[name] for name in ("icc_profile", COLOUR_CHUNKS) if image.info.get(name)}
+    if image.mode == "F" or image.mode.startswith("I"):
+        levels = at_own_scale(np.asarray(image), image.mode, "the image", notes)
+        image = Image.fromarray(np.rint(levels * LARGEST_BYTE).clip(0, LARGEST_BYTE).astype(np.uint8))
+    alpha = None
+    if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA") if image.mode not in ("LA", "La") else image.convert("LA")
+        alpha = image.getchannel("A")
+        image = image.convert("L" if image.mode == "LA" else "RGB")
+    original = _in_rgb(image, info, notes)
+    if alpha is not None:
+        original.putalpha(alpha)
+    original.info = info
+    return original
+
+
+def needs_conversion(image: Image.Image) -> bool:
+    """Whether the image has a colour profile that a plain conversion to RGB would ignore."""
+    return bool(image.info.get("icc_profile")) or image.mode == "LAB"
+
+
+def gamma_note(image: Image.Image) -> str | None:
+    """A sentence on a PNG whose gamma is not that of sRGB, for hosts whose files cannot hold it."""
+    gamma = image.info.get("gamma", USUAL_GAMMA_VALUE)
+    if "srgb" in image.info or "icc_profile" in image.info or abs(gamma - USUAL_GAMMA_VALUE) < GAMMA_TOLERANCE:
+        return None
+    return f"The image's gamma of {gamma:g} was ignored: the result may look lighter or darker in some viewers."
+
+
+def _in_rgb(image: Image.Image, info: dict[str, Any], notes: MutableSequence[str]) -> Image.Image:
+    """The image in RGB; takes the profile out of `info` if it has no meaning there any more."""
+    profile, space = _profile(info.get("icc_profile"), notes)
+    if profile is None:
+        info.pop("icc_profile", None)
+    if profile is None and image.mode == "LAB":
+        profile, space = ImageCms.createProfile("LAB"), "LAB"
+    wanted = {"L": "GRAY", "1": "GRAY", "CMYK": "CMYK", "LAB": "LAB"}.get(image.mode, "RGB")
+    if profile is None:
+        if image.mode == "CMYK":
+            notes.append("The image is CMYK without a colour profile: its colours were converted roughly.")
+        return image.convert("RGB")
+    if space == "RGB" and wanted in ("RGB", "GRAY"):
+        return image.convert("RGB")
+    info.clear()
+    if space != wanted:
+        notes.append(f"The image's colour profile is one for {space} and was not used.")
+        return image.convert("RGB")
+    image = image.convert("L") if image.mode == "1" else image
+    try:
+        return ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB",
+                                         renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC)
+    except ImageCms.PyCMSError as fault:
+        notes.append(f"The image's colour profile could not be used: {fault}.")
+        return image.convert("RGB")
+
+
+def _profile(profile: bytes | None, notes: MutableSequence[str]) -> tuple[Any, str]:
+    """An ICC profile and its colour space as "RGB", "GRAY", "CMYK" or "LAB"; None if there is none that can be read."""
+    if not profile:
+        return None, ""
+    try:
+        read = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        return read, read.profile.xcolor_space.strip().upper()
+    except (OSError, ImageCms.PyCMSError) as fault:
+        notes.append(f"The image's colour profile cannot be read and was dropped: {fault}.")
+        return None, ""
+
+
+def at_own_scale(values: np.ndarray, mode: str, name: str, notes: MutableSequence[str]) -> np.ndarray:
+    """Values (H, W) of an image of 16 or 32 bits or of floats, as float32 from 0 to 1.
+
+    Parameters
+    ----------
+    mode
+        Pillow's: "F" or one that starts with "I".
+    name
+        What it is, for the sentences.
+    """
+    if not np.isfinite(values).all() or values.min() < 0:
+        kind = "negative ones" if np.isfinite(values).all() else "infinity or NaN"
+        raise BadInput(f"{name}'s values must be numbers from 0 up, got {kind}")
+    peak = values.max()
+    if mode == "F":
+        white = next((white for white in (1, LARGEST_BYTE, LARGEST_SHORT) if peak <= white), float(peak))
+        own = white != 1
+    else:
+        own = 0 < peak <= LARGEST_BYTE and np.count_nonzero(values == peak) >= OWN_SCALE_SHARE * values.size
+        white = max(LARGEST_SHORT, float(peak)) if not own else 1 if peak == 1 else LARGEST_BYTE
+    if own:
+        notes.append(f"{name[0].upper() + name[1:]}'s values end at {peak:g}; {white:g} was read as white.")
+    return values.astype(np.float32) / np.float32(white)

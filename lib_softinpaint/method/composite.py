@@ -1,0 +1,156 @@
+"""Opacity of the new pixels; original and decoded picture -> result, the outside exact."""
+from __future__ import annotations
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from lib_softinpaint.method.mask import scaled_size
+
+SOFTENING_PX = 4.0
+"""Pixels, a Gaussian's deviation: hides the latent grid of the opacity."""
+
+INFLUENCE_LIMIT = 1.00001
+"""Keeps the threshold finite where the mask wholly decides for the original."""
+
+LEAST_ALPHA = 1 / 255
+"""Guards the division by it."""
+
+
+def opacity(distance: torch.Tensor, repaint: torch.Tensor, mask_influence: float, preservation_strength: float,
+            threshold: float, contrast: float) -> torch.Tensor:
+    """How much of the new pixels is shown, by how much the latent changed.
+
+    A threshold or contrast of 0 gives the limit: all that changed at all is shown wholly, or by half.
+
+    Parameters
+    ----------
+    distance : (B, H, W) float32, latent units
+        From `difference.difference_map`.
+    repaint : (B or 1, H, W) float32, 0 to 1
+
+    Returns
+    -------
+    (B, H, W) float32, 0 to 1
+
+    Source: observed in AUTOMATIC1111 1.10.1, see METHOD 6 in docs/method.md.
+    """
+    reluctance = 0.5 * (1 - mask_influence) + mask_influence * (1 - mask_opacity(repaint, preservation_strength))
+    half_shown_at = threshold * reluctance / (INFLUENCE_LIMIT - reluctance)
+    change = torch.where(distance > 0, (distance / half_shown_at) ** contrast, 0)
+    kept = 1 / (1 + change)
+    return (1 - kept * kept * kept * (kept * (6 * kept - 15) + 10)).clamp(0, 1)
+
+
+def mask_opacity(repaint: torch.Tensor, preservation_strength: float) -> torch.Tensor:
+    """How much of the new pixels is shown, by the mask alone.
+
+    Source: observed in AUTOMATIC1111 1.10.1.
+    """
+    return torch.where(repaint > 0, repaint ** (preservation_strength / 2), 0)
+
+
+def enlarge(opacity_latent: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Opacity in pixels of the decoded picture.
+
+    Parameters
+    ----------
+    opacity_latent : (h, w) float32, 0 to 1
+
+    Returns
+    -------
+    (height, width) float32, 0 to 1
+    """
+    enlarged = Image.fromarray(opacity_latent.astype(np.float32)).resize((width, height), Image.Resampling.LANCZOS)
+    return gaussian_filter(np.clip(np.asarray(enlarged), 0, 1), SOFTENING_PX, mode="nearest", truncate=3)
+
+
+def place(crop: np.ndarray, box: tuple[int, int, int, int], height: int, width: int) -> np.ndarray:
+    """A map of an only-masked crop, in a map of the whole picture that is 0 elsewhere.
+
+    The crop is scaled until it covers the box, and what stands over is cut off evenly: so the WebUI puts the picture
+    back, which it had scaled to fit and padded.
+
+    Parameters
+    ----------
+    crop : (h, w) float32
+    box
+        Left, top, width, height in the whole picture.
+
+    Returns
+    -------
+    (height, width) float32
+    """
+    left, top, box_width, box_height = box
+    scaled_height, scaled_width = scaled_size(*crop.shape, box_height, box_width, "cover")
+    scaled = Image.fromarray(crop.astype(np.float32)).resize((scaled_width, scaled_height), Image.Resampling.LANCZOS)
+    whole = Image.new("F", (width, height))
+    inset = (box_width // 2 - scaled_width // 2, box_height // 2 - scaled_height // 2)
+    covered = Image.new("F", (box_width, box_height))
+    covered.paste(scaled, inset)
+    whole.paste(covered, (left, top))
+    return np.clip(np.asarray(whole), 0, 1)
+
+
+def with_alpha(result: np.ndarray, source: np.ndarray, flat: np.ndarray, opacity_px: np.ndarray) -> np.ndarray:
+    """The result as new content painted over its transparent source: what is new is visible, also in a hole.
+
+    Parameters
+    ----------
+    result : (H, W, 3) uint8
+    source : (H, W, 4) uint8
+        The image with its alpha channel.
+    flat : (H, W, 3) uint8
+        The same over a background, as it was inpainted.
+    opacity_px : (H, W) float32, 0 to 1
+        Of the new content. Where it is 0 the result equals the source, byte for byte.
+
+    Returns
+    -------
+    (H, W, 4) uint8, colours not multiplied by alpha
+
+    Source: own; "over" (Porter and Duff, SIGGRAPH 1984), whose background is taken out of the result again.
+    """
+    inside = opacity_px > 0
+    old, opacity = source[inside][:, 3:] / np.float32(255), opacity_px[inside][:, None]
+    alpha = old + (1 - old) * opacity
+    background = (1 - opacity) * (flat[inside] - old * source[inside][:, :3])
+    colour = (result[inside] - background) / np.maximum(alpha, LEAST_ALPHA)
+    painted = source.copy()
+    painted[inside] = np.rint(np.concatenate([colour, 255 * alpha], axis=1)).clip(0, 255)
+    return painted
+
+
+def over_white(picture: Image.Image) -> Image.Image:
+    """The picture without transparency."""
+    if "A" not in picture.getbands():
+        return picture.convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")).convert("RGB")
+
+
+def composite(original: np.ndarray, decoded: np.ndarray, opacity_px: np.ndarray) -> np.ndarray:
+    """New pixels over the original, in float, rounded once.
+
+    Parameters
+    ----------
+    original : (H, W, 3) uint8
+    decoded : (H, W, 3) uint8 or float, 0 to 255
+    opacity_px : (H, W) float32, 0 to 1
+        1 = decoded. Where it is 0 the result equals the original, byte for byte; also where decoded or opacity is no finite
+        number, as of a decoder that overflowed.
+
+    Returns
+    -------
+    (H, W, 3) uint8
+    """
+    if not original.shape[:2] == decoded.shape[:2] == opacity_px.shape:
+        raise ValueError(f"original, decoded and opacity_px must be of one size, got {original.shape[:2]}, "
+                         f"{decoded.shape[:2]} and {opacity_px.shape}")
+    result = original.astype(np.float32)
+    with np.errstate(invalid="ignore"):
+        result += (decoded - result) * opacity_px[..., None]
+    if not np.isfinite(result.sum()):
+        lost = ~np.isfinite(result).all(-1)
+        result[lost] = original[lost]
+    return np.clip(np.rint(result), 0, 255).astype(np.uint8)

@@ -1,0 +1,339 @@
+"""Painted mask -> repaint mask in pixels -> repaint mask in latent size. 1 = repaint."""
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy.ndimage import distance_transform_edt, find_objects, gaussian_filter, label, maximum_filter
+
+from lib_softinpaint.settings.settings import FEATHER_FROM_HOST, FEATHER_OWN, IN_PERCENT, Settings
+
+REACH_PER_BLUR = 2.4
+"""Pixels that a blur of one pixel's deviation reaches outward: there the WebUI's 8-bit Gaussian has fallen to 0. The
+feather reaches as far, so that a guide's Mask blur keeps its meaning."""
+
+SMALLEST_REACH_PX = 16
+"""Pixels. With Only masked the feather may leave the padding by this much, else padding 0 would mean no feather."""
+
+AREA_SHARE = 0.02
+"""Share of the painted pixels above which one grey is an area's strength, not a rim or a step of a gradient."""
+
+
+def blur_reach(blur_px: float, padding_px: int | None = None) -> float:
+    """Pixels that the feather of a Mask blur reaches outward; within the padding where only the mask is inpainted."""
+    return _within_padding(REACH_PER_BLUR * blur_px, padding_px)
+
+
+def _within_padding(reach_px: float, padding_px: int | None) -> float:
+    return reach_px if padding_px is None else min(reach_px, max(padding_px, SMALLEST_REACH_PX))
+
+
+def repaint_mask(painted: np.ndarray, settings: Settings, blur_px: float, padding_px: int | None = None) -> np.ndarray:
+    """Repaint mask of what was painted: grown and feathered as the settings say; with soft inpainting off, blurred.
+
+    Parameters
+    ----------
+    painted : (H, W) float, 0 to 1
+        Greys are strengths.
+    blur_px
+        The host's Mask blur.
+    padding_px
+        The host's Only masked padding, None where the whole picture is inpainted.
+
+    Returns
+    -------
+    (H, W) float32, 0 to 1
+    """
+    if not settings.enabled:
+        return host_blur(painted, blur_px)
+    mask = shrink(painted, -settings.grow_px) if settings.grow_px < 0 else painted
+    grow_px = max(0.0, settings.grow_px)
+    if settings.feather_source == FEATHER_FROM_HOST:
+        return host_blur(feather_outward(mask, 0, grow_px), blur_px)
+    return feather_outward(mask, feather_reach(painted, settings, blur_px, padding_px), grow_px)
+
+
+def feather_reach(painted: np.ndarray, settings: Settings, blur_px: float, padding_px: int | None = None) -> float:
+    """Pixels that the feather reaches outward. Parameters as of `repaint_mask`."""
+    if settings.feather_source != FEATHER_OWN:
+        return blur_reach(blur_px, padding_px)
+    width = settings.feather_width
+    if settings.feather_unit == IN_PERCENT:
+        width *= np.sqrt(np.count_nonzero(painted)) / 100
+    return _within_padding(min(width, max(painted.shape)), padding_px)
+
+
+@dataclass(frozen=True, eq=False)
+class PaintedMask:
+    """What was painted, and all else but the settings that its repaint mask depends on.
+
+    Parameters
+    ----------
+    strengths : (H, W) float32, 0 to 1
+    blur_px, padding_px
+        As of `repaint_mask`.
+    size
+        Height and width of the picture that it lies over.
+    stretched_to
+        Height and width to which it is brought before it is cut to `size`; None where it lies over the picture as it is,
+        corner on corner.
+    how
+        As of `resized`.
+    """
+
+    strengths: np.ndarray
+    blur_px: float
+    padding_px: int | None
+    size: tuple[int, int]
+    stretched_to: tuple[int, int] | None = None
+    how: str = "stretch"
+
+    def repaint_px(self, settings: Settings) -> np.ndarray:
+        """Repaint mask over the picture, (H, W) float32, 0 to 1."""
+        return self.placed(repaint_mask(self.strengths, settings, self.blur_px, self.padding_px))
+
+    def placed(self, mask: np.ndarray) -> np.ndarray:
+        """A mask as large as the painted one, over the picture, (H, W) float32."""
+        height, width = self.size
+        if self.stretched_to is not None:
+            return resized(mask, *self.stretched_to, self.how)[:height, :width]
+        if mask.shape == self.size:
+            return mask
+        # A crop's place counts from the picture's corner, also in a picture that is larger than the mask.
+        whole = np.zeros(self.size, np.float32)
+        common = mask[:height, :width]
+        whole[:common.shape[0], :common.shape[1]] = common
+        return whole
+
+
+def shrink(painted: np.ndarray, by_px: float) -> np.ndarray:
+    """Painted mask without its rim; of a stroke that would vanish the innermost pixels stay.
+
+    Parameters
+    ----------
+    painted : (H, W) float, 0 to 1
+
+    Returns
+    -------
+    (H, W) float32, 0 to 1
+
+    Source: own; erosion by a disc. The picture's border is no rim.
+    """
+    mask = painted.astype(np.float32)
+    if mask.all() or not mask.any():
+        return mask
+    inside = mask > 0
+    box = _box(inside, 1)
+    inside = inside[box]
+    depth = distance_transform_edt(np.pad(inside, 1, mode="edge"))[1:-1, 1:-1]
+    kept = depth > by_px
+    strokes, count = label(inside, np.ones((3, 3)))
+    left = np.bincount(strokes[kept], minlength=count + 1)
+    for number, place in enumerate(find_objects(strokes), start=1):
+        if left[number] == 0:  # few strokes vanish, and each within its own box
+            stroke_depth = depth[place] * (strokes[place] == number)
+            kept[place] |= stroke_depth > stroke_depth.max() - 0.5
+    shrunk = np.zeros_like(mask)
+    shrunk[box] = np.where(kept, mask[box], 0)
+    return shrunk
+
+
+def _box(inside: np.ndarray, margin_px: float) -> tuple[slice, slice]:
+    """Rows and columns that hold all of an area and a margin around it: what is further away need not be computed."""
+    margin = math.ceil(margin_px)
+    return tuple(slice(max(0, span[0] - margin), span[-1] + 1 + margin)
+                 for span in (np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))))
+
+
+def feather_outward(painted: np.ndarray, reach_px: float, grow_px: float = 0) -> np.ndarray:
+    """Painted mask with a feather around it: what was painted stays as it is, and fades to 0 over the reach.
+
+    Parameters
+    ----------
+    painted : (H, W) float, 0 to 1
+        Greys are strengths, and their feather starts at that strength.
+    reach_px
+        Distance over which the mask falls to 0.
+    grow_px
+        Distance from the painted area up to which the mask is as strong as there.
+
+    Returns
+    -------
+    (H, W) float32, 0 to 1
+
+    Source: own; Perlin's smootherstep (SIGGRAPH 2002), the best of five falloffs in docs/masks.md.
+    """
+    mask = painted.astype(np.float32)
+    if max(reach_px, grow_px) <= 0 or not mask.any():
+        return mask
+
+    box = _box(mask > 0, max(reach_px, 0) + max(grow_px, 0))
+    near = mask[box]
+
+    def falloff(distance: np.ndarray) -> np.ndarray:
+        if reach_px <= 0:
+            return (distance <= grow_px).astype(np.float32)
+        way = np.clip((distance - grow_px) / reach_px, 0, 1).astype(np.float32)
+        return 1 - way ** 3 * (way * (6 * way - 15) + 10)
+    feathered = np.zeros_like(mask)
+    feathered[box] = np.maximum.reduce([near, *(grey * falloff(distance) for distance, grey in _outward(near))])
+    return feathered
+
+
+def _outward(mask: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray | np.float32]]:
+    """Distance (H, W) to the painted area, and the strength of the nearest painted pixel (H, W), of each main grey.
+
+    Each starts from itself: an antialiased rim must not weaken the feather of the area inside it.
+    """
+    strongest = mask.max()
+    if (mask[mask > 0] == strongest).all():
+        yield distance_transform_edt(mask == 0), strongest
+        return
+    for shape_of_grey in (mask > 0, *(mask >= grey for grey in _main_greys(mask))):
+        distance, nearest = distance_transform_edt(~shape_of_grey, return_indices=True)
+        yield distance, mask[tuple(nearest)]
+
+
+def _main_greys(mask: np.ndarray) -> list[float]:
+    """The strengths in which areas are painted; a mask of one strength alone needs none, nor does a gradient."""
+    greys, counts = np.unique(mask[mask > 0], return_counts=True)
+    return [float(grey) for grey, count in zip(greys, counts) if count > AREA_SHARE * counts.sum() and grey > greys[0]]
+
+
+def resized(mask: np.ndarray, height: int, width: int, how: str = "stretch") -> np.ndarray:
+    """Mask in another size: a core of 1 stays 1 however thin it is, and nothing rings.
+
+    Parameters
+    ----------
+    mask : (H, W) float32, 0 to 1
+    how
+        "stretch" to the size, "cover" it and cut off evenly what stands over, or be "contained" in it, the rest filled
+        with the border's values: the WebUI's resize modes 0 to 2.
+
+    Returns
+    -------
+    (height, width) float32, 0 to 1
+
+    Source: own.
+    """
+    scaled_height, scaled_width = scaled_size(*mask.shape, height, width, how)
+    size = (scaled_width, scaled_height)
+    values = np.asarray(Image.fromarray(mask.astype(np.float32)).resize(size, Image.Resampling.BILINEAR))
+    # A nearest pixel of a core grown by half a step: any core within the step is found.
+    steps = [max(1, -(-old // new)) for old, new in zip(mask.shape, (scaled_height, scaled_width))]
+    core = Image.fromarray(maximum_filter((mask == 1).astype(np.uint8), size=steps))
+    scaled = np.where(np.asarray(core.resize(size, Image.Resampling.NEAREST)) == 1, 1, values.clip(0, 1)).astype(np.float32)
+    above, left = height // 2 - scaled_height // 2, width // 2 - scaled_width // 2
+    scaled = scaled[max(0, -above):max(0, -above) + height, max(0, -left):max(0, -left) + width]
+    above, left = max(0, above), max(0, left)
+    return np.pad(scaled, ((above, height - above - scaled.shape[0]), (left, width - left - scaled.shape[1])), mode="edge")
+
+
+def scaled_size(old_height: int, old_width: int, height: int, width: int, how: str) -> tuple[int, int]:
+    """Height and width to which something is scaled before it is cut or padded, as `resized` says; rounded down."""
+    wider = width * old_height > height * old_width
+    if how == "stretch":
+        return height, width
+    if wider == (how == "cover"):
+        return old_height * width // old_width, width
+    return height, old_width * height // old_height
+
+
+def host_blur(painted: np.ndarray, blur_px: float) -> np.ndarray:
+    """Painted mask under the WebUI's own blur, which thins small masks out.
+
+    Parameters
+    ----------
+    painted : (H, W) float, 0 to 1
+
+    Returns
+    -------
+    (H, W) float32, multiples of 1/255 as the WebUI's 8-bit masks, so that the tails end
+
+    Source: observed in AUTOMATIC1111 1.10.1; its kernel is 2 * int(2.5 * blur + 0.5) + 1 wide.
+    """
+    mask = painted.astype(np.float32)
+    if blur_px > 0:
+        mask = gaussian_filter(mask, blur_px, mode="mirror", radius=int(2.5 * blur_px + 0.5))
+    return np.rint(mask * 255) / np.float32(255)
+
+
+def edge_taper(repaint: np.ndarray, taper_px: float) -> np.ndarray:
+    """Share of new content that pixels near the mask's outer rim may show: 0 outside, rising to 1 inside.
+
+    A mask value is itself a permission, so that a hard mask's edge stays hard and a painted core stays whole.
+
+    Parameters
+    ----------
+    repaint : (H, W) float, 0 to 1
+    taper_px
+        Distance from the outside at which all of the new content may show.
+
+    Returns
+    -------
+    (H, W) float32, 0 to 1, exactly 0 where `repaint` is 0
+
+    Source: own. With a low preservation strength even a mask value of .01 repaints two thirds, so without a taper new
+    content would end at the rim in a line.
+    """
+    inside = repaint > 0
+    if taper_px <= 0 or inside.all() or not inside.any():
+        return inside.astype(np.float32)
+    box = _box(inside, 1)
+    depth = np.minimum(distance_transform_edt(inside[box]) / (taper_px + 1), 1).astype(np.float32)
+    taper = np.zeros(inside.shape, np.float32)
+    taper[box] = np.where(inside[box], np.maximum(repaint[box], depth * depth * (3 - 2 * depth)), 0)
+    return taper
+
+
+def to_latent(repaint: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Repaint mask in latent size: mean of each latent pixel's area, and 1 where any of it is 1.
+
+    A stroke of one pixel's width survives, and nothing leaves [0, 1].
+
+    Parameters
+    ----------
+    repaint : (H, W) float32, 0 to 1
+        H and W at least `height` and `width`; what is left of a division is cut at the lower right, as by the VAE.
+
+    Returns
+    -------
+    (height, width) float32, 0 to 1
+
+    Source: own.
+    """
+    down, across = repaint.shape[0] // height, repaint.shape[1] // width
+    if down < 1 or across < 1:
+        raise ValueError(f"repaint must be at least as large as the latent {(height, width)}, got {repaint.shape}")
+    tiles = repaint[:height * down, :width * across].reshape(height, down, width, across)
+    mean = tiles.mean(axis=(1, 3), dtype=np.float64).astype(np.float32)
+    return np.where(tiles.max(axis=(1, 3)) == 1, np.float32(1), np.clip(mean, 0, 1))
+
+
+def match_latent(mask: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
+    """A host's latent mask with as many dimensions as the latent and one channel.
+
+    Parameters
+    ----------
+    mask : (C, H, W), (B or 1, C, H, W) or (B or 1, C, T, H, W) float, 0 to 1
+        All channels alike.
+    latent : (B, C, ..., H, W)
+
+    Returns
+    -------
+    (B or 1, 1, ..., H, W) float32 on the latent's device
+    """
+    if not 3 <= mask.ndim <= 5:
+        raise ValueError(f"a latent mask must have 3, 4 or 5 dimensions, got {tuple(mask.shape)}")
+    if mask.shape[-2:] != latent.shape[-2:]:
+        raise ValueError(f"a latent mask must match latent height and width {tuple(latent.shape[-2:])}, "
+                         f"got {tuple(mask.shape[-2:])}")
+    mask = mask.to(latent.device, torch.float32)
+    mask = mask[None, :1] if mask.ndim == 3 else mask[:, :1]
+    while mask.ndim < latent.ndim:
+        mask = mask.unsqueeze(2)
+    return mask.clamp(0, 1)

@@ -1,0 +1,241 @@
+"""Named settings: those that come with the extension, and the user's own in a file."""
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import re
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from lib_softinpaint.atomic_file import replacing
+from lib_softinpaint.settings.fields import Value, checked, slider
+from lib_softinpaint.settings.request import FIELDS
+from lib_softinpaint.settings.settings import Settings, saved_fields
+
+BUNDLED_FILE = Path(__file__).with_name("presets.json")
+PRESETS_FILE = "softinpaint-presets.json"
+"""The user's own."""
+
+LONGEST_NAME = 60
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half a character, which no page can be sent."""
+
+OWN = " (own)"
+"""After a user's preset that has the name of a bundled one: a later version may take any name."""
+
+LARGEST_FILE_BYTES = 4 * 2 ** 20
+"""Some ten thousand presets."""
+
+LONGEST_WAIT_S = 3
+"""For another program that writes the presets."""
+
+MOST_BATCHES, LARGEST_BATCH = 100, 8
+"""The WebUI's own limits."""
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What the WebUI also has."""
+    batch_count: int = slider(1, 1, MOST_BATCHES, 1, label="Batch count")
+    batch_size: int = slider(1, 1, LARGEST_BATCH, 1, label="Batch size")
+
+
+REQUEST_FIELDS = MappingProxyType({field.name: field for field in (*FIELDS, *dataclasses.fields(_Batch))
+                                   if field.name not in ("prompt", "negative_prompt", "seed", "width", "height", "clip_skip")})
+"""Fields of the program around the extension that a preset may set, by name."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings under a name. Raises ValueError on a value that is none of its field's.
+
+    Parameters
+    ----------
+    about
+        One sentence on what it is for.
+    settings
+        Of soft inpainting; those that are not named have their defaults.
+    request
+        Fields of REQUEST_FIELDS that it needs besides.
+    """
+
+    name: str
+    about: str
+    settings: Mapping[str, Value]
+    request: Mapping[str, Value]
+
+    def __post_init__(self):
+        if not 0 < len(self.name.strip()) <= LONGEST_NAME or self.name != self.name.strip():
+            raise ValueError(f"A preset's name must have 1 to {LONGEST_NAME} characters, got {self.name!r}.")
+        if not isinstance(self.about, str) or not all(isinstance(given, Mapping) for given in (self.settings, self.request)):
+            raise ValueError("A preset must hold a text `about` and objects `settings` and `request`, got "
+                             f"{self.about!r}, {self.settings!r} and {self.request!r}.")
+        if any(SURROGATE.search(text) for text in (self.name, self.about)):
+            raise ValueError("A preset's name and text must hold whole Unicode characters, got "
+                             f"{self.name!r} and {self.about!r}.")
+        known = {field.name: field for field in saved_fields()}
+        for given, fields in ((self.settings, known), (self.request, REQUEST_FIELDS)):
+            for key, value in given.items():
+                if key not in fields:
+                    raise ValueError(f"A preset may set {', '.join(fields)}, got {key!r}.")
+                checked(fields[key], value)
+
+    def all_settings(self) -> Settings:
+        return Settings(**{**self.settings, "enabled": True})
+
+
+@cache
+def bundled() -> dict[str, Preset]:
+    """The presets that come with the extension, by name."""
+    told = json.loads(BUNDLED_FILE.read_text(encoding="utf8"))
+    return {name: Preset(name, **about) for name, about in told.items()}
+
+
+class PresetFile:
+    """The user's own presets, in a JSON file that need not exist yet and that others may write as well.
+
+    Every call reads the file anew, and only `save`, `rename` and `delete` write it, under a lock. Each of these three raises
+    ValueError if it is asked for something impossible, and OSError if the file cannot be written; nothing has changed then.
+
+    A user's preset whose name is also that of a bundled one is shown with OWN after its name.
+
+    Parameters
+    ----------
+    path
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.complaints: list[str] = []
+        """What the last reading could not read, and why; each is a sentence."""
+        self._entries: dict[str, Any] = {}
+
+    def presets(self) -> dict[str, Preset]:
+        """The user's presets that can be read, by the names under which they are shown. Raises nothing.
+
+        While the file cannot be opened, these are the presets that were read last.
+        """
+        complaints: list[str] = []
+        try:
+            self._entries = _read(self.path)
+        except OSError as fault:
+            complaints.append(f"Your presets cannot be read now and will be tried again: {_reason(fault)}.")
+        except ValueError as fault:
+            self._entries = {}
+            complaints.append(f"Your presets in {self.path.name} cannot be read: {fault}. When you save one, "
+                              f"the old file is kept as {_free_name(self.path).name}.")
+        entries = self._entries
+        read = {shown: _preset(name, entries[name], complaints) for shown, name in _shown(entries).items()}
+        self.complaints = complaints
+        return {shown: preset for shown, preset in read.items() if preset is not None}
+
+    def with_bundled(self) -> dict[str, Preset]:
+        """All presets by the names under which they are shown, bundled ones first. Raises nothing."""
+        return {**bundled(), **self.presets()}
+
+    def save(self, preset: Preset) -> str:
+        """Adds a preset, or replaces the user's of that name; the name under which it is shown."""
+        def saved(entries: dict[str, Any]) -> tuple[dict[str, Any], str]:
+            name = _shown(entries).get(preset.name, preset.name)
+            if name in bundled() and name not in entries:
+                raise ValueError(f"A preset of your own must not have the name of a bundled one, got {name!r}.")
+            about = {"about": preset.about, "settings": dict(preset.settings), "request": dict(preset.request)}
+            return {**entries, name: about}, name
+        return self._change(saved)
+
+    def rename(self, shown: str, new_name: str) -> str:
+        """The name under which it is shown then."""
+        def renamed(entries: dict[str, Any]) -> tuple[dict[str, Any], str]:
+            name = _own(entries, shown)
+            if new_name != shown and new_name in {*_shown(entries), *entries, *bundled()}:
+                raise ValueError(f"A preset's new name must not be taken, got {new_name!r}.")
+            Preset(new_name, **entries[name])
+            return {new_name if key == name else key: about for key, about in entries.items()}, new_name
+        return self._change(renamed)
+
+    def delete(self, shown: str) -> None:
+        def left(entries: dict[str, Any]) -> tuple[dict[str, Any], str]:
+            name = _own(entries, shown)
+            return {key: about for key, about in entries.items() if key != name}, name
+        self._change(left)
+
+    def _change(self, change: Callable[[dict[str, Any]], tuple[dict[str, Any], str]]) -> str:
+        """Writes what `change` makes of the file's entries; the name under which the preset that it answers is shown."""
+        from filelock import FileLock  # takes long to import; comes with PyTorch
+
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.path.with_name(f"{self.path.name}.lock"), timeout=LONGEST_WAIT_S):
+                try:
+                    entries, damaged = _read(self.path), False
+                except ValueError:
+                    entries, damaged = {}, True
+                entries, name = change(entries)
+                if damaged:
+                    self.path.rename(_free_name(self.path))
+                with replacing(self.path) as file:  # a lone surrogate becomes its escape, as JSON also spells it
+                    file.write((json.dumps(entries, indent=1, ensure_ascii=False) + "\n").encode("utf8", "backslashreplace"))
+        except OSError as fault:
+            raise OSError(f"Your presets cannot be written now and stay as they were: {_reason(fault)}.") from fault
+        return next((shown for shown, key in _shown(entries).items() if key == name), name)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The file's entries by name, none if there is no file. Raises ValueError if it holds something else."""
+    try:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode) or about.st_size > LARGEST_FILE_BYTES:
+            raise OSError(f"{path} must be a file of at most {LARGEST_FILE_BYTES} bytes")
+        entries = json.loads(path.read_bytes())  # in UTF-8, 16 or 32, with a byte order mark or without
+    except FileNotFoundError:
+        return {}
+    except RecursionError as fault:
+        raise ValueError("its JSON is nested too deeply") from fault
+    if not isinstance(entries, dict):
+        raise ValueError(f"its JSON must be an object, got {type(entries).__name__}")
+    return entries
+
+
+def _preset(name: str, entry: Any, complaints: list[str]) -> Preset | None:
+    try:
+        return Preset(name, **entry)
+    except (TypeError, ValueError) as fault:
+        complaints.append(f"The preset {name!r} could not be read: {fault}")
+        return None
+
+
+def _shown(entries: Iterable[str]) -> dict[str, str]:
+    """The file's names by those under which they are shown."""
+    taken, shown = {*bundled(), *entries}, {}
+    for name in entries:
+        free = name
+        while name in bundled() and free in taken:
+            free += OWN
+        taken.add(free)
+        shown[free] = name
+    return shown
+
+
+def _own(entries: dict[str, Any], shown: str) -> str:
+    if not shown:
+        raise ValueError("A preset of your own must be chosen first.")
+    if shown not in _shown(entries):
+        raise ValueError(f"Only presets of your own can be renamed and deleted, got {shown!r}.")
+    return _shown(entries)[shown]
+
+
+def _free_name(path: Path) -> Path:
+    """Where a damaged file is kept."""
+    numbered = (path.with_suffix(f".damaged-{number}.json") for number in itertools.count(1))
+    return next(each for each in numbered if not each.exists())
+
+
+def _reason(fault: OSError) -> str:
+    return f"{fault.strerror}: {fault.filename}" if fault.strerror and fault.filename else str(fault).rstrip(".")
