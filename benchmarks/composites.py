@@ -20,6 +20,7 @@ from benchmarks import autoencoder, peers, quality
 from benchmarks.tasks import SCENES, task
 from lib_softinpaint.generation import score
 from lib_softinpaint.generation.job import SoftInpaintJob
+from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers import models
 from lib_softinpaint.images.sheet import side_by_side
 from lib_softinpaint.method import composite, drift
@@ -104,9 +105,9 @@ def _opacity(settings: Settings, repaint: np.ndarray, start: torch.Tensor, sampl
              original: np.ndarray) -> np.ndarray:
     mask = torch.from_numpy(to_latent(repaint, *start.shape[-2:]))[None]
     job = SoftInpaintJob(settings, mask, start, [original], [repaint])
-    sampled, = job.measure(samples, original.shape[:2], [0])
+    sampled, = job.measure(samples, Size.of(original), [0])
     if settings == as_builtin():
-        return composite.enlarge(sampled.opacity_latent(settings), *original.shape[:2])
+        return composite.enlarge(sampled.opacity_latent(settings), Size.of(original))
     return sampled.opacity_px(settings)
 
 

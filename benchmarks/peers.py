@@ -24,6 +24,7 @@ from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
 from benchmarks.tasks import ONLY_MASKED, PADDING_PX, Task
+from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.hosts.diffusers import models
 from lib_softinpaint.hosts.diffusers.pipeline import SoftInpaintPipeline, SoftInpaintPipelineOutput
 from lib_softinpaint.hosts.diffusers.scheduler import BlendingScheduler
@@ -113,11 +114,10 @@ class BuiltIn(Recorded):
         return kind(scheduler, job, conditioning, may_skip)
 
     def _composited(self, job, samples, seeds, over, sources, report):
-        width, height = job.box[2:]
-        sampled = job.measure(samples, (height, width), seeds)
+        sampled = job.measure(samples, job.box.size, seeds)
         for index, pixels in enumerate(self._decoded(job, samples, report)):
-            opacity = composite.place(composite.enlarge(sampled[index].opacity_latent(job.settings), height, width), job.box,
-                                      *job.originals[index].shape[:2])
+            opacity = composite.place(composite.enlarge(sampled[index].opacity_latent(job.settings), job.box.size), job.box,
+                                      Size.of(job.originals[index]))
             yield None, composite.composite(job.originals[index], pixels, opacity)
 
 
@@ -153,21 +153,21 @@ def _cropped(method: Callable[[Run, Image.Image, np.ndarray], Painted]) -> Calla
         picture, painted = Image.fromarray(run.task.picture), run.task.painted
         if run.area != ONLY_MASKED:
             return {name: Outcome(*made) for name, made in method(run, picture, painted).items()}
-        box = VaeImageProcessor.get_crop_region(Image.fromarray(painted), SIZE, SIZE, PADDING_PX)
-        left, top, right, bottom = box
-        inside = np.s_[top:bottom, left:right]
-        enlarged = picture.crop(box).resize((SIZE, SIZE), Image.Resampling.LANCZOS)
+        left, top, right, bottom = VaeImageProcessor.get_crop_region(Image.fromarray(painted), SIZE, SIZE, PADDING_PX)
+        box = Box(left, top, right - left, bottom - top)
+        inside = box.inside
+        enlarged = picture.crop(box.corners).resize((SIZE, SIZE), Image.Resampling.LANCZOS)
 
         def placed(new: np.ndarray) -> np.ndarray:
             whole = run.task.picture.copy()
-            small = Image.fromarray(new).resize((right - left, bottom - top), Image.Resampling.LANCZOS)
+            small = Image.fromarray(new).resize(box.size.width_height, Image.Resampling.LANCZOS)
             whole[inside] = np.asarray(small)
             return whole
         outcomes = {}
         for name, (results, decoded, repaint) in method(
-                run, enlarged, mask.resized(painted[inside].astype(np.float32), SIZE, SIZE) >= 0.5).items():
+                run, enlarged, mask.resized(painted[inside].astype(np.float32), Size(SIZE, SIZE)) >= 0.5).items():
             reach = np.zeros(painted.shape, np.float32)
-            reach[inside] = mask.resized(repaint, bottom - top, right - left)
+            reach[inside] = mask.resized(repaint, box.size)
             # The crop came back through two resizings: its outside is the original's again.
             pasted = [np.where(reach[..., None] > 0, placed(new), run.task.picture) for new in results]
             outcomes[name] = Outcome(np.stack(pasted), np.stack([placed(new) for new in decoded]), reach)

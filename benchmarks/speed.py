@@ -33,6 +33,7 @@ from benchmarks.machine import ROOT
 from lib_softinpaint.generation import score
 from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers import models
 from lib_softinpaint.method import blend, composite, difference, mask, schedule
 from lib_softinpaint.settings.request import LATENT_PX, Request
@@ -164,7 +165,7 @@ def post_processing(size: int, batch: int, device: str, builtin: ModuleType | No
     def ours():
         job = SoftInpaintJob(Settings(enabled=True), repaint, reference_latent, [original] * batch, [repaint_px] * batch)
         finished = job.finish(samples)
-        return [picture.composited(job.settings, decoded) for picture in job.measure(finished, (size, size), range(batch))]
+        return [picture.composited(job.settings, decoded) for picture in job.measure(finished, Size(size, size), range(batch))]
     methods = {OURS: ours}
     if builtin and (size, batch, device) == (*MAP_DEFINED_AT, "cpu"):
         settings = builtin.SoftInpaintingSettings(1, 0.5, 4, 0, 0.5, 2)
@@ -181,14 +182,14 @@ def post_processing(size: int, batch: int, device: str, builtin: ModuleType | No
 
 def compositing_again(size: int, batch: int, device: str, builtin: ModuleType | None) -> Methods:
     """Finished pictures under another threshold, and under another feather besides."""
-    painted = mask.PaintedMask(_painted(size).astype(np.float32), REACH_PX / mask.REACH_PER_BLUR, None, (size, size))
+    painted = mask.PaintedMask(_painted(size).astype(np.float32), REACH_PX / mask.REACH_PER_BLUR, None, Size(size, size))
     run = Settings(enabled=True)
     repaint_px = painted.repaint_px(run)
     repaint = torch.from_numpy(mask.to_latent(repaint_px, size // LATENT_PX, size // LATENT_PX))[None]
     reference_latent, samples = _latents(size, 2 * batch, device).chunk(2)
     job = SoftInpaintJob(run, repaint, reference_latent, [_picture(size, 0)] * batch, [repaint_px] * batch)
     kept = [KeptPicture(run, sampled, _picture(size, 1), painted)
-            for sampled in job.measure(job.finish(samples), (size, size), range(batch))]
+            for sampled in job.measure(job.finish(samples), Size(size, size), range(batch))]
 
     def again(*names: str) -> Callable[[], object]:
         values = itertools.cycle((1.0, 2.0))

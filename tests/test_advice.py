@@ -1,23 +1,24 @@
 import pytest
 
+from lib_softinpaint.geometry import Size
 from lib_softinpaint.settings.advice import advice
 
-QUIET = {"denoising_strength": 0.75, "masked_content": "original", "padding_px": None, "picture": (512, 512),
-         "working": (512, 512)}
+QUIET = {"denoising_strength": 0.75, "masked_content": "original", "padding_px": None, "picture": Size(512, 512),
+         "working": Size(512, 512)}
 
 
 def test_an_ordinary_request_is_left_in_peace():
     assert advice(**QUIET) == []
     assert advice(**{**QUIET, "denoising_strength": 1.0, "masked_content": "latent noise"}) == []
-    assert advice(**{**QUIET, "padding_px": 32, "working": (512, 768), "denoising_strength": 1.0}) == []
-    assert advice(**{**QUIET, "picture": (515, 512)}) == []
+    assert advice(**{**QUIET, "padding_px": 32, "working": Size(768, 512), "denoising_strength": 1.0}) == []
+    assert advice(**{**QUIET, "picture": Size(512, 515)}) == []
 
 
 @pytest.mark.parametrize(("changes", "sentence"), [
     ({"denoising_strength": 0.05}, "Denoising strength 0.05 changes next to nothing; new content needs 0.4 and more."),
     ({"masked_content": "latent noise", "denoising_strength": 0.5},
      "Masked content latent noise needs a denoising strength of 0.7 or more, got 0.5: what it fills in will show."),
-    ({"working": (512, 768)}, "Width and height 512x768 stretch the picture, which is 512x512."),
+    ({"working": Size(768, 512)}, "Width and height 512x768 stretch the picture, which is 512x512."),
     ({"padding_px": 0, "denoising_strength": 0.9},
      "Only masked with a padding of 0 shows the model little around the mask; at denoising strength 0.9 what it paints may "
      "not belong there.")])

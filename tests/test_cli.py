@@ -1,4 +1,5 @@
 """The command line: once through its real entry point, its sentences in this process."""
+
 import importlib.util
 import re
 import shlex
@@ -17,6 +18,7 @@ from scipy.ndimage import distance_transform_edt
 
 from lib_softinpaint.cli import files, inpaint, jobs, makers
 from lib_softinpaint.cli import main as cli
+from lib_softinpaint.images import infotext_files
 from lib_softinpaint.images.painted import strengths
 from lib_softinpaint.images.sheet import GAP_PX, LABEL_PX
 from lib_softinpaint.settings import infotext
@@ -90,10 +92,10 @@ def test_a_picture_is_made_again_from_its_own_infotext(tmp_path):
     again = run(tmp_path, "inpaint", PICTURE, MASK, "--like", "first.png", "-o", "again.webp")
     other = run(tmp_path, "inpaint", PICTURE, MASK, "--like", "first.png", "--enabled", "-o", "made/other.png")
     assert [done.returncode for done in (first, again, other)] == [0, 0, 0], first.stderr + again.stderr + other.stderr
-    assert infotext.of_picture(tmp_path / "first.png") == infotext.of_picture(tmp_path / "again.webp")
+    assert infotext_files.read(tmp_path / "first.png") == infotext_files.read(tmp_path / "again.webp")
     assert (pixels(tmp_path / "first.png") == pixels(tmp_path / "again.webp")).all()
     assert (pixels(tmp_path / "first.png") != pixels(tmp_path / "made/other.png")).any()
-    assert "Soft inpainting schedule bias: 1," in infotext.of_picture(tmp_path / "made/other.png")
+    assert "Soft inpainting schedule bias: 1," in infotext_files.read(tmp_path / "made/other.png")
 
 
 def test_folders_of_pictures_and_of_masks_and_several_results(tmp_path, monkeypatch, capsys):
@@ -106,7 +108,7 @@ def test_folders_of_pictures_and_of_masks_and_several_results(tmp_path, monkeypa
     words = ["inpaint", "pictures", "masks", "--steps", "2", "--count", "2", "--seed", "5", "-o", "made"]
     assert cli.main(words) == 0
     assert sorted(path.name for path in Path("made").iterdir()) == ["one-1.png", "one-2.png", "two-1.png", "two-2.png"]
-    assert [infotext.parse(infotext.of_picture(Path(f"made/one-{number}.png")))["Seed"] for number in (1, 2)] == ["5", "6"]
+    assert [infotext.parse(infotext_files.read(Path(f"made/one-{number}.png")))["Seed"] for number in (1, 2)] == ["5", "6"]
     assert cli.main(words) == cli.BAD_INPUT
     assert "--force is needed to overwrite" in capsys.readouterr().err
     assert cli.main([*words, "--force"]) == 0
@@ -190,7 +192,7 @@ def test_a_kept_job_is_composited_again_without_a_model(tmp_path, monkeypatch, c
         assert same.info["parameters"] == made.info["parameters"]
         assert same.info["icc_profile"] == SRGB
         assert (thin.mode, thin.size) == ("RGB", made.size)
-    assert "Composited again with Feather source own, Feather width 2." in infotext.of_picture(Path("thin.jpg"))
+    assert "Composited again with Feather source own, Feather width 2." in infotext_files.read(Path("thin.jpg"))
     assert Path("again/made.png").exists()
 
 
@@ -233,7 +235,7 @@ def test_a_lora_by_option_and_by_prompt(tmp_path, monkeypatch, lora):
     plain = made("plain.png", "--prompt", "a tree")
     styled = made("styled.png", "--prompt", "a tree", "--lora", f"{lora.name}:0.5")
     assert (styled != plain).any()
-    told = infotext.parse(infotext.of_picture(Path("styled.png")))
+    told = infotext.parse(infotext_files.read(Path("styled.png")))
     assert told["Prompt"] == "a tree <lora:style:0.5>"
     assert re.fullmatch("style: [0-9a-f]{12}", told["Lora hashes"])
     assert (made("again.png", "--like", "styled.png", "--lora-dir", ".") == styled).all()
@@ -246,7 +248,7 @@ def test_a_long_weighted_prompt_and_clip_skip_are_done_and_told(tmp_path, monkey
     words = ["inpaint", str(PICTURE), str(MASK), "--steps", "2", "--seed", "1"]
     assert cli.main([*words, "--prompt", prompt, "--clip-skip", "2", "-o", "long.png"]) == 0
     assert cli.main([*words, "--prompt", "an orange tree", "-o", "short.png"]) == 0
-    told = infotext.parse(infotext.of_picture(Path("long.png")))
+    told = infotext.parse(infotext_files.read(Path("long.png")))
     assert (told["Prompt"], told["Clip skip"]) == (prompt, "2")
     assert (pixels("long.png") != pixels("short.png")).any()
 
@@ -254,14 +256,14 @@ def test_a_long_weighted_prompt_and_clip_skip_are_done_and_told(tmp_path, monkey
 def test_like_names_what_it_does_not_take(tmp_path, capsys):
     text = ("a tree\nSteps: 2, Seed: 1, Size: 8x8, Clip skip: 2, Variation seed: 5, ADetailer model: f.pt, "
             "Soft inpainting enabled: True")
-    infotext.save(Image.open(PICTURE), tmp_path / "first.png", text)
+    infotext_files.save(Image.open(PICTURE), tmp_path / "first.png", text)
     assert inpaint._liked(tmp_path / "first.png", None).clip_skip == 2
     assert capsys.readouterr().err == "softinpaint: Not taken from the infotext: Variation seed, ADetailer model.\n"
 
 
 def test_like_refuses_a_cameras_comment(complaint):
     exif = Image.Exif()
-    exif.get_ifd(infotext.EXIF_IFD)[infotext.USER_COMMENT] = b"ASCII\0\0\0Holiday, f: 2.8, ISO: 100, Mode: auto"
+    exif.get_ifd(infotext_files.EXIF_IFD)[infotext_files.USER_COMMENT] = b"ASCII\0\0\0Holiday, f: 2.8, ISO: 100, Mode: auto"
     Image.open(PICTURE).convert("RGB").save("photo.jpg", exif=exif)
     assert "--like needs a picture with infotext, photo.jpg has none" in complaint(
         "inpaint", "picture.png", "mask.png", "--like", "photo.jpg")
@@ -305,7 +307,7 @@ def test_a_result_that_cannot_be_written_is_saved_elsewhere(tmp_path, monkeypatc
         f"softinpaint: gone/made.jpg could not be written: No such file or directory; the result is in {place}\n")
     assert cli.main([*words, "-o", "made.png"]) == 0
     assert (pixels(place) == pixels("made.png")).all()
-    assert infotext.of_picture(place) == infotext.of_picture(Path("made.png"))
+    assert infotext_files.read(place) == infotext_files.read(Path("made.png"))
 
 
 def test_a_result_is_saved_when_what_comes_after_sampling_fails(tmp_path, monkeypatch, capsys):
@@ -398,7 +400,7 @@ def test_another_shape_than_the_likened_pictures_keeps_its_own(tmp_path, monkeyp
         Image.open(path).crop((80, 100, 208, 204)).save(path.name)
     assert cli.main(["inpaint", "picture.png", "mask.png", "--like", "first.png", "-o", "made.png"]) == 0
     assert "picture.png has another shape than 128x128, its own size is taken" in capsys.readouterr().err
-    assert "Size: 128x104" in infotext.of_picture(Path("made.png"))
+    assert "Size: 128x104" in infotext_files.read(Path("made.png"))
 
 
 def test_the_bar_is_full_at_the_end():

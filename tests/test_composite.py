@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.method.composite import composite, enlarge, mask_opacity, opacity, place, with_alpha
 
 
@@ -43,15 +44,15 @@ def test_the_mask_alone_shows_its_root_and_nothing_outside():
 
 
 def test_enlarging_keeps_a_constant_and_the_range():
-    assert enlarge(np.ones((4, 5), np.float32), 32, 40) == pytest.approx(np.ones((32, 40)), abs=1e-6)
-    step = enlarge(np.tile(np.float32([0, 0, 1, 1]), (4, 1)), 32, 32)
+    assert enlarge(np.ones((4, 5), np.float32), Size(32, 40)) == pytest.approx(np.ones((32, 40)), abs=1e-6)
+    step = enlarge(np.tile(np.float32([0, 0, 1, 1]), (4, 1)), Size(32, 32))
     assert step.min() >= 0
     assert step.max() <= 1
     assert np.diff(step[16]).min() > -0.01  # what Lanczos rings, softened
 
 
 def test_a_crop_is_placed_where_it_was_cut():
-    placed = place(np.ones((8, 8), np.float32), (3, 2, 4, 4), 10, 12)
+    placed = place(np.ones((8, 8), np.float32), Box(3, 2, 4, 4), Size(10, 12))
     wanted = np.zeros((10, 12), np.float32)
     wanted[2:6, 3:7] = 1
     assert (placed == wanted).all()
@@ -59,7 +60,7 @@ def test_a_crop_is_placed_where_it_was_cut():
 
 def test_a_crop_of_other_proportions_covers_its_box_and_is_cut_evenly():
     columns = np.tile(np.float32([0, 1, 1, 0]), (4, 1)).repeat(8, 0).repeat(8, 1)  # 32x32 for a box of 16x32
-    placed = place(columns, (0, 0, 16, 32), 32, 16)
+    placed = place(columns, Box(0, 0, 16, 32), Size(32, 16))
     assert placed[16] == pytest.approx(np.ones(16), abs=0.1)  # the outer quarters are cut off
 
 

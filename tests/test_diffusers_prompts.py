@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from lib_softinpaint.errors import BadInput
+from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers import lora as diffusers_lora
 from lib_softinpaint.hosts.diffusers import models
 from lib_softinpaint.hosts.diffusers import prompts as diffusers_prompts
@@ -255,9 +256,9 @@ def test_a_lora_that_is_not_found_is_named(small, tmp_path):
 
 def test_the_infotext_names_the_lora_as_the_webui_does(style):
     request = Request(prompt="abc <lora:style:0.5>", seed=1, clip_skip=2)
-    told = infotext.parse(models.infotext_of(request, (64, 64), None, [style.parent]))
+    told = infotext.parse(models.infotext_of(request, Size(64, 64), None, [style.parent]))
     assert told["Prompt"] == "abc <lora:style:0.5>"
     assert told["Clip skip"] == "2"
     name, digits = told["Lora hashes"].split(": ")
     assert (name, len(digits)) == ("style", 12)
-    assert "Lora hashes" not in infotext.parse(models.infotext_of(Request(prompt="abc"), (64, 64), None, [style.parent]))
+    assert "Lora hashes" not in infotext.parse(models.infotext_of(Request(prompt="abc"), Size(64, 64), None, [style.parent]))

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from lib_softinpaint.geometry import Box
 from lib_softinpaint.method import drift
 
 SIZE = 128
@@ -46,7 +47,7 @@ def test_new_content_that_reaches_the_masks_edge_is_no_drift():
 
 
 def test_only_what_was_decoded_is_observed_and_corrected():
-    box = 24, 24, 80, 80
+    box = Box(24, 24, 80, 80)
     decoded = np.zeros_like(truth())
     inside = np.s_[24:104, 24:104]
     decoded[inside] = (truth() + SHIFT)[inside]
@@ -58,7 +59,7 @@ def test_only_what_was_decoded_is_observed_and_corrected():
 
 
 def test_a_tight_crop_gets_one_colour_map():
-    box = 36, 36, 56, 56
+    box = Box(36, 36, 56, 56)
     decoded = 0.9 * truth() + 20
     assert error(decoded) > 4
     assert error(drift.corrected(ORIGINAL, decoded, MASK, box=box)) < 4
@@ -84,14 +85,14 @@ def test_lost_texture_is_no_lost_contrast():
     grainy = np.clip(40 + np.random.default_rng(0).normal(0, 6, ORIGINAL.shape), 0, 255)
     grainy[52:76, 52:76] = 200
     decoded = gaussian_filter(grainy, (1, 1, 0))
-    corrected = drift.corrected(grainy.astype(np.uint8), decoded, MASK, box=(36, 36, 56, 56))
+    corrected = drift.corrected(grainy.astype(np.uint8), decoded, MASK, box=Box(36, 36, 56, 56))
     assert abs(corrected[60:68, 60:68].mean() - 200) < 3
 
 
 @pytest.mark.parametrize("box", [(60, 60, 3, 3), (30, 30, 7, 20), (200, 0, 40, 40)])
 def test_crops_too_small_to_tell_are_left_as_they_are(box):
     decoded = truth() + SHIFT
-    np.testing.assert_array_equal(drift.corrected(ORIGINAL, decoded, MASK, box=box), decoded)
+    np.testing.assert_array_equal(drift.corrected(ORIGINAL, decoded, MASK, box=Box(*box)), decoded)
 
 
 def test_a_broken_pixel_stays_one():

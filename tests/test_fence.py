@@ -47,3 +47,22 @@ def test_the_algorithm_imports_without_any_host():
 
 def test_the_script_is_short():
     assert len((ROOT / "scripts/soft_inpainting.py").read_text(encoding="utf8").splitlines()) <= 40
+
+
+ORDER = ("geometry", "errors", "atomic_file", "bundled"), ("settings",), ("method",), ("generation",), ("images",), (
+    "hosts", "ui", "cli")
+"""Rooms of the library. Each knows its own and those before it."""
+
+
+def test_the_arrows_between_the_rooms_point_one_way():
+    place = {room: number for number, rooms in enumerate(ORDER) for room in rooms}
+    wrong = []
+    for path in LIBRARY.rglob("*.py"):
+        room = path.relative_to(LIBRARY).parts[0].removesuffix(".py")
+        if room == "__init__":
+            continue
+        for name in imports(path):
+            parts = name.split(".")
+            if parts[0] == LIBRARY.name and len(parts) > 1 and place[parts[1]] > place[room]:
+                wrong.append(f"{path.relative_to(LIBRARY)} imports {name}")
+    assert not wrong

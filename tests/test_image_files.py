@@ -8,7 +8,9 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
-from lib_softinpaint.images.read import COLOUR_CHUNKS, as_original, opened, upright_size
+from lib_softinpaint.generation.colours import COLOUR_CHUNKS
+from lib_softinpaint.geometry import Size
+from lib_softinpaint.images.read import as_original, opened, upright_size
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (6, 10, 3)).astype(np.uint8)
 IMAGE = Image.fromarray(COLOURS)
@@ -74,7 +76,7 @@ def test_images_stand_upright(orientation):
     exif[0x0112] = orientation
     file = stored(IMAGE, exif=exif)
     image = opened(file)
-    assert upright_size(file) == image.size == ((10, 6) if orientation < 5 else (6, 10))
+    assert upright_size(file) == Size.of(image) == ((6, 10) if orientation < 5 else (10, 6))
     assert image.getexif().get(0x0112, 1) == 1
 
 
@@ -166,7 +168,7 @@ def test_of_an_animation_the_first_frame_counts_and_it_is_told():
 
 def test_a_size_is_known_before_anything_is_decoded():
     cut_short = stored(Image.new("L", (3000, 2000))).getvalue()[:60]
-    assert upright_size(io.BytesIO(cut_short)) == (3000, 2000)
+    assert upright_size(io.BytesIO(cut_short)) == (2000, 3000)
     with pytest.raises(Image.DecompressionBombError):
         header = stored(Image.new("L", (8, 8))).getvalue()
         size = struct.pack(">II", 20000, 10000)

@@ -6,8 +6,10 @@ from PIL import Image, features
 from PIL.PngImagePlugin import PngInfo
 
 from lib_softinpaint.errors import BadInput
+from lib_softinpaint.generation.colours import Colours
+from lib_softinpaint.geometry import Size
+from lib_softinpaint.images import infotext_files
 from lib_softinpaint.images import read as image_files
-from lib_softinpaint.images.read import Colours
 from lib_softinpaint.settings import infotext
 
 PICTURE = Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3))
@@ -44,12 +46,12 @@ def test_prompts_of_several_lines():
     assert (parsed["Prompt"], parsed["Negative prompt"], parsed["Seed"]) == ("one\ntwo", "three\nfour", "2")
 
 
-@pytest.mark.parametrize("suffix", sorted(infotext.SAVE_OPTIONS))
+@pytest.mark.parametrize("suffix", sorted(infotext_files.SAVE_OPTIONS))
 @pytest.mark.parametrize("text", [TEXT, "Schnee, 雪\nSteps: 1, Seed: 2, Size: 8x8"])
 def test_files_carry_it(tmp_path, suffix, text):
     path = tmp_path / f"picture{suffix}"
-    infotext.save(PICTURE, path, text)
-    assert infotext.of_picture(path) == text
+    infotext_files.save(PICTURE, path, text)
+    assert infotext_files.read(path) == text
     with Image.open(path) as saved:
         if suffix in (".png", ".webp"):
             assert (np.asarray(saved) == np.asarray(PICTURE)).all()
@@ -66,9 +68,9 @@ WIDE = "ein Fuß, 雪, é\nNegative prompt: blur\nSteps: 20, Sampler: Euler a, S
     b"ASCII\0\0\0" + WIDE.replace("雪", "").encode("cp1252")])
 def test_every_encoding_of_a_user_comment(tmp_path, suffix, comment):
     exif = Image.Exif()
-    exif.get_ifd(infotext.EXIF_IFD)[infotext.USER_COMMENT] = comment
+    exif.get_ifd(infotext_files.EXIF_IFD)[infotext_files.USER_COMMENT] = comment
     PICTURE.save(tmp_path / f"other{suffix}", exif=exif.tobytes())
-    found = infotext.of_picture(tmp_path / f"other{suffix}")
+    found = infotext_files.read(tmp_path / f"other{suffix}")
     assert found in (WIDE, WIDE.replace("ß", "ss").replace("é", "e"), WIDE.replace("雪", ""))
 
 
@@ -79,30 +81,30 @@ def test_every_text_chunk_of_a_png(tmp_path):
         chunk = PngInfo()
         getattr(chunk, add)("parameters", text, **how)
         PICTURE.save(tmp_path / f"{name}.png", pnginfo=chunk)
-        assert infotext.of_picture(tmp_path / f"{name}.png") == text
+        assert infotext_files.read(tmp_path / f"{name}.png") == text
     chunk = PngInfo()
     chunk.add(b"tEXt", b"parameters\0" + WIDE.encode())  # as some programs write it
     PICTURE.save(tmp_path / "utf8.png", pnginfo=chunk)
-    assert infotext.of_picture(tmp_path / "utf8.png") == WIDE
+    assert infotext_files.read(tmp_path / "utf8.png") == WIDE
     chunk = PngInfo()
     chunk.add(b"tEXt", b"parameters\0" + TEXT.encode(), after_idat=True)
     PICTURE.save(tmp_path / "behind.png", pnginfo=chunk)
-    assert infotext.of_picture(tmp_path / "behind.png") == TEXT
+    assert infotext_files.read(tmp_path / "behind.png") == TEXT
 
 
 def test_comments_of_gif_and_jpeg(tmp_path):
     for name in ("a.gif", "a.jpg"):
         PICTURE.save(tmp_path / name, comment=WIDE.encode())
-        assert infotext.of_picture(tmp_path / name) == WIDE
+        assert infotext_files.read(tmp_path / name) == WIDE
 
 
 @pytest.mark.parametrize("comment", [
     b"ASCII\0\0\0a house", "a house", b"ASCII\0\0\0f: 2.8, ISO: 100, Mode: auto, Scene: night", bytes(64), b"\xff" * 63])
 def test_a_cameras_comment_is_no_infotext(tmp_path, comment):
     exif = Image.Exif()
-    exif.get_ifd(infotext.EXIF_IFD)[infotext.USER_COMMENT] = comment
+    exif.get_ifd(infotext_files.EXIF_IFD)[infotext_files.USER_COMMENT] = comment
     PICTURE.save(tmp_path / "photo.jpg", exif=exif)
-    assert infotext.of_picture(tmp_path / "photo.jpg") is None
+    assert infotext_files.read(tmp_path / "photo.jpg") is None
 
 
 def test_a_negative_prompt_begins_a_line():
@@ -118,39 +120,39 @@ def test_a_negative_prompt_begins_a_line():
     ("a.jpeg", (8, 8), 0, 255 * 65519 + 1, "may have a colour profile of 16707345 bytes")])
 def test_what_a_format_cannot_hold_is_one_sentence(name, size, letters, profile, sentence):
     with pytest.raises(BadInput, match="^[^\n]*$") as refused:
-        infotext.demand_room(Path(name), size, "a" * letters, Colours(bytes(profile)))
+        infotext_files.demand_room(Path(name), Size(*reversed(size)), "a" * letters, Colours(bytes(profile)))
     assert sentence in str(refused.value)
 
 
 @pytest.mark.parametrize("name", ["a.webp", "a.png", "a.jpg"])
 def test_what_a_format_can_hold_comes_back(tmp_path, name):
     text = "a" * (32000 if name == "a.jpg" else 200_000) + "\nSteps: 1, Seed: 2, Size: 8x8"
-    infotext.save(PICTURE, tmp_path / name, text)
-    assert infotext.of_picture(tmp_path / name) == text
+    infotext_files.save(PICTURE, tmp_path / name, text)
+    assert infotext_files.read(tmp_path / name) == text
 
 
 def test_a_file_that_was_there_stays_where_writing_fails(tmp_path):
     (tmp_path / "a.jpg").write_text("mine")
     with pytest.raises(BadInput):
-        infotext.save(PICTURE, tmp_path / "a.jpg", "a" * 40_000)
+        infotext_files.save(PICTURE, tmp_path / "a.jpg", "a" * 40_000)
     with pytest.raises(OSError):  # JPEG has no such mode
-        infotext.save(PICTURE.convert("RGBA"), tmp_path / "a.jpg", TEXT)
+        infotext_files.save(PICTURE.convert("RGBA"), tmp_path / "a.jpg", TEXT)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_a_colour_profile_stays(tmp_path):
-    for suffix in infotext.SAVE_OPTIONS:
-        infotext.save(PICTURE, tmp_path / f"picture{suffix}", TEXT, Colours(b"a profile"))
+    for suffix in infotext_files.SAVE_OPTIONS:
+        infotext_files.save(PICTURE, tmp_path / f"picture{suffix}", TEXT, Colours(b"a profile"))
         with Image.open(tmp_path / f"picture{suffix}") as saved:
             assert saved.info["icc_profile"] == b"a profile"
 
 
 def test_what_a_png_says_of_its_colours_stays(tmp_path):
     chunks = (b"cICP", bytes([9, 16, 0, 1])), (b"gAMA", bytes([0, 1, 134, 160])), (b"cHRM", bytes(range(32)))
-    infotext.save(PICTURE, tmp_path / "a.png", TEXT, Colours(None, chunks))
+    infotext_files.save(PICTURE, tmp_path / "a.png", TEXT, Colours(None, chunks))
     with open(tmp_path / "a.png", "rb") as file:
         assert dict(image_files.opened(file).info[image_files.COLOUR_CHUNKS]) == dict(chunks)
-    assert infotext.of_picture(tmp_path / "a.png") == TEXT
+    assert infotext_files.read(tmp_path / "a.png") == TEXT
 
 
 @pytest.mark.parametrize(("colours", "lost"), [
@@ -165,4 +167,4 @@ def test_which_chunks_only_a_png_can_keep(colours, lost):
 
 def test_a_picture_without_it(tmp_path):
     PICTURE.save(tmp_path / "plain.png")
-    assert infotext.of_picture(tmp_path / "plain.png") is None
+    assert infotext_files.read(tmp_path / "plain.png") is None

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from lib_softinpaint.generation.job import SoftInpaintJob
+from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.method import schedule
 from lib_softinpaint.method.mask import feather_outward, to_latent
 from lib_softinpaint.settings.settings import Settings
@@ -76,10 +77,10 @@ def test_the_finish_sets_the_outside_and_nothing_else():
     assert torch.equal(finished, torch.where(job.repaint == 0, job.reference, samples))
 
 
-@pytest.mark.parametrize("box", [None, (8, 4, 40, 40)])
+@pytest.mark.parametrize("box", [None, Box(8, 4, 40, 40)])
 def test_the_outside_is_never_shown_and_the_core_wholly(box):
     job = make_job(box=box)
-    sampled = job.measure(job.finish(job.reference + 5), (SIZE, SIZE), SEEDS)
+    sampled = job.measure(job.finish(job.reference + 5), Size(SIZE, SIZE), SEEDS)
     for index in range(2):
         shown = sampled[index].opacity_px(job.settings)
         assert shown.shape == (SIZE, SIZE)
@@ -90,12 +91,12 @@ def test_the_outside_is_never_shown_and_the_core_wholly(box):
 
 def test_nothing_is_shown_where_nothing_changed():
     job = make_job(least_opacity=0)
-    assert job.measure(job.reference, (SIZE, SIZE), SEEDS)[0].opacity_px(job.settings).max() == 0
+    assert job.measure(job.reference, Size(SIZE, SIZE), SEEDS)[0].opacity_px(job.settings).max() == 0
 
 
 def test_what_is_painted_is_shown_as_far_as_the_mask_however_little_changed():
     job = make_job(least_opacity=0.5)
-    shown = job.measure(job.reference, (SIZE, SIZE), SEEDS)[0].opacity_px(job.settings)
+    shown = job.measure(job.reference, Size(SIZE, SIZE), SEEDS)[0].opacity_px(job.settings)
     np.testing.assert_array_equal(shown, job.repaint_px[0] / 2)
 
 
@@ -132,7 +133,7 @@ def test_a_noise_floor_passes_over_what_is_no_number():
 
 def test_pictures_without_a_latent_are_shown_by_the_mask():
     job = make_job()
-    shown = job.measure_by_mask(2, (SIZE, SIZE), SEEDS)[1].opacity_px(job.settings)
+    shown = job.measure_by_mask(2, Size(SIZE, SIZE), SEEDS)[1].opacity_px(job.settings)
     assert shown[32, 32] > 0.95
     assert (shown[job.repaint_px[1] == 0] == 0).all()
 
@@ -141,7 +142,7 @@ def test_frames_are_measured_each_by_itself():
     job = make_job(batch=1, frames=3)
     samples = job.reference.clone()
     samples[:, :, 1] += 5
-    sampled = job.measure(samples, (SIZE, SIZE), SEEDS)
+    sampled = job.measure(samples, Size(SIZE, SIZE), SEEDS)
     assert [picture.opacity_latent(job.settings).max() > 0.9 for picture in sampled] == [False, True, False]
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from lib_softinpaint.geometry import Size
 from lib_softinpaint.method.mask import (
     PaintedMask,
     blur_reach,
@@ -68,7 +69,7 @@ def test_each_of_two_areas_fades_from_its_own_strength():
 def test_a_resized_core_survives_and_nothing_rings(how, stroke, old, new):
     mask = np.zeros((64, old), np.float32)
     mask[:, old // 2:old // 2 + stroke] = 1
-    got = resized(mask, 64 * new // old, new, how)
+    got = resized(mask, Size(64 * new // old, new), how)
     assert got.shape == (64 * new // old, new)
     assert (got.max(axis=1) == 1).all()
     assert (got[:, :new // 2 - 4] == 0).all()
@@ -77,8 +78,8 @@ def test_a_resized_core_survives_and_nothing_rings(how, stroke, old, new):
 
 def test_resizing_covers_or_contains_as_the_webui_does():
     mask = np.tile(np.float32([0, 0.5, 0.5, 0]).repeat(8), (16, 1))
-    assert resized(mask, 16, 16, "cover") == pytest.approx(np.full((16, 16), 0.5), abs=0.26)
-    contained = resized(np.full((16, 32), 0.5, np.float32), 32, 32, "contain")
+    assert resized(mask, Size(16, 16), "cover") == pytest.approx(np.full((16, 16), 0.5), abs=0.26)
+    contained = resized(np.full((16, 32), 0.5, np.float32), Size(32, 32), "contain")
     assert contained == pytest.approx(np.full((32, 32), 0.5))
 
 
@@ -140,7 +141,7 @@ def test_a_mask_is_shaped_as_the_settings_say(blur):
 def test_a_painted_mask_lies_over_its_picture(size, stretched_to):
     painted = np.zeros((40, 60), np.float32)
     painted[10:20, 30:40] = 1
-    over = PaintedMask(painted, 2, None, size, stretched_to)
+    over = PaintedMask(painted, 2, None, Size(*size), stretched_to and Size(*stretched_to))
     repaint = over.repaint_px(Settings(enabled=True))
     assert repaint.shape == size
     down, across = (1, 1) if stretched_to is None else (stretched_to[0] / 40, stretched_to[1] / 60)

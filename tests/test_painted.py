@@ -6,6 +6,7 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw, features
 from scipy.ndimage import gaussian_filter
 
+from lib_softinpaint.geometry import Size
 from lib_softinpaint.images.encoded import encoded
 from lib_softinpaint.images.painted import as_picture, cleaned, fitted, painted_or_sent, strengths
 
@@ -240,16 +241,16 @@ def test_colours_without_a_black_background_are_told():
 
 def test_a_mask_of_the_same_shape_is_scaled_to_its_image_and_told():
     notes = []
-    mask = fitted(PAINTED.astype(np.float32), (512, 512), "The mask", notes)
+    mask = fitted(PAINTED.astype(np.float32), Size(512, 512), "The mask", notes)
     assert mask.shape == (512, 512)
     assert (mask[::2, ::2] == PAINTED).mean() > 0.99
     assert notes == ["The mask is 256x256 and was scaled to its image's 512x512."]
-    assert fitted(mask, (512, 512), "The mask", notes) is mask and len(notes) == 1
+    assert fitted(mask, Size(512, 512), "The mask", notes) is mask and len(notes) == 1
 
 
 def test_a_mask_of_another_shape_is_refused():
     with pytest.raises(ValueError, match="^The mask must have the shape of its image, 512x300, got 256x256.$"):
-        fitted(PAINTED.astype(np.float32), (512, 300), "The mask", [])
+        fitted(PAINTED.astype(np.float32), Size(300, 512), "The mask", [])
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -262,10 +263,10 @@ def test_a_mask_as_a_picture_and_back(bits):
 def test_what_is_painted_counts_before_what_is_sent():
     sent = encoded(Image.fromarray(RAMP))
     drawn, nothing = np.eye(16, dtype=np.float32), np.zeros((16, 16), np.float32)
-    assert painted_or_sent(drawn, sent, (16, 16)) is drawn
-    assert painted_or_sent(nothing, "", (16, 16)) is nothing
+    assert painted_or_sent(drawn, sent, Size(16, 16)) is drawn
+    assert painted_or_sent(nothing, "", Size(16, 16)) is nothing
     for painted in (nothing, None):
-        np.testing.assert_array_equal(painted_or_sent(painted, sent, (16, 16)), READ_RAMP)
+        np.testing.assert_array_equal(painted_or_sent(painted, sent, Size(16, 16)), READ_RAMP)
 
 
 @pytest.mark.parametrize(("sent", "sentence"), [
@@ -274,4 +275,4 @@ def test_what_is_painted_counts_before_what_is_sent():
     ("no base64!", "^Mask image must be an image")])
 def test_what_is_sent_and_is_no_such_mask(sent, sentence):
     with pytest.raises(ValueError, match=sentence):
-        painted_or_sent(None, sent, (16, 16))
+        painted_or_sent(None, sent, Size(16, 16))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from lib_softinpaint.images.read import with_colours
+from lib_softinpaint.generation.colours import with_colours
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.request import from_infotext
 from lib_softinpaint.ui.painting import Line, streamed

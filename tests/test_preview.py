@@ -16,6 +16,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFilter
 from scipy.stats import beta
 
+from lib_softinpaint.geometry import Size
 from lib_softinpaint.images.painted import strengths
 from lib_softinpaint.method import schedule
 from lib_softinpaint.method.mask import repaint_mask
@@ -193,7 +194,7 @@ def recorded():
                 shares.append(torch.lerp(blended, nested, chosen.threshold_mix).flatten().tolist())
             curves.append({"run": request, "settings": changes, "shares": [whole(row) for row in np.transpose(shares)]})
     told = [{"request": dict(zip(("strength", "content", "paddingPx", "picture", "working"), asked)),
-             "sentences": advice(*asked)} for asked in REQUESTS]
+             "sentences": advice(*asked[:3], *(Size(height, width) for width, height in asked[3:]))} for asked in REQUESTS]
     read = [{"image": name, "size": image.size, "pixels": in_bytes(np.asarray(image.convert("RGBA"))),
              "levels": in_bytes(np.rint(255 * strengths(image)).astype(np.uint8))} for name, image in mask_images().items()]
     return {"advice": told, "read": read, "width": WIDTH, "height": HEIGHT, "whole": WHOLE,

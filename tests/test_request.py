@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 
 from lib_softinpaint.errors import BadInput
+from lib_softinpaint.geometry import Size
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.request import FIELDS, MASKED_CONTENTS, Request, from_infotext, to_api, to_infotext, working_size
 from lib_softinpaint.settings.settings import Settings, as_builtin
@@ -43,13 +44,14 @@ def test_a_picture_of_the_builtin_brings_its_settings_and_what_it_lacked_as_it_b
 
 
 def test_the_model_works_in_whole_latent_pixels_of_the_pictures_size_or_the_given_one():
-    assert working_size(Request(), (250, 203)) == (248, 200)
-    assert working_size(Request(width=100), (250, 203)) == (96, 200)
-    assert working_size(Request(width=15, height=8), (250, 203)) == (8, 8)
+    assert working_size(Request(), Size(203, 250)) == Size(200, 248)
+    assert working_size(Request(width=100), Size(203, 250)) == Size(200, 96)
+    assert working_size(Request(width=15, height=8), Size(203, 250)) == Size(8, 8)
 
 
 @pytest.mark.parametrize(("request_", "size", "came"), [
-    (Request(width=4, height=4), (64, 64), "4x4"), (Request(width=7), (64, 64), "7x64"), (Request(), (64, 5), "64x5")])
+    (Request(width=4, height=4), Size(64, 64), "4x4"), (Request(width=7), Size(64, 64), "7x64"),
+    (Request(), Size(5, 64), "64x5")])
 def test_less_than_a_latent_pixel_is_a_sentence(request_, size, came):
     with pytest.raises(BadInput, match=f"^Width and height must be 8 pixels or more, got {came}$"):
         working_size(request_, size)
@@ -67,7 +69,7 @@ def test_what_is_not_taken_is_named_and_what_says_nothing_is_not():
 
 
 @pytest.mark.parametrize(("fields", "picture"), [
-    ({"width": 4, "height": 4}, (64, 64)), ({"width": 4}, (64, 64)), ({}, (64, 7))])
+    ({"width": 4, "height": 4}, Size(64, 64)), ({"width": 4}, Size(64, 64)), ({}, Size(7, 64))])
 def test_a_size_without_a_latent_pixel_gets_a_sentence(fields, picture):
     for ask in (working_size, to_api):
         with pytest.raises(ValueError, match="^Width and height must be 8 pixels or more, got "):
@@ -115,13 +117,13 @@ def test_the_infotext_leaves_out_what_the_webui_leaves_out():
 
 
 def test_the_api_body_is_the_webuis():
-    body = to_api(FULL, (300, 300))
+    body = to_api(FULL, Size(300, 300))
     assert body["inpainting_fill"] == MASKED_CONTENTS.index("latent noise") == 2
     assert (body["width"], body["height"]) == (256, 320)
     assert (body["inpainting_mask_invert"], body["inpaint_full_res"], body["inpaint_full_res_padding"]) == (1, True, 64)
     assert body["alwayson_scripts"] == {"Soft Inpainting": {"args": [dataclasses.asdict(FULL.settings)]}}
     assert body["override_settings"] == {"CLIP_stop_at_last_layers": 2}
-    bare = to_api(Request(settings=Settings(enabled=False)), (64, 64))
+    bare = to_api(Request(settings=Settings(enabled=False)), Size(64, 64))
     assert bare["alwayson_scripts"] == {}
     assert bare["override_settings"] == {"CLIP_stop_at_last_layers": 1}  # an infotext without the key means that, too
 

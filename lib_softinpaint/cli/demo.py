@@ -1,4 +1,5 @@
 """The command demo: the bundled image, inpainted hard and soft, side by side."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -9,6 +10,7 @@ import click
 from lib_softinpaint.cli.command import OUTPUTS, Command
 from lib_softinpaint.cli.files import DEMO, make_folders, read_image, read_mask, rescuing, unused_paths
 from lib_softinpaint.cli.makers import Progress, local_maker
+from lib_softinpaint.images import infotext_files
 from lib_softinpaint.images.sheet import side_by_side
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.request import (
@@ -32,6 +34,6 @@ def demo(output: Path) -> None:
         (by_hard, _), (by_soft, about) = make(hard, picture, mask), make(soft, picture, mask)
     tiles = {"original": picture, "mask": mask, "hard inpainting": by_hard, "soft inpainting": by_soft}
     for made, target in ((side_by_side(tiles), compared), (by_soft, result)):
-        with rescuing(target, lambda place, made=made: infotext.save(made, place, about)):
-            infotext.save(made, target, about)
+        with rescuing(target, lambda place, made=made: infotext_files.save(made, place, about)):
+            infotext_files.save(made, target, about)
     click.echo(f"Compared side by side: {compared.resolve()}\nResult: {result.resolve()}")

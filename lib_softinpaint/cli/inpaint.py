@@ -1,4 +1,5 @@
 """The command inpaint."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -13,10 +14,12 @@ from lib_softinpaint.cli.command import OUTPUTS, Command, options_of, print_note
 from lib_softinpaint.cli.files import WITH_TRANSPARENCY, make_folders, read_image, read_mask, reading, rescuing
 from lib_softinpaint.cli.jobs import Job, check_targets, plan_jobs
 from lib_softinpaint.cli.makers import Progress, local_maker, remote_maker
+from lib_softinpaint.generation.colours import colours_of
 from lib_softinpaint.generation.kept import KeptPicture
 from lib_softinpaint.generation.source import completed
+from lib_softinpaint.geometry import Size
+from lib_softinpaint.images import infotext_files, job_file
 from lib_softinpaint.images.painted import fitted, strengths
-from lib_softinpaint.images.read import colours_of
 from lib_softinpaint.method.composite import over_white
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.advice import advice
@@ -97,20 +100,20 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
             kept: list[KeptPicture] = []
             made, about = make(numbered, picture, read_mask(job.mask), kept.append if keep else None, lambda note, job=job:
                                None if note in told[job.picture] else print_note(f"{job.target}: {note}"))
-            with rescuing(job.target, lambda place, made=made, about=about: infotext.save(made, place, about)):
+            with rescuing(job.target, lambda place, made=made, about=about: infotext_files.save(made, place, about)):
                 if job.target.suffix.lower() not in WITH_TRANSPARENCY:
                     made = over_white(made)
-                infotext.save(made, job.target, about, colours_of(picture))
+                infotext_files.save(made, job.target, about, colours_of(picture))
             click.echo(job.target)
             for each in kept:
-                with rescuing(job.kept, each.save):
-                    completed(each, about, picture).save(job.kept)
+                with rescuing(job.kept, lambda place, each=each: job_file.save(each, place)):
+                    job_file.save(completed(each, about, picture), job.kept)
                 click.echo(job.kept)
 
 
 def _liked(path: Path, model: str | None) -> Request:
     read_image(path)
-    text = infotext.of_picture(path)
+    text = infotext_files.read(path)
     if not text:
         raise click.UsageError(f"--like needs a picture with infotext, {path} has none")
     params = infotext.parse(text)
@@ -122,28 +125,30 @@ def _liked(path: Path, model: str | None) -> Request:
     return request
 
 
-def _fitted(request: Request, path: Path, size: tuple[int, int]) -> Request:
+def _fitted(request: Request, path: Path, size: Size) -> Request:
     """The request without the other picture's size where that would squash this one."""
-    width, height = working_size(request, size)
-    if request.inpaint_area == ONLY_MASKED or abs(width / height * size[1] / size[0] - 1) < LARGEST_SQUASH:
+    working = working_size(request, size)
+    squash = working.width * size.height / (working.height * size.width)
+    if request.inpaint_area == ONLY_MASKED or abs(squash - 1) < LARGEST_SQUASH:
         return request
-    print_note(f"{path} has another shape than {width}x{height}, its own size is taken.")
+    print_note(f"{path} has another shape than {working}, its own size is taken.")
     return replace(request, width=0, height=0)
 
 
 def _asked_of(job: Job, request: Request, fitted: bool, model: str | None) -> Request:
     """The request of one result, when all that can be known of it before it is made is found to be right."""
     picture = read_image(job.picture)
+    size = Size.of(picture)
     numbered = replace(request, seed=(request.seed + job.number) % (LARGEST_SEED + 1))
     if fitted:
-        numbered = _fitted(numbered, job.picture, picture.size)
+        numbered = _fitted(numbered, job.picture, size)
     padding = numbered.masked_area_padding if numbered.inpaint_area == ONLY_MASKED else None
-    for sentence in advice(numbered.denoising_strength, numbered.masked_content, padding, picture.size,
-                           working_size(numbered, picture.size)):
+    for sentence in advice(numbered.denoising_strength, numbered.masked_content, padding, size,
+                           working_size(numbered, size)):
         print_note(sentence)
     about = infotext.dump(to_infotext(numbered, Model=model or SCENES)) + " " * LETTERS_MORE
     colours = colours_of(picture)
-    infotext.demand_room(job.target, picture.size, about, colours)
+    infotext_files.demand_room(job.target, size, about, colours)
     if colours.kept_by_png_alone and job.target.suffix.lower() != ".png":
         print_note(f"{job.target} cannot hold the {' and '.join(colours.kept_by_png_alone)} of {job.picture}: its colours "
                    "will look different; .png can.")
@@ -180,7 +185,7 @@ def _checked(picture: Path, mask: Path, mask_mode: str) -> list[str]:
     Returns what was noted about the image and its mask, which is told here.
     """
     notes: list[str] = []
-    size = read_image(picture, notes).size
+    size = Size.of(read_image(picture, notes))
     if min(size) < SMALLEST_PX:
         raise click.UsageError(f"a picture must be {SMALLEST_PX} pixels wide and high at least, {picture} is {size}")
     painted = fitted(_painted(mask, notes), size, f"the mask {mask}", notes)

@@ -1,4 +1,5 @@
 """Which files are inpainted, and where their results go."""
+
 from __future__ import annotations
 
 import os
@@ -12,7 +13,7 @@ from PIL import Image, ImageFile
 
 from lib_softinpaint.cli.command import print_note
 from lib_softinpaint.cli.files import JOB_SUFFIX
-from lib_softinpaint.settings import infotext
+from lib_softinpaint.images import infotext_files
 
 SYSTEM_FILES = ("thumbs.db", "desktop.ini")
 FILE_ATTRIBUTE_HIDDEN = 2  # on Windows
@@ -44,8 +45,8 @@ def targets_for(names: list[str], output: Path) -> list[Path]:
     """Files for results of these names: one that is named, or as many in a folder."""
     if not output.suffix or os.path.isdir(output):  # which no name makes raise
         return [output / f"{name}.png" for name in names]
-    if output.suffix.lower() not in infotext.SAVE_OPTIONS:
-        raise click.UsageError(f"--output must be a folder or end in {', '.join(infotext.SAVE_OPTIONS)}, got {output}")
+    if output.suffix.lower() not in infotext_files.SAVE_OPTIONS:
+        raise click.UsageError(f"--output must be a folder or end in {', '.join(infotext_files.SAVE_OPTIONS)}, got {output}")
     if len(names) > 1:
         raise click.UsageError(f"--output must be a folder for more than one result, got {output}")
     return [output]

@@ -13,6 +13,7 @@ from PIL import Image
 from lib_softinpaint.cli.command import print_note
 from lib_softinpaint.errors import judging_input
 from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.geometry import Size
 from lib_softinpaint.settings.prompt import demand_supported
 from lib_softinpaint.settings.request import (
     Request,
@@ -46,7 +47,7 @@ def local_maker(request: Request, model: str | None, device: str | None, advance
              keep: Callable[[KeptPicture], None] | None = None,
              on_note: Callable[[str], None] | None = None) -> tuple[Image.Image, str]:
         made = models.inpaint(pipeline, request, picture, mask, advance, keep, loras, on_note=on_note)
-        return made, models.infotext_of(as_run(pipeline, request), picture.size, model, loras)
+        return made, models.infotext_of(as_run(pipeline, request), Size.of(picture), model, loras)
     return make
 
 

@@ -1,4 +1,5 @@
 """The command recomposite: finished images under other settings, without a model."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -9,9 +10,8 @@ from PIL import Image
 from lib_softinpaint.cli.command import OUTPUTS, Command, options_of
 from lib_softinpaint.cli.files import WITH_TRANSPARENCY, make_folders, writing
 from lib_softinpaint.cli.jobs import check_targets, targets_for
-from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.images import infotext_files, job_file
 from lib_softinpaint.method.composite import over_white
-from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.fields import Value
 from lib_softinpaint.settings.settings import composite_fields
 
@@ -30,7 +30,7 @@ def recomposite(paths: tuple[Path, ...], output: Path, force: bool, **values: Va
     targets = targets_for([path.stem for path in paths], output)
     check_targets(targets, force)
     changes = {name: value for name, value in values.items() if value is not None}
-    pictures = [KeptPicture.load(path) for path in paths]
+    pictures = [job_file.load(path) for path in paths]
     make_folders(targets)
     for picture, target in zip(pictures, targets):
         settings = picture.settings_with(changes)
@@ -38,5 +38,5 @@ def recomposite(paths: tuple[Path, ...], output: Path, force: bool, **values: Va
         if target.suffix.lower() not in WITH_TRANSPARENCY:
             made = over_white(made)
         with writing(target):
-            infotext.save(made, target, picture.infotext_with(settings), picture.colours)
+            infotext_files.save(made, target, picture.infotext_with(settings), picture.colours)
         click.echo(target)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from lib_softinpaint.generation.sampled import SampledPicture
+from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.method import blend, difference, schedule
 from lib_softinpaint.method.mask import match_latent
 from lib_softinpaint.settings.settings import Settings
@@ -28,11 +29,11 @@ class SoftInpaintJob:
     repaint_px
         For each picture of the batch (H, W) float32, 0 to 1. Where it is 0 the result equals the original.
     box
-        Left, top, width, height of the inpainted crop in the original; None where the whole picture is inpainted.
+        The inpainted crop in the original; None where the whole picture is inpainted.
     """
 
     def __init__(self, settings: Settings, repaint: torch.Tensor, reference: torch.Tensor,
-                 originals: list[np.ndarray], repaint_px: list[np.ndarray], box: tuple[int, int, int, int] | None = None):
+                 originals: list[np.ndarray], repaint_px: list[np.ndarray], box: Box | None = None):
         self.settings = settings
         self.reference = reference.float()
         self.repaint = match_latent(repaint, self.reference)
@@ -137,14 +138,14 @@ class SoftInpaintJob:
         self._follow(samples.device)
         return torch.where(self.repaint == 0, self.reference.to(samples.dtype), samples)
 
-    def measure(self, samples: torch.Tensor, decoded_size: tuple[int, int], seeds: Sequence[int]) -> list[SampledPicture]:
+    def measure(self, samples: torch.Tensor, decoded_size: Size, seeds: Sequence[int]) -> list[SampledPicture]:
         """What is needed to composite each new picture: how much its latent changed, and where.
 
         Parameters
         ----------
         samples : (B, C, ..., H, W) float
         decoded_size
-            Height and width at which they will be decoded, pixels.
+            Size at which they will be decoded.
         seeds
             Of each picture.
         """
@@ -154,7 +155,7 @@ class SoftInpaintJob:
         repaint = _frames(self.repaint.expand(samples.shape[0], 1, *samples.shape[2:])).squeeze(1).cpu().numpy()
         return self._sampled(repaint, distance, decoded_size, seeds, self.noise_floors(len(distance)))
 
-    def measure_by_mask(self, count: int, decoded_size: tuple[int, int], seeds: Sequence[int]) -> list[SampledPicture]:
+    def measure_by_mask(self, count: int, decoded_size: Size, seeds: Sequence[int]) -> list[SampledPicture]:
         """The same for `count` pictures whose latents are not known."""
         repaint = _frames(self.repaint).squeeze(1).expand(count, -1, -1).cpu().numpy()
         return self._sampled(repaint, [None] * count, decoded_size, seeds, [None] * count)
@@ -173,7 +174,7 @@ class SoftInpaintJob:
         return [one[where].median().item() if where.any() else None
                 for one, where in zip(_frames(distance).flatten(1), outside)]
 
-    def _sampled(self, repaint: np.ndarray, distances: Iterable[np.ndarray | None], decoded_size: tuple[int, int],
+    def _sampled(self, repaint: np.ndarray, distances: Iterable[np.ndarray | None], decoded_size: Size,
                  seeds: Sequence[int], noise_floors: Sequence[float | None]) -> list[SampledPicture]:
         tapers: dict[int, dict[float, np.ndarray]] = {id(mask): {} for mask in self.repaint_px}
         last = len(self.originals) - 1  # frames of a video share one

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.method import composite, drift, grain
 from lib_softinpaint.method.mask import edge_taper
 from lib_softinpaint.settings.settings import Settings
@@ -30,9 +31,9 @@ class SampledPicture:
     distance : (h, w) float32, latent units
         From `difference.difference_map`; None where the latent is not known, and the mask alone decides.
     decoded_size
-        Height and width at which the latent was decoded.
+        Size at which the latent was decoded.
     box
-        Left, top, width, height of what was decoded, in the original; None for all of it.
+        What was decoded, in the original; None for all of it.
     seed
         Of the picture, and of its grain.
     noise_floor
@@ -45,8 +46,8 @@ class SampledPicture:
     repaint_px: np.ndarray
     repaint: np.ndarray
     distance: np.ndarray | None
-    decoded_size: tuple[int, int]
-    box: tuple[int, int, int, int] | None
+    decoded_size: Size
+    box: Box | None
     seed: int
     noise_floor: float | None = None
     shown_px: np.ndarray | None = None
@@ -75,8 +76,8 @@ class SampledPicture:
 
     def enlarged(self, latent_map: np.ndarray) -> np.ndarray:
         """A map (h, w) float32, 0 to 1, of the latent over the picture, (H, W) float32."""
-        enlarged = composite.enlarge(latent_map, *self.decoded_size)
-        return enlarged if self.box is None else composite.place(enlarged, self.box, *self.repaint_px.shape)
+        enlarged = composite.enlarge(latent_map, self.decoded_size)
+        return enlarged if self.box is None else composite.place(enlarged, self.box, Size.of(self.repaint_px))
 
     def opacity_px(self, settings: Settings) -> np.ndarray:
         """Opacity of the new pixels in the result, (H, W) float32, 0 to 1; exactly 0 outside the mask."""
@@ -107,12 +108,11 @@ class SampledPicture:
         """
         opacity_px = self.opacity_px(settings) if opacity_px is None else opacity_px
         original, repaint_px, box = self.original, self.repaint_px, self.box
-        height, width = decoded.shape[:2]
-        if original.shape[:2] != (height, width):
-            scale = width / original.shape[1], height / original.shape[0]
-            box = box and tuple(round(side * factor) for side, factor in zip(box, scale * 2))
-            original = np.asarray(Image.fromarray(original).resize((width, height), Image.Resampling.LANCZOS))
-            repaint_px, opacity_px = (np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.BILINEAR))
+        size = Size.of(decoded)
+        if Size.of(original) != size:
+            box = box and box.scaled(Size.of(original), size)
+            original = np.asarray(Image.fromarray(original).resize(size.width_height, Image.Resampling.LANCZOS))
+            repaint_px, opacity_px = (np.asarray(Image.fromarray(mask).resize(size.width_height, Image.Resampling.BILINEAR))
                                       for mask in (repaint_px, opacity_px))
         decoded = drift.corrected(original, decoded, repaint_px, settings.drift_correction, box)
         decoded = grain.matched(original, decoded, repaint_px, settings.grain, self.seed)

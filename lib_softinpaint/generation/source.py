@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
+from lib_softinpaint.generation.colours import colours_of
 from lib_softinpaint.generation.kept import KeptPicture
-from lib_softinpaint.images.read import colours_of
 from lib_softinpaint.method.composite import over_white, with_alpha
 
 KEEP_ALPHA = "softinpaint_keep_alpha"

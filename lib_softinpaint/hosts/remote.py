@@ -15,6 +15,7 @@ from PIL import Image
 
 from lib_softinpaint.errors import BadInput
 from lib_softinpaint.generation.source import KEEP_ALPHA, with_transparency
+from lib_softinpaint.geometry import Size
 from lib_softinpaint.images.encoded import encoded
 from lib_softinpaint.images.painted import as_picture, fitted, strengths
 from lib_softinpaint.method.composite import over_white
@@ -58,8 +59,8 @@ def inpaint(url: str, request: Request, picture: Image.Image, mask: Image.Image,
         sent = picture
     else:
         sent = over_white(picture)
-    sent_mask = _mask_to_send(mask, request, picture.size)
-    body = {**to_api(request, picture.size), "init_images": [encoded(sent)], "mask": encoded(sent_mask)}
+    sent_mask = _mask_to_send(mask, request, Size.of(picture))
+    body = {**to_api(request, Size.of(picture)), "init_images": [encoded(sent)], "mask": encoded(sent_mask)}
     body["override_settings"] |= {"return_grid": False, "return_mask": False, "return_mask_composite": False, **changes}
     answer = webui.ask("img2img", body)
     if not answer["images"]:
@@ -127,7 +128,7 @@ def _detail(fault: urllib.error.HTTPError) -> str:
     return str(about.get("detail") or about.get("errors") or about) if isinstance(about, dict) else str(about)
 
 
-def _mask_to_send(mask: Image.Image, request: Request, size: tuple[int, int]) -> Image.Image:
+def _mask_to_send(mask: Image.Image, request: Request, size: Size) -> Image.Image:
     """The mask as plain grey, as large as the image. Of 16 bits only for this extension: without it the WebUI cuts them off
     above 255."""
     painted = fitted(strengths(mask), size, "The mask")

@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from lib_softinpaint.errors import BadInput
+from lib_softinpaint.geometry import Size
 from lib_softinpaint.images.read import UNREADABLE, opened, upright_size
 
 
@@ -20,13 +21,13 @@ def encoded(picture: Image.Image, kind: str = "PNG", **how: Any) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def decoded(text: str, name: str, check: Callable[[tuple[int, int]], None] | None = None) -> Image.Image:
+def decoded(text: str, name: str, check: Callable[[Size], None] | None = None) -> Image.Image:
     """The image that was sent as base64, or as a data URL; upright. Raises BadInput with its name if it is none.
 
     Parameters
     ----------
     check
-        Called with width and height before the pixels are decoded; may raise.
+        Called with the size before the pixels are decoded; may raise.
     """
     with _readable(text, name):
         file = io.BytesIO(as_bytes(text))

@@ -20,6 +20,7 @@ from PIL import Image, ImageChops
 from scipy.ndimage import maximum_filter, uniform_filter
 
 from lib_softinpaint.errors import BadInput
+from lib_softinpaint.geometry import Size
 from lib_softinpaint.images.encoded import decoded
 from lib_softinpaint.images.read import LARGEST_BYTE, LARGEST_SHORT, at_own_scale
 from lib_softinpaint.method.mask import resized
@@ -242,24 +243,23 @@ def _carries_a_shape(alpha: Image.Image, solid: Image.Image) -> bool:
     return not whitened and not stray
 
 
-def check_shape(mask: tuple[int, int], image: tuple[int, int], name: str) -> None:
+def check_shape(mask: Size, image: Size, name: str) -> None:
     """Raises BadInput with `name`, which says what mask it is, if width to height is not that of its image."""
-    if abs(mask[0] * image[1] / (mask[1] * image[0]) - 1) > SAME_SHAPE:
-        raise BadInput("{} must have the shape of its image, {}x{}, got {}x{}.".format(name, *image, *mask))
+    if abs(mask.width * image.height / (mask.height * image.width) - 1) > SAME_SHAPE:
+        raise BadInput(f"{name} must have the shape of its image, {image}, got {mask}.")
 
 
-def fitted(mask: np.ndarray, size: tuple[int, int], name: str, notes: MutableSequence[str] | None = None) -> np.ndarray:
-    """A mask (H, W) float32, 0 to 1, as large as an image of this width and height.
+def fitted(mask: np.ndarray, size: Size, name: str, notes: MutableSequence[str] | None = None) -> np.ndarray:
+    """A mask (H, W) float32, 0 to 1, as large as an image of this size.
 
     Raises BadInput with `name`, which says what mask it is, if it has another shape.
     """
-    height, width = mask.shape
-    if (width, height) == size:
+    if Size.of(mask) == size:
         return mask
-    check_shape((width, height), size, name)
+    check_shape(Size.of(mask), size, name)
     if notes is not None:
-        notes.append("{} is {}x{} and was scaled to its image's {}x{}.".format(name, width, height, *size))
-    return resized(mask, size[1], size[0])
+        notes.append(f"{name} is {Size.of(mask)} and was scaled to its image's {size}.")
+    return resized(mask, size)
 
 
 def as_picture(mask: np.ndarray, bits: int = 8) -> Image.Image:
@@ -268,9 +268,9 @@ def as_picture(mask: np.ndarray, bits: int = 8) -> Image.Image:
     return Image.fromarray(np.rint(mask * white).astype(kind))
 
 
-def painted_or_sent(painted: np.ndarray | None, mask_image: str, size: tuple[int, int],
+def painted_or_sent(painted: np.ndarray | None, mask_image: str, size: Size,
                     notes: MutableSequence[str] | None = None) -> np.ndarray | None:
-    """What was painted; if that is nothing, the setting "Mask image", for an image of this width and height.
+    """What was painted; if that is nothing, the setting "Mask image", for an image of this size.
 
     What is painted comes first: detailers and outpainting set masks of their own and hand our settings on.
 

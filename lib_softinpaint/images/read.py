@@ -6,7 +6,6 @@ import struct
 import threading
 from collections.abc import Iterator, MutableSequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,6 +13,8 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin
 
 from lib_softinpaint.errors import BadInput
+from lib_softinpaint.generation.colours import COLOUR_CHUNKS
+from lib_softinpaint.geometry import Size
 
 LARGEST_SHORT, LARGEST_BYTE = 65535, 255
 """White in images of 16 and of 8 bits."""
@@ -33,55 +34,10 @@ LARGEST_TEXT_BYTES = 2 ** 26
 PNG_COLOURS = b"cICP", b"gAMA", b"cHRM", b"sRGB"
 """Chunks of a PNG, besides its ICC profile, that say what its numbers mean as colours."""
 
-USUAL_GAMMA, USUAL_CICP = struct.pack(">I", 45455), bytes([1, 13, 0, 1])
-"""Of gAMA and cICP: the colours of sRGB."""
-
 USUAL_GAMMA_VALUE, GAMMA_TOLERANCE = 0.45455, 0.005
 """The same as Pillow reads it, and what nobody sees."""
 
-COLOUR_CHUNKS = "softinpaint_colour_chunks"
-"""Among an image's info: those chunks, as pairs of name and content."""
-
 _text_limit = threading.Lock()
-
-
-@dataclass(frozen=True)
-class Colours:
-    """What an image's numbers mean as colours, as its file says: sRGB if it says nothing.
-
-    Parameters
-    ----------
-    icc_profile
-        Of RGB.
-    png_chunks
-        Names and contents of PNG_COLOURS.
-    """
-    icc_profile: bytes | None = None
-    png_chunks: tuple[tuple[bytes, bytes], ...] = ()
-
-    @property
-    def kept_by_png_alone(self) -> list[str]:
-        """Names of the chunks without which the colours look different."""
-        chunks = dict(self.png_chunks)
-        usual = b"sRGB" in chunks or self.icc_profile is not None
-        gamma = chunks.get(b"gAMA", USUAL_GAMMA)
-        return [name.decode() for name, content, plain in (
-            (b"cICP", chunks.get(b"cICP", USUAL_CICP), USUAL_CICP), (b"gAMA", USUAL_GAMMA if usual else gamma, USUAL_GAMMA))
-            if content != plain]
-
-
-SRGB = Colours()
-
-
-def colours_of(original: Image.Image) -> Colours:
-    """The colours of an image from `as_original`."""
-    return Colours(original.info.get("icc_profile"), original.info.get(COLOUR_CHUNKS, ()))
-
-
-def with_colours(image: Image.Image, colours: Colours) -> Image.Image:
-    """The image, whose `colours_of` are these."""
-    image.info |= {"icc_profile": colours.icc_profile, COLOUR_CHUNKS: colours.png_chunks}
-    return image
 
 
 def opened(file: Path | BinaryIO) -> Image.Image:
@@ -97,13 +53,14 @@ def opened(file: Path | BinaryIO) -> Image.Image:
     return image
 
 
-def upright_size(file: Path | BinaryIO) -> tuple[int, int]:
-    """Width and height of a file's upright image, whose pixels are not decoded. Raises one of UNREADABLE."""
+def upright_size(file: Path | BinaryIO) -> Size:
+    """Size of a file's upright image, whose pixels are not decoded. Raises one of UNREADABLE."""
     with _roomy_texts(), Image.open(file) as stored:
         # Pillow decodes a PNG to see whether EXIF stands behind its pixels.
         exif = {} if stored.format == "PNG" and "exif" not in stored.info else stored.getexif()
         turned = exif.get(ExifTags.Base.Orientation) in QUARTER_TURNS
-        return stored.size[::-1] if turned else stored.size
+        width, height = stored.size
+        return Size(width, height) if turned else Size(height, width)
 
 
 @contextmanager

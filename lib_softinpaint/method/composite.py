@@ -6,7 +6,9 @@ import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.method.mask import scaled_size
+from lib_softinpaint.method.smootherstep import smootherstep
 
 SOFTENING_PX = 4.0
 """Pixels, a Gaussian's deviation: hides the latent grid of the opacity."""
@@ -40,7 +42,7 @@ def opacity(distance: torch.Tensor, repaint: torch.Tensor, mask_influence: float
     half_shown_at = threshold * reluctance / (INFLUENCE_LIMIT - reluctance)
     change = torch.where(distance > 0, (distance / half_shown_at) ** contrast, 0)
     kept = 1 / (1 + change)
-    return (1 - kept * kept * kept * (kept * (6 * kept - 15) + 10)).clamp(0, 1)
+    return (1 - smootherstep(kept)).clamp(0, 1)
 
 
 def mask_opacity(repaint: torch.Tensor, preservation_strength: float) -> torch.Tensor:
@@ -51,7 +53,7 @@ def mask_opacity(repaint: torch.Tensor, preservation_strength: float) -> torch.T
     return torch.where(repaint > 0, repaint ** (preservation_strength / 2), 0)
 
 
-def enlarge(opacity_latent: np.ndarray, height: int, width: int) -> np.ndarray:
+def enlarge(opacity_latent: np.ndarray, size: Size) -> np.ndarray:
     """Opacity in pixels of the decoded picture.
 
     Parameters
@@ -60,13 +62,13 @@ def enlarge(opacity_latent: np.ndarray, height: int, width: int) -> np.ndarray:
 
     Returns
     -------
-    (height, width) float32, 0 to 1
+    (H, W) float32, 0 to 1, of that size
     """
-    enlarged = Image.fromarray(opacity_latent.astype(np.float32)).resize((width, height), Image.Resampling.LANCZOS)
+    enlarged = Image.fromarray(opacity_latent.astype(np.float32)).resize(size.width_height, Image.Resampling.LANCZOS)
     return gaussian_filter(np.clip(np.asarray(enlarged), 0, 1), SOFTENING_PX, mode="nearest", truncate=3)
 
 
-def place(crop: np.ndarray, box: tuple[int, int, int, int], height: int, width: int) -> np.ndarray:
+def place(crop: np.ndarray, box: Box, size: Size) -> np.ndarray:
     """A map of an only-masked crop, in a map of the whole picture that is 0 elsewhere.
 
     The crop is scaled until it covers the box, and what stands over is cut off evenly: so the WebUI puts the picture
@@ -76,20 +78,20 @@ def place(crop: np.ndarray, box: tuple[int, int, int, int], height: int, width: 
     ----------
     crop : (h, w) float32
     box
-        Left, top, width, height in the whole picture.
+        In the whole picture.
+    size
+        Of the whole picture.
 
     Returns
     -------
-    (height, width) float32
+    (H, W) float32
     """
-    left, top, box_width, box_height = box
-    scaled_height, scaled_width = scaled_size(*crop.shape, box_height, box_width, "cover")
-    scaled = Image.fromarray(crop.astype(np.float32)).resize((scaled_width, scaled_height), Image.Resampling.LANCZOS)
-    whole = Image.new("F", (width, height))
-    inset = (box_width // 2 - scaled_width // 2, box_height // 2 - scaled_height // 2)
-    covered = Image.new("F", (box_width, box_height))
-    covered.paste(scaled, inset)
-    whole.paste(covered, (left, top))
+    scaled = scaled_size(Size.of(crop), box.size, "cover")
+    enlarged = Image.fromarray(crop.astype(np.float32)).resize(scaled.width_height, Image.Resampling.LANCZOS)
+    whole = Image.new("F", size.width_height)
+    covered = Image.new("F", box.size.width_height)
+    covered.paste(enlarged, (box.width // 2 - scaled.width // 2, box.height // 2 - scaled.height // 2))
+    whole.paste(covered, (box.left, box.top))
     return np.clip(np.asarray(whole), 0, 1)
 
 

@@ -6,6 +6,8 @@ import torch
 from scipy.ndimage import binary_erosion, gaussian_filter
 from torch.nn.functional import interpolate
 
+from lib_softinpaint.geometry import Box, Size
+
 BLOCK_PX = 8
 """Pixels to a side of the blocks in whose means drift is looked at: it is smooth, and lost texture averages out."""
 
@@ -40,7 +42,7 @@ NORMAL_DEVIATION = 1.4826
 
 
 def corrected(original: np.ndarray, decoded: np.ndarray, repaint: np.ndarray, strength: float = 1.0,
-              box: tuple[int, int, int, int] | None = None) -> np.ndarray:
+              box: Box | None = None) -> np.ndarray:
     """Decoded picture less the colour drift of autoencoder and resampling.
 
     Where the mask is 0 the sampler kept the original's latent, so that all difference there is drift.
@@ -53,7 +55,7 @@ def corrected(original: np.ndarray, decoded: np.ndarray, repaint: np.ndarray, st
     strength
         Share of the drift that is taken away, 0 to 1.
     box
-        Left, top, width, height of what was decoded; all of it if None.
+        What was decoded; all of it if None.
 
     Returns
     -------
@@ -65,8 +67,7 @@ def corrected(original: np.ndarray, decoded: np.ndarray, repaint: np.ndarray, st
     result = decoded.astype(np.float32)
     if strength == 0:
         return result
-    left, top, width, height = box or (0, 0, *repaint.shape[::-1])
-    inside = np.s_[top:top + height, left:left + width]
+    inside = (box or Box.whole(Size.of(repaint))).inside
     result[inside] += strength * _drift(original[inside], result[inside], repaint[inside] == 0)
     return result
 

@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 from scipy.ndimage import distance_transform_edt, find_objects, gaussian_filter, label, maximum_filter
 
+from lib_softinpaint.geometry import Size
+from lib_softinpaint.method.smootherstep import smootherstep
 from lib_softinpaint.settings.settings import FEATHER_FROM_HOST, FEATHER_OWN, IN_PERCENT, Settings
 
 REACH_PER_BLUR = 2.4
@@ -77,9 +79,9 @@ class PaintedMask:
     blur_px, padding_px
         As of `repaint_mask`.
     size
-        Height and width of the picture that it lies over.
+        Of the picture that it lies over.
     stretched_to
-        Height and width to which it is brought before it is cut to `size`; None where it lies over the picture as it is,
+        Size to which it is brought before it is cut to `size`; None where it lies over the picture as it is,
         corner on corner.
     how
         As of `resized`.
@@ -88,8 +90,8 @@ class PaintedMask:
     strengths: np.ndarray
     blur_px: float
     padding_px: int | None
-    size: tuple[int, int]
-    stretched_to: tuple[int, int] | None = None
+    size: Size
+    stretched_to: Size | None = None
     how: str = "stretch"
 
     def repaint_px(self, settings: Settings) -> np.ndarray:
@@ -100,7 +102,7 @@ class PaintedMask:
         """A mask as large as the painted one, over the picture, (H, W) float32."""
         height, width = self.size
         if self.stretched_to is not None:
-            return resized(mask, *self.stretched_to, self.how)[:height, :width]
+            return resized(mask, self.stretched_to, self.how)[:height, :width]
         if mask.shape == self.size:
             return mask
         # A crop's place counts from the picture's corner, also in a picture that is larger than the mask.
@@ -178,7 +180,7 @@ def feather_outward(painted: np.ndarray, reach_px: float, grow_px: float = 0) ->
         if reach_px <= 0:
             return (distance <= grow_px).astype(np.float32)
         way = np.clip((distance - grow_px) / reach_px, 0, 1).astype(np.float32)
-        return 1 - way ** 3 * (way * (6 * way - 15) + 10)
+        return 1 - smootherstep(way)
     feathered = np.zeros_like(mask)
     feathered[box] = np.maximum.reduce([near, *(grey * falloff(distance) for distance, grey in _outward(near))])
     return feathered
@@ -204,7 +206,7 @@ def _main_greys(mask: np.ndarray) -> list[float]:
     return [float(grey) for grey, count in zip(greys, counts) if count > AREA_SHARE * counts.sum() and grey > greys[0]]
 
 
-def resized(mask: np.ndarray, height: int, width: int, how: str = "stretch") -> np.ndarray:
+def resized(mask: np.ndarray, size: Size, how: str = "stretch") -> np.ndarray:
     """Mask in another size: a core of 1 stays 1 however thin it is, and nothing rings.
 
     Parameters
@@ -216,31 +218,31 @@ def resized(mask: np.ndarray, height: int, width: int, how: str = "stretch") -> 
 
     Returns
     -------
-    (height, width) float32, 0 to 1
+    (H, W) float32, 0 to 1, of that size
 
     Source: own.
     """
-    scaled_height, scaled_width = scaled_size(*mask.shape, height, width, how)
-    size = (scaled_width, scaled_height)
-    values = np.asarray(Image.fromarray(mask.astype(np.float32)).resize(size, Image.Resampling.BILINEAR))
+    scaled_to, (height, width) = scaled_size(Size.of(mask), size, how), size
+    values = np.asarray(Image.fromarray(mask.astype(np.float32)).resize(scaled_to.width_height, Image.Resampling.BILINEAR))
     # A nearest pixel of a core grown by half a step: any core within the step is found.
-    steps = [max(1, -(-old // new)) for old, new in zip(mask.shape, (scaled_height, scaled_width))]
+    steps = [max(1, -(-old // new)) for old, new in zip(mask.shape, scaled_to)]
     core = Image.fromarray(maximum_filter((mask == 1).astype(np.uint8), size=steps))
-    scaled = np.where(np.asarray(core.resize(size, Image.Resampling.NEAREST)) == 1, 1, values.clip(0, 1)).astype(np.float32)
-    above, left = height // 2 - scaled_height // 2, width // 2 - scaled_width // 2
+    is_core = np.asarray(core.resize(scaled_to.width_height, Image.Resampling.NEAREST)) == 1
+    scaled = np.where(is_core, 1, values.clip(0, 1)).astype(np.float32)
+    above, left = height // 2 - scaled_to.height // 2, width // 2 - scaled_to.width // 2
     scaled = scaled[max(0, -above):max(0, -above) + height, max(0, -left):max(0, -left) + width]
     above, left = max(0, above), max(0, left)
     return np.pad(scaled, ((above, height - above - scaled.shape[0]), (left, width - left - scaled.shape[1])), mode="edge")
 
 
-def scaled_size(old_height: int, old_width: int, height: int, width: int, how: str) -> tuple[int, int]:
-    """Height and width to which something is scaled before it is cut or padded, as `resized` says; rounded down."""
-    wider = width * old_height > height * old_width
+def scaled_size(old: Size, new: Size, how: str) -> Size:
+    """Size to which something is scaled before it is cut or padded, as `resized` says; rounded down."""
+    wider = new.width * old.height > new.height * old.width
     if how == "stretch":
-        return height, width
+        return new
     if wider == (how == "cover"):
-        return old_height * width // old_width, width
-    return height, old_width * height // old_height
+        return Size(old.height * new.width // old.width, new.width)
+    return Size(new.height, old.width * new.height // old.height)
 
 
 def host_blur(painted: np.ndarray, blur_px: float) -> np.ndarray:

@@ -1,6 +1,8 @@
 """What is likely to disappoint about a request, in one sentence each."""
 from __future__ import annotations
 
+from lib_softinpaint.geometry import Size
+
 LEAST_STRENGTH = 0.1
 """Denoising strength below which the picture comes back as it was."""
 
@@ -17,8 +19,7 @@ EMPTY = "The mask is empty: nothing is inpainted."
 EMPTY_OF_ALL = "The mask is empty: the WebUI repaints the whole picture."
 
 
-def advice(denoising_strength: float, masked_content: str, padding_px: int | None, picture: tuple[int, int],
-           working: tuple[int, int]) -> list[str]:
+def advice(denoising_strength: float, masked_content: str, padding_px: int | None, picture: Size, working: Size) -> list[str]:
     """Sentences about a request, none for most.
 
     Parameters
@@ -28,7 +29,7 @@ def advice(denoising_strength: float, masked_content: str, padding_px: int | Non
     padding_px
         Only masked padding; None where the whole picture is inpainted.
     picture, working
-        Width and height of the picture, and those at which the model works where it stretches the picture to them.
+        Size of the picture, and the one at which the model works where it stretches the picture to that.
     """
     sentences = []
     if denoising_strength < LEAST_STRENGTH:
@@ -37,10 +38,9 @@ def advice(denoising_strength: float, masked_content: str, padding_px: int | Non
         sentences.append(f"Masked content {masked_content} needs a denoising strength of {LEAST_STRENGTH_OF_NOISE} or more, "
                          f"got {denoising_strength:g}: what it fills in will show.")
     if padding_px is None:
-        stretch = working[0] * picture[1] / (working[1] * picture[0])
+        stretch = working.width * picture.height / (working.height * picture.width)
         if abs(stretch - 1) > LARGEST_STRETCH:
-            sentences.append(f"Width and height {working[0]}x{working[1]} stretch the picture, which is "
-                             f"{picture[0]}x{picture[1]}.")
+            sentences.append(f"Width and height {working} stretch the picture, which is {picture}.")
     elif padding_px < LEAST_CONTEXT_PX and denoising_strength > HIGH_STRENGTH:
         sentences.append(f"Only masked with a padding of {padding_px} shows the model little around the mask; at denoising "
                          f"strength {denoising_strength:g} what it paints may not belong there.")

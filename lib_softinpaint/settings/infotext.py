@@ -1,39 +1,10 @@
-"""Infotext, the line of settings that the WebUI's images carry: as text, and in image files."""
+"""Infotext, the line of settings that the WebUI's images carry."""
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, BinaryIO
-
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo, iTXt
-
-from lib_softinpaint.atomic_file import replacing
-from lib_softinpaint.errors import BadInput
-from lib_softinpaint.images.read import SRGB, Colours
-
-PNG_KEY = "parameters"
-EXIF_IFD, USER_COMMENT, UNICODE = 0x8769, 0x9286, b"UNICODE\0"
-ENCODINGS = {UNICODE: ("utf-16-be", "utf-16-le", "utf-8"), b"ASCII\0\0\0": ("utf-8", "cp1252"),
-             b"JIS\0\0\0\0\0": ("iso2022_jp", "shift_jis", "utf-8"), bytes(8): ("utf-8", "utf-16-be", "utf-16-le", "cp1252"),
-             b"": ("utf-8", "utf-16-be", "utf-16-le", "cp1252")}
-"""What a user comment may be written in, by its first eight bytes; programs differ in the order of Unicode's bytes."""
-
-SAVE_OPTIONS = {
-    ".png": {}, ".webp": {"lossless": True}, ".jpg": {"quality": 95, "subsampling": 0},
-    ".jpeg": {"quality": 95, "subsampling": 0}}
-"""By suffix, in lower case. JPEG cannot keep the outside exact; the others do."""
-
-LARGEST_SIDE = {".webp": 16383, ".jpg": 65535, ".jpeg": 65535}
-"""Pixels. Source: WebP's container and JPEG's frame header have 14 and 16 bits for them."""
-
-LARGEST_JPEG_EXIF = 65533
-"""Bytes that one segment of a JPEG holds."""
-
-LARGEST_JPEG_PROFILE = 255 * 65519
-"""Bytes that the segments of a JPEG's colour profile, which one byte numbers, hold in all."""
+from collections.abc import Mapping
+from typing import Any
 
 _PAIR = re.compile(r'\s*([^:,"]+):\s*("(?:[^"\\]|\\.)*"|[^,]*)(?:,|$)')
 _FEWEST_PAIRS = 3  # as in the WebUI: a last line with fewer belongs to the prompt
@@ -86,95 +57,3 @@ def _unquoted(value: str) -> str:
         return str(json.loads(value)) if value.startswith('"') else value
     except json.JSONDecodeError:
         return value
-
-
-def of_picture(path: Path | BinaryIO) -> str | None:
-    """The infotext in an image file; None where it has none."""
-    with Image.open(path) as image:
-        return next(filter(is_infotext, _texts(image)), None)
-
-
-def _texts(image: Image.Image) -> Iterator[str]:
-    """All texts of a file that may be infotext, each as often as there are ways to read it."""
-    exif = image.getexif()
-    for comment in (exif.get_ifd(EXIF_IFD).get(USER_COMMENT), exif.get(USER_COMMENT)):
-        yield from _readings(comment)
-    chunks = getattr(image, "text", {})  # of a PNG, those behind its pixels among them
-    for text in (chunks.get(PNG_KEY), image.info.get(PNG_KEY)):
-        # Some programs write UTF-8 where PNG has Latin-1.
-        yield from _readings(text if text is None or isinstance(text, iTXt) else _as_bytes(text))
-    yield from _readings(image.info.get("comment"))  # of a GIF or a JPEG
-
-
-def _readings(comment: Any) -> Iterator[str]:
-    if isinstance(comment, str):
-        yield comment
-    elif isinstance(comment, bytes):
-        start = comment[:8] if comment[:8] in ENCODINGS else b""
-        for encoding in ENCODINGS[start]:
-            if (text := _decoded(comment[len(start):], encoding)) is not None:
-                yield text.strip("\0\ufeff\ufffd ")
-
-
-def _decoded(comment: bytes, encoding: str) -> str | None:
-    try:
-        # Text of 16 bits is told by what it says, and half a character at its end does no harm.
-        return comment.decode(encoding, "replace" if encoding.startswith("utf-16") else "strict")
-    except UnicodeDecodeError:
-        return None
-
-
-def _as_bytes(text: str) -> bytes | str:
-    try:
-        return text.encode("latin-1")
-    except UnicodeEncodeError:
-        return text
-
-
-def demand_room(path: Path, size: tuple[int, int], text: str, colours: Colours = SRGB) -> None:
-    """Raises BadInput if the format that the suffix names cannot hold an image of this width and height with these."""
-    suffix = path.suffix.lower()
-    largest = LARGEST_SIDE.get(suffix)
-    if largest and max(size) > largest:
-        raise BadInput(f"{path} may have {largest} pixels to a side, the image has {size[0]}x{size[1]}; .png has no limit")
-    if suffix not in (".jpg", ".jpeg"):
-        return
-    if (length := len(_exif(text).tobytes())) > LARGEST_JPEG_EXIF:
-        raise BadInput(f"{path} may have {LARGEST_JPEG_EXIF} bytes of infotext, this has {length}; .png and .webp have no "
-                       "such limit")
-    profile = colours.icc_profile
-    if profile and len(profile) > LARGEST_JPEG_PROFILE:
-        raise BadInput(f"{path} may have a colour profile of {LARGEST_JPEG_PROFILE} bytes, the image's has "
-                       f"{len(profile)}; .png and .webp have no such limit")
-
-
-def save(picture: Image.Image, path: Path, text: str, colours: Colours = SRGB) -> None:
-    """Writes an image with its infotext, in the format that the suffix names, completely or not at all.
-
-    Only a PNG holds the chunks of its colours.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-    BadInput
-        From `demand_room`.
-    """
-    demand_room(path, picture.size, text, colours)
-    suffix = path.suffix.lower()
-    if suffix == ".png":
-        chunk = PngInfo()
-        chunk.add_text(PNG_KEY, text) if text.isascii() else chunk.add_itxt(PNG_KEY, text)
-        for name, content in colours.png_chunks:
-            chunk.add(name, content)
-        options = {"pnginfo": chunk}
-    else:
-        options = {"exif": _exif(text), **SAVE_OPTIONS[suffix]}
-    with replacing(path) as file:
-        picture.save(file, Image.registered_extensions()[suffix], icc_profile=colours.icc_profile, **options)
-
-
-def _exif(text: str) -> Image.Exif:
-    exif = Image.Exif()
-    exif.get_ifd(EXIF_IFD)[USER_COMMENT] = UNICODE + text.encode("utf-16-be")
-    return exif

@@ -10,6 +10,7 @@ from typing import Any
 
 from lib_softinpaint import __version__
 from lib_softinpaint.errors import BadInput
+from lib_softinpaint.geometry import Size
 from lib_softinpaint.settings import settings
 from lib_softinpaint.settings.fields import check_all, choice, read, slider, text
 from lib_softinpaint.settings.settings import Settings
@@ -138,22 +139,22 @@ def _known_keys() -> set[str]:
             *WITHOUT_EFFECT}
 
 
-def working_size(request: Request, picture: tuple[int, int]) -> tuple[int, int]:
-    """Width and height at which the model works for an image of this width and height: whole latent pixels.
+def working_size(request: Request, picture: Size) -> Size:
+    """Size at which the model works for an image of this size: whole latent pixels.
 
     Raises BadInput if that is less than one.
     """
-    width, height = request.width or picture[0], request.height or picture[1]
-    if min(width, height) < LATENT_PX:
-        raise BadInput(f"Width and height must be {LATENT_PX} pixels or more, got {width}x{height}")
-    return width // LATENT_PX * LATENT_PX, height // LATENT_PX * LATENT_PX
+    size = Size(request.height or picture.height, request.width or picture.width)
+    if min(size) < LATENT_PX:
+        raise BadInput(f"Width and height must be {LATENT_PX} pixels or more, got {size}")
+    return size.multiple_of(LATENT_PX)
 
 
 # The WebUI's API
 
-def to_api(request: Request, picture: tuple[int, int]) -> dict[str, Any]:
-    """Body of a call to /sdapi/v1/img2img for a picture of this width and height, without the picture and its mask."""
-    width, height = working_size(request, picture)
+def to_api(request: Request, picture: Size) -> dict[str, Any]:
+    """Body of a call to /sdapi/v1/img2img for a picture of this size, without the picture and its mask."""
+    height, width = working_size(request, picture)
     soft = {"Soft Inpainting": {"args": [dataclasses.asdict(request.settings)]}} if request.settings.enabled else {}
     return {
         "prompt": request.prompt, "negative_prompt": request.negative_prompt, "steps": request.steps,

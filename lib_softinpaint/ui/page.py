@@ -1,4 +1,5 @@
 """The stand-alone page: a canvas to paint on, the request, the accordion, and a gallery."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -20,6 +21,8 @@ import gradio as gr
 from PIL import Image
 
 from lib_softinpaint.bundled import bundled
+from lib_softinpaint.geometry import Size
+from lib_softinpaint.images import infotext_files
 from lib_softinpaint.images.encoded import as_bytes, decoded, encoded
 from lib_softinpaint.images.painted import LEAST_VALUE, as_picture, painted_or_sent, strengths
 from lib_softinpaint.images.read import as_original
@@ -363,7 +366,7 @@ def _painted(picture: str, mask: str, request: Request, notes: list[str]) -> tup
         source = as_original(decoded(picture, "Image"), notes)
     except ValueError as fault:
         raise ValueError(f"The image cannot be read: {fault.__cause__ or fault}.") from fault
-    painted = painted_or_sent(strengths(decoded(mask, "Mask")), request.settings.mask_image, source.size, notes)
+    painted = painted_or_sent(strengths(decoded(mask, "Mask")), request.settings.mask_image, Size.of(source), notes)
     if (1 - painted if request.mask_mode == INPAINT_NOT_MASKED else painted).max() < LEAST_VALUE:
         raise ValueError("Nothing is painted: paint on the picture what is to change.")
     return source, as_picture(painted, 16)
@@ -372,7 +375,7 @@ def _painted(picture: str, mask: str, request: Request, notes: list[str]) -> tup
 def _pasted(text: str, picture: str) -> tuple[Request, list[str]]:
     """The request that a text tells, or else the picture's infotext."""
     try:
-        told = text if "Steps: " in text else infotext.of_picture(io.BytesIO(as_bytes(picture)))
+        told = text if "Steps: " in text else infotext_files.read(io.BytesIO(as_bytes(picture)))
     except OSError as fault:
         raise ValueError(f"The picture cannot be read: {fault}.") from fault
     if not told:

@@ -9,11 +9,11 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from lib_softinpaint.generation.colours import with_colours
 from lib_softinpaint.generation.kept import KeptPicture
 from lib_softinpaint.generation.turns import Busy, Overtaken, recomposites
 from lib_softinpaint.generation.views import VIEWS
 from lib_softinpaint.images.encoded import encoded
-from lib_softinpaint.images.read import with_colours
 from lib_softinpaint.method.composite import over_white
 from lib_softinpaint.settings.fields import Value
 from lib_softinpaint.settings.settings import Settings

@@ -1,9 +1,11 @@
 """The command line before a running WebUI, and the same model in both hosts."""
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from lib_softinpaint.cli import commands as cli
+from lib_softinpaint.images import infotext_files
 from lib_softinpaint.settings import infotext
 from tests.test_cli import MASK, PICTURE, outside, pixels
 
@@ -15,7 +17,7 @@ WORDS = ("inpaint", str(PICTURE), str(MASK), "--prompt", "an orange tree", "--de
 
 def made(tmp_path, name, *words):
     assert cli.main([*WORDS, *words, "-o", str(tmp_path / name)]) == 0
-    return pixels(tmp_path / name), infotext.of_picture(tmp_path / name)
+    return pixels(tmp_path / name), infotext_files.read(tmp_path / name)
 
 
 @pytest.mark.parametrize("words", [

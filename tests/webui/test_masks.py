@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 from scipy.ndimage import distance_transform_edt
 
+from lib_softinpaint.geometry import Size
 from lib_softinpaint.images.read import as_original
 from lib_softinpaint.method.mask import resized
 from tests.test_image_files import grey_profile
@@ -122,7 +123,7 @@ def test_a_mask_of_our_own_needs_no_painted_one(webui):
 def test_a_mask_of_another_size_lies_where_the_hosts_own_lies(webui, only_masked, mode, size):
     """The host resizes it by the resize mode. Only masked: it crops elsewhere then, and is no measure of the effect."""
     mask = drawn_disc(*size, min(size) // 6)
-    placed = np.asarray(Image.fromarray(np.rint(255 * resized(np.asarray(mask, np.float32) / 255, 256, 256, HOW[mode]))))
+    placed = np.asarray(Image.fromarray(np.rint(255 * resized(np.asarray(mask, np.float32) / 255, Size(256, 256), HOW[mode]))))
     core, reach = placed == 255, 2.4 * 4 * (1 if only_masked else 256 / min(size)) + 2
     fields = {"inpaint_full_res": only_masked, "resize_mode": mode}
     placed = Image.fromarray(placed.astype(np.uint8))

@@ -17,6 +17,7 @@ from PIL import Image
 
 from lib_softinpaint.bundled import bundled
 from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers.lora import infotext_hashes
 from lib_softinpaint.hosts.diffusers.pipeline import DTYPE, SoftInpaintPipeline, running_alone
 from lib_softinpaint.hosts.diffusers.prompts import LORA_PLACES, prepared
@@ -205,8 +206,8 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, picture: Image.Image,
     return made.images[0]
 
 
-def infotext_of(request: Request, picture: tuple[int, int], model: str | None, loras: Sequence[Path] = LORA_PLACES) -> str:
-    """Infotext of what `inpaint` makes of a picture of this width and height, with a model of this name or the bundled one."""
-    width, height = working_size(request, picture)
+def infotext_of(request: Request, picture: Size, model: str | None, loras: Sequence[Path] = LORA_PLACES) -> str:
+    """Infotext of what `inpaint` makes of a picture of this size, with a model of this name or the bundled one."""
     name = Path(model).name.removesuffix(".safetensors") if model else SCENES
-    return infotext.dump(to_infotext(request, Size=f"{width}x{height}", Model=name, **infotext_hashes(request.prompt, loras)))
+    return infotext.dump(to_infotext(request, Size=working_size(request, picture), Model=name,
+                                     **infotext_hashes(request.prompt, loras)))

@@ -1,4 +1,5 @@
 """The stand-alone page's pictures: painted by a model here, saved, and kept for their composites to be made again."""
+
 from __future__ import annotations
 
 import json
@@ -12,12 +13,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from lib_softinpaint.generation.colours import SRGB, Colours, colours_of
 from lib_softinpaint.generation.history import USUAL_LIMIT_MB, History
 from lib_softinpaint.generation.kept import KeptPicture
 from lib_softinpaint.generation.source import completed
+from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers import models
 from lib_softinpaint.hosts.diffusers.prompts import as_run
-from lib_softinpaint.images.read import SRGB, Colours, colours_of
+from lib_softinpaint.images import infotext_files
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.request import LARGEST_SEED, Request
 from lib_softinpaint.ui import recomposite
@@ -67,7 +70,7 @@ class Painter:
             notes: list[str] = []
             made = models.inpaint(pipeline, numbered, picture, mask, lambda share: on_step(share, preview),
                                   kept.append, on_running=look, on_note=notes.append)
-            yield self._finished(made, picture, models.infotext_of(numbered, picture.size, model), numbered, kept, notes)
+            yield self._finished(made, picture, models.infotext_of(numbered, Size.of(picture), model), numbered, kept, notes)
 
     def _finished(self, made: Image.Image, picture: Image.Image, about: str, request: Request,
                   kept: list[KeptPicture], notes: list[str]) -> Finished:
@@ -81,7 +84,7 @@ class Painter:
         self.output.mkdir(parents=True, exist_ok=True)
         number = 1 + max((int(path.stem[:5]) for path in self.output.glob("[0-9]" * 5 + "-*.png")), default=0)
         path = self.output / f"{number:05d}-{name}.png"
-        infotext.save(picture, path, about, colours)
+        infotext_files.save(picture, path, about, colours)
         return path
 
     # For the panel that composites again

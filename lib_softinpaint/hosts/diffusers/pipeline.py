@@ -36,6 +36,7 @@ from PIL import Image
 
 from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.hosts.diffusers import arguments, noise_levels
 from lib_softinpaint.hosts.diffusers.scheduler import BlendingScheduler, own_copy
 from lib_softinpaint.images.painted import cleaned, fitted, strengths
@@ -90,7 +91,7 @@ class _View:
     """
     original: np.ndarray
     repaint_px: np.ndarray
-    box: tuple[int, int, int, int]
+    box: Box
     picture: Image.Image
     mask: np.ndarray
     repaint: torch.Tensor
@@ -235,7 +236,7 @@ class _SoftInpainting:
         report = _Report()
         sources = [_source(each, report.notes) for each in images]
         originals = [np.asarray(over_white(each)) for each in sources]
-        paintings = [fitted(_strengths(each, report.notes), sources[0].size, "mask_image", report.notes) for each in masks]
+        paintings = [fitted(_strengths(each, report.notes), Size.of(sources[0]), "mask_image", report.notes) for each in masks]
         views = self._views(originals, paintings, settings, mask_blur, padding_mask_crop, height, width)
         # At least one step, as in the WebUI: an int of the product decides.
         strength = min(1.0, max(strength, (1 + 1e-6) / num_inference_steps))
@@ -252,7 +253,7 @@ class _SoftInpainting:
                 results: Any = samples if output_type == "latent" else []
                 if output_type != "latent":
                     clear = [np.asarray(each) if "A" in each.getbands() else None for each in _repeated(sources, count)]
-                    over = [PaintedMask(each, mask_blur, padding_mask_crop, each.shape)
+                    over = [PaintedMask(each, mask_blur, padding_mask_crop, Size.of(each))
                             for each in _repeated(paintings, count)]
                     for made, result in self._composited(job, samples, _seeds(generator, count), over, clear, report):
                         if keep and settings.enabled:
@@ -301,12 +302,14 @@ class _SoftInpainting:
                padding: int | None, height: int | None, width: int | None) -> list[_View]:
         """What the model sees, for each image and its mask."""
         if len({each.shape for each in originals}) > 1:
-            raise ValueError(f"images of a list must be of one size, got {[each.shape[1::-1] for each in originals]}")
-        height, width = height or originals[0].shape[0], width or originals[0].shape[1]
+            sizes = ", ".join(str(Size.of(each)) for each in originals)
+            raise ValueError(f"images of a list must be of one size, got {sizes}")
+        working = Size(height or originals[0].shape[0], width or originals[0].shape[1])
         factor = self.vae_scale_factor
-        if min(height, width) < factor:
-            raise ValueError(f"height and width must be {factor} pixels or more, the model's least, got {height} and {width}")
-        height, width = height // factor * factor, width // factor * factor
+        if min(working) < factor:
+            raise ValueError(f"height and width must be {factor} pixels or more, the model's least, got "
+                             f"{working.height} and {working.width}")
+        working = working.multiple_of(factor)
         for painted in paintings:
             if not painted.any():
                 raise ValueError("mask_image must have a pixel to repaint, got an empty mask")
@@ -315,12 +318,10 @@ class _SoftInpainting:
             original, painted = originals[number % len(originals)], paintings[number % len(paintings)]
             repaint_px = repaint_mask(painted, settings, mask_blur, padding)
             reach = feather_reach(painted, settings, mask_blur, padding)
-            box = _box(repaint_px, height, width, None if padding is None else max(0, padding - int(reach)))
-            left, top, box_width, box_height = box
-            inside = np.s_[top:top + box_height, left:left + box_width]
-            picture = Image.fromarray(original[inside]).resize((width, height), Image.Resampling.LANCZOS)
-            mask = resized(repaint_px[inside], height, width)
-            repaint = torch.from_numpy(to_latent(mask, height // factor, width // factor))[None]
+            box = _box(repaint_px, working, None if padding is None else max(0, padding - int(reach)))
+            picture = Image.fromarray(original[box.inside]).resize(working.width_height, Image.Resampling.LANCZOS)
+            mask = resized(repaint_px[box.inside], working)
+            repaint = torch.from_numpy(to_latent(mask, working.height // factor, working.width // factor))[None]
             views.append(_View(original, repaint_px, box, picture, mask, repaint if settings.enabled else repaint.round()))
         return views
 
@@ -377,7 +378,7 @@ class _SoftInpainting:
         """
         soft = job.settings.enabled
         if soft:
-            sampled = job.measure(samples, job.box[:1:-1], seeds)
+            sampled = job.measure(samples, job.box.size, seeds)
         for index, pixels in enumerate(self._decoded(job, samples, report)):
             if report.flagged and report.flagged[index]:
                 yield None, np.zeros_like(job.originals[index])  # black, as diffusers does
@@ -543,20 +544,19 @@ def _array(picture: Any, name: str, channels: tuple[int, ...], whole: tuple[type
     return picture
 
 
-def _box(repaint_px: np.ndarray, height: int, width: int, padding: int | None) -> tuple[int, int, int, int]:
-    """Left, top, width, height of what the model sees."""
+def _box(repaint_px: np.ndarray, working: Size, padding: int | None) -> Box:
+    """What the model sees of an image."""
     if padding is None:
-        return 0, 0, *repaint_px.shape[::-1]
+        return Box.whole(Size.of(repaint_px))
     mask = Image.fromarray((repaint_px > 0).astype(np.uint8) * 255)
-    left, top, right, bottom = VaeImageProcessor.get_crop_region(mask, width, height, padding)
-    return left, top, right - left, bottom - top
+    left, top, right, bottom = VaeImageProcessor.get_crop_region(mask, *working.width_height, padding)
+    return Box(left, top, right - left, bottom - top)
 
 
 def _placed(pixels: np.ndarray, job: SoftInpaintJob) -> np.ndarray:
     """Decoded pixels (h, w, 3) float32 where their box stands in a picture as large as the original."""
-    left, top, width, height = job.box
-    bands = [np.asarray(Image.fromarray(band).resize((width, height), Image.Resampling.LANCZOS))
+    bands = [np.asarray(Image.fromarray(band).resize(job.box.size.width_height, Image.Resampling.LANCZOS))
              for band in np.ascontiguousarray(pixels.transpose(2, 0, 1))]
     whole = np.zeros(job.originals[0].shape, np.float32)
-    whole[top:top + height, left:left + width] = np.stack(bands, axis=-1)
+    whole[job.box.inside] = np.stack(bands, axis=-1)
     return whole

@@ -9,12 +9,13 @@ import numpy as np
 from modules import processing, shared
 from PIL import Image
 
+from lib_softinpaint.generation.colours import colours_of, with_colours
 from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.webui.faults import guarded, overlay_of
 from lib_softinpaint.hosts.webui.kept import history, history_mb
 from lib_softinpaint.hosts.webui.run import Run, runs
 from lib_softinpaint.images.painted import as_picture
-from lib_softinpaint.images.read import colours_of, with_colours
 
 SLOW_PX = 6_000_000
 """Pixels from which a composite takes about a second, so that the page tells what it waits for."""
@@ -27,12 +28,11 @@ def postprocess_maskoverlay(p: Any, ppmo: Any) -> None:
     if run is None or run.job is None or ppmo.overlay_image is None or ppmo.index >= len(run.sampled):
         return
     opacity_px = run.sampled[ppmo.index].opacity_px(run.settings)
-    overlay = Image.new("RGBA", opacity_px.shape[::-1])
+    overlay = Image.new("RGBA", Size.of(opacity_px).width_height)
     if run.job.box is not None:
         # The host sets the crop on an empty canvas: what it saves before colour correction needs what is around it.
-        left, top, width, height = run.job.box
         inside = np.zeros(opacity_px.shape, bool)
-        inside[top:top + height, left:left + width] = True
+        inside[run.job.box.inside] = True
         overlay = overlay_of(run.job.originals[ppmo.index], inside)
     run.opacity_px = opacity_px
     ppmo.overlay_image = overlay

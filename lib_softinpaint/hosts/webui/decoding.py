@@ -32,7 +32,7 @@ def postprocess_batch_list(p: Any, pp: Any) -> None:
         if lost.any():
             tell_user(p, f"The decoder gave no numbers for {lost.float().mean():.0%} of image {place + 1}: the original is "
                          "shown there.")
-            shown = encoded_original(p, run, place).resize(decoded.shape[:0:-1], Image.Resampling.LANCZOS)
+            shown = encoded_original(p, run, place).resize((decoded.shape[2], decoded.shape[1]), Image.Resampling.LANCZOS)
             again = torch.where(lost, torch.from_numpy(np.array(shown)).permute(2, 0, 1).to(again) / 255, again)
         else:
             tell_user(p, f"The decoder gave no numbers for a part of image {place + 1}, and was asked again.")

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from modules import images, shared
 
+from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.webui.compositing import postprocess_image_after_composite, postprocess_maskoverlay
 from lib_softinpaint.hosts.webui.decoding import postprocess_batch_list
 from lib_softinpaint.hosts.webui.faults import MASK_IMAGE_KEY, guarded, tell_user, withdraw
@@ -54,19 +55,19 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     except ValueError as unreadable:
         tell_user(p, f"Soft inpainting was left out: {unreadable}")
         return
-    image_size, mask_size = p.init_images[0].size[::-1], painted.shape[::-1]
-    resizes = painted.shape != image_size and painted.max() >= LEAST_VALUE
+    image_size, mask_size = Size.of(p.init_images[0]), Size.of(painted)
+    resizes = mask_size != image_size and painted.max() >= LEAST_VALUE
     if resizes and p.inpaint_full_res:
         # The host crops the image where the mask lies in its own pixels, and shows the mask resized: black patches.
-        painted = resized(painted, *image_size, MASK_RESIZES[p.resize_mode])
+        painted = resized(painted, image_size, MASK_RESIZES[p.resize_mode])
     if painted.max() < LEAST_VALUE:
         p.comment(EMPTY_OF_ALL if p.inpaint_full_res or p.image_mask is None else EMPTY)
         return
     padding = p.inpaint_full_res_padding if p.inpaint_full_res else None
     content = dict(enumerate(MASKED_CONTENTS)).get(p.inpainting_fill, "")  # other scripts have numbers of their own
     stretches = p.resize_mode in (JUST_RESIZE, JUST_RESIZE_LATENT)
-    for sentence in advice(p.denoising_strength, content, padding, p.init_images[0].size,
-                           (p.width, p.height) if stretches else p.init_images[0].size):
+    for sentence in advice(p.denoising_strength, content, padding, image_size,
+                           Size(p.height, p.width) if stretches else image_size):
         p.comment(sentence)
     # Blur is set per axis by outpainting; the feather is round.
     run = Run(settings, painted, max(p.mask_blur_x, p.mask_blur_y), padding)
@@ -76,8 +77,7 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     for note in mask_notes:
         tell_user(p, note)
     if resizes:
-        tell_user(p, "The mask was resized to fit the image: it is {}x{}, the image {}x{}.".format(
-            *mask_size, *p.init_images[0].size))
+        tell_user(p, f"The mask was resized to fit the image: it is {mask_size}, the image {image_size}.")
     if mask_image_is_used:
         p.extra_generation_params[MASK_IMAGE_KEY] = hashlib.sha256(as_bytes(settings.mask_image)).hexdigest()[:HASH_DIGITS]
     shape_masks(p, run)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from lib_softinpaint.generation.job import SoftInpaintJob
+from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.hosts.webui.masks import MASK_RESIZES, in_latent_size, latent_mask_of, overlay_mask
 from lib_softinpaint.hosts.webui.originals import reference_latent, shown_original, transparent_source
 from lib_softinpaint.hosts.webui.run import Run
@@ -13,10 +14,10 @@ from lib_softinpaint.method.mask import PaintedMask, resized
 
 
 def make_job(p: Any, run: Run) -> SoftInpaintJob:
-    box = tuple(p.paste_to) if p.inpaint_full_res else None
+    box = Box(*p.paste_to) if p.inpaint_full_res else None
     originals = [shown_original(p, picture, box) for picture in p.init_images]
-    sizes = [original.size[::-1] for original in originals]
-    overs = [PaintedMask(run.painted, run.blur_px, run.padding_px, size, (p.height, p.width) if box is None else None,
+    sizes, working = [Size.of(original) for original in originals], Size(p.height, p.width)
+    overs = [PaintedMask(run.painted, run.blur_px, run.padding_px, size, working if box is None else None,
                          MASK_RESIZES[p.resize_mode]) for size in sizes]
     if run.mask is None:
         masks = [overlay_mask(overlay, size) for overlay, size in zip(p.overlay_images, sizes)]
@@ -27,7 +28,7 @@ def make_job(p: Any, run: Run) -> SoftInpaintJob:
     elif p.latent_mask is None:
         repaint = latent_mask_of(p, run.mask, box)
     else:  # another script's, which the host stretches over the latent, also over that of a crop
-        repaint = in_latent_size(p, resized(run.latent_mask, p.height, p.width))
+        repaint = in_latent_size(p, resized(run.latent_mask, working))
     repeat = p.batch_size if len(originals) == 1 else 1
     run.masks = overs * repeat
     run.sources = [transparent_source(p, picture, box) for picture in run.originals] * repeat

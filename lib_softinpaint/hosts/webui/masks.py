@@ -8,6 +8,7 @@ import torch
 from modules import processing
 from PIL import Image
 
+from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.hosts.webui.run import Run, set_field
 from lib_softinpaint.images.painted import LEAST_VALUE, as_picture, painted_or_sent, strengths
 from lib_softinpaint.method.mask import (
@@ -98,11 +99,11 @@ def painted_mask(p: Any, settings: Settings, notes: list[str]) -> tuple[np.ndarr
     if isinstance(p.image_mask, list):
         raise ValueError("it takes one mask, got a list.")
     on_canvas = None if p.image_mask is None else strengths(p.image_mask, notes)
-    painted = painted_or_sent(on_canvas, settings.mask_image, p.init_images[0].size, notes)
+    painted = painted_or_sent(on_canvas, settings.mask_image, Size.of(p.init_images[0]), notes)
     return 1 - painted if p.inpainting_mask_invert else painted, painted is not on_canvas
 
 
-def overlay_mask(overlay: Image.Image, size: tuple[int, int]) -> np.ndarray:
+def overlay_mask(overlay: Image.Image, size: Size) -> np.ndarray:
     """The host's own mask in the result's pixels (H, W): its overlay is the original where nothing is repainted."""
     if isinstance(overlay, tuple):  # Forge Neo's precise mask: RGB image and (H, W) float, 1 = repaint
         mask = np.asarray(overlay[1], np.float32)
@@ -110,17 +111,17 @@ def overlay_mask(overlay: Image.Image, size: tuple[int, int]) -> np.ndarray:
         mask = 1 - np.asarray(overlay.getchannel("A"), np.float32) / 255
     left_over = [overlay_side - side for overlay_side, side in zip(mask.shape, size)]
     if all(0 <= pixels < processing.opt_f for pixels in left_over):  # what the VAE cannot decode
-        return mask[:size[0], :size[1]]
-    return resized(mask, *size)
+        return mask[:size.height, :size.width]
+    return resized(mask, size)
 
 
-def latent_mask_of(p: Any, mask: np.ndarray, box: tuple[int, ...] | None) -> torch.Tensor:
+def latent_mask_of(p: Any, mask: np.ndarray, box: Box | None) -> torch.Tensor:
     """Shaped mask in latent size (1, h, w)."""
+    working = Size(p.height, p.width)
     if box is None:
-        mask = resized(mask, p.height, p.width, MASK_RESIZES[p.resize_mode])
+        mask = resized(mask, working, MASK_RESIZES[p.resize_mode])
     else:
-        left, top, width, height = box
-        mask = resized(mask[top:top + height, left:left + width], p.height, p.width, MASK_RESIZES[RESIZE_AND_FILL])
+        mask = resized(mask[box.inside], working, MASK_RESIZES[RESIZE_AND_FILL])
     return in_latent_size(p, mask)
 
 

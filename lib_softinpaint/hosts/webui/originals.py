@@ -9,6 +9,7 @@ from modules import devices, images, masking, sd_samplers_common, shared
 from PIL import Image
 
 from lib_softinpaint.generation.source import KEEP_ALPHA
+from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.hosts.webui.masks import JUST_RESIZE_LATENT, RESIZE_AND_FILL
 from lib_softinpaint.hosts.webui.run import Run, set_field
 from lib_softinpaint.images.read import as_original, gamma_note, needs_conversion
@@ -23,7 +24,7 @@ def keep_colours(p: Any, run: Run, notes: list[str]) -> None:
     notes += filter(None, map(gamma_note, run.originals))
 
 
-def transparent_source(p: Any, picture: Image.Image, box: tuple[int, ...] | None) -> np.ndarray | None:
+def transparent_source(p: Any, picture: Image.Image, box: Box | None) -> np.ndarray | None:
     """The picture with its transparency (H, W, 4) uint8, where the result is to keep that."""
     if not getattr(shared.opts, KEEP_ALPHA, False) or picture.mode != "RGBA":
         return None
@@ -33,7 +34,7 @@ def transparent_source(p: Any, picture: Image.Image, box: tuple[int, ...] | None
         shown_original(p, Image.merge("RGB", [alpha] * 3), box, "None").getchannel(0)]))
 
 
-def shown_original(p: Any, picture: Image.Image, box: tuple[int, ...] | None, upscaler: str | None = None) -> Image.Image:
+def shown_original(p: Any, picture: Image.Image, box: Box | None, upscaler: str | None = None) -> Image.Image:
     """The picture as the result should show it where nothing was painted: less what the VAE cannot decode."""
     picture = images.flatten(picture, shared.opts.img2img_background_color)
     if box is not None:
@@ -42,18 +43,16 @@ def shown_original(p: Any, picture: Image.Image, box: tuple[int, ...] | None, up
         picture = picture.resize((p.width, p.height), Image.Resampling.LANCZOS)
     else:
         picture = images.resize_image(p.resize_mode, picture, p.width, p.height, upscaler)
-    height, width = decoded_size(p)
-    return picture if picture.size == (width, height) else picture.crop((0, 0, width, height))
+    size = decoded_size(p)
+    return picture if Size.of(picture) == size else picture.crop(Box.whole(size).corners)
 
 
-def _encoded_crop(p: Any, picture: Image.Image, box: tuple[int, ...]) -> Image.Image:
+def _encoded_crop(p: Any, picture: Image.Image, box: Box) -> Image.Image:
     """What the host encodes of a picture of which it inpaints this box."""
-    left, top, width, height = box
-    crop = picture.crop((left, top, left + width, top + height))
-    return images.resize_image(RESIZE_AND_FILL, crop, p.width, p.height)
+    return images.resize_image(RESIZE_AND_FILL, picture.crop(box.corners), p.width, p.height)
 
 
-def reference_latent(p: Any, originals: list[Image.Image], box: tuple[int, ...] | None) -> torch.Tensor:
+def reference_latent(p: Any, originals: list[Image.Image], box: Box | None) -> torch.Tensor:
     """Latent of the original: the host's own, except where that holds the masked content.
 
     When outpainting, the new area is black in the original, which would discolour the latent around it: it is filled.
@@ -86,7 +85,7 @@ def encoded_original(p: Any, run: Run, place: int) -> Image.Image:
     return original if run.job.box is None else _encoded_crop(p, original, run.job.box)
 
 
-def decoded_size(p: Any) -> tuple[int, int]:
-    """Height and width of what the VAE decodes: whole latent pixels."""
+def decoded_size(p: Any) -> Size:
+    """Size of what the VAE decodes: whole latent pixels."""
     height, width = p.init_latent.shape[-2:]
-    return height * (p.height // height), width * (p.width // width)
+    return Size(height * (p.height // height), width * (p.width // width))

@@ -1,0 +1,51 @@
+"""What an image's numbers mean as colours, as its file says."""
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from PIL import Image
+
+USUAL_GAMMA, USUAL_CICP = struct.pack(">I", 45455), bytes([1, 13, 0, 1])
+"""Of gAMA and cICP: the colours of sRGB."""
+
+COLOUR_CHUNKS = "softinpaint_colour_chunks"
+"""Among an image's info: those chunks, as pairs of name and content."""
+
+
+@dataclass(frozen=True)
+class Colours:
+    """What an image's numbers mean as colours, as its file says: sRGB if it says nothing.
+
+    Parameters
+    ----------
+    icc_profile
+        Of RGB.
+    png_chunks
+        Names and contents of PNG_COLOURS.
+    """
+    icc_profile: bytes | None = None
+    png_chunks: tuple[tuple[bytes, bytes], ...] = ()
+
+    @property
+    def kept_by_png_alone(self) -> list[str]:
+        """Names of the chunks without which the colours look different."""
+        chunks = dict(self.png_chunks)
+        usual = b"sRGB" in chunks or self.icc_profile is not None
+        gamma = chunks.get(b"gAMA", USUAL_GAMMA)
+        return [name.decode() for name, content, plain in (
+            (b"cICP", chunks.get(b"cICP", USUAL_CICP), USUAL_CICP), (b"gAMA", USUAL_GAMMA if usual else gamma, USUAL_GAMMA))
+            if content != plain]
+
+SRGB = Colours()
+
+
+def colours_of(original: Image.Image) -> Colours:
+    """The colours of an image from `as_original`."""
+    return Colours(original.info.get("icc_profile"), original.info.get(COLOUR_CHUNKS, ()))
+
+
+def with_colours(image: Image.Image, colours: Colours) -> Image.Image:
+    """The image, whose `colours_of` are these."""
+    image.info |= {"icc_profile": colours.icc_profile, COLOUR_CHUNKS: colours.png_chunks}
+    return image

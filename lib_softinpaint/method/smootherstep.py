@@ -1,0 +1,17 @@
+"""The falloff of feathers and of opacity."""
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+Values = TypeVar("Values", np.ndarray, torch.Tensor)
+
+
+def smootherstep(way: Values) -> Values:
+    """From 0 at 0 to 1 at 1, with slope and curvature of 0 at both ends.
+
+    Source: Perlin, Improving Noise, SIGGRAPH 2002.
+    """
+    return way ** 3 * (way * (6 * way - 15) + 10)
