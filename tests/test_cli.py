@@ -439,7 +439,7 @@ def test_every_setting_is_an_option_by_its_name():
     ("inpaint", "PICTURE and MASK must both be given, got neither"),
     ("inpaint picture.png", "PICTURE and MASK must both be given, got picture.png"),
     ("inpaint picture.png folder/picture.png mask.png -o made", "results must have names of their own, 2 of them would be"),
-    ("inpaint speck.png speck.png", "a picture must be 8 pixels wide and high at least, speck.png is (7, 9)"),
+    ("inpaint speck.png speck.png", "a picture must be 8 pixels wide and high at least, speck.png is 7x9"),
     ("inpaint picture.png mask.png --width 4 --height 4", "Width and height must be 8 pixels or more, got 4x4"),
     ("inpaint picture.png mask.png --lora none.safetensors:0.5", "--lora must be a .safetensors file that exists, got none"),
     ("inpaint picture.png mask.png --lora mask.png", "--lora must be a .safetensors file that exists, got mask.png"),

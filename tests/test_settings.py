@@ -1,4 +1,3 @@
-import dataclasses
 import math
 from pathlib import Path
 
@@ -6,6 +5,7 @@ import pytest
 
 from lib_softinpaint import __version__
 from lib_softinpaint.settings.settings import (
+    FIELDS,
     VERSION_KEY,
     Settings,
     as_builtin,
@@ -17,7 +17,6 @@ from lib_softinpaint.settings.settings import (
     to_infotext,
 )
 
-FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 BUILTIN_INFOTEXT = {
     "Soft inpainting enabled": "True", "Soft inpainting schedule bias": "0.2", "Soft inpainting preservation strength": "0.05",
     "Soft inpainting transition contrast boost": "1", "Soft inpainting mask influence": "0",
@@ -25,7 +24,7 @@ BUILTIN_INFOTEXT = {
 
 
 def test_the_order_names_and_defaults_are_the_apis_and_only_grow():
-    assert [(field.name, field.default) for field in dataclasses.fields(Settings)] == [
+    assert [(field.name, field.default) for field in FIELDS.values()] == [
         ("enabled", False), ("schedule_bias", 1.0), ("preservation_strength", 0.5), ("transition_contrast_boost", 4.0),
         ("mask_influence", 0.0), ("difference_threshold", 0.5), ("difference_contrast", 2.0),
         ("feather_source", "Mask blur"), ("edge_taper_px", 12.0), ("grow_px", 0.0), ("feather_width", 32.0),
@@ -34,7 +33,7 @@ def test_the_order_names_and_defaults_are_the_apis_and_only_grow():
 
 
 def test_the_first_seven_are_the_builtins():
-    about = [(field.metadata["label"], field.metadata["elem_id"], field.metadata.get("low"), field.metadata.get("high"))
+    about = [(field.label, field.elem_id, *(field.limits if field.range else (None, None)))
              for field in list(FIELDS.values())[:7]]
     assert about == [
         ("Soft inpainting", "soft_inpainting_enabled", None, None),
@@ -47,12 +46,12 @@ def test_the_first_seven_are_the_builtins():
 
 
 def test_number_defaults_are_floats_since_the_host_pastes_in_the_defaults_type():
-    assert all(isinstance(field.default, float) for field in FIELDS.values() if "low" in field.metadata)
+    assert all(isinstance(field.default, float) for field in FIELDS.values() if field.range)
 
 
 def test_labels_and_elem_ids_are_unique():
     for name in ("label", "elem_id"):
-        assert len({field.metadata[name] for field in FIELDS.values()}) == len(FIELDS)
+        assert len({getattr(field, name) for field in FIELDS.values()}) == len(FIELDS)
 
 
 @pytest.mark.parametrize(("name", "value"), [
@@ -155,5 +154,5 @@ def test_the_documentation_tells_of_every_setting_in_its_group():
     told = (Path(__file__).parent.parent / "docs" / "settings.md").read_text(encoding="utf8")
     for field in FIELDS.values():
         if field.name != "enabled":
-            group = told.partition(f"## {field.metadata['group']}\n")[2].partition("\n## ")[0]
-            assert f"**{field.metadata['label'].partition(',')[0]}" in group
+            group = told.partition(f"## {field.group}\n")[2].partition("\n## ")[0]
+            assert f"**{field.label.partition(',')[0]}" in group

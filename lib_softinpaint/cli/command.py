@@ -1,14 +1,13 @@
 """What every command has: options made from fields, and --traceback."""
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from lib_softinpaint.settings.fields import Value
+from lib_softinpaint.settings.fields import Field, Value
 
 OUTPUTS = Path("outputs")
 
@@ -31,8 +30,8 @@ class Command(click.Command):
         context.obj["traceback"] = value
 
 
-def options_of(fields: tuple[dataclasses.Field, ...],
-                default_of: Callable[[dataclasses.Field], Value | None] = lambda field: field.default) -> Callable:
+def options_of(fields: Sequence[Field],
+                default_of: Callable[[Field], Value | None] = lambda field: field.default) -> Callable:
     """Decorator: one option for each field, named as it is."""
     def decorate(command: Callable) -> Callable:
         for field in reversed(fields):
@@ -41,14 +40,14 @@ def options_of(fields: tuple[dataclasses.Field, ...],
     return decorate
 
 
-def _option(field: dataclasses.Field, default: Value | None) -> Callable:
-    name, about = field.name.replace("_", "-"), field.metadata
+def _option(field: Field, default: Value | None) -> Callable:
+    name = field.name.replace("_", "-")
     if isinstance(field.default, bool):
-        return click.option(f"--{name}/--no-{name}", default=default, help=about["help"])
-    if "choices" in about:
-        kind: Any = click.Choice(about["choices"], case_sensitive=False)
-    elif "low" in about:
-        kind = (click.IntRange if isinstance(field.default, int) else click.FloatRange)(about["low"], about["high"])
+        return click.option(f"--{name}/--no-{name}", default=default, help=field.help)
+    if field.choices:
+        kind: Any = click.Choice(field.choices, case_sensitive=False)
+    elif field.range:
+        kind = (click.IntRange if isinstance(field.default, int) else click.FloatRange)(*field.limits)
     else:
         kind = str
-    return click.option(f"--{name}", type=kind, default=default, help=about["help"])
+    return click.option(f"--{name}", type=kind, default=default, help=field.help)

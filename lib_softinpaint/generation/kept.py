@@ -120,7 +120,7 @@ class KeptPicture:
                     if each.name in SHAPING and getattr(settings, each.name) != getattr(self.settings, each.name)]
         values = {key: written[key] for key in keys}
         if reshaped:
-            told = ", ".join(f"{each.metadata['label']} {written[infotext_key(each)]}" for each in reshaped)
+            told = ", ".join(f"{each.label} {written[infotext_key(each)]}" for each in reshaped)
             note = infotext.parse(self.infotext).get(NOTE_KEY)
             values[NOTE_KEY] = f"{note + ' ' if note else ''}Composited again with {told}."
         return infotext.replaced(self.infotext, values)

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import http.client
 import io
 import json
@@ -20,7 +19,7 @@ from lib_softinpaint.images.encoded import encoded
 from lib_softinpaint.images.painted import as_picture, fitted, strengths
 from lib_softinpaint.method.composite import over_white
 from lib_softinpaint.settings.request import Request, to_api
-from lib_softinpaint.settings.settings import Settings
+from lib_softinpaint.settings.settings import FIELDS
 
 SCRIPT = "soft inpainting"
 ANSWER_SECONDS = 10  # for questions; a picture may take as long as it takes
@@ -72,7 +71,7 @@ def inpaint(url: str, request: Request, picture: Image.Image, mask: Image.Image,
 def _demand_extension(webui: _WebUI) -> None:
     """The WebUI's script of this name may be the built-in, which knows fewer settings and would fail silently."""
     scripts = [script for script in webui.ask("script-info") if script["name"] == SCRIPT and script["is_img2img"]]
-    if not scripts or len(scripts[0]["args"]) < len(dataclasses.fields(Settings)):
+    if not scripts or len(scripts[0]["args"]) < len(FIELDS):
         raise BadInput(f"the WebUI must have this extension installed, the one at {webui.address} has "
                          f"{'the built-in soft inpainting' if scripts else 'no soft inpainting'}")
 

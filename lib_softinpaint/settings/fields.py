@@ -1,8 +1,13 @@
-"""Fields of a settings dataclass that carry their label, range and help, and the reading of their values."""
+"""Fields of a settings dataclass: how each is shown and written, and how its values are checked and read."""
 from __future__ import annotations
 
 import dataclasses
 import math
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from lib_softinpaint.errors import BadInput
@@ -10,35 +15,83 @@ from lib_softinpaint.errors import BadInput
 Value = bool | int | float | str
 
 
-def text(default: str, **about: Any) -> Any:
-    return dataclasses.field(default=default, metadata=about)
+@dataclass(frozen=True)
+class Range:
+    """Numbers from `low` to `high`, which a slider moves by `step`."""
+    low: float
+    high: float
+    step: float
 
 
-def switch(default: bool, **about: Any) -> Any:
-    return dataclasses.field(default=default, metadata=about)
+@dataclass(frozen=True)
+class Field:
+    """One setting: part of its type, as in `share: Annotated[float, Field("Share", "Of what.", Range(0, 1, 0.1))] = 0.5`.
+
+    Parameters
+    ----------
+    label, help
+        On the page.
+    range
+        Of a number. It is whole if the default is.
+    choices
+        Of a text. Any text if empty.
+    key
+        In the infotext, after the prefix of all; the label in lower case if empty.
+    elem_id
+        Of the component.
+    group
+        Heading under which the accordion shows it.
+    builtin
+        Value at which results equal the built-in extension's. None for the settings that it has itself.
+    saved
+        Whether the infotext keeps it.
+    unsaid
+        Value that the infotext leaves out. None if it leaves out none.
+    name, default
+        Set by `fields_of`.
+    """
+    label: str
+    help: str = ""
+    range: Range | None = None
+    choices: tuple[str, ...] = ()
+    key: str = ""
+    elem_id: str = ""
+    group: str = ""
+    builtin: Value | None = None
+    saved: bool = True
+    unsaid: Value | None = None
+    name: str = ""
+    default: Value = ""
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Lowest and highest value of a number."""
+        assert self.range is not None, f"{self.name} is no number"
+        return self.range.low, self.range.high
 
 
-def slider(default: float, low: float, high: float, step: float, **about: Any) -> Any:
-    """A number from `low` to `high`; a whole one where the default is."""
-    return dataclasses.field(default=default, metadata={"low": low, "high": high, "step": step, **about})
+@cache
+def fields_of(record: type) -> Mapping[str, Field]:
+    """The fields of a settings dataclass by name, in their order. Fields without a `Field` in their type are left out."""
+    defaults = {field.name: field.default for field in dataclasses.fields(record)}
+    hints = typing.get_type_hints(record, include_extras=True)
+    found = {name: next((part for part in getattr(hints[name], "__metadata__", ()) if isinstance(part, Field)), None)
+             for name in defaults}
+    return MappingProxyType({name: dataclasses.replace(field, name=name, default=defaults[name])
+                             for name, field in found.items() if field is not None})
 
 
-def choice(default: str, choices: tuple[str, ...], **about: Any) -> Any:
-    return dataclasses.field(default=default, metadata={"choices": choices, **about})
+def coerce_all(record: Any) -> None:
+    """Coerces and validates every field of a new frozen dataclass. Raises BadInput on the first invalid value."""
+    for name, field in fields_of(type(record)).items():
+        object.__setattr__(record, name, checked(field, getattr(record, name)))
 
 
-def check_all(record: Any) -> None:
-    """Puts each field of a new frozen dataclass into its type; ValueError where a value is none of its field's."""
-    for field in dataclasses.fields(record):
-        if field.metadata:
-            object.__setattr__(record, field.name, checked(field, getattr(record, field.name)))
-
-
-def checked(field: dataclasses.Field, value: Any) -> Value:
-    """The value as its field's type; ValueError where it is none of the field's values."""
-    if "choices" in field.metadata:
-        if value not in field.metadata["choices"]:
-            raise BadInput(f"{field.name} must be one of {field.metadata['choices']}, got {value!r}")
+def checked(field: Field, value: Any) -> Value:
+    """The value in its field's type. Raises BadInput if it is out of range or of the wrong type."""
+    if field.choices:
+        if value not in field.choices:
+            raise BadInput(f"{field.name} must be one of {field.choices}, got {value!r}")
         return value
     if isinstance(field.default, bool):
         if not isinstance(value, bool):
@@ -48,7 +101,7 @@ def checked(field: dataclasses.Field, value: Any) -> Value:
         if not isinstance(value, str):
             raise BadInput(f"{field.name} must be text, got {value!r}")
         return value
-    low, high = field.metadata["low"], field.metadata["high"]
+    low, high = field.limits
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
         raise BadInput(f"{field.name} must be a number from {low} to {high}, got {value!r}")
     if isinstance(field.default, int) and value != int(value):
@@ -56,14 +109,14 @@ def checked(field: dataclasses.Field, value: Any) -> Value:
     return type(field.default)(value)
 
 
-def read(field: dataclasses.Field, value: Any, notes: list[str]) -> Value:
+def read(field: Field, value: Any, notes: list[str]) -> Value:
     """The value from what people and programs write: numbers may be strings, and are clamped with a note.
 
-    Raises ValueError with a sentence on what cannot be read.
+    Raises BadInput if it cannot be read.
     """
-    label = field.metadata["label"]
-    if "choices" in field.metadata:
-        by_lower_case = {choice.lower(): choice for choice in field.metadata["choices"]}
+    label = field.label
+    if field.choices:
+        by_lower_case = {choice.lower(): choice for choice in field.choices}
         if str(value).strip().lower() not in by_lower_case:
             raise BadInput(f"{label} must be one of {', '.join(by_lower_case.values())}, got {value!r}.")
         return by_lower_case[str(value).strip().lower()]
@@ -74,7 +127,7 @@ def read(field: dataclasses.Field, value: Any, notes: list[str]) -> Value:
         return words[str(value).strip().lower()]
     if isinstance(field.default, str):
         return str(value)
-    low, high = field.metadata["low"], field.metadata["high"]
+    low, high = field.limits
     try:
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):

@@ -1,7 +1,6 @@
 """Named settings: those that come with the extension, and the user's own in a file."""
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 import re
@@ -11,10 +10,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
 
 from lib_softinpaint.atomic_file import replacing
-from lib_softinpaint.settings.fields import Value, checked, slider
+from lib_softinpaint.settings.fields import Field, Range, Value, checked, fields_of
 from lib_softinpaint.settings.request import FIELDS
 from lib_softinpaint.settings.settings import Settings, saved_fields
 
@@ -43,11 +42,13 @@ MOST_BATCHES, LARGEST_BATCH = 100, 8
 @dataclass(frozen=True)
 class _Batch:
     """What the WebUI also has."""
-    batch_count: int = slider(1, 1, MOST_BATCHES, 1, label="Batch count")
-    batch_size: int = slider(1, 1, LARGEST_BATCH, 1, label="Batch size")
+    batch_count: Annotated[int, Field(
+        "Batch count", range=Range(1, MOST_BATCHES, 1))] = 1
+    batch_size: Annotated[int, Field(
+        "Batch size", range=Range(1, LARGEST_BATCH, 1))] = 1
 
 
-REQUEST_FIELDS = MappingProxyType({field.name: field for field in (*FIELDS, *dataclasses.fields(_Batch))
+REQUEST_FIELDS = MappingProxyType({field.name: field for field in (*FIELDS, *fields_of(_Batch).values())
                                    if field.name not in ("prompt", "negative_prompt", "seed", "width", "height", "clip_skip")})
 """Fields of the program around the extension that a preset may set, by name."""
 

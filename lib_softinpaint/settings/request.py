@@ -6,13 +6,13 @@ import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any
 
 from lib_softinpaint import __version__
 from lib_softinpaint.errors import BadInput
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.settings import settings
-from lib_softinpaint.settings.fields import check_all, choice, read, slider, text
+from lib_softinpaint.settings.fields import Field, Range, coerce_all, fields_of, read
 from lib_softinpaint.settings.settings import Settings
 
 INPAINT_MASKED, INPAINT_NOT_MASKED = MASK_MODES = ("Inpaint masked", "Inpaint not masked")
@@ -37,37 +37,49 @@ LARGEST_SEED = 2 ** 32 - 1
 class Request:
     """What is asked of a model. Raises ValueError on a value that is not one of its field's.
 
-    The order is the infotext's. `unsaid` is a value that the WebUI's infotext leaves out.
+    The order is the infotext's.
     """
 
-    prompt: str = text("", label="Prompt", help="What to paint.")
-    negative_prompt: str = text("", label="Negative prompt", help="What not to paint.")
-    steps: int = slider(20, 1, 150, 1, label="Steps", help="Sampling steps; the denoising strength's share of them is run.")
-    sampler: str = text("Euler a", label="Sampler", help="Sampler, by the WebUI's name.")
-    schedule_type: str = text("Automatic", label="Schedule type", unsaid="Automatic",
-                              help="Noise schedule, by the WebUI's name.")
-    cfg_scale: float = slider(7.0, 1, 30, 0.5, label="CFG scale", help="How closely the prompt is followed.")
-    seed: int = slider(RANDOM_SEED, RANDOM_SEED, LARGEST_SEED, 1, label="Seed", help="Start of the noise; -1: a random one.")
-    width: int = slider(0, 0, 8192, 8, label="Width", help="Width at which the model works, pixels; 0: the picture's.")
-    height: int = slider(0, 0, 8192, 8, label="Height", help="Height at which the model works, pixels; 0: the picture's.")
-    denoising_strength: float = slider(0.75, 0.01, 1, 0.01, label="Denoising strength",
-                                       help="How much may change: 1 repaints from pure noise.")
-    mask_mode: str = choice(INPAINT_MASKED, MASK_MODES, label="Mask mode", unsaid=INPAINT_MASKED,
-                            help="Whether the mask's white or its black is repainted.")
-    mask_blur: int = slider(4, 0, 64, 1, label="Mask blur", unsaid=0,
-                            help="Pixels; the feather around the painted area reaches 2.4 times as far.")
-    inpaint_area: str = choice(WHOLE_PICTURE, INPAINT_AREAS, label="Inpaint area", unsaid=WHOLE_PICTURE,
-                               help="What the model sees: everything, or the painted area with some padding.")
-    masked_area_padding: int = slider(32, 0, 256, 4, label="Masked area padding",
-                                      help="Pixels around the painted area, with Only masked.")
-    masked_content: str = choice("original", MASKED_CONTENTS, label="Masked content", unsaid="original",
-                                 help="What the painted area holds before noise is added.")
+    prompt: Annotated[str, Field(
+        "Prompt", "What to paint.")] = ""
+    negative_prompt: Annotated[str, Field(
+        "Negative prompt", "What not to paint.")] = ""
+    steps: Annotated[int, Field(
+        "Steps", "Sampling steps; the denoising strength's share of them is run.", Range(1, 150, 1))] = 20
+    sampler: Annotated[str, Field(
+        "Sampler", "Sampler, by the WebUI's name.")] = "Euler a"
+    schedule_type: Annotated[str, Field(
+        "Schedule type", "Noise schedule, by the WebUI's name.", unsaid="Automatic")] = "Automatic"
+    cfg_scale: Annotated[float, Field(
+        "CFG scale", "How closely the prompt is followed.", Range(1, 30, 0.5))] = 7.0
+    seed: Annotated[int, Field(
+        "Seed", "Start of the noise; -1: a random one.", Range(RANDOM_SEED, LARGEST_SEED, 1))] = RANDOM_SEED
+    width: Annotated[int, Field(
+        "Width", "Width at which the model works, pixels; 0: the picture's.", Range(0, 8192, 8))] = 0
+    height: Annotated[int, Field(
+        "Height", "Height at which the model works, pixels; 0: the picture's.", Range(0, 8192, 8))] = 0
+    denoising_strength: Annotated[float, Field(
+        "Denoising strength", "How much may change: 1 repaints from pure noise.", Range(0.01, 1, 0.01))] = 0.75
+    mask_mode: Annotated[str, Field(
+        "Mask mode", "Whether the mask's white or its black is repainted.", choices=MASK_MODES,
+        unsaid=INPAINT_MASKED)] = INPAINT_MASKED
+    mask_blur: Annotated[int, Field(
+        "Mask blur", "Pixels; the feather around the painted area reaches 2.4 times as far.", Range(0, 64, 1), unsaid=0)] = 4
+    inpaint_area: Annotated[str, Field(
+        "Inpaint area", "What the model sees: everything, or the painted area with some padding.", choices=INPAINT_AREAS,
+        unsaid=WHOLE_PICTURE)] = WHOLE_PICTURE
+    masked_area_padding: Annotated[int, Field(
+        "Masked area padding", "Pixels around the painted area, with Only masked.", Range(0, 256, 4))] = 32
+    masked_content: Annotated[str, Field(
+        "Masked content", "What the painted area holds before noise is added.", choices=MASKED_CONTENTS,
+        unsaid="original")] = "original"
     settings: Settings = field(default_factory=lambda: Settings(enabled=True))
-    clip_skip: int = slider(1, 1, 12, 1, label="Clip skip", unsaid=1,
-                            help="Layer of the text encoder that is read, counted from the last, 1; SDXL ignores it.")
+    clip_skip: Annotated[int, Field(
+        "Clip skip", "Layer of the text encoder that is read, counted from the last, 1; SDXL ignores it.", Range(1, 12, 1),
+        unsaid=1)] = 1
 
     def __post_init__(self):
-        check_all(self)
+        coerce_all(self)
 
 
 def with_seed(request: Request) -> Request:
@@ -75,7 +87,7 @@ def with_seed(request: Request) -> Request:
     return replace(request, seed=random.randint(0, LARGEST_SEED)) if request.seed == RANDOM_SEED else request
 
 
-FIELDS = tuple(each for each in dataclasses.fields(Request) if each.metadata)
+FIELDS = tuple(fields_of(Request).values())
 _APART = {"prompt", "negative_prompt", "width", "height"}
 """Fields whose place in the infotext is not that of a key of their own."""
 
@@ -95,8 +107,8 @@ def to_infotext(request: Request, **others: Any) -> dict[str, Any]:
     others
         What was only known when the picture was made, such as Size and Model.
     """
-    written = {each.metadata["label"]: getattr(request, each.name) for each in FIELDS
-               if each.name not in _APART and getattr(request, each.name) != each.metadata.get("unsaid")}
+    written = {each.label: getattr(request, each.name) for each in FIELDS
+               if each.name not in _APART and getattr(request, each.name) != each.unsaid}
     if request.inpaint_area == WHOLE_PICTURE:
         del written["Masked area padding"]
     whole = {key: int(value) for key, value in written.items() if isinstance(value, float) and value.is_integer()}
@@ -119,7 +131,7 @@ def from_infotext(params: Mapping[str, str]) -> tuple[Request, list[str]]:
         given["Sampler"], _, given["Schedule type"] = given["Sampler"].rpartition(" ")
     values = {}
     for each in FIELDS:
-        value = given.get(each.metadata["label"], each.metadata.get("unsaid"))
+        value = given.get(each.label, each.unsaid)
         if value is not None:
             values[each.name] = read(each, value, notes)
     soft = {}
@@ -135,7 +147,7 @@ def from_infotext(params: Mapping[str, str]) -> tuple[Request, list[str]]:
 
 
 def _known_keys() -> set[str]:
-    return {"Prompt", "Negative prompt", *(each.metadata["label"] for each in FIELDS), *settings.infotext_keys(),
+    return {"Prompt", "Negative prompt", *(each.label for each in FIELDS), *settings.infotext_keys(),
             *WITHOUT_EFFECT}
 
 

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,8 +11,9 @@ from typing import Any
 import gradio as gr
 
 from lib_softinpaint.bundled import bundled
+from lib_softinpaint.settings.fields import Field
 from lib_softinpaint.settings.presets import PresetFile
-from lib_softinpaint.settings.settings import Settings
+from lib_softinpaint.settings.settings import FIELDS
 from lib_softinpaint.ui import presets, recomposite
 from lib_softinpaint.ui.events import QUIETLY
 
@@ -66,10 +66,10 @@ def build(input_accordion: Callable[..., AbstractContextManager], own_presets: P
     keep_size
         None where pictures are sent nowhere.
     """
-    switch, *settings = dataclasses.fields(Settings)
+    switch, *settings = FIELDS.values()
     components = {}
     names = [field.name for field in settings]
-    with input_accordion(switch.default, label=switch.metadata["label"], elem_id=switch.metadata["elem_id"]) as enabled:
+    with input_accordion(switch.default, label=switch.label, elem_id=switch.elem_id) as enabled:
         components[switch.name] = enabled
         gr.Markdown(INTRODUCTION)
         chooser = presets.build(own_presets)
@@ -79,8 +79,8 @@ def build(input_accordion: Callable[..., AbstractContextManager], own_presets: P
         for group in ("Mask", "Sampling", "Composite"):
             gr.Markdown(f"### {group}")
             for field in sorted(settings, key=lambda field: names.index(SHOWN_AFTER.get(field.name, field.name))):
-                if field.metadata["group"] == group:
-                    components[field.name] = component(field, field.metadata["elem_id"])
+                if field.group == group:
+                    components[field.name] = component(field, field.elem_id)
             with gr.Accordion(f"More about {group.lower()}", open=False, elem_id=f"softinpaint_about_{group.lower()}"):
                 gr.Markdown(documented(group))
         panel = recomposite.build()
@@ -99,17 +99,16 @@ def _keep_size(keep_size: KeepSize) -> None:
     box.change(keep_size.set, box, **QUIETLY)
 
 
-def component(field: dataclasses.Field, elem_id: str) -> Any:
-    """What sets a field of `fields`: a picture where it holds text."""
-    about = field.metadata
-    common = {"label": about["label"], "info": about.get("help"), "value": field.default, "elem_id": elem_id}
-    if "choices" in about:
-        return gr.Radio(choices=list(about["choices"]), **common)
+def component(field: Field, elem_id: str) -> Any:
+    """What sets a field: an image if it holds text."""
+    common = {"label": field.label, "info": field.help or None, "value": field.default, "elem_id": elem_id}
+    if field.choices:
+        return gr.Radio(choices=list(field.choices), **common)
     if isinstance(field.default, bool):
         return gr.Checkbox(**common)
     if isinstance(field.default, str):
         return _picture(common)
-    return gr.Slider(minimum=about["low"], maximum=about["high"], step=about["step"], **common)
+    return gr.Slider(minimum=field.range.low, maximum=field.range.high, step=field.range.step, **common)
 
 
 def _picture(common: dict[str, Any]) -> Any:

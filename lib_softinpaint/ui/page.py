@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import html
 import inspect
@@ -27,7 +26,7 @@ from lib_softinpaint.images.encoded import as_bytes, decoded, encoded
 from lib_softinpaint.images.painted import LEAST_VALUE, as_picture, painted_or_sent, strengths
 from lib_softinpaint.images.read import as_original
 from lib_softinpaint.settings import infotext
-from lib_softinpaint.settings.fields import read
+from lib_softinpaint.settings.fields import Field, read
 from lib_softinpaint.settings.presets import REQUEST_FIELDS, PresetFile
 from lib_softinpaint.settings.request import FIELDS, INPAINT_NOT_MASKED, Request, from_infotext, with_seed
 from lib_softinpaint.settings.settings import composite_fields, read_args
@@ -341,8 +340,8 @@ def _request(host: Host, start: Request) -> dict[str, Any]:
     return made
 
 
-def _field(field: dataclasses.Field, elem_id: str, choices: Sequence[str] | None) -> Any:
-    common = {"label": field.metadata["label"], "info": field.metadata.get("help"), "elem_id": elem_id}
+def _field(field: Field, elem_id: str, choices: Sequence[str] | None) -> Any:
+    common = {"label": field.label, "info": field.help or None, "elem_id": elem_id}
     if choices is not None:
         return gr.Dropdown(list(choices), **common)
     if field.name == "seed":

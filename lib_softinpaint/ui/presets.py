@@ -1,7 +1,6 @@
 """Choosing, saving, renaming and deleting presets in the accordion."""
 from __future__ import annotations
 
-import dataclasses
 import html
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from lib_softinpaint.settings.fields import Value, read
+from lib_softinpaint.settings.fields import Field, Value, read
 from lib_softinpaint.settings.presets import REQUEST_FIELDS, Preset, PresetFile
 from lib_softinpaint.settings.settings import Settings, saved_fields
 from lib_softinpaint.ui.events import QUIETLY
@@ -71,7 +70,7 @@ def connect(chooser: Chooser, settings: Mapping[str, Any], request: Mapping[str,
         if preset is None:
             return ["", gr.update(), *(gr.update() for _ in fields)]
         values = preset.all_settings()
-        told = [f"{REQUEST_FIELDS[key].metadata['label']} {_shown(value)}" for key, value in preset.request.items()
+        told = [f"{REQUEST_FIELDS[key].label} {_shown(value)}" for key, value in preset.request.items()
                 if key in request]
         button = gr.update(value=f"Also set {', '.join(told)}" if told else NOTHING_BESIDES, interactive=bool(told))
         return [preset.about, button, *(gr.update(value=getattr(values, key)) for key in fields)]
@@ -122,7 +121,7 @@ def _complaints(own: PresetFile) -> str:
     return html.escape(" ".join(own.complaints))
 
 
-def _differing(fields: Mapping[str, dataclasses.Field], values: tuple[Value, ...]) -> dict[str, Value]:
+def _differing(fields: Mapping[str, Field], values: tuple[Value, ...]) -> dict[str, Value]:
     """What is not at its default."""
     usual = Settings(enabled=True)
     read_values = {key: read(field, value, []) for (key, field), value in zip(fields.items(), values)}
@@ -135,7 +134,7 @@ def _read(request: Mapping[str, Any], values: tuple[Any, ...]) -> dict[str, Valu
     for (key, component), value in zip(request.items(), values):
         field = REQUEST_FIELDS[key]
         if getattr(component, "type", None) == "index" and isinstance(value, int):
-            value = field.metadata["choices"][value]
+            value = field.choices[value]
         found[key] = read(field, value, [])
     return found
 

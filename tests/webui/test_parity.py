@@ -7,20 +7,19 @@ Deliberate differences, each bounded here:
   under 0.5.
 - Mask values of exactly 0 and 1, and the reference under other masked contents than "original", are not compared.
 """
-import dataclasses
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from lib_softinpaint.settings.settings import Settings
+from lib_softinpaint.settings.settings import FIELDS
 from tests.webui.host import drawn_disc, drawn_picture
 from tests.webui.test_requests import GUIDE
 
 pytestmark = pytest.mark.usefixtures("clean_log")
 
 PICTURE, MASK = drawn_picture(), drawn_disc(radius=40)
-AS_BUILTIN = [field.metadata.get("builtin") for field in dataclasses.fields(Settings)[7:]]
+AS_BUILTIN = [field.builtin for field in FIELDS.values()][7:]
 LARGEST, MEAN, MEAN_UNROUNDED = 2, 0.5, 1.0
 
 

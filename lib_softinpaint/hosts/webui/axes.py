@@ -1,7 +1,6 @@
 """Axes of the host's X/Y/Z plot."""
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +10,7 @@ from modules import scripts
 from lib_softinpaint.hosts.webui.names import TITLE
 from lib_softinpaint.hosts.webui.options import own_presets
 from lib_softinpaint.settings.presets import REQUEST_FIELDS
-from lib_softinpaint.settings.settings import Settings, saved_fields
+from lib_softinpaint.settings.settings import FIELDS, saved_fields
 
 REQUEST_ATTRIBUTES = {
     "denoising_strength": "denoising_strength", "mask_blur": "mask_blur", "mask_mode": "inpainting_mask_invert",
@@ -32,9 +31,9 @@ def add_axes() -> None:
 def _axes(axis_option: type) -> list[Any]:
     axes = []
     for setting in saved_fields():
-        choices = ("True", "False") if isinstance(setting.default, bool) else setting.metadata.get("choices")
+        choices = ("True", "False") if isinstance(setting.default, bool) else setting.choices
         axes.append(axis_option(
-            f"[Soft inpainting] {setting.metadata['label']}", str if choices else float,
+            f"[Soft inpainting] {setting.label}", str if choices else float,
             functools.partial(_apply_axis, setting.name), choices=functools.partial(list, choices) if choices else None))
     for label, name, kind in (("Mask blur", "mask_blur", int), ("Only masked padding", "masked_area_padding", int)):
         axes.append(axis_option(f"[Soft inpainting] {label}", kind, functools.partial(_apply_request_axis, name)))
@@ -54,7 +53,7 @@ def _apply_preset(p: Any, name: str, values: list[str]) -> None:
 
 
 def _apply_request_axis(name: str, p: Any, value: Any, values: list[Any]) -> None:
-    choices = REQUEST_FIELDS[name].metadata.get("choices")
+    choices = REQUEST_FIELDS[name].choices
     setattr(p, REQUEST_ATTRIBUTES[name], choices.index(value) if choices else value)
 
 
@@ -64,5 +63,5 @@ def _apply_axis(name: str, p: Any, value: Any, values: list[Any]) -> None:
     if isinstance(script_args[script.args_from], Mapping):
         script_args[script.args_from] = {**script_args[script.args_from], name: value}
     else:
-        script_args[script.args_from + [setting.name for setting in dataclasses.fields(Settings)].index(name)] = value
+        script_args[script.args_from + list(FIELDS).index(name)] = value
     p.script_args = script_args

@@ -1,7 +1,6 @@
 """The accordion on the host's page."""
 from __future__ import annotations
 
-import dataclasses
 import functools
 import weakref
 from typing import Any
@@ -11,7 +10,7 @@ from modules import scripts, shared, ui_components
 from lib_softinpaint.hosts.webui.gallery import find_shown, kept_image, save_to_gallery
 from lib_softinpaint.hosts.webui.names import DEFAULT_PRESET, TITLE
 from lib_softinpaint.hosts.webui.options import own_presets
-from lib_softinpaint.settings.settings import Settings, composite_fields, from_infotext, infotext_key, saved_fields
+from lib_softinpaint.settings.settings import FIELDS, composite_fields, from_infotext, infotext_key, saved_fields
 from lib_softinpaint.ui import accordion, presets, recomposite
 from lib_softinpaint.ui.elements import GALLERY, GENERATION_INFO, REQUEST, SIZES
 from lib_softinpaint.ui.events import redraw_on_change
@@ -64,6 +63,6 @@ def keep_floats(demo: Any, app: Any) -> None:
     # that it finds here, and int("0.2") answers 500.
     for script in scripts.scripts_img2img.alwayson_scripts:
         if getattr(script, "name", None) == TITLE.lower():
-            for component, setting in zip(script.controls, dataclasses.fields(Settings)):
+            for component, setting in zip(script.controls, FIELDS.values()):
                 if isinstance(setting.default, float):
                     component.value = float(component.value)
