@@ -1,5 +1,6 @@
 // The mask and the curves that the page draws agree with Python's, whose results tests/test_preview.py records.
 import assert from "node:assert/strict";
+import {Buffer} from "node:buffer";
 import {readFileSync} from "node:fs";
 import {test} from "node:test";
 
@@ -25,7 +26,8 @@ for (const {painted: name, settings: changes, blur, padding, mask} of masks) {
 for (const {image, size, pixels, levels} of recorded.read) {
     test(`read: ${image}`, () => {
         const strengths = strengthsOf(Buffer.from(pixels, "base64"), ...size);
-        assert.deepEqual(Array.from(strengths, (strength) => Math.round(255 * strength)), Array.from(Buffer.from(levels, "base64")));
+        const read = Array.from(strengths, (strength) => Math.round(255 * strength));
+        assert.deepEqual(read, Array.from(Buffer.from(levels, "base64")));
     });
 }
 
