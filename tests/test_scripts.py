@@ -1,10 +1,14 @@
 """JavaScript modules that are joined into one, which can be part of a page."""
+import re
 import shutil
 import subprocess
 
 import pytest
 
-from lib_softinpaint.ui.scripts import PAINT, PREVIEW, joined
+from lib_softinpaint.ui.scripts import EXPORT, IMPORT, PAINT, PREVIEW, joined
+
+MODULES = sorted(PREVIEW.parent.glob("*.mjs"))
+LARGEST_LINES = 250
 
 
 def write(folder, **texts):
@@ -37,3 +41,23 @@ def test_what_the_page_holds_is_valid(path, tmp_path):
     checked = subprocess.run(["node", "--check", module], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
     assert "</script" not in joined(path)
+
+
+def test_the_page_holds_every_module():
+    assert all(f'modules["{path.name}"] = ' in joined(PREVIEW) for path in MODULES)
+
+
+@pytest.mark.parametrize("path", [*MODULES, PAINT], ids=lambda path: path.name)
+def test_imports_and_exports_have_the_forms_that_are_joined(path):
+    text = path.read_text(encoding="utf8")
+    assert len(re.findall(r"^import\b|\bimport\(", text, re.MULTILINE)) == len(IMPORT.findall(text))
+    assert len(re.findall(r"^export\b", text, re.MULTILINE)) == len(EXPORT.findall(text))
+    for names, module in IMPORT.findall(text):
+        assert set(names.split(", ")) <= set(EXPORT.findall(path.with_name(module).read_text(encoding="utf8")))
+
+
+@pytest.mark.parametrize("path", [*MODULES, PAINT], ids=lambda path: path.name)
+def test_modules_are_short_and_say_what_they_hold(path):
+    lines = path.read_text(encoding="utf8").splitlines()
+    assert len(lines) <= LARGEST_LINES
+    assert lines[0].startswith("// ")

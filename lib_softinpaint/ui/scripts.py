@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lib_softinpaint.bundled import bundled
 
-PREVIEW, PAINT = bundled("javascript/softInpainting.mjs"), Path(__file__).with_name("paint.mjs")
+PREVIEW, PAINT = bundled("javascript/softInpainting/events.mjs"), Path(__file__).with_name("paint.mjs")
 
 IMPORT = re.compile(r'^import \{([^}]+)\} from "\./(\w+\.mjs)";$', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:function|const) (\w+))", re.MULTILINE)

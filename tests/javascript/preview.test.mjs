@@ -4,7 +4,13 @@ import {Buffer} from "node:buffer";
 import {readFileSync} from "node:fs";
 import {test} from "node:test";
 
-import {advice, cropRegion, distanceTransform, ratios, repaintMask, repaintShares, strengthsOf} from "../../javascript/softInpainting.mjs";
+import {advice} from "../../javascript/softInpainting/advice.mjs";
+import {cropRegion} from "../../javascript/softInpainting/crop.mjs";
+import {distanceTransform} from "../../javascript/softInpainting/distance.mjs";
+import {repaintMask} from "../../javascript/softInpainting/mask.mjs";
+import {strengthsOf} from "../../javascript/softInpainting/painted.mjs";
+import {ratios} from "../../javascript/softInpainting/samplers.mjs";
+import {repaintShares} from "../../javascript/softInpainting/schedule.mjs";
 
 const LEAST_STEP = 1 / 255;
 const recorded = JSON.parse(readFileSync(new URL("recorded.json", import.meta.url)));
