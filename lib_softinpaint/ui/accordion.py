@@ -33,7 +33,7 @@ PREVIEW = """<div id="softinpaint_preview" hidden>
 <p class="told" role="status"></p>
 <ul class="advice"></ul>
 </div>"""
-"""Filled in by javascript/softInpainting.mjs."""
+"""Filled in by javascript/softInpainting/preview.mjs."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Elem_ids of the WebUI's page that javascript/softInpainting.mjs and presets look for; the page of our own has them too."""
+"""Elem_ids of the WebUI's page that the preview's JavaScript and presets look for. The stand-alone page has the same."""
 
 PROMPT, NEGATIVE_PROMPT = "img2img_prompt", "img2img_neg_prompt"
 GALLERY, GENERATION_INFO = "img2img_gallery", "generation_info_img2img"

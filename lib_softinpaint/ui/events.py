@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 CHANGED = "() => { document.dispatchEvent(new Event('softinpaint-changed')); }"
-"""What javascript/softInpainting.mjs listens for, since values that a program sets make no events of the browser's."""
+"""What javascript/softInpainting/events.mjs listens for: the browser has no event for values that a program sets."""
 
 QUIETLY = {"show_progress": "hidden", "queue": False}
 """Arguments of events that take no time to speak of."""

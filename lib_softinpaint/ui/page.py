@@ -30,7 +30,7 @@ from lib_softinpaint.settings.fields import Field, read
 from lib_softinpaint.settings.presets import REQUEST_FIELDS, PresetFile
 from lib_softinpaint.settings.request import FIELDS, INPAINT_NOT_MASKED, Request, from_infotext, with_seed
 from lib_softinpaint.settings.settings import composite_fields, read_args
-from lib_softinpaint.ui import accordion, presets, recomposite
+from lib_softinpaint.ui import accordion, presets, recomposite, scripts
 from lib_softinpaint.ui.elements import (
     GALLERY,
     GENERATION_INFO,
@@ -44,7 +44,6 @@ from lib_softinpaint.ui.elements import (
 from lib_softinpaint.ui.events import QUIETLY, javascript, redraw_on_change
 from lib_softinpaint.ui.painting import Line, Step, streamed
 
-SCRIPTS = bundled("javascript/softInpainting.mjs"), Path(__file__).with_name("paint.mjs")
 STYLES = bundled("style.css"), Path(__file__).with_name("page.css")
 
 CANVAS, MODEL, SEED, INFOTEXT = "softinpaint_paint", "softinpaint_model", "softinpaint_seed", "softinpaint_infotext"
@@ -144,7 +143,7 @@ def serve(host: Host, own_presets: PresetFile, start: Request, picture: Image.Im
     """
     theme = gr.themes.Default(font=FONTS, font_mono=("monospace",)).set(
         block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300")  # the usual greys are hard to read
-    look = {"theme": theme, "head": _head(),
+    look = {"theme": theme, "head": scripts.inlined(),
             "css": "\n".join(path.read_text(encoding="utf8") for path in STYLES)}
     of_launch = look.keys() & inspect.signature(gr.Blocks.launch).parameters.keys()  # since Gradio 6
     with gr.Blocks(title="Soft inpainting", analytics_enabled=False,
@@ -169,10 +168,6 @@ def _check_port(port: int) -> None:
             if fault.errno == errno.EADDRINUSE:
                 raise PortTaken(f"port must be a free one, got {port}") from fault
             raise OSError(f"port {port} cannot be used: {fault.strerror or fault}") from fault
-
-
-def _head() -> str:
-    return "\n".join(f'<script type="module">\n{path.read_text(encoding="utf8")}</script>' for path in SCRIPTS)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,16 @@
 // The mask and the curves that the page draws agree with Python's, whose results tests/test_preview.py records.
 import assert from "node:assert/strict";
+import {Buffer} from "node:buffer";
 import {readFileSync} from "node:fs";
 import {test} from "node:test";
 
-import {advice, cropRegion, distanceTransform, ratios, repaintMask, repaintShares, strengthsOf} from "../../javascript/softInpainting.mjs";
+import {advice} from "../../javascript/softInpainting/advice.mjs";
+import {cropRegion} from "../../javascript/softInpainting/crop.mjs";
+import {distanceTransform} from "../../javascript/softInpainting/distance.mjs";
+import {repaintMask} from "../../javascript/softInpainting/mask.mjs";
+import {strengthsOf} from "../../javascript/softInpainting/painted.mjs";
+import {ratios} from "../../javascript/softInpainting/samplers.mjs";
+import {repaintShares} from "../../javascript/softInpainting/schedule.mjs";
 
 const LEAST_STEP = 1 / 255;
 const recorded = JSON.parse(readFileSync(new URL("recorded.json", import.meta.url)));
@@ -25,7 +32,8 @@ for (const {painted: name, settings: changes, blur, padding, mask} of masks) {
 for (const {image, size, pixels, levels} of recorded.read) {
     test(`read: ${image}`, () => {
         const strengths = strengthsOf(Buffer.from(pixels, "base64"), ...size);
-        assert.deepEqual(Array.from(strengths, (strength) => Math.round(255 * strength)), Array.from(Buffer.from(levels, "base64")));
+        const read = Array.from(strengths, (strength) => Math.round(255 * strength));
+        assert.deepEqual(read, Array.from(Buffer.from(levels, "base64")));
     });
 }
 

@@ -1,0 +1,65 @@
+// Draws the preview: the mask over the image, and how much is repainted in each step.
+
+const CURVE_WIDTH = 384, CURVE_HEIGHT = 120, CURVE_MARGIN = 18;
+const CORE = [255, 255, 255], HALF = [255, 190, 60], RIM = [255, 90, 90], TINT = [255, 120, 60];
+const CURVE_COLOURS = ["#4f8ef7", "#e0803c", "#3aa76d"];
+
+/** Draws the image, tinted as much as it is repainted. The outermost reach, the half and the core are outlined. */
+export function drawMask(canvas, picture, mask, width, height, crop) {
+    canvas.width = width;
+    canvas.height = height;
+    const pen = canvas.getContext("2d", {willReadFrequently: true});
+    pen.drawImage(picture, 0, 0, width, height);
+    const image = pen.getImageData(0, 0, width, height);
+    for (let place = 0; place < mask.length; place++) {
+        const line = outline(mask, place, width);
+        const colour = line ?? TINT, share = line ? 1 : 0.5 * mask[place];
+        for (let band = 0; band < 3; band++) {
+            const old = image.data[4 * place + band];
+            image.data[4 * place + band] = old + share * (colour[band] - old);
+        }
+    }
+    pen.putImageData(image, 0, 0);
+    if (crop) {
+        pen.strokeStyle = "#fff";
+        pen.setLineDash([4, 3]);
+        pen.strokeRect(crop[0] + 0.5, crop[1] + 0.5, crop[2] - crop[0] - 1, crop[3] - crop[1] - 1);
+    }
+}
+
+/** Colour of the outline at a place, or null if there is none. */
+function outline(mask, place, width) {
+    const beside = (place + 1) % width ? place + 1 : place, below = place + width < mask.length ? place + width : place;
+    const crosses = (level) => (mask[place] >= level) !== (mask[beside] >= level)
+        || (mask[place] >= level) !== (mask[below] >= level);
+    if (crosses(1)) return CORE;
+    if (crosses(0.5)) return HALF;
+    return crosses(0.5 / 255) ? RIM : null;
+}
+
+/** Draws one curve for each mask value: the shares that are repainted, by step. */
+export function drawCurves(canvas, curves) {
+    const density = window.devicePixelRatio || 1;
+    canvas.width = CURVE_WIDTH * density;
+    canvas.height = CURVE_HEIGHT * density;
+    const pen = canvas.getContext("2d"), style = getComputedStyle(canvas);
+    pen.scale(density, density);
+    pen.font = `11px ${style.fontFamily}`;
+    pen.fillStyle = pen.strokeStyle = style.color;
+    const across = (step, count) => CURVE_MARGIN + (count > 1 ? step / (count - 1) : 0) * (CURVE_WIDTH - 2 * CURVE_MARGIN);
+    const down = (share) => CURVE_HEIGHT - CURVE_MARGIN - share * (CURVE_HEIGHT - 2 * CURVE_MARGIN);
+    pen.globalAlpha = 0.4;
+    pen.strokeRect(CURVE_MARGIN, CURVE_MARGIN, CURVE_WIDTH - 2 * CURVE_MARGIN, CURVE_HEIGHT - 2 * CURVE_MARGIN);
+    pen.globalAlpha = 1;
+    pen.fillText("repainted", 2, 12);
+    pen.textAlign = "right";
+    pen.fillText(`${curves[0].shares.length} steps`, CURVE_WIDTH - 2, CURVE_HEIGHT - 4);
+    pen.textAlign = "left";
+    curves.forEach(({maskValue, shares}, place) => {
+        pen.strokeStyle = pen.fillStyle = CURVE_COLOURS[place];
+        pen.beginPath();
+        shares.forEach((share, step) => pen.lineTo(across(step, shares.length), down(share)));
+        pen.stroke();
+        pen.fillText(`grey ${maskValue}`, 80 + 70 * place, 12);
+    });
+}

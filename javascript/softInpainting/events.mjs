@@ -1,0 +1,54 @@
+// Redraws the preview when something that it shows may have changed. Importing this module starts it.
+import {nameControls} from "./controls.mjs";
+import {drawPreview} from "./preview.mjs";
+import {MASK_FILE, SKETCHED} from "./scene.mjs";
+import {keepOriginal} from "./sketch.mjs";
+
+const SETTLED_MS = 200;  // after this Gradio has drawn what it got, a stroke or an image
+const ACCORDION = "#soft_inpainting_enabled";
+
+/** Redraws at most once a frame, and only while the preview can be seen. */
+function watchPage() {
+    const find = (selector) => document.querySelector(selector);
+    const kept = {originals: new WeakMap(), mask: undefined};
+    const opened = new ResizeObserver(() => ask());
+    let asked = false, watched = null;
+    function ask() {
+        if (asked) return;
+        asked = true;
+        requestAnimationFrame(() => {
+            asked = false;
+            const preview = find("#softinpaint_preview");
+            if (!preview) return;
+            preview.hidden = false;
+            if (watched !== preview) {
+                opened.observe(watched = preview);
+                nameControls(preview.closest(ACCORDION));
+            }
+            if (preview.offsetParent) drawPreview(preview, find, kept);
+        });
+    }
+    function askTwice() {
+        ask();
+        setTimeout(ask, SETTLED_MS);
+    }
+    async function keepMask(file) {
+        kept.mask = undefined;
+        kept.mask = await createImageBitmap(file, {colorSpaceConversion: "none"}).catch(() => null);
+        ask();
+    }
+    const listen = (event, listener) => document.addEventListener(event, listener, {capture: true, passive: true});
+    const unlessTyping = ({target}) => target instanceof HTMLTextAreaElement || ask();  // prompts do not change the preview
+    for (const event of ["input", "change", "click", "keyup"]) listen(event, unlessTyping);
+    listen("pointerup", askTwice);
+    listen("softinpaint-changed", ask);
+    listen("change", ({target}) => target.matches?.(`${MASK_FILE} input`) && keepMask(target.files[0]));
+    listen("drop", ({target, dataTransfer}) => target.closest?.(MASK_FILE) && keepMask(dataTransfer.files[0]));
+    listen("load", ({target}) => {  // of an image
+        if (target.matches?.(SKETCHED)) keepOriginal(kept.originals, target);
+        askTwice();
+    });
+    ask();  // the page may have been built before this module was loaded
+}
+
+watchPage();

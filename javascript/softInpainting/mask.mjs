@@ -1,0 +1,114 @@
+// The repaint mask. Python twin: lib_softinpaint/method/mask.py; docs/method.md, section 1. 1 = repaint.
+import {distanceTransform} from "./distance.mjs";
+import {gaussianBlur} from "./gaussian.mjs";
+
+const REACH_PER_BLUR = 2.4;
+const SMALLEST_REACH_PX = 16;
+const AREA_SHARE = 0.02;  // allows 50 strengths at most to start a feather, so that drawing takes a fifth of a second at most
+
+/** Pixels that the feather reaches outward. */
+export function featherReach(settings, blurPx, paddingPx, paintedPixels, longestSide) {
+    const own = settings.feather_source === "own";
+    let reach = REACH_PER_BLUR * blurPx;
+    if (own) {
+        const share = settings.feather_unit === "pixels" ? 1 : Math.sqrt(paintedPixels) / 100;
+        reach = Math.min(settings.feather_width * share, longestSide);
+    }
+    return paddingPx === null ? reach : Math.min(reach, Math.max(paddingPx, SMALLEST_REACH_PX));
+}
+
+/** Repaint mask of painted strengths, Float32Array, 0 to 1. `scale` is grid pixels per pixel of the settings. */
+export function repaintMask(painted, width, height, settings, blurPx, paddingPx = null, scale = 1) {
+    const pixels = countPainted(painted);
+    const growPx = settings.grow_px * scale;
+    const core = growPx < 0 ? shrunk(painted, width, height, -growPx) : painted;
+    const grow = Math.max(0, growPx);
+    if (settings.feather_source === "host") {
+        return hostBlur(featherOutward(core, width, height, 0, grow), width, height, blurPx * scale);
+    }
+    const reach = scale * featherReach(
+        settings, blurPx, paddingPx, pixels / (scale * scale), Math.max(width, height) / scale);
+    return featherOutward(core, width, height, reach, grow);
+}
+
+/** Number of pixels that are painted at all. */
+export function countPainted(painted) {
+    let count = 0;
+    for (const strength of painted) count += strength > 0;
+    return count;
+}
+
+/** Painted mask with a feather around it. As feather_outward. */
+function featherOutward(painted, width, height, reach, grow) {
+    const feathered = Float32Array.from(painted);
+    if (Math.max(reach, grow) <= 0) return feathered;
+    const farthest = (Math.max(reach, 0) + grow) ** 2;
+    for (const least of mainStrengths(painted)) {
+        const {squared, nearest} = distanceTransform(painted.map((strength) => Number(strength >= least)), width, height);
+        for (let place = 0; place < feathered.length; place++) {
+            if (squared[place] > farthest) continue;
+            const part = reach > 0 ? 1 - smootherstep((Math.sqrt(squared[place]) - grow) / reach) : 1;
+            feathered[place] = Math.max(feathered[place], painted[nearest[place]] * part);
+        }
+    }
+    return feathered;
+}
+
+/** The weakest painted strength and each in which an area is painted. Each of them starts its own feather, so that an
+ *  antialiased rim does not weaken the feather of the area inside it. */
+function mainStrengths(painted) {
+    const counts = new Map();
+    for (let place = 0, first = 0; place < painted.length; first = place) {
+        const strength = painted[first];
+        do place++; while (painted[place] === strength);
+        if (strength > 0) counts.set(strength, (counts.get(strength) ?? 0) + place - first);
+    }
+    const least = AREA_SHARE * countPainted(painted), weakest = Math.min(...counts.keys());
+    return [...counts.keys()].filter((strength) => strength === weakest || counts.get(strength) > least);
+}
+
+function smootherstep(way) {
+    const part = Math.min(1, Math.max(0, way));
+    return part * part * part * (part * (6 * part - 15) + 10);
+}
+
+/** Painted mask without its rim. A stroke that would vanish keeps its innermost pixels. As shrink. */
+function shrunk(painted, width, height, byPx) {
+    if (painted.every(Boolean)) return painted;
+    const {squared: rim} = distanceTransform(painted.map((strength) => Number(strength === 0)), width, height);
+    const kept = painted.map((strength, place) => Number(Math.sqrt(rim[place]) > byPx));
+    const stroke = new Int32Array(painted.length);
+    for (let first = 0, number = 0; first < painted.length; first++) {
+        if (!painted[first] || stroke[first]) continue;
+        const places = connected(painted, stroke, width, height, first, ++number);
+        if (places.some((place) => kept[place])) continue;
+        const deepest = Math.sqrt(places.reduce((most, place) => Math.max(most, rim[place]), 0));
+        for (const place of places) kept[place] = Number(Math.sqrt(rim[place]) > deepest - 0.5);
+    }
+    return painted.map((strength, place) => (kept[place] ? strength : 0));
+}
+
+/** Places of the stroke that a place belongs to, corners included, each marked with its number. As SciPy's label. */
+function connected(painted, stroke, width, height, first, number) {
+    const places = [first];
+    stroke[first] = number;
+    for (let next = 0; next < places.length; next++) {
+        const x = places[next] % width, y = Math.floor(places[next] / width);
+        for (let row = Math.max(0, y - 1); row <= Math.min(height - 1, y + 1); row++) {
+            for (let column = Math.max(0, x - 1); column <= Math.min(width - 1, x + 1); column++) {
+                const place = row * width + column;
+                if (painted[place] && !stroke[place]) {
+                    stroke[place] = number;
+                    places.push(place);
+                }
+            }
+        }
+    }
+    return places;
+}
+
+/** Painted mask under the WebUI's own blur, rounded to 8 bits as it does. As host_blur. */
+function hostBlur(mask, width, height, blurPx) {
+    const blurred = blurPx > 0 ? gaussianBlur(mask, width, height, blurPx, Math.floor(2.5 * blurPx + 0.5)) : mask;
+    return blurred.map((value) => Math.round(value * 255) / 255);
+}

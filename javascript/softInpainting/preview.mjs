@@ -1,0 +1,72 @@
+// The accordion's live preview: what a mask and a schedule will do, before anything is generated.
+// lib_softinpaint/ui/accordion.py builds the elements that are filled in here.
+import {advice} from "./advice.mjs";
+import {readControls, setNumber} from "./controls.mjs";
+import {cropRegion} from "./crop.mjs";
+import {drawCurves, drawMask} from "./drawing.mjs";
+import {countPainted, featherReach, repaintMask} from "./mask.mjs";
+import {ratios} from "./samplers.mjs";
+import {readScene} from "./scene.mjs";
+import {repaintShares} from "./schedule.mjs";
+
+const CURVE_VALUES = [0.25, 0.5, 0.75];
+
+/** Draws all of the preview. `find` and `kept` are those of readControls and readScene. */
+export function drawPreview(preview, find, kept) {
+    const controls = readControls(find);
+    const stepRatios = ratios(controls);
+    drawCurves(preview.querySelector(".curves"), CURVE_VALUES.map((maskValue) =>
+        ({maskValue, shares: repaintShares(maskValue, stepRatios, controls.settings)})));
+    const scene = readScene(controls, find, kept);
+    const shown = preview.querySelector(".mask");
+    shown.hidden = !scene;
+    let sentence = "Load a picture and paint, or choose a mask: it shows here.", problems = [];
+    if (scene) {
+        const {size} = scene, {resizeBy, resizeTo} = controls;
+        const asked = resizeBy === null ? resizeTo : size.map((side) => Math.trunc(side * resizeBy));
+        const working = asked.map((side, axis) => side || size[axis]);  // on the stand-alone page 0 means the image's own
+        sentence = drawScene(shown, scene, controls, working);
+        problems = advice({...controls, picture: size, working: controls.stretches ? working : size});
+    }
+    preview.querySelector(".told").textContent = sentence;
+    listProblems(preview.querySelector(".advice"), problems, find);
+}
+
+/** Draws the mask, and returns a sentence on what it will do. */
+function drawScene(shown, {picture, size, scale, maskScale, grid, fault, strengths}, {settings, blurPx, paddingPx}, working) {
+    const mask = repaintMask(strengths, ...grid, settings, blurPx, paddingPx, maskScale);
+    let crop = null;
+    if (paddingPx !== null) {
+        const reach = settings.feather_source === "host" ? 0 : Math.ceil(featherReach(
+            settings, blurPx, paddingPx, countPainted(strengths) / maskScale ** 2, Math.max(...size)));
+        crop = cropRegion(mask, ...grid, Math.max(0, paddingPx - reach) * scale, ...working);
+    }
+    drawMask(shown, picture, mask, ...grid, crop);
+    if (fault) return fault;
+    if (!strengths.some(Boolean)) return "Nothing is painted yet.";
+    const share = countPainted(mask) / mask.length;
+    const sentence = "White: repainted in full. Yellow: by half. Red: as far as anything changes, " +
+        `${Math.round(100 * share)} % of the picture.`;
+    if (!crop) return sentence;
+    const [cropWidth, cropHeight] = [crop[2] - crop[0], crop[3] - crop[1]].map((side) => Math.round(side / scale));
+    const times = (working[0] / cropWidth).toFixed(2);
+    return `${sentence} Dashed: the crop of ${cropWidth}x${cropHeight}, painted at ${times} times its size.`;
+}
+
+/** Lists the problems, each with a button that fixes it. */
+function listProblems(list, problems, find) {
+    list.replaceChildren(...problems.map(({sentence, fix}) => {
+        const item = document.createElement("li"), button = document.createElement("button");
+        button.type = "button";
+        button.textContent = fix;
+        button.addEventListener("click", () => applyFix(fix, find));
+        item.append(`${sentence} `, button);
+        return item;
+    }));
+}
+
+function applyFix(fix, find) {
+    if (fix === "set size from picture") find("#img2img_detect_image_size_btn").click();
+    if (fix === "raise denoising") setNumber(find("#img2img_denoising_strength input[type=number]"), 0.75);
+    if (fix === "padding 32") setNumber(find("#img2img_inpaint_full_res_padding input[type=number]"), 32);
+}

@@ -1,0 +1,71 @@
+// What is on the page: the image that can be seen, and what is painted over it.
+import {shapeFault, strengthsOf} from "./painted.mjs";
+import {sampled, scaled, sizeOf, valuesOf} from "./pixels.mjs";
+import {readSketch} from "./sketch.mjs";
+
+const LONGEST_SIDE = 384;  // of the grid on which the mask is computed: enough for its outlines, and quick
+const BRUSHED = 128;  // of 255: what is above is paint to the WebUI
+const SKETCH = "#inpaint_sketch canvas[key=drawing]";
+export const SKETCHED = "#inpaint_sketch img";
+export const MASK_FILE = "#softinpaint_mask_image_file";
+
+/** Where each tab of img2img, and the stand-alone page, has its image what is painted over it, and what reads that. */
+const SOURCES = [
+    {tab: "#softinpaint_paint", picture: "#softinpaint_paint img", painted: "#softinpaint_paint canvas", read: readMask},
+    {tab: "#img2img_inpaint_tab", picture: "#img2maskimg img", painted: "#img2maskimg canvas[key=mask]", read: readBrush},
+    {tab: "#img2img_inpaint_sketch_tab", picture: SKETCH, painted: SKETCH, read: readSketch},
+    {tab: "#img2img_inpaint_upload_tab", picture: "#img_inpaint_base img", painted: "#img_inpaint_mask img", read: readMask},
+    {tab: "#img2img_img2img_sketch_tab", picture: "#img2img_sketch canvas[key=drawing]"},
+    {tab: "#img2img_img2img_tab", picture: "#img2img_image img"},
+];
+
+/** The image and the strengths that are painted over it, or null if there is nothing to inpaint.
+ *
+ *  `kept` holds the originals of sketches, and the accordion's mask image, which is null if the browser cannot read it. */
+export function readScene(controls, find, kept) {
+    const source = SOURCES.find(({tab}) => find(tab)?.offsetParent), picture = source && find(source.picture);
+    const hasFile = Boolean(find(`${MASK_FILE} .file-preview`)), size = picture && sizeOf(picture);
+    if (!size?.[0] || !(source.painted || hasFile)) return null;
+    const scale = Math.min(1, LONGEST_SIDE / Math.max(...size));
+    const scene = {picture, size, scale, maskScale: scale, grid: scaled(size, scale), fault: ""};
+    const image = source.painted && find(source.painted);
+    if (image && sizeOf(image)[0]) {
+        // A mask of another size is stretched to the image. With Only masked it lies on the image corner on corner.
+        const grid = controls.paddingPx === null ? scene.grid : scaled(sizeOf(image), scale);
+        scene.strengths = placed(source.read(image, grid, controls, kept.originals.get(find(SKETCHED))), grid, scene.grid);
+        scene.maskScale = grid[0] / sizeOf(image)[0];
+    }
+    if (!scene.strengths?.some(Boolean) && hasFile) Object.assign(scene, readFile(kept.mask, scene));
+    const inverted = scene.strengths && controls.inverted;
+    scene.strengths ??= new Float32Array(scene.grid[0] * scene.grid[1]);
+    if (inverted) scene.strengths = scene.strengths.map((value) => 1 - value);
+    return scene;
+}
+
+/** The strengths in the accordion's mask image, or the sentence on why there are none. */
+function readFile(mask, {size, scale, grid}) {
+    if (mask === undefined) return {};  // not decoded yet
+    if (mask === null) return {fault: "This browser cannot show the mask image."};
+    const fault = shapeFault(mask, size);
+    return fault ? {fault} : {strengths: readMask(mask, grid), maskScale: scale};
+}
+
+/** Strengths of a brush that has only one. */
+function readBrush(canvas, grid) {
+    return valuesOf(sampled(canvas, grid), (pixels, at) => Number(pixels[at + 3] > BRUSHED));
+}
+
+/** Strengths of a mask image. */
+function readMask(mask, grid) {
+    return strengthsOf(sampled(mask, grid), ...grid);
+}
+
+/** Values on a grid of another size, corner on corner. As PaintedMask.placed in lib_softinpaint/method/mask.py. */
+function placed(values, [fromWidth, fromHeight], [width, height]) {
+    if (fromWidth === width && fromHeight === height) return values;
+    const whole = new Float32Array(width * height), common = Math.min(fromWidth, width);
+    for (let y = 0; y < Math.min(fromHeight, height); y++) {
+        whole.set(values.subarray(y * fromWidth, y * fromWidth + common), y * width);
+    }
+    return whole;
+}

@@ -1,0 +1,34 @@
+"""The stand-alone page's JavaScript. It is part of the page itself, where an import by relative path finds nothing."""
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from lib_softinpaint.bundled import bundled
+
+PREVIEW, PAINT = bundled("javascript/softInpainting/events.mjs"), Path(__file__).with_name("paint.mjs")
+
+IMPORT = re.compile(r'^import \{([^}]+)\} from "\./(\w+\.mjs)";$', re.MULTILINE)
+EXPORT = re.compile(r"^export (?=(?:function|const) (\w+))", re.MULTILINE)
+"""The only forms that our modules use."""
+
+
+def inlined() -> str:
+    """A script element for each script of the page."""
+    return "\n".join(f'<script type="module">\n{joined(path)}\n</script>' for path in (PREVIEW, PAINT))
+
+
+def joined(path: Path) -> str:
+    """A JavaScript module with all that it imports, as one module. Each keeps its own scope, so names may repeat."""
+    texts: dict[str, str] = {}
+
+    def add(module: Path) -> None:
+        text = module.read_text(encoding="utf8")
+        for _, name in IMPORT.findall(text):
+            if name not in texts:
+                add(module.with_name(name))
+        exported = ", ".join(EXPORT.findall(text))
+        text = EXPORT.sub("", IMPORT.sub(r'const {\1} = modules["\2"];', text))
+        texts[module.name] = f'modules["{module.name}"] = (() => {{\n{text}return {{{exported}}};\n}})();'
+    add(path)
+    return "\n".join(["const modules = {};", *texts.values()])
