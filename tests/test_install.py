@@ -13,14 +13,10 @@ from importlib.metadata import PathDistribution
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from lib_softinpaint import __version__
 from lib_softinpaint.cli import main as cli
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # comes with hatchling
 
 ROOT = Path(__file__).parent.parent
 OF_THE_REPOSITORY = ("demo/infotext.txt", "demo/mask.png", "demo/model", "demo/picture.png", "docs/settings.md", "javascript",
@@ -62,14 +58,6 @@ def installed(wheel, tmp_path_factory):
 def distribution(installed):
     information, = installed.glob("*.dist-info")
     return PathDistribution(information)
-
-
-@pytest.fixture
-def command(installed, tmp_path):
-    """Runs the installed command in an empty folder."""
-    path = shutil.which("softinpaint", path=installed / "bin")
-    return lambda *words: subprocess.run([path, *map(str, words)], cwd=tmp_path, capture_output=True, text=True,
-                                         env={**os.environ, "PYTHONPATH": str(installed)})
 
 
 def digest(content):
@@ -122,6 +110,7 @@ def lines_of(file):
 
 def test_the_requirements_files_are_the_extras_word_for_word():
     """But PyTorch, which the files pin, and Pillow, of which the commands need a newer one than the library."""
+    tomllib = pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli", reason="tomli is not installed")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]
     extras = {name: set(lines) for name, lines in project["optional-dependencies"].items()}
     standalone = {line for line in lines_of("standalone-requirements.txt") if not re.match("torch[=<>]", line)}
@@ -130,17 +119,19 @@ def test_the_requirements_files_are_the_extras_word_for_word():
     assert lines_of("development-requirements.txt") == extras["dev"]
 
 
-def test_the_installed_command_inpaints_away_from_the_repository(command, installed, tmp_path):
-    demo = installed / BUNDLED / "demo"
-    done = command("inpaint", demo / "picture.png", demo / "mask.png", "--prompt", "a pine", "--steps", "1", "-o", "made.png")
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "made.png").exists()
+def test_the_installed_command_inpaints_away_from_the_repository(installed, tmp_path):
+    command, demo = shutil.which("softinpaint", path=installed / "bin"), installed / BUNDLED / "demo"
+    words = ("--prompt", "a pine", "--steps", "1", "-o", "made.png")
+    run(command, "inpaint", demo / "picture.png", demo / "mask.png", *words, folder=tmp_path, PYTHONPATH=str(installed))
+    with Image.open(tmp_path / "made.png") as made:
+        assert made.size == (256, 256)
 
 
-def test_the_installed_command_says_its_name_and_returns_its_exit_status(command):
-    done = command()
-    assert done.returncode == cli.BAD_INPUT
-    assert done.stdout.startswith("Usage: softinpaint [OPTIONS] COMMAND")
+def test_the_commands_help_says_its_name(distribution, capsys):
+    script, = distribution.entry_points.select(group="console_scripts")
+    assert (script.name, script.value) == ("softinpaint", "lib_softinpaint.cli.main:main")
+    assert cli.main([]) == cli.BAD_INPUT
+    assert capsys.readouterr().out.startswith("Usage: softinpaint [OPTIONS] COMMAND")
 
 
 def test_the_installed_library_finds_all_that_it_asks_for(installed, tmp_path):
@@ -161,3 +152,19 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch, capsys, missing,
     assert cli.main(["demo"]) == cli.BAD_INPUT
     assert capsys.readouterr().err.strip() == (
         f"softinpaint: No module named '{missing}'. To install it: pip install \"sd-webui-softinpaint[{extra}]\"")
+
+
+def test_the_entry_points_help_says_the_entry_points_name(monkeypatch, capsys):
+    spec = importlib.util.spec_from_file_location("entry_point", ROOT / "softinpaint.py")
+    entry = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(entry)
+    started = []
+    monkeypatch.setattr(subprocess, "run", lambda words: started.append(words) or subprocess.CompletedProcess(words, 0))
+    entry.command(["inpaint", "--help"])
+    (_, _, code, *words), = started
+    monkeypatch.setattr(sys, "argv", ["-c", *words])
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    with pytest.raises(SystemExit) as ended:
+        exec(code, {})
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("Usage: softinpaint.py inpaint [OPTIONS]")
