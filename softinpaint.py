@@ -50,7 +50,8 @@ def main(arguments):
 
 def command(arguments):
     """One of the command line's own verbs, in the caller's folder, since its arguments name files there."""
-    start = f"import sys; sys.path[0] = {str(ROOT)!r}; from lib_softinpaint.cli.main import main; sys.exit(main())"
+    start = (f"import sys; sys.path[0] = {str(ROOT)!r}; from lib_softinpaint.cli.main import main; "
+             f"sys.exit(main(program={Path(__file__).name!r}))")
     return subprocess.run([str(PYTHON), "-c", start, *arguments]).returncode
 
 

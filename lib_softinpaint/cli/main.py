@@ -17,9 +17,12 @@ from lib_softinpaint.errors import BadInput
 
 OWN_FAULT, BAD_INPUT = 1, 2
 
+EXTRAS = {"accelerate": "diffusers", "diffusers": "diffusers", "transformers": "diffusers", "gradio": "page"}
+"""Which extra of the distribution brings a package."""
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs one command.
+
+def main(arguments: list[str] | None = None, program: str = "softinpaint") -> int:
+    """Runs one command. Its help texts call the program `program`.
 
     Returns 0, 2 with one sentence on what was wrong with its input, or 1 with the traceback of a fault of our own.
     """
@@ -30,20 +33,28 @@ def main(arguments: list[str] | None = None) -> int:
     warnings.simplefilter("ignore")  # diffusers and transformers warn of each other's changes
     asked = {"traceback": False}
     try:
-        return commands.main(arguments, prog_name="softinpaint.py", standalone_mode=False, obj=asked) or 0
+        return commands.main(arguments, prog_name=program, standalone_mode=False, obj=asked) or 0
     except click.exceptions.NoArgsIsHelpError as fault:
         click.echo(fault.ctx.get_help())
         return BAD_INPUT
     except (click.ClickException, BadInput, ConnectionError, ImportError) as fault:  # packages that do not fit one another
         if asked["traceback"]:
             traceback.print_exc()
-        return _complain(fault.format_message() if isinstance(fault, click.ClickException) else str(fault))
+        return _complain(_sentence(fault))
     except (click.Abort, KeyboardInterrupt):
         return _complain("stopped")
     except Exception as fault:  # ours, or a library's: nothing that other input would mend
         traceback.print_exc()
         return _complain(f"this is a fault of the program, not of its input: {type(fault).__name__}; please report it with "
                          "the lines above", OWN_FAULT)
+
+
+def _sentence(fault: Exception) -> str:
+    if isinstance(fault, click.ClickException):
+        return fault.format_message()
+    if isinstance(fault, ModuleNotFoundError) and fault.name in EXTRAS:
+        return f'{fault}. To install it: pip install "sd-webui-softinpaint[{EXTRAS[fault.name]}]"'
+    return str(fault)
 
 
 def _complain(sentence: str, code: int = BAD_INPUT) -> int:

@@ -1,0 +1,170 @@
+"""The installed library: what the wheel holds, what it requires, and that it runs away from the repository."""
+import ast
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from importlib.metadata import PathDistribution
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from lib_softinpaint import __version__
+from lib_softinpaint.cli import main as cli
+
+ROOT = Path(__file__).parent.parent
+OF_THE_REPOSITORY = ("demo/infotext.txt", "demo/mask.png", "demo/model", "demo/picture.png", "docs/settings.md", "javascript",
+                     "style.css")
+"""What `lib_softinpaint.bundled` finds."""
+BUNDLED = "lib_softinpaint/bundled/"
+PIP = ("-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input")
+
+
+def run(*words, folder=None, **variables):
+    """Output of a program that must succeed. It finds no module of the repository through the environment."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run([str(word) for word in words], cwd=folder, env={**inherited, **variables}, capture_output=True,
+                          text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    for module in ("pip", "hatchling"):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed, which builds the wheel")
+    folder = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, *PIP, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", folder, ROOT)
+    built, = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """A folder with the wheel installed in it."""
+    target = tmp_path_factory.mktemp("installed")
+    run(sys.executable, *PIP, "install", "--no-deps", "--no-index", "--target", target, wheel)
+    return target
+
+
+@pytest.fixture(scope="module")
+def distribution(installed):
+    information, = installed.glob("*.dist-info")
+    return PathDistribution(information)
+
+
+def digest(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def digests_of(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: digest(archive.read(name)) for name in archive.namelist()}
+
+
+def files_of(path):
+    """Files of the repository at a path, by their own paths."""
+    files = (ROOT / path).rglob("*") if (ROOT / path).is_dir() else [ROOT / path]
+    return {file.relative_to(ROOT).as_posix(): file for file in files if file.is_file() and "__pycache__" not in file.parts}
+
+
+def test_the_wheel_holds_the_library_and_what_comes_with_it(wheel):
+    expected = files_of("lib_softinpaint")
+    for path in OF_THE_REPOSITORY:
+        expected.update({BUNDLED + name: file for name, file in files_of(path).items()})
+    held = {name: held for name, held in digests_of(wheel).items() if ".dist-info/" not in name}
+    assert {"lib_softinpaint/py.typed", BUNDLED + "demo/model/unet/diffusion_pytorch_model.safetensors"} <= set(held)
+    assert set(held) == set(expected)
+    assert held == {name: digest(file.read_bytes()) for name, file in expected.items()}
+
+
+def test_the_source_distribution_builds_the_same_wheel(wheel, tmp_path):
+    run(sys.executable, "-m", "hatchling", "build", "--target", "sdist", "--directory", tmp_path, folder=ROOT)
+    packed, = tmp_path.glob("*.tar.gz")
+    with tarfile.open(packed) as archive:
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(tmp_path / "unpacked")
+    source, = (tmp_path / "unpacked").iterdir()
+    run(sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", tmp_path, folder=source)
+    rebuilt, = tmp_path.glob("*.whl")
+    assert digests_of(rebuilt) == digests_of(wheel)
+
+
+def test_the_metadata(distribution):
+    about = distribution.metadata
+    assert (about["Name"], about["Version"], about["License-Expression"]) == ("sd-webui-softinpaint", __version__, "MIT")
+    assert about["License-File"] == "LICENSE"
+    assert set(about.get_all("Provides-Extra")) == {"diffusers", "page", "dev"}
+
+
+def lines_of(file):
+    return {line for line in (ROOT / file).read_text(encoding="utf8").splitlines() if not line.startswith("#")}
+
+
+def test_the_requirements_files_are_the_extras_word_for_word():
+    """But PyTorch, which the files pin, and Pillow, of which the commands need a newer one than the library."""
+    tomllib = pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli", reason="tomli is not installed")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]
+    extras = {name: set(lines) for name, lines in project["optional-dependencies"].items()}
+    standalone = {line for line in lines_of("standalone-requirements.txt") if not re.match("torch[=<>]", line)}
+    assert standalone == {*project["dependencies"], *extras["diffusers"]} - {"torch>=2.1", "pillow>=9.5"}
+    assert lines_of("page-requirements.txt") | {"sd-webui-softinpaint[diffusers]"} == extras["page"]
+    assert lines_of("development-requirements.txt") == extras["dev"]
+
+
+def test_the_installed_command_inpaints_away_from_the_repository(installed, tmp_path):
+    command, demo = shutil.which("softinpaint", path=installed / "bin"), installed / BUNDLED / "demo"
+    words = ("--prompt", "a pine", "--steps", "1", "-o", "made.png")
+    run(command, "inpaint", demo / "picture.png", demo / "mask.png", *words, folder=tmp_path, PYTHONPATH=str(installed))
+    with Image.open(tmp_path / "made.png") as made:
+        assert made.size == (256, 256)
+
+
+def test_the_commands_help_says_its_name(distribution, capsys):
+    script, = distribution.entry_points.select(group="console_scripts")
+    assert (script.name, script.value) == ("softinpaint", "lib_softinpaint.cli.main:main")
+    assert cli.main([]) == cli.BAD_INPUT
+    assert capsys.readouterr().out.startswith("Usage: softinpaint [OPTIONS] COMMAND")
+
+
+def test_the_installed_library_finds_all_that_it_asks_for(installed, tmp_path):
+    asked = {path for file in (ROOT / "lib_softinpaint").rglob("*.py")
+             for path in re.findall(r'\bbundled\("([^"]+)"\)', file.read_text(encoding="utf8"))}
+    assert {"demo", "demo/model", "docs/settings.md", "style.css"} <= asked
+    code = f"from lib_softinpaint.bundled import bundled; print([str(bundled(path)) for path in {sorted(asked)}])"
+    found = ast.literal_eval(run(sys.executable, "-c", code, folder=tmp_path, PYTHONPATH=str(installed)))
+    assert found == [str(installed / BUNDLED / path) for path in sorted(asked)]
+    assert all(Path(path).exists() for path in found)
+
+
+@pytest.mark.parametrize(("missing", "extra"), [("diffusers", "diffusers"), ("gradio", "page")])
+def test_a_missing_package_is_named_with_its_extra(monkeypatch, capsys, missing, extra):
+    def fail(*others, **named):
+        raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)
+    monkeypatch.setattr(cli.commands, "main", fail)
+    assert cli.main(["demo"]) == cli.BAD_INPUT
+    assert capsys.readouterr().err.strip() == (
+        f"softinpaint: No module named '{missing}'. To install it: pip install \"sd-webui-softinpaint[{extra}]\"")
+
+
+def test_the_entry_points_help_says_the_entry_points_name(monkeypatch, capsys):
+    spec = importlib.util.spec_from_file_location("entry_point", ROOT / "softinpaint.py")
+    entry = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(entry)
+    started = []
+    monkeypatch.setattr(subprocess, "run", lambda words: started.append(words) or subprocess.CompletedProcess(words, 0))
+    entry.command(["inpaint", "--help"])
+    (_, _, code, *words), = started
+    monkeypatch.setattr(sys, "argv", ["-c", *words])
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    with pytest.raises(SystemExit) as ended:
+        exec(code, {})
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("Usage: softinpaint.py inpaint [OPTIONS]")
