@@ -42,7 +42,7 @@ cases = {f"settings {soft}": dict(settings=Settings(enabled=True, **soft)) for s
     {"feather_source": "host"}, {"grow_px": 9.0}, {"grow_px": -5.0}, {"automatic_threshold": True, "least_opacity": 0.0},
     {"grain": 1.0, "drift_correction": 0.5}, {"conditioning_mask": "hard"}, {"edge_taper_px": 0.0})}
 cases |= {f"sampler {name}": dict(sampler=name) for name in (
-    "Euler", "DPM++ 2M", "DPM++ SDE", "Heun", "LMS", "DPM2", "DPM2 a", "DDIM", "UniPC", "LCM", "PLMS")}
+    "Euler", "DPM++ 2M", "DPM++ 2M SDE", "Heun", "LMS", "DPM2", "DPM2 a", "DDIM", "UniPC", "LCM", "PLMS")}
 cases |= {f"content {name}": dict(masked_content=name) for name in ("fill", "latent noise", "latent nothing")}
 cases |= {"only masked": dict(inpaint_area="Only masked"), "wide": dict(width=320, height=192),
           "not masked": dict(mask_mode="Inpaint not masked"), "noisy mask": dict(), "transparent": dict()}

@@ -9,7 +9,7 @@ from tests.webui.test_requests import soft_keys
 from tests.webui.test_runs import assert_alike, outside_of
 
 PICTURE, MASK = drawn_picture(), drawn_disc()
-METHODS = {"process": "shape_masks", "process_batch": "make_job", "blend": "blend", "blend_noise": "blend_noise",
+METHODS = {"process": "shape_masks", "process_batch": "start_sampling", "blend": "blend", "blend_noise": "blend_noise",
            "finish": "finish", "measure": "measure", "opacity": "opacity_px", "composite": "composited"}
 
 
@@ -31,7 +31,7 @@ def test_the_hosts_own_result_follows_and_all_is_said(webui, method, only_masked
     original, outside = np.asarray(PICTURE).astype(int), outside_of(MASK, blur=1.5 * blur)
     ordinary = webui.inpaint(PICTURE, MASK, **request)
     assert np.abs(result.pictures[0] - original)[outside].max() <= 1
-    if METHODS[method] in ("shape_masks", "make_job"):
+    if METHODS[method] in ("shape_masks", "start_sampling"):
         assert_alike(result, ordinary)
     elif blur == 4:
         assert np.abs(result.pictures[0] - original)[np.asarray(MASK) == 255].mean() > 20
@@ -63,7 +63,7 @@ def test_a_field_that_refuses_to_be_set(webui, field, only_masked):
 def test_a_field_that_refuses_to_be_put_back_keeps_no_other_from_it(webui):
     ordinary, before = webui.inpaint(PICTURE, MASK, mask_blur=8), len(webui.log)
     result = webui.inpaint(PICTURE, MASK, [True], mask_blur=8, others={
-        "Refusing field": ["inpainting_mask_invert", 1], "Injected fault": ["make_job"]})
+        "Refusing field": ["inpainting_mask_invert", 1], "Injected fault": ["start_sampling"]})
     assert "inpainting_mask_invert could not be set back" in webui.log[before:]
     sentence = "Soft inpainting failed and was left out: RuntimeError: injected"
     assert_ordinary_inpainting_follows(webui, result, sentence, ordinary)

@@ -14,7 +14,7 @@ from lib_softinpaint.generation.kept import KeptPicture
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.webui.faults import guarded, overlay_of
 from lib_softinpaint.hosts.webui.kept import history, history_mb
-from lib_softinpaint.hosts.webui.run import Run, runs
+from lib_softinpaint.hosts.webui.run import Run, Sampled, Sampling, runs
 from lib_softinpaint.images.painted import as_picture
 
 SLOW_PX = 6_000_000
@@ -25,16 +25,18 @@ SLOW_PX = 6_000_000
 def postprocess_maskoverlay(p: Any, ppmo: Any) -> None:
     """Before the host's overlay: takes it away, since it composites in 8 bits, premultiplied."""
     run = runs.get(p)
-    if run is None or run.job is None or ppmo.overlay_image is None or ppmo.index >= len(run.sampled):
+    if (run is None or run.sampling is None or run.sampled is None or ppmo.overlay_image is None
+            or ppmo.index >= len(run.sampled.images)):
         return
-    opacity_px = run.sampled[ppmo.index].opacity_px(run.settings)
+    job = run.sampling.job
+    opacity_px = run.sampled.images[ppmo.index].opacity_px(run.settings)
     overlay = Image.new("RGBA", Size.of(opacity_px).width_height)
-    if run.job.box is not None:
+    if job.box is not None:
         # The host sets the crop on an empty canvas: what it saves before colour correction needs what is around it.
         inside = np.zeros(opacity_px.shape, bool)
-        inside[run.job.box.inside] = True
-        overlay = overlay_of(run.job.originals[ppmo.index], inside)
-    run.opacity_px = opacity_px
+        inside[job.box.inside] = True
+        overlay = overlay_of(job.originals[ppmo.index], inside)
+    run.sampled.opacity_px = opacity_px
     ppmo.overlay_image = overlay
     ppmo.mask_for_overlay = as_picture(opacity_px)
 
@@ -42,15 +44,15 @@ def postprocess_maskoverlay(p: Any, ppmo: Any) -> None:
 def postprocess_image_after_composite(p: Any, pp: Any) -> None:
     """After the host's overlay: composites the decoded picture over the original."""
     run = runs.get(p)
-    if run is None or run.opacity_px is None:
+    if run is None or run.sampling is None or run.sampled is None or run.sampled.opacity_px is None:
         return
-    if not _composite(p, pp, run):
+    if not _composite(p, pp, run, run.sampling, run.sampled):
         pp.image, _ = processing.apply_overlay(pp.image, None, p.overlay_images[p.batch_index])
 
 
 @guarded
-def _composite(p: Any, pp: Any, run: Run) -> None:
-    opacity_px, run.opacity_px = run.opacity_px, None
+def _composite(p: Any, pp: Any, run: Run, sampling: Sampling, sampled: Sampled) -> None:
+    opacity_px, sampled.opacity_px = sampled.opacity_px, None
     place = p.batch_index
     decoded = np.asarray(pp.image.convert("RGB"))
     with _progress_note(decoded.shape[0] * decoded.shape[1]):
@@ -58,7 +60,8 @@ def _composite(p: Any, pp: Any, run: Run) -> None:
         about = processing.create_infotext(p, p.prompts, p.seeds, p.subseeds, index=place,
                                            all_negative_prompts=p.negative_prompts) if limit > 0 else ""
         colours = colours_of(run.originals[place % len(run.originals)])
-        picture = KeptPicture(run.settings, run.sampled[place], decoded, run.masks[place], about, run.sources[place], colours)
+        picture = KeptPicture(run.settings, sampled.images[place], decoded, sampling.painted[place], about,
+                              sampling.sources[place], colours)
         result = picture.composited(run.settings, opacity_px)
         pp.image = with_colours(Image.fromarray(result), colours)
         if limit > 0:

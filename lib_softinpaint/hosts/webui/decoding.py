@@ -8,6 +8,7 @@ import torch
 from modules import devices, processing, shared
 from PIL import Image
 
+from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.webui.faults import guarded, tell_user
 from lib_softinpaint.hosts.webui.originals import encoded_original
 from lib_softinpaint.hosts.webui.run import runs
@@ -17,9 +18,9 @@ from lib_softinpaint.hosts.webui.run import runs
 def postprocess_batch_list(p: Any, pp: Any) -> None:
     """After decoding: replaces what is not a number. The host looks at the first value alone, and shows NaN black."""
     run = runs.get(p)
-    if run is None or run.latents is None:
+    if run is None or run.sampling is None or run.sampled is None or run.sampled.latents is None:
         return
-    latents, run.latents = run.latents, None
+    latents, run.sampled.latents = run.sampled.latents, None
     for place, decoded in enumerate(pp.images):
         if decoded.isfinite().all():
             continue
@@ -32,7 +33,8 @@ def postprocess_batch_list(p: Any, pp: Any) -> None:
         if lost.any():
             tell_user(p, f"The decoder gave no numbers for {lost.float().mean():.0%} of image {place + 1}: the original is "
                          "shown there.")
-            shown = encoded_original(p, run, place).resize((decoded.shape[2], decoded.shape[1]), Image.Resampling.LANCZOS)
+            size = Size(*decoded.shape[1:])
+            shown = encoded_original(p, run.sampling.job, place).resize(size.width_height, Image.Resampling.LANCZOS)
             again = torch.where(lost, torch.from_numpy(np.array(shown)).permute(2, 0, 1).to(again) / 255, again)
         else:
             tell_user(p, f"The decoder gave no numbers for a part of image {place + 1}, and was asked again.")

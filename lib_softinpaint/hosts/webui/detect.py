@@ -7,6 +7,7 @@ import inspect
 import logging
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 NEEDED: dict[str, tuple[str, ...]] = {
     "scripts": ("AlwaysVisible", "MaskBlendArgs", "PostSampleArgs", "PostProcessMaskOverlayArgs", "ScriptClassData", "basedir",
@@ -42,7 +43,7 @@ OPTION = "softinpaint_left_out"
 
 def missing(package: str = "modules") -> list[str]:
     """What the host lacks of all that is needed, in words. Empty if it has everything."""
-    modules = {name: _imported(f"{package}.{name}") for name in NEEDED}
+    modules: dict[str, Any] = {name: _imported(f"{package}.{name}") for name in NEEDED}
     lacking = [f"{module_name}.{name}" if modules[module_name] else f"the module {module_name}"
                for module_name, names in NEEDED.items() for name in names if not hasattr(modules[module_name], name)]
     if lacking:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from lib_softinpaint.hosts.webui.masks import latent_mask_of
 from lib_softinpaint.hosts.webui.names import NOTES
-from lib_softinpaint.hosts.webui.run import Run, put_fields_back, put_masks_back, runs
+from lib_softinpaint.hosts.webui.run import Run, runs
 from lib_softinpaint.images.painted import as_picture
 from lib_softinpaint.method.mask import host_blur, match_latent
 from lib_softinpaint.settings.settings import NOTE_KEY, infotext_keys
@@ -52,8 +52,7 @@ def withdraw(p: Any) -> Run | None:
         p.extra_generation_params.pop(key, None)
     run = runs.pop(p)
     if run is not None:
-        put_fields_back(p, run)
-        put_masks_back(p, run)
+        run.changes.put_back(p)
     return run
 
 
@@ -69,23 +68,24 @@ def _restore_ordinary_inpainting(p: Any, run: Run) -> None:
 def _make_ordinary_masks(p: Any, run: Run) -> None:
     if not run.host_is_ready:
         return
-    if run.job is None:
+    if run.sampling is None:
         if p.image_mask is None:  # the mask was ours alone, and `init` leaves standing what it does not set
             p.mask = p.nmask = p.mask_for_overlay = p.overlay_images = p.paste_to = None
         with devices.autocast():
             p.init(p.all_prompts, p.all_seeds, p.all_subseeds)
         return
-    if run.mask is None:
+    if run.shaped is None:
         p.nmask = p.nmask.round()
     else:
-        box = run.job.box
+        job = run.sampling.job
+        box = job.box
         blurred = host_blur(run.painted, p.mask_blur_x)
         p.nmask = match_latent(latent_mask_of(p, blurred, box), p.init_latent).round()[0].expand_as(p.nmask).to(p.nmask)
         gain = 2 if box is None else 1  # of a whole picture the host shows the outer half of the blur only
         p.overlay_images = [overlay_of(original, np.minimum(gain * over.placed(blurred), 1))
-                            for original, over in zip(run.job.originals, run.masks)]
+                            for original, over in zip(job.originals, run.sampling.painted)]
     p.mask = 1 - p.nmask
-    denoiser = getattr(getattr(p, "sampler", None), "model_wrap_cfg", None)
+    denoiser: Any = getattr(getattr(p, "sampler", None), "model_wrap_cfg", None)
     if getattr(denoiser, "nmask", None) is not None:
         denoiser.nmask, denoiser.mask = p.nmask, p.mask
 

@@ -25,10 +25,10 @@ def find_shown(pictures: Any, index: int) -> str:
     return identity
 
 
-def _gallery_image(entry: Any) -> Image.Image:
+def _gallery_image(entry: Any) -> Any:
     """A gallery's picture, with the file that it stands in as the host's own saved pictures have it."""
     file = entry[0] if isinstance(entry, (list, tuple)) else entry
-    picture = infotext_utils.image_from_url_text([file])
+    picture: Any = infotext_utils.image_from_url_text([file])
     picture.already_saved_as = file["name"].partition("?")[0]
     return picture
 

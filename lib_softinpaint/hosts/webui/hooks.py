@@ -4,18 +4,17 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import torch
 from modules import images, shared
 
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.webui.compositing import postprocess_image_after_composite, postprocess_maskoverlay
 from lib_softinpaint.hosts.webui.decoding import postprocess_batch_list
 from lib_softinpaint.hosts.webui.faults import MASK_IMAGE_KEY, guarded, tell_user, withdraw
-from lib_softinpaint.hosts.webui.job import make_job
+from lib_softinpaint.hosts.webui.job import start_sampling
 from lib_softinpaint.hosts.webui.kept import KEPT_KEY, history
 from lib_softinpaint.hosts.webui.masks import JUST_RESIZE, JUST_RESIZE_LATENT, MASK_RESIZES, painted_mask, shape_masks
 from lib_softinpaint.hosts.webui.originals import decoded_size, keep_colours
-from lib_softinpaint.hosts.webui.run import Run, put_fields_back, put_masks_back, runs, set_field
+from lib_softinpaint.hosts.webui.run import NoiseLevels, Run, Sampled, runs
 from lib_softinpaint.hosts.webui.sampling import on_mask_blend
 from lib_softinpaint.hosts.webui.skipped_steps import leave_out_locked_steps
 from lib_softinpaint.images.encoded import as_bytes
@@ -84,14 +83,14 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     upscales = shared.opts.upscaler_for_img2img not in (None, "None") and p.resize_mode != JUST_RESIZE_LATENT
     if upscales and not p.inpaint_full_res:
         # An upscaler is slow, and the original that is composited is to be the picture that is encoded: once for both.
-        set_field(p, run, "init_images", [images.resize_image(
+        run.changes.set(p, "init_images", [images.resize_image(
             p.resize_mode, images.flatten(picture, shared.opts.img2img_background_color), p.width, p.height)
             for picture in p.init_images])
     # Only the host can tell an inpainting model of the mask. With hard ones it also starts latent noise and nothing hard.
     hard = settings.conditioning_mask == HARD and _is_inpainting_model(p.sd_model)
-    if hard and run.mask is None:
+    if hard and run.shaped is None:
         tell_user(p, "Conditioning mask hard needs another feather source than host; soft was taken.")
-    set_field(p, run, "mask_round", hard and run.mask is not None)
+    run.changes.set(p, "mask_round", hard and run.shaped is not None)
 
 
 def _is_inpainting_model(model: Any) -> bool:
@@ -110,31 +109,28 @@ def process_batch(p: Any) -> None:
     if p.mask_for_overlay is None:  # the host's blur has erased the mask: it has turned to plain img2img
         withdraw(p)
         return
-    if run.job is None:
-        if "inpaint_full_res_padding" in run.kept_fields and "Masked area padding" in p.extra_generation_params:
+    if run.sampling is None:
+        if "inpaint_full_res_padding" in run.changes.fields and "Masked area padding" in p.extra_generation_params:
             p.extra_generation_params["Masked area padding"] = run.padding_px
-        run.job = make_job(p, run)
-        put_fields_back(p, run)
-    run.noise_ratio = run.alphas_cumprod = None
-    run.host_masks = p.mask, p.nmask
-    # Samplers that mask before denoising lerp noisy latents with the clean original, where greys do harm. Neutral
-    # masks make the host's blends the identity while its hooks are still called; the job blends instead.
-    p.mask, p.nmask = torch.zeros_like(p.mask), torch.ones_like(p.nmask)
-    leave_out_locked_steps(p, run)
+        run.sampling = start_sampling(p, run)
+        run.changes.put_fields_back(p)
+    run.sampled, run.sampling.noise_levels = None, NoiseLevels()
+    run.changes.make_masks_neutral(p)
+    leave_out_locked_steps(p, run.sampling.job, run.changes)
 
 
 @guarded
 def post_sample(p: Any, ps: Any) -> None:
     """After sampling, before decoding: how much each latent changed."""
     run = runs.get(p)
-    if run is None or run.job is None:
+    if run is None or run.sampling is None:
         return
-    put_masks_back(p, run)
-    put_fields_back(p, run)
+    run.changes.put_back(p)
+    job, size = run.sampling.job, decoded_size(p)
     if getattr(ps.samples, "already_decoded", False):
-        run.sampled = run.job.measure_by_mask(len(ps.samples), decoded_size(p), p.seeds)
+        run.sampled = Sampled(job.measure_by_mask(len(ps.samples), size, p.seeds))
     else:
-        run.sampled, run.latents = run.job.measure(ps.samples, decoded_size(p), p.seeds), ps.samples
+        run.sampled = Sampled(job.measure(ps.samples, size, p.seeds), ps.samples)
 
 
 @guarded
@@ -143,11 +139,10 @@ def postprocess(p: Any, processed: Any) -> None:
     run = runs.pop(p)
     if run is None:
         return
-    put_fields_back(p, run)
-    put_masks_back(p, run)
+    run.changes.put_back(p)
     for result, identity in run.finished:
-        if getattr(result, "already_saved_as", None):
-            history.name(identity, result.already_saved_as)
+        if path := getattr(result, "already_saved_as", None):
+            history.name(identity, path)
     if run.finished:
         processed.extra_generation_params = {**processed.extra_generation_params,
                                              KEPT_KEY: [identity for _, identity in run.finished]}

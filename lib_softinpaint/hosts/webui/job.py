@@ -9,28 +9,30 @@ from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.hosts.webui.masks import MASK_RESIZES, in_latent_size, latent_mask_of, overlay_mask
 from lib_softinpaint.hosts.webui.originals import reference_latent, shown_original, transparent_source
-from lib_softinpaint.hosts.webui.run import Run
+from lib_softinpaint.hosts.webui.run import Run, Sampling
 from lib_softinpaint.method.mask import PaintedMask, resized
 
 
-def make_job(p: Any, run: Run) -> SoftInpaintJob:
+def start_sampling(p: Any, run: Run) -> Sampling:
+    """The run's state at its first batch, once the host's `init` has run."""
     box = Box(*p.paste_to) if p.inpaint_full_res else None
     originals = [shown_original(p, picture, box) for picture in p.init_images]
     sizes, working = [Size.of(original) for original in originals], Size(p.height, p.width)
     overs = [PaintedMask(run.painted, run.blur_px, run.padding_px, size, working if box is None else None,
                          MASK_RESIZES[p.resize_mode]) for size in sizes]
-    if run.mask is None:
+    shaped = run.shaped
+    if shaped is None:
         masks = [overlay_mask(overlay, size) for overlay, size in zip(p.overlay_images, sizes)]
     else:
-        masks = [over.placed(run.mask) for over in overs]
-    if run.mask is None:
+        masks = [over.placed(shaped.shown) for over in overs]
+    if shaped is None:
         repaint = p.nmask
-    elif p.latent_mask is None:
-        repaint = latent_mask_of(p, run.mask, box)
+    elif shaped.sampled is None:
+        repaint = latent_mask_of(p, shaped.shown, box)
     else:  # another script's, which the host stretches over the latent, also over that of a crop
-        repaint = in_latent_size(p, resized(run.latent_mask, working))
+        repaint = in_latent_size(p, resized(shaped.sampled, working))
     repeat = p.batch_size if len(originals) == 1 else 1
-    run.masks = overs * repeat
-    run.sources = [transparent_source(p, picture, box) for picture in run.originals] * repeat
-    return SoftInpaintJob(run.settings, repaint, reference_latent(p, originals, box),
-                          [np.asarray(original) for original in originals] * repeat, masks * repeat, box)
+    sources = [transparent_source(p, picture, box) for picture in run.originals] * repeat
+    job = SoftInpaintJob(run.settings, repaint, reference_latent(p, originals, box),
+                         [np.asarray(original) for original in originals] * repeat, masks * repeat, box)
+    return Sampling(job, overs * repeat, sources)

@@ -9,7 +9,7 @@ from modules import processing
 from PIL import Image
 
 from lib_softinpaint.geometry import Box, Size
-from lib_softinpaint.hosts.webui.run import Run, set_field
+from lib_softinpaint.hosts.webui.run import Run, ShapedMasks
 from lib_softinpaint.images.painted import LEAST_VALUE, as_picture, painted_or_sent, strengths
 from lib_softinpaint.method.mask import (
     feather_outward,
@@ -54,22 +54,22 @@ def shape_masks(p: Any, run: Run) -> None:
     else:
         outpainted = strengths(p.latent_mask)
         mask, latent_mask = (map(shaped, (run.painted, outpainted)) if by_host else _outpainting_masks(outpainted, run))
-        set_field(p, run, "latent_mask", as_picture(latent_mask))
-    set_field(p, run, "image_mask", as_picture(mask))
+        run.changes.set(p, "latent_mask", as_picture(latent_mask))
+    run.changes.set(p, "image_mask", as_picture(mask))
     if p.inpainting_mask_invert:
         p.extra_generation_params["Mask mode"] = "Inpaint not masked"
-    set_field(p, run, "inpainting_mask_invert", 0)
+    run.changes.set(p, "inpainting_mask_invert", 0)
     if by_host:
         return
-    run.mask, run.latent_mask = mask, latent_mask
+    run.shaped = ShapedMasks(mask, latent_mask)
     if run.blur_px > 0:
         p.extra_generation_params["Mask blur"] = p.mask_blur
     for name in _blur_fields(p):
-        set_field(p, run, name, 0)
+        run.changes.set(p, name, 0)
     if run.padding_px is not None:
         # The crop is the painted box plus the padding; the feather has used up a part of it already.
         reach = feather_reach(run.painted, run.settings, blur, run.padding_px)
-        set_field(p, run, "inpaint_full_res_padding", max(0, run.padding_px - int(np.ceil(reach))))
+        run.changes.set(p, "inpaint_full_res_padding", max(0, run.padding_px - int(np.ceil(reach))))
 
 
 def _outpainting_masks(outpainted: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray]:
@@ -100,6 +100,7 @@ def painted_mask(p: Any, settings: Settings, notes: list[str]) -> tuple[np.ndarr
         raise ValueError("it takes one mask, got a list.")
     on_canvas = None if p.image_mask is None else strengths(p.image_mask, notes)
     painted = painted_or_sent(on_canvas, settings.mask_image, Size.of(p.init_images[0]), notes)
+    assert painted is not None, "without a painted mask there is a mask image"
     return 1 - painted if p.inpainting_mask_invert else painted, painted is not on_canvas
 
 

@@ -8,10 +8,11 @@ import torch
 from modules import devices, images, masking, sd_samplers_common, shared
 from PIL import Image
 
+from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.generation.source import KEEP_ALPHA
 from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.hosts.webui.masks import JUST_RESIZE_LATENT, RESIZE_AND_FILL
-from lib_softinpaint.hosts.webui.run import Run, set_field
+from lib_softinpaint.hosts.webui.run import Run
 from lib_softinpaint.images.read import as_original, gamma_note, needs_conversion
 from lib_softinpaint.settings.request import MASKED_CONTENTS
 
@@ -20,7 +21,7 @@ def keep_colours(p: Any, run: Run, notes: list[str]) -> None:
     """Converts images whose colour profile is not one of RGB: the host would ignore it. Notes what is lost."""
     run.originals = [as_original(picture, notes) if needs_conversion(picture) else picture for picture in p.init_images]
     if any(original is not picture for original, picture in zip(run.originals, p.init_images)):
-        set_field(p, run, "init_images", run.originals)
+        run.changes.set(p, "init_images", run.originals)
     notes += filter(None, map(gamma_note, run.originals))
 
 
@@ -79,10 +80,10 @@ def reference_latent(p: Any, originals: list[Image.Image], box: Box | None) -> t
     return latent.expand_as(p.init_latent)
 
 
-def encoded_original(p: Any, run: Run, place: int) -> Image.Image:
+def encoded_original(p: Any, job: SoftInpaintJob, place: int) -> Image.Image:
     """What of the original was encoded for this image of the batch."""
-    original = Image.fromarray(run.job.originals[place])
-    return original if run.job.box is None else _encoded_crop(p, original, run.job.box)
+    original = Image.fromarray(job.originals[place])
+    return original if job.box is None else _encoded_crop(p, original, job.box)
 
 
 def decoded_size(p: Any) -> Size:

@@ -8,7 +8,7 @@ import torch
 from modules import shared
 
 from lib_softinpaint.hosts.webui.faults import guarded
-from lib_softinpaint.hosts.webui.run import Run, runs
+from lib_softinpaint.hosts.webui.run import Sampling, sampling_of
 from lib_softinpaint.method import schedule
 
 _denoiser: Any = None
@@ -25,21 +25,22 @@ def noise_ratio_of(denoiser: Any) -> Callable[[torch.Tensor], torch.Tensor]:
 @guarded
 def on_mask_blend(p: Any, mba: Any) -> None:
     """Within each model call, and once after the last."""
-    run = runs.get(p)
-    if run is None or run.job is None:
+    sampling = sampling_of(p)
+    if sampling is None:
         return
+    levels = sampling.noise_levels
     if mba.is_final_blend:
-        mba.blended_latent = run.job.finish(mba.current_latent)
+        mba.blended_latent = sampling.job.finish(mba.current_latent)
     elif getattr(mba.denoiser, "mask_before_denoising", False):
-        if run.alphas_cumprod is None:
-            run.alphas_cumprod = mba.denoiser.inner_model.inner_model.alphas_cumprod
-        run.noisy = mba.current_latent
-        run.alpha_bar = schedule.alpha_bar_at(mba.sigma, run.alphas_cumprod)
+        alphas_cumprod = levels.alphas_cumprod
+        if alphas_cumprod is None:
+            alphas_cumprod = levels.alphas_cumprod = mba.denoiser.inner_model.inner_model.alphas_cumprod
+        levels.call = mba.current_latent, schedule.alpha_bar_at(mba.sigma, alphas_cumprod)
         mba.blended_latent = mba.current_latent
     else:
-        if run.noise_ratio is None:
-            run.noise_ratio = noise_ratio_of(mba.denoiser)
-        mba.blended_latent = run.job.blend(mba.current_latent, run.noise_ratio(mba.sigma))
+        if levels.ratio is None:
+            levels.ratio = noise_ratio_of(mba.denoiser)
+        mba.blended_latent = sampling.job.blend(mba.current_latent, levels.ratio(mba.sigma))
 
 
 def on_cfg_denoiser(params: Any) -> None:
@@ -52,21 +53,22 @@ def on_cfg_after_cfg(params: Any) -> None:
     global _denoiser
     denoiser, _denoiser = _denoiser, None
     p = getattr(denoiser, "p", None)
-    run = runs.get(p)
-    if run is not None and run.job is not None:
-        _after_cfg(p, params, denoiser, run)
+    sampling = sampling_of(p)
+    if sampling is not None:
+        _after_cfg(p, params, denoiser, sampling)
 
 
 @guarded
-def _after_cfg(p: Any, params: Any, denoiser: Any, run: Run) -> None:
-    if run.noisy is None:
+def _after_cfg(p: Any, params: Any, denoiser: Any, sampling: Sampling) -> None:
+    job, levels = sampling.job, sampling.noise_levels
+    if levels.call is None:
         denoised = params.x.clone()  # LCM writes into what it is given
     else:
-        noisy, run.noisy = run.noisy, None
+        (noisy, alpha_bar), levels.call = levels.call, None
         if getattr(denoiser, "need_last_noise_uncond", False):  # CFG++ steps along the unconditional noise
-            denoiser.last_noise_uncond, _ = run.job.blend_noise(noisy, denoiser.last_noise_uncond, run.alpha_bar)
+            denoiser.last_noise_uncond, _ = job.blend_noise(noisy, denoiser.last_noise_uncond, alpha_bar)
         # Last, since the job measures the noise floor on the prediction that it blended last.
-        params.x, denoised = run.job.blend_noise(noisy, params.x, run.alpha_bar)
+        params.x, denoised = job.blend_noise(noisy, params.x, alpha_bar)
     # The host shows, and on interruption returns, a prediction into which nothing is blended. Its `store_latent` would
     # decode a second time where it may not do so beside the sampler.
     denoiser.sampler.last_latent = denoised

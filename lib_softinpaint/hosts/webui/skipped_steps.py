@@ -5,7 +5,8 @@ from typing import Any
 
 from modules import sd_samplers_common, shared
 
-from lib_softinpaint.hosts.webui.run import Run, set_field
+from lib_softinpaint.generation.job import SoftInpaintJob
+from lib_softinpaint.hosts.webui.run import Changes
 from lib_softinpaint.hosts.webui.sampling import noise_ratio_of
 from lib_softinpaint.settings.request import MASKED_CONTENTS
 
@@ -13,14 +14,14 @@ ONE_STEP_SAMPLERS = {"Euler": 1, "Heun": 2, "DPM2": 2}
 """Samplers that look no further back than one step and draw no noise, and their order."""
 
 
-def leave_out_locked_steps(p: Any, run: Run) -> None:
+def leave_out_locked_steps(p: Any, job: SoftInpaintJob, changes: Changes) -> None:
     """Lets the host begin where the mask's first pixel is unlocked, where that is sure to change nothing.
 
     Up to there the sampled latent is the original's with the first noise, scaled: if it starts from the original, and the
     sampler looks no further back than one step, draws no noise, and enters at the noise level of its first step. What the
     host counts steps for would shift: prompts that change on the way, a refiner, negative prompts that are left out.
     """
-    if (run.settings.threshold_mix < 1 or p.sampler.config.name not in ONE_STEP_SAMPLERS or p.s_churn
+    if (job.settings.threshold_mix < 1 or p.sampler.config.name not in ONE_STEP_SAMPLERS or p.s_churn
             or p.inpainting_fill != MASKED_CONTENTS.index("original")
             or shared.opts.img2img_fix_steps or shared.opts.img2img_extra_noise > 0
             or p.s_min_uncond or getattr(shared.opts, "skip_early_cond", 0) or getattr(p, "refiner_checkpoint", None)
@@ -28,7 +29,7 @@ def leave_out_locked_steps(p: Any, run: Run) -> None:
         return
     steps, encoded = sd_samplers_common.setup_img2img_steps(p)
     sigmas = p.sampler.get_sigmas(p, steps)[steps - encoded - 1:-1]
-    left_out = run.job.locked_steps(noise_ratio_of(p.sampler.model_wrap_cfg)(sigmas), ONE_STEP_SAMPLERS[p.sampler.config.name])
+    left_out = job.locked_steps(noise_ratio_of(p.sampler.model_wrap_cfg)(sigmas), ONE_STEP_SAMPLERS[p.sampler.config.name])
     if left_out:
-        set_field(p, run, "denoising_strength", (encoded - left_out + 0.5) / steps)  # the host rounds down
+        changes.set(p, "denoising_strength", (encoded - left_out + 0.5) / steps)  # the host rounds down
         p.comment(f"{left_out} of {len(sigmas)} steps were left out: no pixel of the mask is unlocked in them.")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 PACKAGE, FOLDER = __name__.partition(".")[0], Path(__file__).parents[2]
 
@@ -31,14 +32,14 @@ def drop_outdated() -> dict[str, ModuleType]:
     return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == PACKAGE}
 
 
-def current() -> tuple[ModuleType | None, ModuleType | None, Callable[[type], type | None]]:
-    """The modules of the hooks and of the page, and what registers the script. On a host that lacks something, neither."""
+def current() -> tuple[Any, Any, Callable[[type], type | None]]:
+    """The modules of the hooks and of the page, and what registers the script. None, None on a host that lacks something."""
     outdated = drop_outdated()
     from lib_softinpaint.hosts.webui import start  # itself anew, too: it knows of which files the others were loaded
     return start.loaded(outdated)
 
 
-def loaded(outdated: dict[str, ModuleType]) -> tuple[ModuleType | None, ModuleType | None, Callable[[type], type | None]]:
+def loaded(outdated: dict[str, ModuleType]) -> tuple[Any, Any, Callable[[type], type | None]]:
     """The same, of the library as it is loaded. `outdated` are the modules that were dropped for it."""
     from lib_softinpaint.hosts.webui import detect
     if not detect.can_run():

@@ -176,31 +176,31 @@ class Surroundings:
 
     @classmethod
     def before(cls, params):
-        from lib_softinpaint.hosts.webui.run import runs
+        from lib_softinpaint.hosts.webui.run import sampling_of
         from lib_softinpaint.method import schedule
-        run = runs.get(params.denoiser.p)
-        if run is None or run.job is None:
+        sampling = sampling_of(params.denoiser.p)
+        if sampling is None:
             return
         if params.denoiser.step == 0:
             cls.calls, cls.predicted_apart, cls.first = [], 0.0, None
-        original = run.job.reference.double()
+        original = sampling.job.reference.double()
         noisy, level = params.x[:len(original)].double(), params.sigma[:len(original)].double().view(-1, 1, 1, 1)
         signal, deviation = 1, level
         if params.denoiser.mask_before_denoising:
             alpha_bar = schedule.alpha_bar_at(level.flatten(), params.denoiser.inner_model.inner_model.alphas_cumprod)
             signal, deviation = (part.double().view(-1, 1, 1, 1) for part in (alpha_bar.sqrt(), (1 - alpha_bar).sqrt()))
         cls.noisy = noisy, signal, deviation
-        noise = ((noisy - signal * original) / deviation)[(run.job.repaint == 0).expand_as(original)]
+        noise = ((noisy - signal * original) / deviation)[(sampling.job.repaint == 0).expand_as(original)]
         cls.first = noise if cls.first is None else cls.first
         cls.calls.append([(noise - cls.first).abs().max().item(), noise.mean().item(), noise.std().item(), len(noise)])
-        cls.run = run
+        cls.job = sampling.job
 
     @classmethod
     def after(cls, params):
         noisy, cls.noisy = cls.noisy, None
         if noisy is None or not isinstance(noisy[1], type(noisy[0])):
             return
-        job = cls.run.job
+        job = cls.job
         if job.predicted is None:  # a fault was injected
             return
         combined = (noisy[0] - noisy[2] * params.x.double()) / noisy[1]
