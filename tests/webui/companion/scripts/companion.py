@@ -191,9 +191,11 @@ class Surroundings:
             signal, deviation = (part.double().view(-1, 1, 1, 1) for part in (alpha_bar.sqrt(), (1 - alpha_bar).sqrt()))
         cls.noisy = noisy, signal, deviation
         noise = ((noisy - signal * original) / deviation)[(sampling.job.repaint == 0).expand_as(original)]
+        cls.job = sampling.job
+        if len(noise) == 0:  # the mask covers it all
+            return
         cls.first = noise if cls.first is None else cls.first
         cls.calls.append([(noise - cls.first).abs().max().item(), noise.mean().item(), noise.std().item(), len(noise)])
-        cls.job = sampling.job
 
     @classmethod
     def after(cls, params):
@@ -204,9 +206,9 @@ class Surroundings:
         if job.predicted is None:  # a fault was injected
             return
         combined = (noisy[0] - noisy[2] * params.x.double()) / noisy[1]
-        inside = (job.repaint == 1).expand_as(combined)
-        apart = (job.predicted.double() - combined)[inside].abs().max().item()
-        cls.predicted_apart = max(cls.predicted_apart, apart)
+        apart = (job.predicted.double() - combined)[(job.repaint == 1).expand_as(combined)]
+        if len(apart):
+            cls.predicted_apart = max(cls.predicted_apart, apart.abs().max().item())
 
 
 class Composites:
