@@ -56,12 +56,15 @@ def command(arguments):
 
 
 def checkpoint(arguments):
-    return subprocess.run([str(PYTHON), str(ROOT / "demo" / "sd1_checkpoint.py"), *arguments[1:]]).returncode
+    start = f"import sys; sys.path[0] = {str(ROOT)!r}; from training.sd1_checkpoint import main; main(prog_name='{Path(__file__).name} checkpoint')"
+    return subprocess.run([str(PYTHON), "-c", start, *arguments[1:]]).returncode
 
 
 def test(arguments):
     say("linter")
     linted = run("-m", "ruff", "check", ".")
+    say("type checker")
+    linted = run("-m", "basedpyright") or linted
     say("tests")
     tested = run("-m", "pytest", *arguments[1:])
     return linted or tested

@@ -16,8 +16,6 @@ from pathlib import Path
 
 from benchmarks.machine import ROOT, facts
 
-sys.path.insert(0, str(ROOT / "demo"))
-
 OUTPUT = ROOT / "outputs" / "bench"
 TABLES = "masks", "composites", "sliders", "presets"
 """Benches that only print."""

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderTiny
-from train import CROP_BATCH, reconstruction_loss
 
-from networks import to_tensor
-from scenes import HELD_OUT, SIZE, Scene
+from training.networks import to_tensor
+from training.scenes import HELD_OUT, SIZE, Scene
+from training.train import CROP_BATCH, reconstruction_loss
 
 FOLDER = Path(__file__).parent / "autoencoder"
 MINUTES = 6.0

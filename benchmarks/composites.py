@@ -27,8 +27,8 @@ from lib_softinpaint.method import composite, drift
 from lib_softinpaint.method.mask import host_blur, repaint_mask, to_latent
 from lib_softinpaint.settings.request import LATENT_PX
 from lib_softinpaint.settings.settings import Settings, as_builtin
-from networks import to_tensor
-from scenes import SIZE
+from training.networks import to_tensor
+from training.scenes import SIZE
 
 TASKS = "sky", "ground", "over an edge", "replace"
 CLEAR, CUT = "clear of the edge", "cut by the edge"

@@ -14,7 +14,7 @@ from benchmarks.tasks import QUICK_SCENES, TASKS, WHOLE, Task, task
 from lib_softinpaint.method.mask import blur_reach, host_blur, repaint_mask, to_latent
 from lib_softinpaint.settings.request import LATENT_PX
 from lib_softinpaint.settings.settings import FEATHER_OWN, Settings
-from scenes import SIZE
+from training.scenes import SIZE
 
 BLURS_PX, LATENT_SIDE_PX = (4, 8, 16, 32, 64), 768
 RADII_PX, EFFECT_RADII_PX, EFFECT_BLURS_PX = (16, 32, 64, 128), (8, 16, 32, 64, 128), (4, 16, 64)

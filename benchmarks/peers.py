@@ -32,7 +32,7 @@ from lib_softinpaint.method import composite, drift, mask, schedule
 from lib_softinpaint.method.blend import blend, channel_norm
 from lib_softinpaint.settings.request import LATENT_PX
 from lib_softinpaint.settings.settings import Settings, as_builtin
-from scenes import SIZE
+from training.scenes import SIZE
 
 HARD_BLUR_PX = 4
 """The WebUI's default."""

@@ -24,12 +24,12 @@ from benchmarks import peers
 from benchmarks.machine import ROOT, imported_files
 from benchmarks.peers import BUILTIN, DIFFERENTIAL_PASTED, HARD, METHODS, OURS, PAINTERS, Outcome, Run
 from benchmarks.tasks import AREAS, QUICK_SCENES, SCENES, TASKS, WHOLE, Task, task
-from judge import recognised
 from lib_softinpaint.generation import score
 from lib_softinpaint.hosts.diffusers import models
 from lib_softinpaint.images.sheet import side_by_side
 from lib_softinpaint.method.mask import to_latent
 from lib_softinpaint.settings.request import LATENT_PX
+from training.judge import recognised
 
 PICTURES = ROOT / "outputs" / "bench" / "pictures"
 
@@ -94,7 +94,7 @@ def painted(method: str, run: Run) -> Outcome:
 def fingerprint(method: str) -> str:
     """Name of a method's folder: it changes with its code, the tasks and the model."""
     digest = hashlib.sha256(method.encode())
-    sources = [*imported_files(Path(peers.__file__)), ROOT / "demo" / "scenes.py", *models.SCENE_MODEL.rglob("*.safetensors")]
+    sources = [*imported_files(Path(peers.__file__)), *models.SCENE_MODEL.rglob("*.safetensors")]
     for path in sorted(sources):
         digest.update(path.read_bytes())
     return _folder_name(method, digest.hexdigest()[:FINGERPRINT_CHARACTERS])

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy.ndimage import distance_transform_edt
 
-from scenes import HELD_OUT, PALETTE, SIZE, Kind, Scene, Thing
+from training.scenes import HELD_OUT, PALETTE, SIZE, Kind, Scene, Thing
 
 SCENES = {name: HELD_OUT + 5000 + number for name, number in {
     "village by the lake": 3, "house under the moon": 9, "yellow house": 12, "yellow meadow": 14, "village at sunset": 15,

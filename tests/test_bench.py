@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks import composites, machine, masks, peers, quality, speed
 from benchmarks.tasks import AREAS, SCENES, TASKS, WHOLE, task
-from scenes import HELD_OUT, vocabulary
 from tests import tiny_models
+from training.scenes import HELD_OUT, vocabulary
 
 pytestmark = tiny_models.KNOWN_WARNINGS
 

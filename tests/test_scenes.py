@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from judge import recognised
-from scenes import SIZE, Scene, main_colour, vocabulary
+from training.judge import recognised
+from training.scenes import SIZE, Scene, main_colour, vocabulary
 
 SEEDS = range(40)
 

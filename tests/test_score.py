@@ -13,7 +13,7 @@ from skimage.color import rgb2lab
 from lib_softinpaint.generation import score
 from lib_softinpaint.method.cielab import lab
 from lib_softinpaint.method.mask import feather_outward
-from scenes import HELD_OUT, Scene
+from training.scenes import HELD_OUT, Scene
 
 SIDE = 512
 SCENE, OTHER = Scene.from_seed(HELD_OUT + 1), Scene.from_seed(HELD_OUT + 3)

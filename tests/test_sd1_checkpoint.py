@@ -6,8 +6,8 @@ import torch
 from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file
 
-import sd1_checkpoint
 from tests import tiny_models
+from training import sd1_checkpoint
 
 pytestmark = tiny_models.KNOWN_WARNINGS
 

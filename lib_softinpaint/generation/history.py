@@ -5,10 +5,12 @@ import hashlib
 import threading
 from collections import OrderedDict
 from os import PathLike, fspath
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lib_softinpaint.generation.kept import KeptPicture
+if TYPE_CHECKING:  # the WebUI's start waits for this module
+    from lib_softinpaint.generation.kept import KeptPicture
 
 BYTES_PER_MB = 2 ** 20
 ID_BYTES = 16

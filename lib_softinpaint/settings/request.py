@@ -1,5 +1,4 @@
 """One inpainting as plain data, in the WebUI's terms: the source of the command line's options, infotext and API body."""
-from __future__ import annotations
 
 import dataclasses
 import random

@@ -1,5 +1,7 @@
-"""One generation's settings: the single source of sliders, infotext, API arguments, X/Y/Z axes and the README's table."""
-from __future__ import annotations
+"""One generation's settings: the single source of sliders, infotext, API arguments, X/Y/Z axes and the README's table.
+
+Annotations are evaluated on import: `fields_of` reads them, and would need longer for text.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -23,7 +23,7 @@ import torch
 from PIL import Image, ImageDraw
 from safetensors.torch import load_file, save_file
 
-import sd1_checkpoint
+from training import sd1_checkpoint
 
 ROOT = Path(__file__).parents[2]
 WORK = Path(__file__).parent / "work"  # no dot: Gradio shows no files from hidden folders

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from scenes import HELD_OUT, Scene
 from tests.webui.test_requests import GUIDE, soft_keys
 from tests.webui.test_runs import outside_of
+from training.scenes import HELD_OUT, Scene
 
 pytestmark = pytest.mark.usefixtures("clean_log")
 

@@ -10,10 +10,10 @@ from scipy.ndimage import distance_transform_edt
 
 from lib_softinpaint.method.mask import blur_reach
 from lib_softinpaint.settings.settings import saved_fields
-from scenes import HELD_OUT, Scene
 from tests.webui.host import drawn_disc, drawn_picture
 from tests.webui.test_place import xyz_axes
 from tests.webui.test_requests import same, soft_keys
+from training.scenes import HELD_OUT, Scene
 
 pytestmark = pytest.mark.usefixtures("clean_log")
 

@@ -8,7 +8,7 @@ from typing import Any
 from modules import scripts
 
 from lib_softinpaint.hosts.webui.names import TITLE
-from lib_softinpaint.hosts.webui.options import own_presets
+from lib_softinpaint.hosts.webui.preset_file import own_presets
 from lib_softinpaint.settings.presets import REQUEST_FIELDS
 from lib_softinpaint.settings.settings import FIELDS, saved_fields
 

@@ -1,15 +1,13 @@
 """The extension's section on the host's settings page."""
 from __future__ import annotations
 
-from pathlib import Path
-
-from modules import errors, paths, shared
+from modules import errors, shared
 
 from lib_softinpaint.generation.history import USUAL_LIMIT_MB
 from lib_softinpaint.generation.source import KEEP_ALPHA
 from lib_softinpaint.hosts.webui.kept import history, history_mb
 from lib_softinpaint.hosts.webui.names import DEFAULT_PRESET, HISTORY_MB, KEEP_BUILTIN, NOTES
-from lib_softinpaint.settings.presets import PRESETS_FILE, PresetFile
+from lib_softinpaint.hosts.webui.preset_file import own_presets
 from lib_softinpaint.ui import presets
 
 
@@ -45,7 +43,3 @@ def _preset_choices() -> dict[str, list[str]]:
     except Exception:
         errors.report("Soft inpainting could not read its presets", exc_info=True)
         return {"choices": [""]}
-
-
-def own_presets() -> PresetFile:
-    return PresetFile(Path(paths.data_path) / PRESETS_FILE)

@@ -9,7 +9,7 @@ from modules import scripts, shared, ui_components
 
 from lib_softinpaint.hosts.webui.gallery import find_shown, kept_image, save_to_gallery
 from lib_softinpaint.hosts.webui.names import DEFAULT_PRESET, TITLE
-from lib_softinpaint.hosts.webui.options import own_presets
+from lib_softinpaint.hosts.webui.preset_file import own_presets
 from lib_softinpaint.settings.settings import FIELDS, composite_fields, from_infotext, infotext_key, saved_fields
 from lib_softinpaint.ui import accordion, presets, recomposite
 from lib_softinpaint.ui.elements import GALLERY, GENERATION_INFO, REQUEST, SIZES
@@ -58,7 +58,8 @@ def show(script: Any, is_img2img: bool) -> Any:
     return scripts.AlwaysVisible if is_img2img else False
 
 
-def keep_floats(demo: Any, app: Any) -> None:
+def keep_floats() -> None:
+    """Keeps whole default values of float settings floats."""
     # A ui-config.json that the built-in wrote holds 1 and 4 for floats; the host converts pasted values to the type
     # that it finds here, and int("0.2") answers 500.
     for script in scripts.scripts_img2img.alwayson_scripts:

@@ -2,37 +2,39 @@
 from __future__ import annotations
 
 import os
+import threading
 import types
+from typing import Any
 
 from modules import script_callbacks, scripts, shared
 
 from lib_softinpaint.hosts.webui.axes import add_axes
+from lib_softinpaint.hosts.webui.later import Later
 from lib_softinpaint.hosts.webui.names import KEEP_BUILTIN, TITLE
-from lib_softinpaint.hosts.webui.options import add_options
-from lib_softinpaint.hosts.webui.page import keep_floats
-from lib_softinpaint.hosts.webui.routes import add_route
-from lib_softinpaint.hosts.webui.sampling import on_cfg_after_cfg, on_cfg_denoiser
 
 BUILTIN_SCRIPT = os.path.join("extensions-builtin", "soft-inpainting", "scripts", "soft_inpainting.py")
 
+hooks, options, page, routes, sampling = map(Later, ("hooks", "options", "page", "routes", "sampling"))
+
 
 def register(script_class: type) -> type | None:
-    """Puts the script into the host's list, and answers what the host's loader should still append.
+    """Puts the script into the host's list. Returns what the host's loader should still append.
 
-    The built-in's entry is replaced where it stands: other scripts read the mask in the same hooks, so the place
-    matters, and later than while scripts load is too late where there is no page. Called on each load, also after
-    "Reload UI", which clears all callbacks.
+    The built-in's entry is replaced where it is: other scripts read the mask in the same hooks, so the place matters, and
+    without a page there is no later time than while scripts load. Called on each load, also after "Reload UI", which
+    clears all callbacks.
     """
-    script_callbacks.on_ui_settings(add_options)
+    script_callbacks.on_ui_settings(lambda: options.add_options())
     builtin = next((place for place, entry in enumerate(scripts.scripts_data)
                     if os.path.normpath(entry.path).endswith(BUILTIN_SCRIPT)), None)
     if builtin is not None and shared.opts.data.get(KEEP_BUILTIN, False):
         return None
-    script_callbacks.on_cfg_denoiser(on_cfg_denoiser)
-    script_callbacks.on_cfg_after_cfg(on_cfg_after_cfg)
+    script_callbacks.on_cfg_denoiser(lambda params: sampling.on_cfg_denoiser(params))
+    script_callbacks.on_cfg_after_cfg(lambda params: sampling.on_cfg_after_cfg(params))
     script_callbacks.on_before_ui(add_axes)
-    script_callbacks.on_app_started(keep_floats)
-    script_callbacks.on_app_started(add_route)
+    script_callbacks.on_app_started(lambda demo, app: page.keep_floats())
+    script_callbacks.on_app_started(lambda demo, app: routes.add_route(app))
+    script_callbacks.on_app_started(_load_hooks)
     add_axes()
     script_class.title, script_class.section = lambda script: TITLE, "inpaint"
     if builtin is None:
@@ -41,3 +43,8 @@ def register(script_class: type) -> type | None:
     vars(module).update(script_class.ui.__globals__)
     scripts.scripts_data[builtin] = scripts.ScriptClassData(script_class, module.__file__, scripts.basedir(), module)
     return None
+
+
+def _load_hooks(demo: Any, app: Any) -> None:
+    """Loads what the first image needs once the WebUI has started: from the files that it started with."""
+    threading.Thread(target=lambda: hooks.module, daemon=True).start()

@@ -18,7 +18,7 @@ ANSWER_FORMATS = {"png": {"compress_level": 1}, "jpeg": {"quality": 90}, "webp":
 RECOMPOSITE_ROUTE, ROUTE_OF_THE_HOST = "/softinpaint/recomposite", "/sdapi/v1/options"
 
 
-def add_route(demo: Any, app: Any) -> None:
+def add_route(app: Any) -> None:
     """POST a kept picture's id and settings, beside the host's own routes and behind the same lock."""
     host = next((route for route in app.routes if getattr(route, "path", None) == ROUTE_OF_THE_HOST), None)
     if host is not None:

@@ -33,7 +33,7 @@ def drop_outdated() -> dict[str, ModuleType]:
 
 
 def current() -> tuple[Any, Any, Callable[[type], type | None]]:
-    """The modules of the hooks and of the page, and what registers the script. None, None on a host that lacks something."""
+    """Hooks, page, and what registers the script. None, None on a host that lacks something."""
     outdated = drop_outdated()
     from lib_softinpaint.hosts.webui import start  # itself anew, too: it knows of which files the others were loaded
     return start.loaded(outdated)
@@ -44,6 +44,8 @@ def loaded(outdated: dict[str, ModuleType]) -> tuple[Any, Any, Callable[[type], 
     from lib_softinpaint.hosts.webui import detect
     if not detect.can_run():
         return None, None, lambda script_class: None
-    from lib_softinpaint.hosts.webui import hooks, kept, page, register
-    kept.keep_history_of(outdated)
-    return hooks, page, register.register
+    from lib_softinpaint.hosts.webui import register
+    if outdated:
+        from lib_softinpaint.hosts.webui import kept
+        kept.keep_history_of(outdated)
+    return register.hooks, register.page, register.register

@@ -1,14 +1,14 @@
 """Train, export and judge the scene model.
 
-    python train.py vae --minutes 25        # autoencoder, on drawn scenes
-    python train.py text --minutes 3        # text encoder alone: what a caption names
-    python train.py unet --minutes 60       # text encoder and UNet, on encoded scenes
-    python train.py decoder --minutes 10    # the decoder alone, once the latents are settled
-    python train.py export                  # checkpoints -> demo/model, fp16
-    python train.py evaluate                # figures, and contact sheets in demo/runs
+    python -m training.train vae --minutes 25        # autoencoder, on drawn scenes
+    python -m training.train text --minutes 3        # text encoder alone: what a caption names
+    python -m training.train unet --minutes 60       # text encoder and UNet, on encoded scenes
+    python -m training.train decoder --minutes 10    # the decoder alone, once the latents are settled
+    python -m training.train export                  # checkpoints -> demo/model, fp16
+    python -m training.train evaluate                # figures, and contact sheets in training/runs
 
 `--minutes` is a stage's total: a second call with the same number resumes after an interruption, a
-larger number continues. Checkpoints lie in demo/runs, which git ignores. A stage without a checkpoint starts
+larger number continues. Checkpoints lie in training/runs, which git ignores. A stage without a checkpoint starts
 from the weights in demo/model: `unet` and `decoder` can go on from there at once. To begin anew, take
 demo/model away first.
 """
@@ -28,13 +28,22 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline
 from safetensors.torch import save_file
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from evaluation import evaluate
-from networks import TEXT_WIDTH, new_scheduler, new_text_encoder, new_tokenizer, new_unet, new_vae, to_tensor, tokenize
-from scenes import HELD_OUT, SIZE, Scene
-from sd1_checkpoint import text_weights
+from training.evaluation import evaluate
+from training.networks import (
+    TEXT_WIDTH,
+    new_scheduler,
+    new_text_encoder,
+    new_tokenizer,
+    new_unet,
+    new_vae,
+    to_tensor,
+    tokenize,
+)
+from training.scenes import HELD_OUT, SIZE, Scene
+from training.sd1_checkpoint import text_weights
 
 RUNS = Path(__file__).parent / "runs"
-MODEL = Path(__file__).parent / "model"
+MODEL = Path(__file__).parents[1] / "demo" / "model"
 
 THREADS = 2  # more gain little at these sizes
 SAVE_SECONDS = 180  # an interruption costs at most this much

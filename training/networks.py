@@ -15,7 +15,7 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from scenes import SIZE, vocabulary
+from training.scenes import SIZE, vocabulary
 
 TEXT_WIDTH = 128  # captions are short and of seventy words
 EMBEDDING_MEAN = 0.2  # start of the text encoder's last bias: keeps the output's mean away from zero

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from scenes import SIZE, SUPERSAMPLE, Light, Scene, Thing, paint, parts
+from training.scenes import SIZE, SUPERSAMPLE, Light, Scene, Thing, paint, parts
 
 NEAR = 24.0  # CIE76 distance: about twice the spread of one colour under a scene's shade and varied light
 LEAST_AREA_PX = 120  # smaller spots of the colour are not an object

@@ -1,6 +1,6 @@
 """The scene model as a checkpoint of Stable Diffusion 1's original format, which the WebUI loads.
 
-    python demo/sd1_checkpoint.py WEBUI/models/Stable-diffusion
+    python -m training.sd1_checkpoint WEBUI/models/Stable-diffusion
 
 writes softinpaint-scenes.safetensors, the .yaml that belongs beside it, and a folder with the tokenizer
 and the text encoder's configuration. The .yaml names that folder: run this again instead of moving it.
@@ -19,7 +19,7 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import save_file
 
-MODEL = Path(__file__).parent / "model"
+MODEL = Path(__file__).parents[1] / "demo" / "model"
 NAME = "softinpaint-scenes"
 LOG_VARIANCE = -30.0  # the WebUI samples its latents: encoding the same picture twice shall give the same one
 SPECIAL_TOKENS = {f"{role}_token": "<|endoftext|>" for role in ("eos", "unk", "pad")} | {"bos_token": "<|startoftext|>"}

@@ -11,9 +11,9 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from PIL import Image, ImageDraw
 
-from judge import recognised
-from networks import to_pictures, to_tensor, tokenize
-from scenes import HELD_OUT, PALETTE, SIZE, Kind, Scene, Thing
+from training.judge import recognised
+from training.networks import to_pictures, to_tensor, tokenize
+from training.scenes import HELD_OUT, PALETTE, SIZE, Kind, Scene, Thing
 
 STEPS = 20  # what a user of the demo waits for
 GUIDANCE = 5.0
