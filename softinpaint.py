@@ -56,7 +56,8 @@ def command(arguments):
 
 
 def checkpoint(arguments):
-    start = f"import sys; sys.path[0] = {str(ROOT)!r}; from training.sd1_checkpoint import main; main(prog_name='{Path(__file__).name} checkpoint')"
+    start = (f"import sys; sys.path[0] = {str(ROOT)!r}; from training.sd1_checkpoint import main; "
+             f"main(prog_name={Path(__file__).name + ' checkpoint'!r})")
     return subprocess.run([str(PYTHON), "-c", start, *arguments[1:]]).returncode
 
 
