@@ -47,7 +47,8 @@ def _option(field: Field, default: Value | None) -> Callable:
     if field.choices:
         kind: Any = click.Choice(field.choices, case_sensitive=False)
     elif field.range:
-        kind = (click.IntRange if isinstance(field.default, int) else click.FloatRange)(*field.limits)
+        low, high = field.limits
+        kind = click.IntRange(int(low), int(high)) if isinstance(field.default, int) else click.FloatRange(low, high)
     else:
         kind = str
     return click.option(f"--{name}", type=kind, default=default, help=field.help)

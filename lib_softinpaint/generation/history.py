@@ -88,5 +88,5 @@ class History:
 def identify(result: np.ndarray) -> str:
     """Hash of a result's pixels, (H, W, 3 or 4) uint8."""
     digest = hashlib.blake2b(repr(result.shape).encode(), digest_size=ID_BYTES)
-    digest.update(np.ascontiguousarray(result))
+    digest.update(np.ascontiguousarray(result).data)
     return digest.hexdigest()

@@ -13,11 +13,11 @@ from functools import cache
 import numpy as np
 import torch
 from PIL import Image
-from scipy.ndimage import distance_transform_edt
 from torch.nn.functional import avg_pool2d
 
 from lib_softinpaint.method.blend import channel_norm
 from lib_softinpaint.method.cielab import lab
+from lib_softinpaint.method.distance import depth_and_nearest
 
 LOOKED_AT_PX = 512
 """Pixels of the longer side to which a larger picture is reduced: seams are judged as seen on a screen, and the time stays
@@ -149,7 +149,8 @@ def score(original: np.ndarray, result: np.ndarray, repaint: np.ndarray, painted
 def _around(area: np.ndarray) -> tuple[slice, slice]:
     """Rows and columns of the area and of all that a seam at its rim is judged by."""
     spans = (np.flatnonzero(area.any(axis)) for axis in (1, 0))
-    return tuple(slice(max(0, span[0] - SURROUNDINGS_PX), span[-1] + 1 + SURROUNDINGS_PX) for span in spans)
+    rows, columns = (slice(max(0, span[0] - SURROUNDINGS_PX), span[-1] + 1 + SURROUNDINGS_PX) for span in spans)
+    return rows, columns
 
 
 def _distance(one: torch.Tensor, other: torch.Tensor) -> np.ndarray:
@@ -229,8 +230,8 @@ def seams(original: torch.Tensor, result: torch.Tensor, repaint: np.ndarray,
         excess = np.nan_to_num(np.maximum(here - np.nan_to_num(beside), 0))
         jumps[curve] = float((excess * weight).sum() / max(weight.sum(), 1))
 
-        near, near_count = (sum(pair) for pair in zip(window(curve - TEXTURE_PX[1], curve - TEXTURE_PX[0]),
-                                                      window(curve + TEXTURE_PX[0], curve + TEXTURE_PX[1])))
+        near, near_count = (one + other for one, other in zip(window(curve - TEXTURE_PX[1], curve - TEXTURE_PX[0]),
+                                                              window(curve + TEXTURE_PX[0], curve + TEXTURE_PX[1])))
         texture = near[6] / np.maximum(near_count, 1) + LEAST_GRADIENT
         edge, edge_of_change = on[6:] / np.maximum(length, 1) + LEAST_GRADIENT
         # What the original had on the curve, too, is no seam.
@@ -246,8 +247,8 @@ def _along_edge(painted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     height, width = painted.shape
     if painted.all():
         return np.full(painted.shape, -float(sum(painted.shape))), np.zeros(painted.shape, np.int64)
-    outside, to_painted = distance_transform_edt(~painted, return_indices=True)
-    inside, to_unpainted = distance_transform_edt(painted, return_indices=True)
+    outside, to_painted = depth_and_nearest(~painted)
+    inside, to_unpainted = depth_and_nearest(painted)
     # Both sides of a piece of edge belong to the stretch of its painted pixel.
     nearest = np.where(painted, to_painted[:, to_unpainted[0], to_unpainted[1]], to_painted)
     rows, columns = nearest // STRETCH_PX

@@ -14,6 +14,7 @@ Levels count in 255ths, and only levels from 9 to 249 are greys:
 from __future__ import annotations
 
 from collections.abc import MutableSequence
+from typing import cast
 
 import numpy as np
 from PIL import Image, ImageChops
@@ -162,7 +163,7 @@ def _oscillates(levels: np.ndarray) -> bool:
     middle = near[:, 1:-1]
     faint = (middle > 0) & (middle <= FAINT_LEVEL)
     peaks = faint & (middle > near[:, :-2]) & (middle > near[:, 2:])
-    return np.count_nonzero(peaks) > OSCILLATING_SHARE * np.count_nonzero(faint)
+    return bool(np.count_nonzero(peaks) > OSCILLATING_SHARE * np.count_nonzero(faint))
 
 
 def _without_noise(levels: np.ndarray) -> np.ndarray:
@@ -188,8 +189,9 @@ def _without_noise(levels: np.ndarray) -> np.ndarray:
 def _box(inside: np.ndarray, margin_px: int) -> tuple[slice, slice]:
     """Rows and columns that hold all of an area and a margin, aligned to coded blocks; everything if there is no area."""
     spans = (np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0)))
-    return tuple(slice(max(0, span[0] - margin_px) // CODED_PX * CODED_PX, span[-1] + 1 + margin_px) if span.size
-                 else slice(None) for span in spans)
+    rows, columns = (slice(max(0, span[0] - margin_px) // CODED_PX * CODED_PX, span[-1] + 1 + margin_px) if span.size
+                     else slice(None) for span in spans)
+    return rows, columns
 
 
 def _blocks(values: np.ndarray) -> np.ndarray:
@@ -232,7 +234,7 @@ def _levels(image: Image.Image, notes: MutableSequence[str]) -> np.ndarray:
 
 def _carries_a_shape(alpha: Image.Image, solid: Image.Image) -> bool:
     """Whether an image's alpha channel is what is painted."""
-    least, most = alpha.getextrema()
+    least, most = cast(tuple[int, int], alpha.getextrema())  # it has one channel
     if least > NOISE_LEVEL or most <= NOISE_LEVEL:
         return False
     opacity, lightness = np.asarray(alpha), np.asarray(solid.convert("RGB").convert("L"))

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, MutableSequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin
@@ -117,7 +117,7 @@ def as_original(image: Image.Image, notes: MutableSequence[str] | None = None) -
     notes = [] if notes is None else notes
     if image.info.get("frames", 1) > 1:
         notes.append(f"The image has {image.info['frames']} frames; the first was taken.")
-    info = {name: image.info[name] for name in ("icc_profile", COLOUR_CHUNKS) if image.info.get(name)}
+    info: dict[Any, Any] = {name: image.info[name] for name in ("icc_profile", COLOUR_CHUNKS) if image.info.get(name)}
     if image.mode == "F" or image.mode.startswith("I"):
         levels = at_own_scale(np.asarray(image), image.mode, "the image", notes)
         image = Image.fromarray(np.rint(levels * LARGEST_BYTE).clip(0, LARGEST_BYTE).astype(np.uint8))
@@ -146,7 +146,7 @@ def gamma_note(image: Image.Image) -> str | None:
     return f"The image's gamma of {gamma:g} was ignored: the result may look lighter or darker in some viewers."
 
 
-def _in_rgb(image: Image.Image, info: dict[str, Any], notes: MutableSequence[str]) -> Image.Image:
+def _in_rgb(image: Image.Image, info: dict[Any, Any], notes: MutableSequence[str]) -> Image.Image:
     """The image in RGB; takes the profile out of `info` if it has no meaning there any more."""
     profile, space = _profile(info.get("icc_profile"), notes)
     if profile is None:
@@ -166,8 +166,10 @@ def _in_rgb(image: Image.Image, info: dict[str, Any], notes: MutableSequence[str
         return image.convert("RGB")
     image = image.convert("L") if image.mode == "1" else image
     try:
-        return ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB",
-                                         renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC)
+        converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB",
+                                              renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC)
+        assert converted is not None, "Pillow returns None only for inPlace"
+        return converted
     except ImageCms.PyCMSError as fault:
         notes.append(f"The image's colour profile could not be used: {fault}.")
         return image.convert("RGB")
@@ -179,7 +181,7 @@ def _profile(profile: bytes | None, notes: MutableSequence[str]) -> tuple[Any, s
         return None, ""
     try:
         read = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        return read, read.profile.xcolor_space.strip().upper()
+        return read, cast(Any, read.profile).xcolor_space.strip().upper()
     except (OSError, ImageCms.PyCMSError) as fault:
         notes.append(f"The image's colour profile cannot be read and was dropped: {fault}.")
         return None, ""

@@ -1,6 +1,8 @@
 """Colour drift of a decoded picture, observed where its content is the original's, and extended to where it is new."""
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import torch
 from scipy.ndimage import binary_erosion, gaussian_filter
@@ -78,7 +80,7 @@ def _drift(original: np.ndarray, decoded: np.ndarray, known: np.ndarray) -> np.n
     if min(height, width) < BLOCK_PX:
         return colour_map(original, decoded, known)
     known_blocks = _block_means(known[..., None].astype(np.float32))[0] == 1
-    clear = binary_erosion(known_blocks, np.ones((3, 3)), CLEAR_OF_EDGE_BLOCKS, border_value=1)
+    clear = cast(np.ndarray, binary_erosion(known_blocks, np.ones((3, 3)), CLEAR_OF_EDGE_BLOCKS, border_value=1))
     difference = _block_means(original.astype(np.float32) - decoded)
     clear &= np.isfinite(difference).all(0)  # a decoder may overflow
     if np.count_nonzero(clear) < FEWEST_BLOCKS:

@@ -4,13 +4,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 from PIL import Image
-from scipy.ndimage import distance_transform_edt, find_objects, gaussian_filter, label, maximum_filter
+from scipy.ndimage import find_objects, gaussian_filter, label, maximum_filter
 
 from lib_softinpaint.geometry import Size
+from lib_softinpaint.method.distance import depth, depth_and_nearest
 from lib_softinpaint.method.smootherstep import smootherstep
 from lib_softinpaint.settings.settings import FEATHER_FROM_HOST, FEATHER_OWN, IN_PERCENT, Settings
 
@@ -131,13 +133,13 @@ def shrink(painted: np.ndarray, by_px: float) -> np.ndarray:
     inside = mask > 0
     box = _box(inside, 1)
     inside = inside[box]
-    depth = distance_transform_edt(np.pad(inside, 1, mode="edge"))[1:-1, 1:-1]
-    kept = depth > by_px
-    strokes, count = label(inside, np.ones((3, 3)))
+    depth_px = depth(np.pad(inside, 1, mode="edge"))[1:-1, 1:-1]
+    kept = depth_px > by_px
+    strokes, count = cast(tuple[np.ndarray, int], label(inside, np.ones((3, 3))))
     left = np.bincount(strokes[kept], minlength=count + 1)
     for number, place in enumerate(find_objects(strokes), start=1):
         if left[number] == 0:  # few strokes vanish, and each within its own box
-            stroke_depth = depth[place] * (strokes[place] == number)
+            stroke_depth = depth_px[place] * (strokes[place] == number)
             kept[place] |= stroke_depth > stroke_depth.max() - 0.5
     shrunk = np.zeros_like(mask)
     shrunk[box] = np.where(kept, mask[box], 0)
@@ -147,8 +149,9 @@ def shrink(painted: np.ndarray, by_px: float) -> np.ndarray:
 def _box(inside: np.ndarray, margin_px: float) -> tuple[slice, slice]:
     """Rows and columns that hold all of an area and a margin around it: what is further away need not be computed."""
     margin = math.ceil(margin_px)
-    return tuple(slice(max(0, span[0] - margin), span[-1] + 1 + margin)
-                 for span in (np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))))
+    rows, columns = (slice(max(0, span[0] - margin), span[-1] + 1 + margin)
+                     for span in (np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))))
+    return rows, columns
 
 
 def feather_outward(painted: np.ndarray, reach_px: float, grow_px: float = 0) -> np.ndarray:
@@ -193,10 +196,10 @@ def _outward(mask: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray | np.flo
     """
     strongest = mask.max()
     if (mask[mask > 0] == strongest).all():
-        yield distance_transform_edt(mask == 0), strongest
+        yield depth(mask == 0), strongest
         return
     for shape_of_grey in (mask > 0, *(mask >= grey for grey in _main_greys(mask))):
-        distance, nearest = distance_transform_edt(~shape_of_grey, return_indices=True)
+        distance, nearest = depth_and_nearest(~shape_of_grey)
         yield distance, mask[tuple(nearest)]
 
 
@@ -286,9 +289,9 @@ def edge_taper(repaint: np.ndarray, taper_px: float) -> np.ndarray:
     if taper_px <= 0 or inside.all() or not inside.any():
         return inside.astype(np.float32)
     box = _box(inside, 1)
-    depth = np.minimum(distance_transform_edt(inside[box]) / (taper_px + 1), 1).astype(np.float32)
+    way = np.minimum(depth(inside[box]) / (taper_px + 1), 1).astype(np.float32)
     taper = np.zeros(inside.shape, np.float32)
-    taper[box] = np.where(inside[box], np.maximum(repaint[box], depth * depth * (3 - 2 * depth)), 0)
+    taper[box] = np.where(inside[box], np.maximum(repaint[box], way * way * (3 - 2 * way)), 0)
     return taper
 
 

@@ -200,7 +200,7 @@ def networks(prompt: str) -> tuple[str, list[Network]]:
     `<lora:name>`, `<lora:name:weight>` and `<lora:name:of text encoder:of UNet>` are read, `te=` and `unet=` as well.
     Raises BadInput on other networks and on weights that are no numbers.
     """
-    return _NETWORK.sub("", prompt), [_network(*found.groups(), found.group()) for found in _NETWORK.finditer(prompt)]
+    return _NETWORK.sub("", prompt), [_network(found[1], found[2], found[0]) for found in _NETWORK.finditer(prompt)]
 
 
 def _network(kind: str, arguments: str, written: str) -> Network:

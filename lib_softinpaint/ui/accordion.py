@@ -14,7 +14,7 @@ from lib_softinpaint.bundled import bundled
 from lib_softinpaint.settings.fields import Field
 from lib_softinpaint.settings.presets import PresetFile
 from lib_softinpaint.settings.settings import FIELDS
-from lib_softinpaint.ui import presets, recomposite
+from lib_softinpaint.ui import presets, recomposite, ui_config
 from lib_softinpaint.ui.events import QUIETLY
 
 UPLOAD_HEIGHT_PX = 140
@@ -95,7 +95,7 @@ def documented(group: str) -> str:
 def _keep_size(keep_size: KeepSize) -> None:
     box = gr.Checkbox(keep_size.get, label="Keep width and height when a picture is sent to another tab",
                       elem_id="softinpaint_keep_size")
-    box.do_not_save_to_config = True
+    ui_config.leave_out(box)
     box.change(keep_size.set, box, **QUIETLY)
 
 
@@ -108,6 +108,7 @@ def component(field: Field, elem_id: str) -> Any:
         return gr.Checkbox(**common)
     if isinstance(field.default, str):
         return _picture(common)
+    assert field.range is not None, f"{field.name} is no number"
     return gr.Slider(minimum=field.range.low, maximum=field.range.high, step=field.range.step, **common)
 
 
@@ -119,7 +120,7 @@ def _picture(common: dict[str, Any]) -> Any:
     chosen = gr.File(label=common["label"], file_types=["image"], height=UPLOAD_HEIGHT_PX, elem_id=f"{common['elem_id']}_file")
     gr.Markdown(common["info"])
     encoded = gr.Textbox(**{**common, "visible": False})
-    encoded.do_not_save_to_config = True
+    ui_config.leave_out(encoded)
     chosen.change(_encoded, chosen, encoded, show_progress="hidden")
     return encoded
 

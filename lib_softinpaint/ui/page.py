@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.context import Context
+from gradio.themes import Default
 from PIL import Image
 
 from lib_softinpaint.bundled import bundled
@@ -141,7 +143,7 @@ def serve(host: Host, own_presets: PresetFile, start: Request, picture: Image.Im
     started
         Called with the page's address.
     """
-    theme = gr.themes.Default(font=FONTS, font_mono=("monospace",)).set(
+    theme = Default(font=FONTS, font_mono=("monospace",)).set(
         block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300")  # the usual greys are hard to read
     look = {"theme": theme, "head": scripts.inlined(),
             "css": "\n".join(path.read_text(encoding="utf8") for path in STYLES)}
@@ -233,7 +235,7 @@ def _lay_out(host: Host, own_presets: PresetFile, start: Request, picture: Image
 def _connect(page: _Page, host: Host, own_presets: PresetFile) -> None:
     """Gives the components their events."""
     settings, fields = page.accordion.settings, page.fields
-    running: dict[str, threading.Event] = {}
+    running: dict[str | None, threading.Event] = {}
     line = Line()
 
     def begin(browser: gr.Request) -> dict:
@@ -299,7 +301,8 @@ def _connect(page: _Page, host: Host, own_presets: PresetFile) -> None:
                [*outcome, page.gallery, page.generation_info, page.infotext, page.download], show_progress="hidden",
                concurrency_limit=MOST_TABS, **javascript(begun.then, PAINTED))
     page.stop.click(interrupt, **QUIETLY)
-    gr.context.Context.root_block.unload(interrupt)  # the tab is closed or loaded again
+    assert Context.root_block is not None, "a page is being built"
+    Context.root_block.unload(interrupt)  # the tab is closed or loaded again
     page.gallery.select(select, [page.gallery, page.generation_info], [page.infotext, page.download], **QUIETLY)
     paste.click(read_infotext, [*page.canvas, page.prompt], [page.told, *fields.values(), *settings.values()],
                 **javascript(paste.click, PAINTED), **QUIETLY)
@@ -349,9 +352,9 @@ def _asked(fields: Mapping[str, Any], values: Sequence[Any], soft: Sequence[Any]
     settings, notes = read_args(list(soft))
     known = {field.name: field for field in FIELDS}
     given = dict(zip(fields, values))
-    count = read(REQUEST_FIELDS["batch_count"], given.pop("batch_count"), notes)
-    request = Request(settings=settings, **{name: read(known[name], value, notes) for name, value in given.items()})
-    return notes, with_seed(request), count
+    count = int(read(REQUEST_FIELDS["batch_count"], given.pop("batch_count"), notes))
+    wanted: dict[str, Any] = {name: read(known[name], value, notes) for name, value in given.items()}
+    return notes, with_seed(Request(settings=settings, **wanted)), count
 
 
 def _painted(picture: str, mask: str, request: Request, notes: list[str]) -> tuple[Image.Image, Image.Image]:
@@ -361,6 +364,7 @@ def _painted(picture: str, mask: str, request: Request, notes: list[str]) -> tup
     except ValueError as fault:
         raise ValueError(f"The image cannot be read: {fault.__cause__ or fault}.") from fault
     painted = painted_or_sent(strengths(decoded(mask, "Mask")), request.settings.mask_image, Size.of(source), notes)
+    assert painted is not None, "the canvas always has a mask"
     if (1 - painted if request.mask_mode == INPAINT_NOT_MASKED else painted).max() < LEAST_VALUE:
         raise ValueError("Nothing is painted: paint on the picture what is to change.")
     return source, as_picture(painted, 16)

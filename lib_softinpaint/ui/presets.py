@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from gradio.context import Context
 
 from lib_softinpaint.settings.fields import Field, Value, read
 from lib_softinpaint.settings.presets import REQUEST_FIELDS, Preset, PresetFile
 from lib_softinpaint.settings.settings import Settings, saved_fields
+from lib_softinpaint.ui import ui_config
 from lib_softinpaint.ui.events import QUIETLY
 
 MENU = gr.Dropdown
@@ -48,7 +50,7 @@ def build(own: PresetFile) -> Chooser:
             delete = gr.Button("Delete the chosen preset", elem_id="softinpaint_preset_delete")
         told = gr.Markdown(_complaints(own), elem_id="softinpaint_preset_told")
     for component in (name, own_name, with_request):
-        component.do_not_save_to_config = True
+        ui_config.leave_out(component)
     return Chooser(name, about, request, own_name, with_request, save, rename, delete, told)
 
 
@@ -107,9 +109,11 @@ def connect(chooser: Chooser, settings: Mapping[str, Any], request: Mapping[str,
     def loaded() -> tuple[Any, str]:
         """The page may have been built before others were saved."""
         names, chosen = list(own.with_bundled()), first()
-        return gr.update(choices=names, **({"value": chosen} if chosen in names else {})), _complaints(own)
+        update = gr.update(choices=names, value=chosen) if chosen in names else gr.update(choices=names)
+        return update, _complaints(own)
 
-    gr.context.Context.root_block.load(loaded, None, [chooser.name, chooser.told], **QUIETLY)
+    assert Context.root_block is not None, "a page is being built"
+    Context.root_block.load(loaded, None, [chooser.name, chooser.told], **QUIETLY)
     chooser.save.click(save, [chooser.own_name, chooser.with_request, *components, *request.values()],
                        [chooser.name, chooser.told], **QUIETLY)
     chooser.rename.click(rename, [chooser.name, chooser.own_name], [chooser.name, chooser.told], **QUIETLY)

@@ -17,6 +17,7 @@ from lib_softinpaint.images.encoded import encoded
 from lib_softinpaint.method.composite import over_white
 from lib_softinpaint.settings.fields import Value
 from lib_softinpaint.settings.settings import Settings
+from lib_softinpaint.ui import ui_config
 from lib_softinpaint.ui.events import QUIETLY, javascript
 
 PREVIEW_QUALITY = 90
@@ -70,7 +71,7 @@ def build() -> Panel:
             take = gr.Button("Take the chosen picture", elem_id="softinpaint_recomposite_take")
             save = gr.Button("Save and add to the gallery", elem_id="softinpaint_recomposite_save")
         view = gr.Radio(list(VIEWS), value=next(iter(VIEWS)), label="View", elem_id="softinpaint_recomposite_view")
-        view.do_not_save_to_config = True
+        ui_config.leave_out(view)
         told = gr.Markdown(NOTHING_TAKEN, elem_id="softinpaint_recomposite_told")
         preview = gr.HTML(elem_id="softinpaint_recomposite_preview")
     return Panel(gr.State(""), take, view, preview, told, save)

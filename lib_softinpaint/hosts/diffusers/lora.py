@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -121,7 +121,7 @@ def _add(pipeline: Any, lora: Lora) -> None:
             of_diffusers = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
         for component, layer, change in _changes(tensors, of_diffusers):
             module = _module(pipeline, component, layer)
-            weight = module.weight
+            weight = cast(torch.Tensor, module.weight)
             if change.numel() != weight.numel() or len(change) != len(weight):
                 raise ValueError(f"its layer {layer} is for another size than the model's {tuple(weight.shape)}")
             change = change.to(weight.device) * (lora.unet if component == "unet" else lora.text_encoder)

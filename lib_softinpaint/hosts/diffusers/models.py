@@ -1,4 +1,6 @@
 """Requests in the WebUI's terms, run on diffusers: models from folders, files and names, samplers by the WebUI's names."""
+# diffusers exports its classes in a way that the type checker does not count as an export.
+# pyright: reportPrivateImportUsage=false
 from __future__ import annotations
 
 import functools

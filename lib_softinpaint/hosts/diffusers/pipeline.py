@@ -6,6 +6,8 @@ latent meet, and its scaling of the model's input is where an inpainting UNet's 
 nothing that another run holds. Runs that share a UNet wait for one another: some models change while they run (a VAE that
 is moved to float32, models that are moved off the GPU).
 """
+# diffusers exports its classes in a way that the type checker does not count as an export.
+# pyright: reportPrivateImportUsage=false
 from __future__ import annotations
 
 import copy
@@ -14,7 +16,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -110,14 +112,30 @@ def running_alone(pipeline: DiffusionPipeline) -> Any:
         return _LOCKS.setdefault(pipeline.unet, threading.RLock())
 
 
-class _SoftInpainting:
+if TYPE_CHECKING:
+    class _ImageToImagePipeline(DiffusionPipeline):
+        """What `_SoftInpainting` uses of the parents that it is mixed with."""
+        unet: Any
+        vae: Any
+        scheduler: Any
+        image_processor: Any
+        vae_scale_factor: int
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+        def get_timesteps(self, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, int]: ...
+        def run_safety_checker(self, *args: Any, **kwargs: Any) -> tuple[Any, list[bool]]: ...
+else:
+    _ImageToImagePipeline = object
+
+
+class _SoftInpainting(_ImageToImagePipeline):
     """What both pipelines add to their image-to-image parents."""
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> DiffusionPipeline:
         """As diffusers', in float32 if no `torch_dtype` is given. Raises ValueError on a model that is not supported."""
-        config = cls.load_config(pretrained_model_name_or_path, **{
-            name: kwargs[name] for name in ("cache_dir", "local_files_only", "revision", "token") if name in kwargs})
+        config = cast(dict[str, Any], cls.load_config(pretrained_model_name_or_path, **{
+            name: kwargs[name] for name in ("cache_dir", "local_files_only", "revision", "token") if name in kwargs}))
         parts = [name for name, value in config.items() if isinstance(value, (list, tuple)) and len(value) == 2 and value[0]]
         arguments.check_parts(config.get("_class_name", "a model without a name"), parts)
         if not kwargs.keys() & {"dtype", "torch_dtype"}:
@@ -138,7 +156,7 @@ class _SoftInpainting:
         return super(_SoftInpainting, cls._of_family(pipeline.components)).from_pipe(pipeline, **kwargs)
 
     @classmethod
-    def _of_family(cls, parts: Mapping[str, Any]) -> type:
+    def _of_family(cls, parts: Mapping[str, Any]) -> type[_SoftInpainting]:
         """This class, or SDXL's where a model has these components."""
         return SoftInpaintXLPipeline if "text_encoder_2" in parts and issubclass(cls, SoftInpaintPipeline) else cls
 
@@ -272,7 +290,7 @@ class _SoftInpainting:
             return (results, flagged, kept) if keep else (results, flagged)
         return SoftInpaintPipelineOutput(results, flagged, kept, report.notes)
 
-    def with_scheduler(self, scheduler: Any) -> DiffusionPipeline:
+    def with_scheduler(self, scheduler: Any) -> _SoftInpainting:
         """A light copy of the pipeline with a scheduler of its own; the models are the same."""
         other = copy.copy(self)
         other.scheduler = scheduler
@@ -377,8 +395,8 @@ class _SoftInpainting:
             None for images without transparency.
         """
         soft = job.settings.enabled
-        if soft:
-            sampled = job.measure(samples, job.box.size, seeds)
+        assert job.box is not None, "_prepared gives every job one"
+        sampled = job.measure(samples, job.box.size, seeds) if soft else []
         for index, pixels in enumerate(self._decoded(job, samples, report)):
             if report.flagged and report.flagged[index]:
                 yield None, np.zeros_like(job.originals[index])  # black, as diffusers does
@@ -425,25 +443,31 @@ class _SoftInpainting:
         encoded = self._by_vae(encode)
         if not encoded.isfinite().all():
             raise ValueError("the model's VAE must give numbers for the image, got NaN or infinity, in float32 too")
-        mean, std = self._latent_statistics(encoded)
-        scaled = encoded * self.vae.config.scaling_factor if mean is None else (
-            encoded - mean) * self.vae.config.scaling_factor / std
+        statistics = self._latent_statistics(encoded)
+        if statistics is None:
+            scaled = encoded * self.vae.config.scaling_factor
+        else:
+            mean, std = statistics
+            scaled = (encoded - mean) * self.vae.config.scaling_factor / std
         return scaled.to(self.unet.dtype)
 
     def _decode(self, latent: torch.Tensor) -> torch.Tensor:
         """Image of a latent (1, C, h, w), -1 to 1, (1, 3, H, W); not finite where the VAE's is not, in float32 too."""
         def decode(vae: Any) -> torch.Tensor:
-            mean, std = self._latent_statistics(latent.to(vae.dtype))
-            scaled = latent.to(vae.dtype) / vae.config.scaling_factor if mean is None else (
-                latent.to(vae.dtype) * std / vae.config.scaling_factor + mean)
+            statistics = self._latent_statistics(latent.to(vae.dtype))
+            if statistics is None:
+                scaled = latent.to(vae.dtype) / vae.config.scaling_factor
+            else:
+                mean, std = statistics
+                scaled = latent.to(vae.dtype) * std / vae.config.scaling_factor + mean
             return vae.decode(scaled, return_dict=False)[0]
         return self._by_vae(decode)
 
-    def _latent_statistics(self, like: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    def _latent_statistics(self, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Mean and deviation (1, C, 1, 1) of the VAE's latents, which some models are trained without; None for others."""
         values = [getattr(self.vae.config, name, None) for name in ("latents_mean", "latents_std")]
         if None in values:
-            return None, None
+            return None
         mean, std = (torch.tensor(each).view(1, -1, 1, 1).to(like) for each in values)
         return mean, std
 
@@ -555,6 +579,7 @@ def _box(repaint_px: np.ndarray, working: Size, padding: int | None) -> Box:
 
 def _placed(pixels: np.ndarray, job: SoftInpaintJob) -> np.ndarray:
     """Decoded pixels (h, w, 3) float32 where their box stands in a picture as large as the original."""
+    assert job.box is not None, "_prepared gives every job one"
     bands = [np.asarray(Image.fromarray(band).resize(job.box.size.width_height, Image.Resampling.LANCZOS))
              for band in np.ascontiguousarray(pixels.transpose(2, 0, 1))]
     whole = np.zeros(job.originals[0].shape, np.float32)

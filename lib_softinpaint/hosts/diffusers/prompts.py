@@ -114,6 +114,7 @@ def _encoded(tokenizer: Any, encoder: Any, of_prompt: list[list[tuple[int, float
         output = encoder(ids, output_hidden_states=True)
         pooled = output[0] if pooled is None else pooled
         embeddings.append(_emphasised(_layer(encoder, output, clip_skip, large), weights))
+    assert pooled is not None, "a prompt has one chunk or more"
     return torch.cat(embeddings, dim=1), pooled
 
 
