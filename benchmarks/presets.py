@@ -9,10 +9,10 @@ from PIL import Image
 
 from benchmarks.quality import QUICK_SEEDS, markdown_table
 from benchmarks.tasks import QUICK_SCENES, SIZE, Task, task
-from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.generation.score import blend_score
 from lib_softinpaint.hosts.diffusers import models
-from lib_softinpaint.images.painted import as_picture
+from lib_softinpaint.images.painted import grey_image
 from lib_softinpaint.settings import presets
 from lib_softinpaint.settings.presets import Preset
 from lib_softinpaint.settings.request import Request
@@ -30,16 +30,16 @@ MEANT_FOR_PX = 512
 IN_PIXELS = "feather_width", "grow_px", "edge_taper_px", "mask_blur", "masked_area_padding"
 
 
-def painted(preset: Preset, settings: Settings, asked: Task) -> Iterator[KeptPicture]:
+def painted(preset: Preset, settings: Settings, asked: Task) -> Iterator[KeptImage]:
     """The preset's pictures of a task, under these settings."""
     known = {field.name for field in fields(Request)}
     request = Request(prompt=asked.prompt, settings=settings, **_shrunk(
         {name: value for name, value in preset.request.items() if name in known}))
     pipeline = models.load(str(models.SCENE_MODEL), "cpu")
     for seed in QUICK_SEEDS:
-        kept: list[KeptPicture] = []
+        kept: list[KeptImage] = []
         models.inpaint(pipeline, replace(request, seed=seed), Image.fromarray(asked.picture),
-                       as_picture(asked.painted.astype(np.float32)), keep=kept.append)
+                       grey_image(asked.painted.astype(np.float32)), keep=kept.append)
         yield from kept
 
 

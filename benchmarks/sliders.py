@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks import peers, quality
 from benchmarks.tasks import Task
 from lib_softinpaint.generation import score
-from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.hosts.diffusers.pipeline import SoftInpaintPipeline
 from lib_softinpaint.method import drift
 from lib_softinpaint.settings.settings import Settings
@@ -35,14 +35,14 @@ VALUES: dict[str, tuple[dict[str, object], ...]] = {
 """By name: the values that are compared."""
 
 
-def finished() -> Iterator[tuple[Task, KeptPicture]]:
+def finished() -> Iterator[tuple[Task, KeptImage]]:
     """Pictures of the quick set, painted at the defaults."""
     for run in quality.main_runs(False):
         output = peers.painted_softly(peers.pipeline_for(SoftInpaintPipeline, run), run, Settings(enabled=True), keep=True)
         yield from ((run.task, kept) for kept in output.kept)
 
 
-def figures(task: Task, picture: KeptPicture, usual: np.ndarray, changes: dict) -> tuple[float, ...]:
+def figures(task: Task, picture: KeptImage, usual: np.ndarray, changes: dict) -> tuple[float, ...]:
     """Blend score of the composite alone, jump, ghost, share of the painted area's new content that is shown, and mean
     difference from the usual result inside the mask, levels."""
     chosen, original, mask = picture.settings_with(changes), picture.sampled.original, picture.sampled.repaint_px

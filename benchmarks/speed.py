@@ -32,7 +32,7 @@ from benchmarks import reference
 from benchmarks.machine import ROOT
 from lib_softinpaint.generation import score
 from lib_softinpaint.generation.job import SoftInpaintJob
-from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers import models
 from lib_softinpaint.method import blend, composite, difference, mask, schedule
@@ -188,7 +188,7 @@ def compositing_again(size: int, batch: int, device: str, builtin: ModuleType | 
     repaint = torch.from_numpy(mask.to_latent(repaint_px, size // LATENT_PX, size // LATENT_PX))[None]
     reference_latent, samples = _latents(size, 2 * batch, device).chunk(2)
     job = SoftInpaintJob(run, repaint, reference_latent, [_picture(size, 0)] * batch, [repaint_px] * batch)
-    kept = [KeptPicture(run, sampled, _picture(size, 1), painted)
+    kept = [KeptImage(run, sampled, _picture(size, 1), painted)
             for sampled in job.measure(job.finish(samples), Size(size, size), range(batch))]
 
     def again(*names: str) -> Callable[[], object]:

@@ -21,8 +21,8 @@ def test_a_picture_is_found_by_its_result_alone():
 def test_a_picture_is_found_by_the_file_that_it_was_saved_as():
     history, picture = History(), kept()
     identity = history.put(picture, picture.composited(RUN), LIMIT_MB)
-    history.name(identity, "lossy.jpg")
-    history.name("unknown", "other.jpg")
+    history.set_file(identity, "lossy.jpg")
+    history.set_file("unknown", "other.jpg")
     assert history.find("lossy.jpg") == identity
     assert history.find("other.jpg") is None
     assert history.find(None) is None
@@ -100,7 +100,7 @@ def test_the_picture_that_was_asked_for_last_goes_last():
 def test_a_history_takes_over_what_another_keeps():
     before, after, picture = History(), History(), kept()
     identity = before.put(picture, picture.composited(RUN), LIMIT_MB)
-    before.name(identity, "result.jpg")
+    before.set_file(identity, "result.jpg")
     after.take_over(before)
     assert after.get(identity) is picture
     assert after.find("result.jpg") == identity

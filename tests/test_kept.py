@@ -8,7 +8,7 @@ import torch
 from lib_softinpaint.errors import BadInput
 from lib_softinpaint.generation.colours import Colours
 from lib_softinpaint.generation.job import SoftInpaintJob
-from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.images import job_file
 from lib_softinpaint.method.mask import PaintedMask, to_latent
@@ -33,7 +33,7 @@ def kept(run=RUN, about=ABOUT, **fields):
     job = SoftInpaintJob(run, torch.from_numpy(to_latent(repaint_px, SIDE, SIDE))[None], reference, [original], [repaint_px])
     samples = job.finish(job.blend(reference + 0.4, torch.tensor([0.1])))
     sampled, = job.measure(samples, Size(SIZE, SIZE), [3])
-    return KeptPicture(run, sampled, decoded, over, about, **fields)
+    return KeptImage(run, sampled, decoded, over, about, **fields)
 
 
 def changed(picture, **changes):

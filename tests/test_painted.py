@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.images.encoded import encoded
-from lib_softinpaint.images.painted import as_picture, cleaned, fitted, painted_or_sent, strengths
+from lib_softinpaint.images.painted import cleaned, fitted, grey_image, painted_or_sent, strengths
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 READ_RAMP = np.where(RAMP <= 8, 0, np.where(RAMP >= 250, 1, RAMP / np.float32(255))).astype(np.float32)
@@ -257,7 +257,7 @@ def test_a_mask_of_another_shape_is_refused():
 def test_a_mask_as_a_picture_and_back(bits):
     white = 2 ** bits - 1
     mask = cleaned(np.arange(0, white + 1, max(1, white // 500), dtype=np.float32)[None] / np.float32(white))
-    np.testing.assert_array_equal(strengths(as_picture(mask, bits)), mask)
+    np.testing.assert_array_equal(strengths(grey_image(mask, bits)), mask)
 
 
 def test_what_is_painted_counts_before_what_is_sent():

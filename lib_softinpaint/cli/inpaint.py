@@ -15,7 +15,7 @@ from lib_softinpaint.cli.files import WITH_TRANSPARENCY, make_folders, read_imag
 from lib_softinpaint.cli.jobs import Job, check_targets, plan_jobs
 from lib_softinpaint.cli.makers import Progress, local_maker, remote_maker
 from lib_softinpaint.generation.colours import colours_of
-from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.generation.source import completed
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.images import infotext_files, job_file
@@ -97,7 +97,7 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
                 else remote_maker(webui, model, advance))
         for job, numbered in zip(jobs, asked):
             picture = read_image(job.picture)
-            kept: list[KeptPicture] = []
+            kept: list[KeptImage] = []
             made, about = make(numbered, picture, read_mask(job.mask), kept.append if keep else None, lambda note, job=job:
                                None if note in told[job.picture] else print_note(f"{job.target}: {note}"))
             with rescuing(job.target, lambda place, made=made, about=about: infotext_files.save(made, place, about)):

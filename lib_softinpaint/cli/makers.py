@@ -12,7 +12,7 @@ from PIL import Image
 
 from lib_softinpaint.cli.command import print_note
 from lib_softinpaint.errors import judging_input
-from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.settings.prompt import demand_supported
 from lib_softinpaint.settings.request import (
@@ -44,7 +44,7 @@ def local_maker(request: Request, model: str | None, device: str | None, advance
         print_note("Clip skip changes nothing with SDXL, as in the WebUI.")
 
     def make(request: Request, picture: Image.Image, mask: Image.Image,
-             keep: Callable[[KeptPicture], None] | None = None,
+             keep: Callable[[KeptImage], None] | None = None,
              on_note: Callable[[str], None] | None = None) -> tuple[Image.Image, str]:
         made = models.inpaint(pipeline, request, picture, mask, advance, keep, loras, on_note=on_note)
         return made, models.infotext_of(as_run(pipeline, request), Size.of(picture), model, loras)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:  # the WebUI's start waits for this module
-    from lib_softinpaint.generation.kept import KeptPicture
+    from lib_softinpaint.generation.kept import KeptImage
 
 BYTES_PER_MB = 2 ** 20
 ID_BYTES = 16
@@ -26,11 +26,11 @@ class History:
     """
 
     def __init__(self):
-        self._pictures: OrderedDict[str, KeptPicture] = OrderedDict()
+        self._pictures: OrderedDict[str, KeptImage] = OrderedDict()
         self._files: dict[str, str] = {}
         self._lock = threading.Lock()
 
-    def put(self, picture: KeptPicture, result: np.ndarray, limit_mb: float) -> str:
+    def put(self, picture: KeptImage, result: np.ndarray, limit_mb: float) -> str:
         """Keeps a picture, where it fits the limit; its id."""
         identity = identify(result)
         with self._lock:
@@ -39,8 +39,8 @@ class History:
         self.shrink(limit_mb)
         return identity
 
-    def name(self, identity: str, path: str | PathLike) -> None:
-        """Tells under which file the result was saved, which may be of a format that changes its pixels."""
+    def set_file(self, identity: str, path: str | PathLike) -> None:
+        """Associates a saved file with a kept result. The file may be of a format that changes its pixels."""
         with self._lock:
             if identity in self._pictures:
                 self._files[fspath(path)] = identity
@@ -56,7 +56,7 @@ class History:
                 self._pictures.popitem(last=False)
             self._files = {path: identity for path, identity in self._files.items() if identity in self._pictures}
 
-    def get(self, identity: str) -> KeptPicture:
+    def get(self, identity: str) -> KeptImage:
         """The image of this id, which from now on counts as the newest. Raises KeyError if it is not kept."""
         with self._lock:
             self._pictures.move_to_end(identity)

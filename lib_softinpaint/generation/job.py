@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from lib_softinpaint.generation.sampled import SampledPicture
+from lib_softinpaint.generation.sampled import SampledImage
 from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.method import blend, difference, schedule
 from lib_softinpaint.method.mask import match_latent
@@ -138,7 +138,7 @@ class SoftInpaintJob:
         self._follow(samples.device)
         return torch.where(self.repaint == 0, self.reference.to(samples.dtype), samples)
 
-    def measure(self, samples: torch.Tensor, decoded_size: Size, seeds: Sequence[int]) -> list[SampledPicture]:
+    def measure(self, samples: torch.Tensor, decoded_size: Size, seeds: Sequence[int]) -> list[SampledImage]:
         """What is needed to composite each new picture: how much its latent changed, and where.
 
         Parameters
@@ -155,7 +155,7 @@ class SoftInpaintJob:
         repaint = _frames(self.repaint.expand(samples.shape[0], 1, *samples.shape[2:])).squeeze(1).cpu().numpy()
         return self._sampled(repaint, distance, decoded_size, seeds, self.noise_floors(len(distance)))
 
-    def measure_by_mask(self, count: int, decoded_size: Size, seeds: Sequence[int]) -> list[SampledPicture]:
+    def measure_by_mask(self, count: int, decoded_size: Size, seeds: Sequence[int]) -> list[SampledImage]:
         """The same for `count` pictures whose latents are not known."""
         repaint = _frames(self.repaint).squeeze(1).expand(count, -1, -1).cpu().numpy()
         return self._sampled(repaint, [None] * count, decoded_size, seeds, [None] * count)
@@ -175,14 +175,14 @@ class SoftInpaintJob:
                 for one, where in zip(_frames(distance).flatten(1), outside)]
 
     def _sampled(self, repaint: np.ndarray, distances: Iterable[np.ndarray | None], decoded_size: Size,
-                 seeds: Sequence[int], noise_floors: Sequence[float | None]) -> list[SampledPicture]:
+                 seeds: Sequence[int], noise_floors: Sequence[float | None]) -> list[SampledImage]:
         tapers: dict[int, dict[float, np.ndarray]] = {id(mask): {} for mask in self.repaint_px}
         last = len(self.originals) - 1  # frames of a video share one
         pictures = []
         for number, (repaint_latent, distance) in enumerate(zip(repaint, distances)):
             place = min(number, last)
             mask = self.repaint_px[place]
-            pictures.append(SampledPicture(self.originals[place], mask, repaint_latent, distance, decoded_size, self.box,
+            pictures.append(SampledImage(self.originals[place], mask, repaint_latent, distance, decoded_size, self.box,
                                            seeds[place], noise_floors[number], tapers=tapers[id(mask)]))
         return pictures
 

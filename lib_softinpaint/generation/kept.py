@@ -9,7 +9,7 @@ import numpy as np
 from lib_softinpaint.errors import BadInput
 from lib_softinpaint.generation import score
 from lib_softinpaint.generation.colours import SRGB, Colours
-from lib_softinpaint.generation.sampled import SampledPicture
+from lib_softinpaint.generation.sampled import SampledImage
 from lib_softinpaint.method import drift
 from lib_softinpaint.method.composite import with_alpha
 from lib_softinpaint.method.mask import PaintedMask
@@ -19,7 +19,7 @@ from lib_softinpaint.settings.settings import NOTE_KEY, SHAPING, Settings, compo
 
 
 @dataclass(frozen=True, eq=False)
-class KeptPicture:
+class KeptImage:
     """One picture of a run.
 
     Parameters
@@ -39,13 +39,13 @@ class KeptPicture:
     """
 
     settings: Settings
-    sampled: SampledPicture
+    sampled: SampledImage
     decoded: np.ndarray
     painted: PaintedMask
     infotext: str = ""
     source: np.ndarray | None = None
     colours: Colours = SRGB
-    reshaped: dict[tuple, SampledPicture] = field(default_factory=dict, repr=False)
+    reshaped: dict[tuple, SampledImage] = field(default_factory=dict, repr=False)
     """The last other mask, by the settings that made it."""
 
     def settings_with(self, changes: Mapping[str, Value]) -> Settings:
@@ -69,20 +69,20 @@ class KeptPicture:
         ----------
         settings
         opacity_px : (H, W) float32, 0 to 1
-            The run's own, from `SampledPicture.opacity_px`, where it is at hand.
+            The run's own, from `SampledImage.opacity_px`, where it is at hand.
 
         Returns
         -------
         (H, W, 3) uint8, or (H, W, 4) with transparency
         """
-        shown = self.shown(settings)
+        shown = self.sampled_within(settings)
         opacity_px = shown.opacity_px(settings) if opacity_px is None else opacity_px
         result = shown.composited(settings, self.decoded, opacity_px)
         if self.source is None or self.source.shape[:2] != result.shape[:2]:
             return result
         return with_alpha(result, self.source, shown.original, opacity_px)
 
-    def shown(self, settings: Settings) -> SampledPicture:
+    def sampled_within(self, settings: Settings) -> SampledImage:
         """What was sampled, shown within the mask that these settings make."""
         shape = tuple(getattr(settings, name) for name in SHAPING)
         if shape == tuple(getattr(self.settings, name) for name in SHAPING):
@@ -98,7 +98,7 @@ class KeptPicture:
         """How the result under these settings looks, in numbers. Raises ValueError where a host has enlarged the picture."""
         sampled = self.sampled
         new = drift.corrected(sampled.original, self.decoded, sampled.repaint_px, settings.drift_correction, sampled.box)
-        result = self.shown(settings).composited(settings, self.decoded)
+        result = self.sampled_within(settings).composited(settings, self.decoded)
         return score.score(sampled.original, result, sampled.repaint_px, self.painted.placed(self.painted.strengths) > 0,
                            np.rint(new).clip(0, 255).astype(np.uint8))
 

@@ -17,7 +17,7 @@ USUAL_NOISE_FLOOR = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class SampledPicture:
+class SampledImage:
     """One picture of a batch, after sampling.
 
     Parameters
@@ -88,7 +88,7 @@ class SampledPicture:
             self.tapers[settings.edge_taper_px] = taper
         return np.maximum(self.enlarged(self.opacity_latent(settings)) * taper, settings.least_opacity * self.mask_px)
 
-    def shown_within(self, mask_px: np.ndarray) -> SampledPicture:
+    def shown_within(self, mask_px: np.ndarray) -> SampledImage:
         """The picture with its new pixels shown within another mask (H, W) float32, 0 to 1, as far as it was sampled."""
         return replace(self, shown_px=np.where(self.repaint_px > 0, mask_px, 0), tapers={})
 

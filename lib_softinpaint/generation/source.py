@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from lib_softinpaint.generation.colours import colours_of
-from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.method.composite import over_white, with_alpha
 
 KEEP_ALPHA = "softinpaint_keep_alpha"
@@ -23,7 +23,7 @@ def with_transparency(made: Image.Image, source: Image.Image) -> Image.Image:
     return Image.fromarray(with_alpha(result, np.asarray(source.convert("RGBA")), flat, changed))
 
 
-def completed(kept: KeptPicture, infotext: str, source: Image.Image) -> KeptPicture:
+def completed(kept: KeptImage, infotext: str, source: Image.Image) -> KeptImage:
     """What is kept of a result, with what its file also holds."""
     pixels = np.asarray(source.convert("RGBA")) if "A" in source.getbands() else None
     return replace(kept, infotext=infotext, source=pixels, colours=colours_of(source))

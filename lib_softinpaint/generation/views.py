@@ -7,7 +7,7 @@ from types import MappingProxyType
 import numpy as np
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 
-from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.settings.settings import Settings
 
 AMPLIFIED = 8
@@ -23,17 +23,17 @@ DIMMED = 0.4
 """Brightness of what is not near the seam."""
 
 
-def picture(kept: KeptPicture, settings: Settings) -> np.ndarray:
+def picture(kept: KeptImage, settings: Settings) -> np.ndarray:
     """The result, (H, W, 3 or 4) uint8."""
     return kept.composited(settings)
 
 
-def opacity(kept: KeptPicture, settings: Settings) -> np.ndarray:
+def opacity(kept: KeptImage, settings: Settings) -> np.ndarray:
     """Opacity of the new pixels, (H, W) uint8; 255 shows them wholly."""
-    return _grey(kept.shown(settings).opacity_px(settings))
+    return _grey(kept.sampled_within(settings).opacity_px(settings))
 
 
-def difference(kept: KeptPicture, settings: Settings) -> np.ndarray:
+def difference(kept: KeptImage, settings: Settings) -> np.ndarray:
     """How much the latent changed, (H, W) uint8; 128 at the difference threshold.
 
     Raises LookupError with a sentence where it is not known.
@@ -47,13 +47,13 @@ def difference(kept: KeptPicture, settings: Settings) -> np.ndarray:
     return _grey(sampled.enlarged(relative))
 
 
-def seam(kept: KeptPicture, settings: Settings) -> np.ndarray:
+def seam(kept: KeptImage, settings: Settings) -> np.ndarray:
     """The result with its local contrast amplified along the mask's edge, and dimmed elsewhere; (H, W, 3) uint8.
 
     Source: own; unsharp masking.
     """
     result = kept.composited(settings)[..., :3].astype(np.float32)
-    mask = kept.shown(settings).mask_px
+    mask = kept.sampled_within(settings).mask_px
     size = 2 * BESIDE_PX + 1
     near = maximum_filter(mask, size) > minimum_filter(mask, size)
     smooth = gaussian_filter(result, (LOCAL_PX, LOCAL_PX, 0))
@@ -65,7 +65,7 @@ def _grey(share: np.ndarray) -> np.ndarray:
     return np.rint(255 * share).astype(np.uint8)
 
 
-VIEWS: Mapping[str, tuple[Callable[[KeptPicture, Settings], np.ndarray], str]] = MappingProxyType({
+VIEWS: Mapping[str, tuple[Callable[[KeptImage, Settings], np.ndarray], str]] = MappingProxyType({
     "Picture": (picture, ""),
     "Opacity": (opacity, "White shows the new pixels, black the original."),
     "Difference map": (difference, "Brighter changed more; middle grey is the difference threshold, where half is shown."),

@@ -16,7 +16,7 @@ from lib_softinpaint.errors import BadInput
 from lib_softinpaint.generation.source import KEEP_ALPHA, with_transparency
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.images.encoded import encoded
-from lib_softinpaint.images.painted import as_picture, fitted, strengths
+from lib_softinpaint.images.painted import fitted, grey_image, strengths
 from lib_softinpaint.method.composite import over_white
 from lib_softinpaint.settings.request import Request, to_api
 from lib_softinpaint.settings.settings import FIELDS
@@ -131,4 +131,4 @@ def _mask_to_send(mask: Image.Image, request: Request, size: Size) -> Image.Imag
     """The mask as plain grey, as large as the image. Of 16 bits only for this extension: without it the WebUI cuts them off
     above 255."""
     painted = fitted(strengths(mask), size, "The mask")
-    return as_picture(painted, 16 if mask.mode.startswith("I") and request.settings.enabled else 8)
+    return grey_image(painted, 16 if mask.mode.startswith("I") and request.settings.enabled else 8)

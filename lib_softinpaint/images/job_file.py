@@ -13,8 +13,8 @@ import numpy as np
 from lib_softinpaint.atomic_file import replacing
 from lib_softinpaint.errors import BadInput
 from lib_softinpaint.generation.colours import Colours
-from lib_softinpaint.generation.kept import KeptPicture
-from lib_softinpaint.generation.sampled import SampledPicture
+from lib_softinpaint.generation.kept import KeptImage
+from lib_softinpaint.generation.sampled import SampledImage
 from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.method.mask import PaintedMask
 from lib_softinpaint.settings.settings import Settings
@@ -28,7 +28,7 @@ ARRAYS = {"original": (3, ("uint8",)), "repaint_px": (2, ("float32",)), "repaint
 """Of a job file: dimensions and types of each array. Further arrays may be added, which older versions leave out."""
 
 
-def save(kept: KeptPicture, path: Path) -> None:
+def save(kept: KeptImage, path: Path) -> None:
     """Writes a job file that `load` reads, completely or not at all. Raises OSError if it cannot be written."""
     arrays = {name: getattr(kept.sampled, name) for name in ("original", "repaint_px", "repaint", "distance")}
     arrays |= {"decoded": kept.decoded, "strengths": kept.painted.strengths, "source": kept.source,
@@ -44,7 +44,7 @@ def save(kept: KeptPicture, path: Path) -> None:
                             **{name: array for name, array in arrays.items() if array is not None})
 
 
-def load(path: Path) -> KeptPicture:
+def load(path: Path) -> KeptImage:
     """A result from its job file. What a later version added to the file is left out. Raises BadInput if it is no job
     file."""
     try:
@@ -61,8 +61,8 @@ def load(path: Path) -> KeptPicture:
             (name.encode(), bytes.fromhex(content)) for name, content in about.get("png_chunks", {}).items()))
         painted = PaintedMask(strengths=arrays.pop("strengths"), **_typed(about["painted"]))
         decoded, source = arrays.pop("decoded"), arrays.pop("source", None)
-        sampled = SampledPicture(**{"distance": None, **arrays, **_typed(about["sampled"])})
-        return KeptPicture(Settings(**about["settings"]), sampled, decoded, painted, about["infotext"], source, colours)
+        sampled = SampledImage(**{"distance": None, **arrays, **_typed(about["sampled"])})
+        return KeptImage(Settings(**about["settings"]), sampled, decoded, painted, about["infotext"], source, colours)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as fault:
         raise BadInput(f"a job file must be one that inpaint --keep wrote, {path} is not: {fault}") from fault
 

@@ -264,7 +264,7 @@ def fitted(mask: np.ndarray, size: Size, name: str, notes: MutableSequence[str] 
     return resized(mask, size)
 
 
-def as_picture(mask: np.ndarray, bits: int = 8) -> Image.Image:
+def grey_image(mask: np.ndarray, bits: int = 8) -> Image.Image:
     """Grey image of a mask (H, W) float, 0 to 1, of 8 or 16 bits."""
     white, kind = {8: (LARGEST_BYTE, np.uint8), 16: (LARGEST_SHORT, np.uint16)}[bits]
     return Image.fromarray(np.rint(mask * white).astype(kind))

@@ -25,7 +25,7 @@ from lib_softinpaint.bundled import bundled
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.images import infotext_files
 from lib_softinpaint.images.encoded import as_bytes, decoded, encoded
-from lib_softinpaint.images.painted import LEAST_VALUE, as_picture, painted_or_sent, strengths
+from lib_softinpaint.images.painted import LEAST_VALUE, grey_image, painted_or_sent, strengths
 from lib_softinpaint.images.read import as_original
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.fields import Field, read
@@ -109,7 +109,7 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class Host:
+class PageHost:
     """What paints and keeps pictures.
 
     Parameters
@@ -123,14 +123,14 @@ class Host:
     paint: Callable[[Request, Image.Image, Image.Image, int, str, Step], Iterator[Finished]]
     samplers: Sequence[str]
     schedule_types: Sequence[str]
-    recomposite: recomposite.Host
+    recomposite: recomposite.Results
 
 
 class PortTaken(OSError):
     """No page can be shown at the port, since another program listens there."""
 
 
-def serve(host: Host, own_presets: PresetFile, start: Request, picture: Image.Image, mask: Image.Image | None,
+def serve(host: PageHost, own_presets: PresetFile, start: Request, picture: Image.Image, mask: Image.Image | None,
           output: Path, model: str, port: int | None, open_browser: bool, started: Callable[[str], None]) -> None:
     """Shows the page until it is interrupted. Raises PortTaken if the port is taken, OSError if it cannot be used.
 
@@ -197,7 +197,7 @@ class _Page:
         return {"prompt": self.prompt, "negative_prompt": self.negative_prompt, **self.request}
 
 
-def _lay_out(host: Host, own_presets: PresetFile, start: Request, picture: Image.Image, mask: Image.Image | None,
+def _lay_out(host: PageHost, own_presets: PresetFile, start: Request, picture: Image.Image, mask: Image.Image | None,
              model: str) -> _Page:
     with gr.Row():
         with gr.Column():
@@ -232,7 +232,7 @@ def _lay_out(host: Host, own_presets: PresetFile, start: Request, picture: Image
                  request, model_name, built, canvas)
 
 
-def _connect(page: _Page, host: Host, own_presets: PresetFile) -> None:
+def _connect(page: _Page, host: PageHost, own_presets: PresetFile) -> None:
     """Gives the components their events."""
     settings, fields = page.accordion.settings, page.fields
     running: dict[str | None, threading.Event] = {}
@@ -322,7 +322,7 @@ def _switched(value: bool, label: str, elem_id: str) -> Iterator[Any]:
     enabled.change(lambda on: gr.update(visible=on), enabled, sliders, **QUIETLY)
 
 
-def _request(host: Host, start: Request) -> dict[str, Any]:
+def _request(host: PageHost, start: Request) -> dict[str, Any]:
     """Components of the request's fields and of the number of pictures, by name."""
     choices = {"sampler": host.samplers, "schedule_type": host.schedule_types}
     made: dict[str, Any] = {}
@@ -367,7 +367,7 @@ def _painted(picture: str, mask: str, request: Request, notes: list[str]) -> tup
     assert painted is not None, "the canvas always has a mask"
     if (1 - painted if request.mask_mode == INPAINT_NOT_MASKED else painted).max() < LEAST_VALUE:
         raise ValueError("Nothing is painted: paint on the picture what is to change.")
-    return source, as_picture(painted, 16)
+    return source, grey_image(painted, 16)
 
 
 def _pasted(text: str, picture: str) -> tuple[Request, list[str]]:
@@ -403,5 +403,5 @@ def _as_paint(mask: Image.Image | None) -> Image.Image | None:
     if mask is None:
         return None
     paint = Image.new("RGBA", mask.size, "white")
-    paint.putalpha(as_picture(strengths(mask)))
+    paint.putalpha(grey_image(strengths(mask)))
     return paint

@@ -10,7 +10,7 @@ import gradio as gr
 from PIL import Image
 
 from lib_softinpaint.generation.colours import with_colours
-from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.generation.turns import Busy, Overtaken, recomposites
 from lib_softinpaint.generation.views import VIEWS
 from lib_softinpaint.images.encoded import encoded
@@ -44,7 +44,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Host:
+class Results:
     """What the program around the page does for the panel.
 
     Parameters
@@ -59,7 +59,7 @@ class Host:
         JavaScript that answers the index of the picture that is chosen in the gallery.
     """
     find: Callable[[Any, int], str]
-    get: Callable[[str], KeptPicture]
+    get: Callable[[str], KeptImage]
     save: Callable[[Image.Image, str, Any, str], tuple[str, Any, str]]
     selected: str
 
@@ -77,7 +77,7 @@ def build() -> Panel:
     return Panel(gr.State(""), take, view, preview, told, save)
 
 
-def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_info: Any, host: Host) -> None:
+def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_info: Any, results: Results) -> None:
     """Gives the panel's components their events.
 
     Parameters
@@ -87,8 +87,8 @@ def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_
     gallery, generation_info
         The host's gallery, and the text box that holds the infotext of each of its pictures.
     """
-    def chosen(identity: str, values: tuple[Value, ...]) -> tuple[KeptPicture, Settings]:
-        picture = host.get(identity)
+    def chosen(identity: str, values: tuple[Value, ...]) -> tuple[KeptImage, Settings]:
+        picture = results.get(identity)
         return picture, picture.settings_with(dict(zip(settings, values)))
 
     def render(ticket: str, identity: str, view: str, *values: Value) -> tuple[Any, Any]:
@@ -112,7 +112,7 @@ def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_
 
     def take(pictures: Any, index: int, ticket: str, view: str, *values: Value) -> tuple[Any, ...]:
         try:
-            identity = host.find(pictures, index)
+            identity = results.find(pictures, index)
         except LookupError as fault:
             return "", "", _sentence(fault)
         return identity, *render(ticket, identity, view, *values)
@@ -124,7 +124,7 @@ def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_
             picture, under = chosen(identity, values)
             with recomposites.turn():
                 result = with_colours(Image.fromarray(picture.composited(under)), picture.colours)
-            name, pictures, info = host.save(result, picture.infotext_with(under), pictures, info)
+            name, pictures, info = results.save(result, picture.infotext_with(under), pictures, info)
         except (LookupError, ValueError, OSError, Busy) as fault:
             return _unchanged(), _unchanged(), _sentence(fault)
         return pictures, info, f"Saved as {name}."
@@ -132,7 +132,7 @@ def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_
     inputs = list(settings.values())
     # JavaScript puts the index and the ticket in place of inputs that are not needed.
     with_index = javascript(panel.take.click, f"(pictures, index, ticket, ...values) => "
-                                              f"[pictures, {host.selected}, {TICKET}, ...values]")
+                                              f"[pictures, {results.selected}, {TICKET}, ...values]")
     panel.take.click(take, [gallery, panel.told, panel.told, panel.view, *inputs],
                      [panel.identity, panel.preview, panel.told], **with_index, **QUIETLY)
     for component in (panel.view, *inputs):

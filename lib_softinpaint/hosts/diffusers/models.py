@@ -18,7 +18,7 @@ from diffusers.utils import logging
 from PIL import Image
 
 from lib_softinpaint.bundled import bundled
-from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers.lora import infotext_hashes
 from lib_softinpaint.hosts.diffusers.pipeline import DTYPE, SoftInpaintPipeline, running_alone
@@ -161,7 +161,7 @@ def scheduler_class(sampler: str, schedule_type: str) -> tuple[type, dict[str, A
 
 
 def inpaint(pipeline: DiffusionPipeline, request: Request, picture: Image.Image, mask: Image.Image,
-            on_step: Callable[[float], None] | None = None, keep: Callable[[KeptPicture], None] | None = None,
+            on_step: Callable[[float], None] | None = None, keep: Callable[[KeptImage], None] | None = None,
             loras: Sequence[Path] = LORA_PLACES, *, on_running: Callable[[DiffusionPipeline], None] | None = None,
             on_note: Callable[[str], None] | None = None) -> Image.Image:
     """One image. Runs on one model wait for one another, each with the pipeline's state for itself.

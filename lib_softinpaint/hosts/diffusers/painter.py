@@ -15,7 +15,7 @@ from PIL import Image
 
 from lib_softinpaint.generation.colours import SRGB, Colours, colours_of
 from lib_softinpaint.generation.history import USUAL_LIMIT_MB, History
-from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.generation.source import completed
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers import models
@@ -24,7 +24,7 @@ from lib_softinpaint.images import infotext_files
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.request import LARGEST_SEED, Request
 from lib_softinpaint.ui import recomposite
-from lib_softinpaint.ui.page import SELECTED, Finished, Host
+from lib_softinpaint.ui.page import SELECTED, Finished, PageHost
 from lib_softinpaint.ui.painting import Step
 
 PREVIEW_COST = 4
@@ -45,13 +45,13 @@ class Painter:
         self.device = device
         self.history = History()
 
-    def host(self) -> Host:
-        again = recomposite.Host(self._find, self._kept, self._add, SELECTED)
-        return Host(self.paint, list(models.SAMPLERS), list(models.SCHEDULE_TYPES), again)
+    def host(self) -> PageHost:
+        again = recomposite.Results(self._find, self._kept, self._add, SELECTED)
+        return PageHost(self.paint, list(models.SAMPLERS), list(models.SCHEDULE_TYPES), again)
 
     def paint(self, request: Request, picture: Image.Image, mask: Image.Image, count: int, model: str,
               on_step: Step) -> Iterator[Finished]:
-        """As `ui.page.Host.paint`."""
+        """As `ui.page.PageHost.paint`."""
         pipeline = models.load(model or str(models.SCENE_MODEL), self.device)
         request = as_run(pipeline, request)
         free_at, preview = 0.0, None
@@ -66,14 +66,14 @@ class Painter:
         for number in range(count):
             on_step(0, None)  # a stop while the model was loading, or between two images, takes effect here
             numbered = replace(request, seed=(request.seed + number) % (LARGEST_SEED + 1))
-            kept: list[KeptPicture] = []
+            kept: list[KeptImage] = []
             notes: list[str] = []
             made = models.inpaint(pipeline, numbered, picture, mask, lambda share: on_step(share, preview),
                                   kept.append, on_running=look, on_note=notes.append)
             yield self._finished(made, picture, models.infotext_of(numbered, Size.of(picture), model), numbered, kept, notes)
 
     def _finished(self, made: Image.Image, picture: Image.Image, about: str, request: Request,
-                  kept: list[KeptPicture], notes: list[str]) -> Finished:
+                  kept: list[KeptImage], notes: list[str]) -> Finished:
         blend_score = None
         for each in kept:  # none of a hard inpainting
             self.history.put(completed(each, about, picture), np.asarray(made), USUAL_LIMIT_MB)
@@ -98,7 +98,7 @@ class Painter:
             raise LookupError("This picture is not kept: it was not inpainted softly, or newer ones have taken its place.")
         return identity
 
-    def _kept(self, identity: str) -> KeptPicture:
+    def _kept(self, identity: str) -> KeptImage:
         try:
             return self.history.get(identity)
         except KeyError as missing:

@@ -37,7 +37,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 
 from lib_softinpaint.generation.job import SoftInpaintJob
-from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.hosts.diffusers import arguments, noise_levels
 from lib_softinpaint.hosts.diffusers.scheduler import BlendingScheduler, own_copy
@@ -63,7 +63,7 @@ ONE_STEP_SCHEDULERS = EulerDiscreteScheduler, HeunDiscreteScheduler, KDPM2Discre
 @dataclass
 class SoftInpaintPipelineOutput(StableDiffusionPipelineOutput):
     """Images, whether a safety checker flagged each of them, with `keep` what they are made of, and what to know of them."""
-    kept: list[KeptPicture | None] | None = None
+    kept: list[KeptImage | None] | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -217,7 +217,7 @@ class _SoftInpainting(_ImageToImagePipeline):
                 Soft inpainting's settings. With `enabled=False` the mask is hard: every latent pixel is repainted or not.
             keep (`bool`, *optional*, defaults to `False`):
                 Whether the output's `kept` holds, for each picture, all that its composite is made of
-                ([`~lib_softinpaint.generation.kept.KeptPicture`]), to make it again with other settings, or to save it as a
+                ([`~lib_softinpaint.generation.kept.KeptImage`]), to make it again with other settings, or to save it as a
                 job file.
             generator (`torch.Generator` or a list of them, *optional*):
                 Makes the result deterministic.
@@ -267,7 +267,7 @@ class _SoftInpainting(_ImageToImagePipeline):
                     num_inference_steps=num_inference_steps, guidance_scale=guidance_scale,
                     num_images_per_prompt=num_images_per_prompt, generator=generator, output_type="latent", **kwargs).images
                 samples = _usable(job, job.finish(samples), report)
-                kept: list[KeptPicture | None] = []
+                kept: list[KeptImage | None] = []
                 results: Any = samples if output_type == "latent" else []
                 if output_type != "latent":
                     clear = [np.asarray(each) if "A" in each.getbands() else None for each in _repeated(sources, count)]
@@ -386,7 +386,7 @@ class _SoftInpainting(_ImageToImagePipeline):
 
     def _composited(self, job: SoftInpaintJob, samples: torch.Tensor, seeds: list[int], over: list[PaintedMask],
                     sources: list[np.ndarray | None],
-                    report: _Report) -> Iterator[tuple[KeptPicture | None, np.ndarray]]:
+                    report: _Report) -> Iterator[tuple[KeptImage | None, np.ndarray]]:
         """For each image what it is made of, if that is soft and not flagged, and its pixels (H, W, 3 or 4) uint8.
 
         Parameters
@@ -401,7 +401,7 @@ class _SoftInpainting(_ImageToImagePipeline):
             if report.flagged and report.flagged[index]:
                 yield None, np.zeros_like(job.originals[index])  # black, as diffusers does
             elif soft:
-                kept = KeptPicture(job.settings, sampled[index], pixels, over[index], source=sources[index])
+                kept = KeptImage(job.settings, sampled[index], pixels, over[index], source=sources[index])
                 yield kept, kept.composited(job.settings)
             else:
                 # A hard inpainting's paste, as the WebUI's: the outer half of the mask's blur.

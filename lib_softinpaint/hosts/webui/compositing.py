@@ -10,12 +10,12 @@ from modules import processing, shared
 from PIL import Image
 
 from lib_softinpaint.generation.colours import colours_of, with_colours
-from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.webui.faults import guarded, overlay_of
 from lib_softinpaint.hosts.webui.kept import history, history_mb
 from lib_softinpaint.hosts.webui.run import Run, Sampled, Sampling, runs
-from lib_softinpaint.images.painted import as_picture
+from lib_softinpaint.images.painted import grey_image
 
 SLOW_PX = 6_000_000
 """Pixels from which a composite takes about a second, so that the page tells what it waits for."""
@@ -38,7 +38,7 @@ def postprocess_maskoverlay(p: Any, ppmo: Any) -> None:
         overlay = overlay_of(job.originals[ppmo.index], inside)
     run.sampled.opacity_px = opacity_px
     ppmo.overlay_image = overlay
-    ppmo.mask_for_overlay = as_picture(opacity_px)
+    ppmo.mask_for_overlay = grey_image(opacity_px)
 
 
 def postprocess_image_after_composite(p: Any, pp: Any) -> None:
@@ -60,7 +60,7 @@ def _composite(p: Any, pp: Any, run: Run, sampling: Sampling, sampled: Sampled) 
         about = processing.create_infotext(p, p.prompts, p.seeds, p.subseeds, index=place,
                                            all_negative_prompts=p.negative_prompts) if limit > 0 else ""
         colours = colours_of(run.originals[place % len(run.originals)])
-        picture = KeptPicture(run.settings, sampled.images[place], decoded, sampling.painted[place], about,
+        picture = KeptImage(run.settings, sampled.images[place], decoded, sampling.painted[place], about,
                               sampling.sources[place], colours)
         result = picture.composited(run.settings, opacity_px)
         pp.image = with_colours(Image.fromarray(result), colours)

@@ -12,7 +12,7 @@ from PIL import Image
 from lib_softinpaint.hosts.webui.masks import latent_mask_of
 from lib_softinpaint.hosts.webui.names import NOTES
 from lib_softinpaint.hosts.webui.run import Run, runs
-from lib_softinpaint.images.painted import as_picture
+from lib_softinpaint.images.painted import grey_image
 from lib_softinpaint.method.mask import host_blur, match_latent
 from lib_softinpaint.settings.settings import NOTE_KEY, infotext_keys
 
@@ -93,5 +93,5 @@ def _make_ordinary_masks(p: Any, run: Run) -> None:
 def overlay_of(original: np.ndarray, repaint_px: np.ndarray) -> Image.Image:
     """The original, the more transparent the more is repainted."""
     overlay = Image.fromarray(original).convert("RGBA")
-    overlay.putalpha(as_picture(1 - repaint_px))
+    overlay.putalpha(grey_image(1 - repaint_px))
     return overlay

@@ -9,7 +9,7 @@ import numpy as np
 from modules import images, infotext_utils, shared
 from PIL import Image
 
-from lib_softinpaint.generation.kept import KeptPicture
+from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.hosts.webui.kept import history, history_mb
 
 
@@ -33,7 +33,7 @@ def _gallery_image(entry: Any) -> Any:
     return picture
 
 
-def kept_image(identity: str) -> KeptPicture:
+def kept_image(identity: str) -> KeptImage:
     try:
         picture = history.get(identity)
         history.shrink(history_mb())  # what re-rendering has added since the last time

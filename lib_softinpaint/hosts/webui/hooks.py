@@ -142,7 +142,7 @@ def postprocess(p: Any, processed: Any) -> None:
     run.changes.put_back(p)
     for result, identity in run.finished:
         if path := getattr(result, "already_saved_as", None):
-            history.name(identity, path)
+            history.set_file(identity, path)
     if run.finished:
         processed.extra_generation_params = {**processed.extra_generation_params,
                                              KEPT_KEY: [identity for _, identity in run.finished]}

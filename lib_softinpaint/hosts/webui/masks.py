@@ -10,7 +10,7 @@ from PIL import Image
 
 from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.hosts.webui.run import Run, ShapedMasks
-from lib_softinpaint.images.painted import LEAST_VALUE, as_picture, painted_or_sent, strengths
+from lib_softinpaint.images.painted import LEAST_VALUE, grey_image, painted_or_sent, strengths
 from lib_softinpaint.method.mask import (
     feather_outward,
     feather_reach,
@@ -54,8 +54,8 @@ def shape_masks(p: Any, run: Run) -> None:
     else:
         outpainted = strengths(p.latent_mask)
         mask, latent_mask = (map(shaped, (run.painted, outpainted)) if by_host else _outpainting_masks(outpainted, run))
-        run.changes.set(p, "latent_mask", as_picture(latent_mask))
-    run.changes.set(p, "image_mask", as_picture(mask))
+        run.changes.set(p, "latent_mask", grey_image(latent_mask))
+    run.changes.set(p, "image_mask", grey_image(mask))
     if p.inpainting_mask_invert:
         p.extra_generation_params["Mask mode"] = "Inpaint not masked"
     run.changes.set(p, "inpainting_mask_invert", 0)

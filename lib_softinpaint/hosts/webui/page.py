@@ -32,7 +32,7 @@ def build_ui(script: Any) -> list[Any]:
         page = _pages[script]
         again = {field.name: components[field.name] for field in composite_fields()}
         recomposite.connect(built.panel, again, page[GALLERY], page[GENERATION_INFO],
-                            recomposite.Host(find_shown, kept_image, save_to_gallery, "selected_gallery_index()"))
+                            recomposite.Results(find_shown, kept_image, save_to_gallery, "selected_gallery_index()"))
         request = {name: page[elem_id] for name, elem_id in REQUEST.items() if elem_id in page}
         presets.connect(built.chooser, components, request, preset_file, lambda: shared.opts.data.get(DEFAULT_PRESET) or "")
         redraw_on_change([*components.values(), *request.values(), *(page[elem_id] for elem_id in SIZES if elem_id in page)])

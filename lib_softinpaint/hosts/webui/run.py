@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from lib_softinpaint.generation.job import SoftInpaintJob
-from lib_softinpaint.generation.sampled import SampledPicture
+from lib_softinpaint.generation.sampled import SampledImage
 from lib_softinpaint.hosts.webui.run_table import RunTable, put_back
 from lib_softinpaint.method.mask import PaintedMask
 from lib_softinpaint.settings.settings import Settings
@@ -109,7 +109,7 @@ class Sampled:
     opacity_px : (H, W) float32, 0 to 1
         Of the image that is between the host's overlay and ours.
     """
-    images: list[SampledPicture]
+    images: list[SampledImage]
     latents: torch.Tensor | None = None
     opacity_px: np.ndarray | None = None
 

@@ -89,9 +89,9 @@ class Faulty(scripts.Script):
     def before_process(self, p, method):
         if method and self.undo is None:
             from lib_softinpaint.generation.job import SoftInpaintJob
-            from lib_softinpaint.generation.sampled import SampledPicture
+            from lib_softinpaint.generation.sampled import SampledImage
             from lib_softinpaint.hosts.webui import hooks
-            owner = next(owner for owner in (hooks, SoftInpaintJob, SampledPicture) if hasattr(owner, method))
+            owner = next(owner for owner in (hooks, SoftInpaintJob, SampledImage) if hasattr(owner, method))
             self.undo = owner, method, getattr(owner, method)
 
             def fail(*args, **kwargs):
@@ -219,8 +219,8 @@ class Composites:
 
 
 def count_composites():
-    from lib_softinpaint.generation.kept import KeptPicture
-    composited = KeptPicture.composited
+    from lib_softinpaint.generation.kept import KeptImage
+    composited = KeptImage.composited
 
     def counted(picture, *args, **kwargs):
         with Composites.lock:
@@ -232,7 +232,7 @@ def count_composites():
         finally:
             with Composites.lock:
                 Composites.now -= 1
-    KeptPicture.composited = counted
+    KeptImage.composited = counted
 
 
 class Witness(scripts.Script):
