@@ -8,13 +8,12 @@ from typing import Any
 
 from modules import script_callbacks, scripts, shared
 
-from lib_softinpaint.hosts.webui.axes import add_axes
 from lib_softinpaint.hosts.webui.later import Later
 from lib_softinpaint.hosts.webui.names import KEEP_BUILTIN, TITLE
 
 BUILTIN_SCRIPT = os.path.join("extensions-builtin", "soft-inpainting", "scripts", "soft_inpainting.py")
 
-hooks, options, page, routes, sampling = map(Later, ("hooks", "options", "page", "routes", "sampling"))
+axes, hooks, options, page, routes, sampling = map(Later, ("axes", "hooks", "options", "page", "routes", "sampling"))
 
 
 def register(script_class: type) -> type | None:
@@ -31,11 +30,11 @@ def register(script_class: type) -> type | None:
         return None
     script_callbacks.on_cfg_denoiser(lambda params: sampling.on_cfg_denoiser(params))
     script_callbacks.on_cfg_after_cfg(lambda params: sampling.on_cfg_after_cfg(params))
-    script_callbacks.on_before_ui(add_axes)
+    script_callbacks.on_before_ui(lambda: axes.add_axes())
+    script_callbacks.on_app_started(lambda demo, app: axes.add_axes())  # without a page
     script_callbacks.on_app_started(lambda demo, app: page.keep_floats())
     script_callbacks.on_app_started(lambda demo, app: routes.add_route(app))
     script_callbacks.on_app_started(_load_hooks)
-    add_axes()
     script_class.title, script_class.section = lambda script: TITLE, "inpaint"
     if builtin is None:
         return script_class

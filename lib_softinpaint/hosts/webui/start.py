@@ -4,6 +4,7 @@
 """
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,13 +14,20 @@ from typing import Any
 PACKAGE, FOLDER = __name__.partition(".")[0], Path(__file__).parents[2]
 
 
-def files() -> dict[Path, tuple[int, int]]:
+def files() -> dict[str, tuple[int, int]]:
     """Time of change in ns and size in bytes of the library's files."""
-    states = {path: path.stat() for path in FOLDER.rglob("*") if path.suffix in (".py", ".json")}
-    return {path: (state.st_mtime_ns, state.st_size) for path, state in states.items()}
+    found, folders = {}, [os.fspath(FOLDER)]
+    while folders:
+        for entry in os.scandir(folders.pop()):
+            if entry.name.endswith((".py", ".json")):
+                found[entry.path] = entry.stat().st_mtime_ns, entry.stat().st_size
+            elif entry.is_dir() and entry.name != "__pycache__":
+                folders.append(entry.path)
+    return found
 
 
-_loaded = files()
+_loaded: dict[str, tuple[int, int]] = {}
+"""The files when the library was loaded."""
 
 
 def drop_outdated() -> dict[str, ModuleType]:
@@ -27,7 +35,7 @@ def drop_outdated() -> dict[str, ModuleType]:
 
     The next import loads them anew. What still holds an old module, such as a run in progress, keeps working with it.
     """
-    if files() == _loaded:
+    if not _loaded or files() == _loaded:  # the first load, or nothing new
         return {}
     return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == PACKAGE}
 
@@ -41,6 +49,7 @@ def current() -> tuple[Any, Any, Callable[[type], type | None]]:
 
 def loaded(outdated: dict[str, ModuleType]) -> tuple[Any, Any, Callable[[type], type | None]]:
     """The same, of the library as it is loaded. `outdated` are the modules that were dropped for it."""
+    _loaded.update(files())
     from lib_softinpaint.hosts.webui import detect
     if not detect.can_run():
         return None, None, lambda script_class: None
