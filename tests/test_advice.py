@@ -15,12 +15,12 @@ def test_an_ordinary_request_is_left_in_peace():
 
 
 @pytest.mark.parametrize(("changes", "sentence"), [
-    ({"denoising_strength": 0.05}, "Denoising strength 0.05 changes next to nothing; new content needs 0.4 and more."),
+    ({"denoising_strength": 0.05}, "Denoising strength 0.05 changes almost nothing; new content needs 0.4 or more."),
     ({"masked_content": "latent noise", "denoising_strength": 0.5},
-     "Masked content latent noise needs a denoising strength of 0.7 or more, got 0.5: what it fills in will show."),
-    ({"working": Size(768, 512)}, "Width and height 512x768 stretch the picture, which is 512x512."),
+     "Masked content latent noise needs a denoising strength of 0.7 or more, got 0.5; the fill will show through."),
+    ({"working": Size(768, 512)}, "Width and height 512x768 stretch the image, which is 512x512."),
     ({"padding_px": 0, "denoising_strength": 0.9},
-     "Only masked with a padding of 0 shows the model little around the mask; at denoising strength 0.9 what it paints may "
-     "not belong there.")])
+     "Only masked with padding 0 shows the model too little around the mask; at denoising strength 0.9, new content may "
+     "not fit in.")])
 def test_one_sentence_for_what_is_likely_to_disappoint(changes, sentence):
     assert advice(**{**QUIET, **changes}) == [sentence]

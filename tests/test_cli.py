@@ -258,7 +258,7 @@ def test_like_names_what_it_does_not_take(tmp_path, capsys):
             "Soft inpainting enabled: True")
     infotext_files.save(Image.open(PICTURE), tmp_path / "first.png", text)
     assert inpaint._liked(tmp_path / "first.png", None).clip_skip == 2
-    assert capsys.readouterr().err == "softinpaint: Not taken from the infotext: Variation seed, ADetailer model.\n"
+    assert capsys.readouterr().err == "softinpaint: Ignored in the infotext: Variation seed, ADetailer model.\n"
 
 
 def test_like_refuses_a_cameras_comment(complaint):

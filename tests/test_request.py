@@ -64,7 +64,7 @@ def test_what_is_not_taken_is_named_and_what_says_nothing_is_not():
                                 "Version: ")
     request, notes = from_infotext(infotext.parse(text))
     assert request.clip_skip == 2
-    assert notes == ["Not taken from the infotext: Variation seed, Variation seed strength, ADetailer model, Hires upscale, "
+    assert notes == ["Ignored in the infotext: Variation seed, Variation seed strength, ADetailer model, Hires upscale, "
                      "TI hashes."]
 
 
@@ -84,7 +84,7 @@ def test_a_size_of_another_form_is_not_taken(params):
 def test_a_picture_without_soft_inpainting_says_so():
     request, notes = from_infotext({"Seed": "1"})
     assert not request.settings.enabled
-    assert notes == ["Soft inpainting is off, since the picture was made without it."]
+    assert notes == ["Soft inpainting is off because the image was made without it."]
 
 
 @pytest.mark.parametrize("params", [{"Soft inpainting schedule bias": "abc"}, {"Steps": "2.5"}])
@@ -101,7 +101,7 @@ def test_an_old_samplers_name_holds_the_schedule_type():
 def test_a_number_out_of_range_is_clamped_with_a_note():
     request, notes = from_infotext({"Steps": "900", "Seed": "1", "Soft inpainting enabled": "True"})
     assert request.steps == 150
-    assert notes == ["Steps must be from 1 to 150: 900 was taken as 150."]
+    assert notes == ["Steps must be from 1 to 150, got 900; 150 is used instead."]
 
 
 def test_a_value_that_cannot_be_read_gets_a_sentence():

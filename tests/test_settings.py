@@ -89,9 +89,9 @@ def test_a_dict_switches_on_unless_it_says_otherwise():
 def test_a_number_out_of_range_is_clamped_and_said():
     settings, notes = read_args([True, 9, -0.5, 0])
     assert (settings.schedule_bias, settings.preservation_strength, settings.transition_contrast_boost) == (8, 0, 1)
-    assert notes == ["Schedule bias must be from 0 to 8: 9 was taken as 8.",
-                     "Preservation strength must be from 0 to 8: -0.5 was taken as 0.",
-                     "Transition contrast boost must be from 1 to 32: 0 was taken as 1."]
+    assert notes == ["Schedule bias must be from 0 to 8, got 9; 8 is used instead.",
+                     "Preservation strength must be from 0 to 8, got -0.5; 0 is used instead.",
+                     "Transition contrast boost must be from 1 to 32, got 0; 1 is used instead."]
     assert read_args([True, math.inf])[0].schedule_bias == 8
 
 

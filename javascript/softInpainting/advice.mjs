@@ -1,5 +1,5 @@
-// Likely problems with a request. Python twin: lib_softinpaint/settings/advice.py. Here each also has the label of a button
-// that fixes it.
+// Likely problems with a request. Python twin: lib_softinpaint/settings/advice.py. Here each problem also has the label of
+// the button that fixes it.
 
 const LEAST_STRENGTH = 0.1, LEAST_STRENGTH_OF_NOISE = 0.7, LEAST_CONTEXT_PX = 16, HIGH_STRENGTH = 0.8;
 const LARGEST_STRETCH = 0.02;
@@ -8,20 +8,20 @@ const LARGEST_STRETCH = 0.02;
 export function advice({strength, content, paddingPx, picture, working}) {
     const found = [];
     if (strength < LEAST_STRENGTH) {
-        found.push({sentence: `Denoising strength ${strength} changes next to nothing; new content needs 0.4 and more.`,
-                    fix: "raise denoising"});
+        found.push({sentence: `Denoising strength ${strength} changes almost nothing; new content needs 0.4 or more.`,
+                    fix: "Raise denoising"});
     } else if (content.startsWith("latent") && strength < LEAST_STRENGTH_OF_NOISE) {
         found.push({sentence: `Masked content ${content} needs a denoising strength of ${LEAST_STRENGTH_OF_NOISE} or more, ` +
-                              `got ${strength}: what it fills in will show.`, fix: "raise denoising"});
+                              `got ${strength}; the fill will show through.`, fix: "Raise denoising"});
     }
     if (paddingPx === null) {
         if (Math.abs(working[0] * picture[1] / (working[1] * picture[0]) - 1) > LARGEST_STRETCH) {
-            found.push({sentence: `Width and height ${working.join("x")} stretch the picture, which is ${picture.join("x")}.`,
-                        fix: "set size from picture"});
+            found.push({sentence: `Width and height ${working.join("x")} stretch the image, which is ${picture.join("x")}.`,
+                        fix: "Set size from image"});
         }
     } else if (paddingPx < LEAST_CONTEXT_PX && strength > HIGH_STRENGTH) {
-        found.push({sentence: `Only masked with a padding of ${paddingPx} shows the model little around the mask; at ` +
-                              `denoising strength ${strength} what it paints may not belong there.`, fix: "padding 32"});
+        found.push({sentence: `Only masked with padding ${paddingPx} shows the model too little around the mask; at ` +
+                              `denoising strength ${strength}, new content may not fit in.`, fix: "Set padding to 32"});
     }
     return found;
 }

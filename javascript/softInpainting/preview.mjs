@@ -66,7 +66,7 @@ function listProblems(list, problems, find) {
 }
 
 function applyFix(fix, find) {
-    if (fix === "set size from picture") find("#img2img_detect_image_size_btn").click();
-    if (fix === "raise denoising") setNumber(find("#img2img_denoising_strength input[type=number]"), 0.75);
-    if (fix === "padding 32") setNumber(find("#img2img_inpaint_full_res_padding input[type=number]"), 32);
+    if (fix === "Set size from image") find("#img2img_detect_image_size_btn").click();
+    if (fix === "Raise denoising") setNumber(find("#img2img_denoising_strength input[type=number]"), 0.75);
+    if (fix === "Set padding to 32") setNumber(find("#img2img_inpaint_full_res_padding input[type=number]"), 32);
 }

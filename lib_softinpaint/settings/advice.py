@@ -1,47 +1,47 @@
-"""What is likely to disappoint about a request, in one sentence each."""
+"""Likely problems with a request, in one sentence each."""
 from __future__ import annotations
 
 from lib_softinpaint.geometry import Size
 
 LEAST_STRENGTH = 0.1
-"""Denoising strength below which the picture comes back as it was."""
+"""Denoising strength below which the image comes back unchanged."""
 
 LEAST_STRENGTH_OF_NOISE = 0.7
-"""Denoising strength below which what a latent fill put there is still seen: noise, or a brown flat."""
+"""Denoising strength below which a latent fill still shows: as noise, or as flat brown."""
 
 LEAST_CONTEXT_PX, HIGH_STRENGTH = 16, 0.8
-"""With Only masked: less around the mask, at a higher denoising strength, and the model cannot know where it paints."""
+"""With Only masked: below this padding and above this denoising strength, the model cannot tell what surrounds the mask."""
 
 LARGEST_STRETCH = 0.02
-"""Share by which width to height may differ from the picture's before the eye sees it."""
+"""Relative change of the aspect ratio below which the eye does not notice."""
 
 EMPTY = "The mask is empty: nothing is inpainted."
-EMPTY_OF_ALL = "The mask is empty: the WebUI repaints the whole picture."
+EMPTY_OF_ALL = "The mask is empty: the WebUI repaints the whole image."
 
 
 def advice(denoising_strength: float, masked_content: str, padding_px: int | None, picture: Size, working: Size) -> list[str]:
-    """Sentences about a request, none for most.
+    """Sentences about a request; most requests get none.
 
     Parameters
     ----------
     masked_content
         "fill", "original", "latent noise" or "latent nothing".
     padding_px
-        Only masked padding; None where the whole picture is inpainted.
+        Only masked padding; None if the whole image is inpainted.
     picture, working
-        Size of the picture, and the one at which the model works where it stretches the picture to that.
+        Size of the image, and the size to which it is stretched for the model.
     """
     sentences = []
     if denoising_strength < LEAST_STRENGTH:
-        sentences.append(f"Denoising strength {denoising_strength:g} changes next to nothing; new content needs 0.4 and more.")
+        sentences.append(f"Denoising strength {denoising_strength:g} changes almost nothing; new content needs 0.4 or more.")
     elif masked_content.startswith("latent") and denoising_strength < LEAST_STRENGTH_OF_NOISE:
         sentences.append(f"Masked content {masked_content} needs a denoising strength of {LEAST_STRENGTH_OF_NOISE} or more, "
-                         f"got {denoising_strength:g}: what it fills in will show.")
+                         f"got {denoising_strength:g}; the fill will show through.")
     if padding_px is None:
         stretch = working.width * picture.height / (working.height * picture.width)
         if abs(stretch - 1) > LARGEST_STRETCH:
-            sentences.append(f"Width and height {working} stretch the picture, which is {picture}.")
+            sentences.append(f"Width and height {working} stretch the image, which is {picture}.")
     elif padding_px < LEAST_CONTEXT_PX and denoising_strength > HIGH_STRENGTH:
-        sentences.append(f"Only masked with a padding of {padding_px} shows the model little around the mask; at denoising "
-                         f"strength {denoising_strength:g} what it paints may not belong there.")
+        sentences.append(f"Only masked with padding {padding_px} shows the model too little around the mask; at denoising "
+                         f"strength {denoising_strength:g}, new content may not fit in.")
     return sentences

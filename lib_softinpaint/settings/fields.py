@@ -1,4 +1,4 @@
-"""Fields of a settings dataclass: how each is shown and written, and how its values are checked and read."""
+"""Fields of a settings dataclass: how each one is shown and saved, and how its values are checked and read."""
 from __future__ import annotations
 
 import dataclasses
@@ -17,7 +17,7 @@ Value = bool | int | float | str
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, which a slider moves by `step`."""
+    """Numbers from `low` to `high`, and the step of their slider."""
     low: float
     high: float
     step: float
@@ -30,23 +30,23 @@ class Field:
     Parameters
     ----------
     label, help
-        On the page.
+        Shown on the page.
     range
-        Of a number. It is whole if the default is.
+        For a number. It must be whole if the default is.
     choices
-        Of a text. Any text if empty.
+        For a text. If empty, any text is allowed.
     key
-        In the infotext, after the prefix of all; the label in lower case if empty.
+        Infotext key without the common prefix. If empty, the label in lower case.
     elem_id
-        Of the component.
+        Id of the component.
     group
-        Heading under which the accordion shows it.
+        Heading under which the accordion shows the field.
     builtin
-        Value at which results equal the built-in extension's. None for the settings that it has itself.
+        Value that gives the built-in extension's results. None for settings that the built-in has itself.
     saved
-        Whether the infotext keeps it.
+        Whether the field is saved in infotext.
     unsaid
-        Value that the infotext leaves out. None if it leaves out none.
+        Value at which infotext leaves the field out. None if it is always written.
     name, default
         Set by `fields_of`.
     """
@@ -66,13 +66,13 @@ class Field:
     @property
     def limits(self) -> tuple[float, float]:
         """Lowest and highest value of a number."""
-        assert self.range is not None, f"{self.name} is no number"
+        assert self.range is not None, f"{self.name} is not a number"
         return self.range.low, self.range.high
 
 
 @cache
 def fields_of(record: type) -> Mapping[str, Field]:
-    """The fields of a settings dataclass by name, in their order. Fields without a `Field` in their type are left out."""
+    """The fields of a settings dataclass by name, in order. Fields without a `Field` in their type are left out."""
     defaults = {field.name: field.default for field in dataclasses.fields(record)}
     hints = typing.get_type_hints(record, include_extras=True)
     found = {name: next((part for part in getattr(hints[name], "__metadata__", ()) if isinstance(part, Field)), None)
@@ -88,7 +88,7 @@ def coerce_all(record: Any) -> None:
 
 
 def checked(field: Field, value: Any) -> Value:
-    """The value in its field's type. Raises BadInput if it is out of range or of the wrong type."""
+    """The value, coerced to its field's type. Raises BadInput if it is out of range or of the wrong type."""
     if field.choices:
         if value not in field.choices:
             raise BadInput(f"{field.name} must be one of {field.choices}, got {value!r}")
@@ -110,7 +110,7 @@ def checked(field: Field, value: Any) -> Value:
 
 
 def read(field: Field, value: Any, notes: list[str]) -> Value:
-    """The value from what people and programs write: numbers may be strings, and are clamped with a note.
+    """A value as people and programs write it: numbers may be strings, and are clamped with a note.
 
     Raises BadInput if it cannot be read.
     """
@@ -136,7 +136,7 @@ def read(field: Field, value: Any, notes: list[str]) -> Value:
         raise BadInput(f"{label} must be a number from {low} to {high}, got {value!r}.")
     if not low <= number <= high:
         clamped = min(max(number, low), high)
-        notes.append(f"{label} must be from {low} to {high}: {value} was taken as {clamped}.")
+        notes.append(f"{label} must be from {low} to {high}, got {value}; {clamped} is used instead.")
         number = clamped
     if isinstance(field.default, int) and number != int(number):
         raise BadInput(f"{label} must be a whole number, got {value!r}.")

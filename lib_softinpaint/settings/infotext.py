@@ -1,4 +1,4 @@
-"""Infotext, the line of settings that the WebUI's images carry."""
+"""Infotext: the text with prompts and settings that the WebUI saves in its images."""
 from __future__ import annotations
 
 import json
@@ -11,7 +11,7 @@ _FEWEST_PAIRS = 3  # as in the WebUI: a last line with fewer belongs to the prom
 
 
 def dump(params: Mapping[str, Any]) -> str:
-    """The WebUI's form: the prompts, then one line of keys and values."""
+    """Infotext as the WebUI writes it: the prompts, then one line of keys and values."""
     pairs = [f"{key}: {_quoted(str(value))}" for key, value in params.items() if key not in ("Prompt", "Negative prompt")]
     negative = params.get("Negative prompt")
     lines = [params.get("Prompt", ""), *([f"Negative prompt: {negative}"] if negative else []), ", ".join(pairs)]
@@ -19,7 +19,7 @@ def dump(params: Mapping[str, Any]) -> str:
 
 
 def parse(text: str) -> dict[str, str]:
-    """Keys and values of an infotext, "Prompt" and "Negative prompt" among them."""
+    """Keys and values of an infotext, including "Prompt" and "Negative prompt"."""
     *lines, last = text.strip().split("\n")
     pairs = _PAIR.findall(last)
     if len(pairs) < _FEWEST_PAIRS:
@@ -30,21 +30,21 @@ def parse(text: str) -> dict[str, str]:
 
 
 def is_infotext(text: str) -> bool:
-    """Whether the WebUI, or a program that writes as it does, made this text: a camera's comment is none."""
+    """Whether this text is infotext from the WebUI or a compatible program, and not, say, a camera's comment."""
     return "Steps" in parse(text)
 
 
 def replaced(text: str, values: Mapping[str, Any]) -> str:
-    """An infotext with other values under some of its keys, all else as it stands; keys that it lacks come last."""
+    """The infotext with some values replaced and all else unchanged; new keys are added at the end."""
     before, newline, last = text.strip().rpartition("\n")
-    left = dict(values)
+    remaining = dict(values)
     pieces, reached = [before + newline], 0
     for pair in _PAIR.finditer(last):
         key = pair.group(1).strip()
-        if key in left:
-            pieces += [last[reached:pair.start(2)], _quoted(str(left.pop(key)))]
+        if key in remaining:
+            pieces += [last[reached:pair.start(2)], _quoted(str(remaining.pop(key)))]
             reached = pair.end(2)
-    added = [f"{key}: {_quoted(str(value))}" for key, value in left.items()]
+    added = [f"{key}: {_quoted(str(value))}" for key, value in remaining.items()]
     return "".join(pieces) + ", ".join([*([last[reached:]] if last[reached:] else []), *added])
 
 

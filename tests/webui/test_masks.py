@@ -77,9 +77,9 @@ def test_grey_paint_repaints_by_its_strength_at_any_threshold_mix(webui, sampler
 
 
 @pytest.mark.parametrize(("fields", "sentence"), [
-    ({"denoising_strength": 0.05}, "Denoising strength 0.05 changes next to nothing"),
+    ({"denoising_strength": 0.05}, "Denoising strength 0.05 changes almost nothing"),
     ({"inpainting_fill": 2, "denoising_strength": 0.5}, "Masked content latent noise needs a denoising strength of 0.7"),
-    ({"width": 384}, "Width and height 384x256 stretch the picture, which is 256x256."),
+    ({"width": 384}, "Width and height 384x256 stretch the image, which is 256x256."),
     ({"inpaint_full_res": True, "inpaint_full_res_padding": 0, "denoising_strength": 0.9}, "Only masked with a padding of 0")])
 def test_what_is_likely_to_disappoint_is_said_under_the_picture(webui, fields, sentence):
     result = webui.inpaint(PICTURE, MASK, [True], steps=2, **fields)
@@ -88,7 +88,7 @@ def test_what_is_likely_to_disappoint_is_said_under_the_picture(webui, fields, s
 
 
 @pytest.mark.parametrize(("only_masked", "sentence"), [
-    (False, "The mask is empty: nothing is inpainted."), (True, "The mask is empty: the WebUI repaints the whole picture.")])
+    (False, "The mask is empty: nothing is inpainted."), (True, "The mask is empty: the WebUI repaints the whole image.")])
 def test_an_empty_mask_is_said_to_be_empty(webui, only_masked, sentence):
     webui.inpaint(PICTURE, Image.new("L", PICTURE.size), [True], steps=2, inpaint_full_res=only_masked)
     assert sentence in webui.get("/companion/witness")["comments"]

@@ -194,15 +194,15 @@ def test_advice_comes_before_the_picture_and_mends_with_a_click(page, tmp_path):
     page.locator("#img2maskimg button[aria-label=Clear], #img2maskimg button[title=Clear]").first.click()
     page.set_input_files("#img2maskimg input[type=file]", tmp_path / "wide.png")
     page.wait_for_selector("#img2maskimg canvas")
-    page.wait_for_function("document.querySelector('#softinpaint_preview').innerText.includes('stretch the picture')")
-    page.locator("#softinpaint_preview button", has_text="set size from picture").click()
+    page.wait_for_function("document.querySelector('#softinpaint_preview').innerText.includes('stretch the image')")
+    page.locator("#softinpaint_preview button", has_text="Set size from image").click()
     page.wait_for_function("document.querySelector('#img2img_width input[type=number]').value === '640'")
     assert number_in(page, "img2img_height") == 448
-    page.wait_for_function("!document.querySelector('#softinpaint_preview').innerText.includes('stretch the picture')")
+    page.wait_for_function("!document.querySelector('#softinpaint_preview').innerText.includes('stretch the image')")
     choose(page, "img2img_inpainting_fill", "latent noise")
     set_number(page, "img2img_denoising_strength", 0.4)
-    page.locator("#softinpaint_preview button", has_text="raise denoising").click()
-    page.wait_for_function("!document.querySelector('#softinpaint_preview').innerText.includes('raise denoising')")
+    page.locator("#softinpaint_preview button", has_text="Raise denoising").click()
+    page.wait_for_function("!document.querySelector('#softinpaint_preview').innerText.includes('Raise denoising')")
     assert number_in(page, "img2img_denoising_strength") == 0.75
 
 
@@ -454,9 +454,9 @@ def test_the_preview_shows_the_accordions_mask_image_until_there_is_paint(page, 
 def test_the_preview_works_at_the_size_that_resize_by_makes(page, tmp_path):
     open_accordion(page)
     set_number(page, "img2img_width", 640)
-    wait_for_preview(page, "stretch the picture")
+    wait_for_preview(page, "stretch the image")
     page.locator("#img2img_tabs_resize > .tab-nav button").nth(1).click()
-    page.wait_for_function("!document.querySelector('#softinpaint_preview').innerText.includes('stretch the picture')")
+    page.wait_for_function("!document.querySelector('#softinpaint_preview').innerText.includes('stretch the image')")
     squiggle(page)
     choose(page, "img2img_inpaint_full_res", "Only masked")
     wait_for_preview(page, "Dashed: the crop of ")

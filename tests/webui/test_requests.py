@@ -62,7 +62,7 @@ def test_one_argument_means_defaults(webui):
 
 def test_a_number_out_of_range_is_clamped_and_the_infotext_says_so(webui):
     result = webui.inpaint(PICTURE, MASK, [True, 1, 0.5, 0])
-    sentence = "Transition contrast boost must be from 1 to 32: 0 was taken as 1."
+    sentence = "Transition contrast boost must be from 1 to 32, got 0; 1 is used instead."
     assert sentence in result.infotexts[0]
     assert sentence in webui.get("/companion/witness")["comments"]
     assert soft_keys(result.infotexts[0])["transition contrast boost"] == "1"
