@@ -1,4 +1,4 @@
-"""Decoding again what came out as NaN."""
+"""A second decoding of images that came out as NaN."""
 from __future__ import annotations
 
 from typing import Any
@@ -16,7 +16,7 @@ from lib_softinpaint.hosts.webui.run import runs
 
 @guarded
 def postprocess_batch_list(p: Any, pp: Any) -> None:
-    """After decoding: replaces what is not a number. The host looks at the first value alone, and shows NaN black."""
+    """After decoding: replaces NaN and infinity. The host checks only the first value and shows NaN as black."""
     run = runs.get(p)
     if run is None or run.sampling is None or run.sampled is None or run.sampled.latents is None:
         return
@@ -25,17 +25,17 @@ def postprocess_batch_list(p: Any, pp: Any) -> None:
         if decoded.isfinite().all():
             continue
         if devices.dtype_vae != torch.float32 and getattr(shared.opts, "auto_vae_precision", True):
-            devices.dtype_vae = torch.float32  # and so it stays, as after the host's own check
+            devices.dtype_vae = torch.float32  # stays so, as after the host's own check
             p.sd_model.first_stage_model.to(torch.float32)
-        again = processing.decode_first_stage(p.sd_model, latents[place:place + 1].to(devices.dtype_vae))[0]
-        again = ((again.float() + 1) / 2).clamp(0, 1).to(decoded.device)
-        lost = ~again.isfinite().all(0)
+        second = processing.decode_first_stage(p.sd_model, latents[place:place + 1].to(devices.dtype_vae))[0]
+        second = ((second.float() + 1) / 2).clamp(0, 1).to(decoded.device)
+        lost = ~second.isfinite().all(0)
         if lost.any():
-            tell_user(p, f"The decoder gave no numbers for {lost.float().mean():.0%} of image {place + 1}: the original is "
-                         "shown there.")
+            tell_user(p, f"The VAE failed to decode {lost.float().mean():.0%} of image {place + 1}; the original is shown "
+                         "there.")
             size = Size(*decoded.shape[1:])
             shown = encoded_original(p, run.sampling.job, place).resize(size.width_height, Image.Resampling.LANCZOS)
-            again = torch.where(lost, torch.from_numpy(np.array(shown)).permute(2, 0, 1).to(again) / 255, again)
+            second = torch.where(lost, torch.from_numpy(np.array(shown)).permute(2, 0, 1).to(second) / 255, second)
         else:
-            tell_user(p, f"The decoder gave no numbers for a part of image {place + 1}, and was asked again.")
-        pp.images[place] = again
+            tell_user(p, f"The VAE failed on part of image {place + 1}; it was decoded again in float32.")
+        pp.images[place] = second

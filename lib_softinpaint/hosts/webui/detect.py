@@ -1,4 +1,4 @@
-"""What the WebUI must offer before this extension takes the built-in's place. Features are looked for, never versions."""
+"""What the WebUI must offer before this extension replaces the built-in. Checks features, never versions."""
 from __future__ import annotations
 
 import functools
@@ -28,7 +28,7 @@ ARGUMENTS = {("scripts", "MaskBlendArgs"): ("current_latent", "nmask", "init_lat
              ("scripts", "PostProcessMaskOverlayArgs"): ("index", "mask_for_overlay", "overlay_image"),
              ("script_callbacks", "CFGDenoiserParams"): ("x", "sigma", "denoiser"),
              ("script_callbacks", "AfterCFGCallbackParams"): ("x",)}
-"""What the host puts into what it hands our hooks and callbacks."""
+"""Fields of the objects that the host passes to our hooks and callbacks."""
 
 PROCESSING_FIELDS = (
     "image_mask", "latent_mask", "mask", "nmask", "init_latent", "mask_for_overlay", "overlay_images", "paste_to",
@@ -36,13 +36,13 @@ PROCESSING_FIELDS = (
     "inpainting_mask_invert")
 
 CALLED_IN_EACH_STEP = ("on_mask_blend", "cfg_after_cfg_callback")
-"""By the host's denoiser. Without the first, nothing would hold the surroundings while the sampler works."""
+"""Called by the host's denoiser. Without the first, nothing would preserve the surroundings during sampling."""
 
 OPTION = "softinpaint_left_out"
 
 
 def missing(package: str = "modules") -> list[str]:
-    """What the host lacks of all that is needed, in words. Empty if it has everything."""
+    """What the host lacks, in words. Empty if it has everything."""
     modules: dict[str, Any] = {name: _imported(f"{package}.{name}") for name in NEEDED}
     lacking = [f"{module_name}.{name}" if modules[module_name] else f"the module {module_name}"
                for module_name, names in NEEDED.items() for name in names if not hasattr(modules[module_name], name)]
@@ -54,7 +54,7 @@ def missing(package: str = "modules") -> list[str]:
     for (module_name, name), arguments in ARGUMENTS.items():
         given = inspect.signature(getattr(modules[module_name], name)).parameters
         lacking += [f"{argument} of {name}" for argument in arguments if argument not in given]
-    # In the file, not in the loaded class: other extensions wrap its methods.
+    # Read the file, not the loaded class: other extensions wrap its methods.
     denoiser = Path(modules["sd_samplers_cfg_denoiser"].__file__).read_text(encoding="utf8")
     return lacking + [f"a call of {name} in each sampling step" for name in CALLED_IN_EACH_STEP if name not in denoiser]
 
@@ -67,11 +67,11 @@ def _imported(name: str) -> ModuleType | None:
 
 
 def can_run() -> bool:
-    """Whether the host has what is needed. If not, the console and the settings page say what it lacks."""
+    """Whether the host has everything needed. If not, the console and the settings page say what it lacks."""
     lacking = missing()
     if lacking:
-        reason = (f"The soft inpainting extension stays off, since this WebUI lacks {', '.join(lacking)}. "
-                  "The built-in soft inpainting, if there is one, stays in its place.")
+        reason = (f"The soft inpainting extension is off because this WebUI lacks {', '.join(lacking)}. "
+                  "If the WebUI has built-in soft inpainting, that stays on.")
         logging.getLogger(__name__).warning(reason)
         callbacks = importlib.import_module("modules.script_callbacks")
         callbacks.on_ui_settings(functools.partial(_show_on_settings_page, reason))

@@ -1,4 +1,4 @@
-"""Faults cost the soft inpainting, never the image: the host's own ordinary inpainting follows."""
+"""What happens after a fault: the host's own inpainting runs, and a note says why."""
 from __future__ import annotations
 
 import functools
@@ -17,11 +17,11 @@ from lib_softinpaint.method.mask import host_blur, match_latent
 from lib_softinpaint.settings.settings import NOTE_KEY, infotext_keys
 
 MASK_IMAGE_KEY = "Soft inpainting mask image"
-"""In the infotext: the first digits of the SHA-256 of the file that was sent as *Mask image*, if its mask was used."""
+"""Infotext key: first digits of the SHA-256 of the file sent as *Mask image*, if that mask was used."""
 
 
 def tell_user(p: Any, sentence: str) -> None:
-    """Under the picture and in its infotext: the API returns no comments."""
+    """Adds a note under the image and in its infotext, since the API returns no comments."""
     p.comment(sentence)
     if not getattr(shared.opts, NOTES, True):
         return
@@ -30,14 +30,14 @@ def tell_user(p: Any, sentence: str) -> None:
 
 
 def guarded(hook: Callable[..., None]) -> Callable[..., bool]:
-    """The hook, answering whether it went well: a fault costs the soft inpainting, the host's own result follows."""
+    """The hook, which then returns whether it succeeded. After a fault the host's own inpainting goes on."""
     @functools.wraps(hook)
     def run_hook(p, *args):
         try:
             hook(p, *args)
             return True
         except Exception as fault:
-            errors.report(f"Soft inpainting failed in {hook.__name__}; the WebUI's own inpainting follows", exc_info=True)
+            errors.report(f"Soft inpainting failed in {hook.__name__}; the WebUI's own inpainting is used", exc_info=True)
             run = withdraw(p)
             tell_user(p, f"Soft inpainting failed and was left out: {type(fault).__name__}: {fault}")
             if run is not None:
@@ -47,7 +47,7 @@ def guarded(hook: Callable[..., None]) -> Callable[..., bool]:
 
 
 def withdraw(p: Any) -> Run | None:
-    """Ends the run and leaves nothing of it on `p`. The infotext goes first: it must not claim what did not run."""
+    """Ends the run and removes all its traces from `p`. The infotext goes first: it must not claim what did not run."""
     for key in (*infotext_keys(), MASK_IMAGE_KEY):
         p.extra_generation_params.pop(key, None)
     run = runs.pop(p)
@@ -57,19 +57,19 @@ def withdraw(p: Any) -> Run | None:
 
 
 def _restore_ordinary_inpainting(p: Any, run: Run) -> None:
-    """Masks and overlays as the host makes them without us, as far as its run has come. Never raises."""
+    """Restores the host's own masks and overlays, depending on how far its run has come. Never raises."""
     try:
         _make_ordinary_masks(p, run)
     except Exception:
-        errors.report("Soft inpainting could not make the WebUI's own masks again", exc_info=True)
-        tell_user(p, "The WebUI's own masks could not be made again: the result may differ from ordinary inpainting.")
+        errors.report("Soft inpainting could not restore the WebUI's own masks", exc_info=True)
+        tell_user(p, "The WebUI's own masks could not be restored. The result may differ from ordinary inpainting.")
 
 
 def _make_ordinary_masks(p: Any, run: Run) -> None:
     if not run.host_is_ready:
         return
     if run.sampling is None:
-        if p.image_mask is None:  # the mask was ours alone, and `init` leaves standing what it does not set
+        if p.image_mask is None:  # the only mask was ours, and `init` does not reset these without one
             p.mask = p.nmask = p.mask_for_overlay = p.overlay_images = p.paste_to = None
         with devices.autocast():
             p.init(p.all_prompts, p.all_seeds, p.all_subseeds)
@@ -81,9 +81,9 @@ def _make_ordinary_masks(p: Any, run: Run) -> None:
         box = job.box
         blurred = host_blur(run.painted, p.mask_blur_x)
         p.nmask = match_latent(latent_mask_of(p, blurred, box), p.init_latent).round()[0].expand_as(p.nmask).to(p.nmask)
-        gain = 2 if box is None else 1  # of a whole picture the host shows the outer half of the blur only
-        p.overlay_images = [overlay_of(original, np.minimum(gain * over.placed(blurred), 1))
-                            for original, over in zip(job.originals, run.sampling.painted)]
+        gain = 2 if box is None else 1  # on a whole image the host shows only the outer half of the blur
+        p.overlay_images = [overlay_of(original, np.minimum(gain * painted_mask.placed(blurred), 1))
+                            for original, painted_mask in zip(job.originals, run.sampling.painted)]
     p.mask = 1 - p.nmask
     denoiser: Any = getattr(getattr(p, "sampler", None), "model_wrap_cfg", None)
     if getattr(denoiser, "nmask", None) is not None:
@@ -91,7 +91,7 @@ def _make_ordinary_masks(p: Any, run: Run) -> None:
 
 
 def overlay_of(original: np.ndarray, repaint_px: np.ndarray) -> Image.Image:
-    """The original, the more transparent the more is repainted."""
+    """The original, more transparent where more is repainted."""
     overlay = Image.fromarray(original).convert("RGBA")
     overlay.putalpha(grey_image(1 - repaint_px))
     return overlay

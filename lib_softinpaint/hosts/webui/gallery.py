@@ -1,4 +1,4 @@
-"""Finished images in the host's gallery, and in the files that it writes."""
+"""Results in the host's gallery and in its output files."""
 from __future__ import annotations
 
 import json
@@ -14,19 +14,19 @@ from lib_softinpaint.hosts.webui.kept import history, history_mb
 
 
 def find_shown(pictures: Any, index: int) -> str:
-    """Id of the gallery's picture of this index; LookupError with a sentence where it is not kept."""
+    """Id of the gallery image at this index. Raises LookupError with a sentence if it is not kept."""
     if not pictures:
-        raise LookupError("The gallery is empty: generate a picture first.")
+        raise LookupError("The gallery is empty: generate an image first.")
     shown = _gallery_image(pictures[max(0, index)])
     identity = history.find(shown.already_saved_as) or history.find(result=np.asarray(shown))
     if identity is None:
-        raise LookupError("This picture is not kept: it was not inpainted softly, or newer ones have taken its place "
+        raise LookupError("This image is not kept: it was not soft-inpainted, or newer ones have replaced it "
                           "(Settings > Soft inpainting).")
     return identity
 
 
 def _gallery_image(entry: Any) -> Any:
-    """A gallery's picture, with the file that it stands in as the host's own saved pictures have it."""
+    """A gallery image that knows its file, as the host's own saved images do."""
     file = entry[0] if isinstance(entry, (list, tuple)) else entry
     picture: Any = infotext_utils.image_from_url_text([file])
     picture.already_saved_as = file["name"].partition("?")[0]
@@ -36,25 +36,25 @@ def _gallery_image(entry: Any) -> Any:
 def kept_image(identity: str) -> KeptImage:
     try:
         picture = history.get(identity)
-        history.shrink(history_mb())  # what re-rendering has added since the last time
+        history.shrink(history_mb())  # re-rendering may have added to it
         return picture
     except KeyError as missing:
-        raise LookupError(f"id must be that of a picture that is kept, got {identity!r}.") from missing
+        raise LookupError(f"id must name a kept image, got {identity!r}.") from missing
 
 
 def save_image(result: Image.Image, about: str) -> str:
-    """Path of a result that is written where the host writes its own."""
-    told = infotext_utils.parse_generation_parameters(about, [])
+    """Saves a result where the host saves its own. Returns the path."""
+    params = infotext_utils.parse_generation_parameters(about, [])
     folder = shared.opts.outdir_samples or shared.opts.outdir_img2img_samples
-    path, _ = images.save_image(result, folder, "", told.get("Seed"), told.get("Prompt"), shared.opts.samples_format,
+    path, _ = images.save_image(result, folder, "", params.get("Seed"), params.get("Prompt"), shared.opts.samples_format,
                                 info=about)
     return path
 
 
 def save_to_gallery(result: Image.Image, about: str, pictures: Any, generation_info: str) -> tuple[str, Any, str]:
-    """Name of the written file, and the gallery and its infotexts with it."""
+    """Saves a result. Returns the file name, and the gallery and its generation info with the result added."""
     path = save_image(result, about)
     shown = [_gallery_image(picture) for picture in pictures or []]
-    told = json.loads(generation_info or "{}")
-    texts = (told.get("infotexts", []) + [""] * len(shown))[:len(shown)]
-    return os.path.basename(path), [*shown, result], json.dumps({**told, "infotexts": [*texts, about]})
+    info = json.loads(generation_info or "{}")
+    texts = (info.get("infotexts", []) + [""] * len(shown))[:len(shown)]
+    return os.path.basename(path), [*shown, result], json.dumps({**info, "infotexts": [*texts, about]})

@@ -1,4 +1,4 @@
-"""The script's hooks, in the order in which the host calls them."""
+"""The script's hooks, in the order the host calls them."""
 from __future__ import annotations
 
 import hashlib
@@ -28,7 +28,7 @@ __all__ = ["process", "process_batch", "on_mask_blend", "post_sample", "postproc
            "postprocess_image_after_composite", "postprocess"]
 
 HASH_DIGITS = 10
-"""As many as the WebUI writes of a model's hash."""
+"""The WebUI shortens a model's hash to the same length."""
 
 INPAINTING_CONDITIONS = "hybrid", "concat"
 
@@ -36,13 +36,13 @@ INPAINTING_CONDITIONS = "hybrid", "concat"
 @guarded
 def process(p: Any, args: tuple[Any, ...]) -> None:
     """Before the host's `init`: reads the settings and shapes the mask."""
-    # Loopback and others come again with the same object; X/Y/Z and detailers with a copy that shares the dict.
+    # Loopback and others call again with the same object, X/Y/Z and detailers with a copy that shares the dict.
     p.extra_generation_params = dict(p.extra_generation_params)
     withdraw(p)
     try:
         settings, notes = read_args(args)
-    except ValueError as unreadable:
-        tell_user(p, f"Soft inpainting was left out: {unreadable}")
+    except ValueError as invalid:
+        tell_user(p, f"Soft inpainting was left out: {invalid}")
         return
     if not settings.enabled or getattr(p, "image_mask", None) is None and not settings.mask_image:
         return
@@ -51,24 +51,24 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     mask_notes: list[str] = []
     try:
         painted, mask_image_is_used = painted_mask(p, settings, mask_notes)
-    except ValueError as unreadable:
-        tell_user(p, f"Soft inpainting was left out: {unreadable}")
+    except ValueError as invalid:
+        tell_user(p, f"Soft inpainting was left out: {invalid}")
         return
     image_size, mask_size = Size.of(p.init_images[0]), Size.of(painted)
     resizes = mask_size != image_size and painted.max() >= LEAST_VALUE
     if resizes and p.inpaint_full_res:
-        # The host crops the image where the mask lies in its own pixels, and shows the mask resized: black patches.
+        # The host crops by the mask's own pixels but shows the mask resized, which leaves black patches.
         painted = resized(painted, image_size, MASK_RESIZES[p.resize_mode])
     if painted.max() < LEAST_VALUE:
         p.comment(EMPTY_OF_ALL if p.inpaint_full_res or p.image_mask is None else EMPTY)
         return
     padding = p.inpaint_full_res_padding if p.inpaint_full_res else None
-    content = dict(enumerate(MASKED_CONTENTS)).get(p.inpainting_fill, "")  # other scripts have numbers of their own
+    content = dict(enumerate(MASKED_CONTENTS)).get(p.inpainting_fill, "")  # other scripts use their own numbers
     stretches = p.resize_mode in (JUST_RESIZE, JUST_RESIZE_LATENT)
     for sentence in advice(p.denoising_strength, content, padding, image_size,
                            Size(p.height, p.width) if stretches else image_size):
         p.comment(sentence)
-    # Blur is set per axis by outpainting; the feather is round.
+    # Outpainting sets the blur per axis; the feather is round.
     run = Run(settings, painted, max(p.mask_blur_x, p.mask_blur_y), padding)
     runs.put(p, run)
     p.extra_generation_params.update(to_infotext(settings))
@@ -76,37 +76,37 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     for note in mask_notes:
         tell_user(p, note)
     if resizes:
-        tell_user(p, f"The mask was resized to fit the image: it is {mask_size}, the image {image_size}.")
+        tell_user(p, f"The mask ({mask_size}) was resized to fit the image ({image_size}).")
     if mask_image_is_used:
         p.extra_generation_params[MASK_IMAGE_KEY] = hashlib.sha256(as_bytes(settings.mask_image)).hexdigest()[:HASH_DIGITS]
     shape_masks(p, run)
     upscales = shared.opts.upscaler_for_img2img not in (None, "None") and p.resize_mode != JUST_RESIZE_LATENT
     if upscales and not p.inpaint_full_res:
-        # An upscaler is slow, and the original that is composited is to be the picture that is encoded: once for both.
+        # An upscaler is slow, and the composite must show the image that is encoded: upscale once for both.
         run.changes.set(p, "init_images", [images.resize_image(
             p.resize_mode, images.flatten(picture, shared.opts.img2img_background_color), p.width, p.height)
             for picture in p.init_images])
-    # Only the host can tell an inpainting model of the mask. With hard ones it also starts latent noise and nothing hard.
+    # Only the host can pass the mask to an inpainting model. If that is hard, "latent noise" and "latent nothing" are too.
     hard = settings.conditioning_mask == HARD and _is_inpainting_model(p.sd_model)
     if hard and run.shaped is None:
-        tell_user(p, "Conditioning mask hard needs another feather source than host; soft was taken.")
+        tell_user(p, "Conditioning mask \"hard\" does not work with the feather source \"host\"; \"soft\" was used.")
     run.changes.set(p, "mask_round", hard and run.shaped is not None)
 
 
 def _is_inpainting_model(model: Any) -> bool:
-    """Whether the model is told the mask."""
+    """Whether the model takes the mask as input."""
     network = getattr(model, "model", None)
     return getattr(network, "conditioning_key", None) in INPAINTING_CONDITIONS or getattr(model, "is_sdxl_inpaint", False)
 
 
 @guarded
 def process_batch(p: Any) -> None:
-    """After the host's `init`, before each sampling: makes the job, and the host's own blends neutral."""
+    """After the host's `init`, before each sampling: creates the job and neutralises the host's own blends."""
     run = runs.get(p)
     if run is None:
         return
     run.host_is_ready = True
-    if p.mask_for_overlay is None:  # the host's blur has erased the mask: it has turned to plain img2img
+    if p.mask_for_overlay is None:  # the host's blur has erased the mask, so the host runs plain img2img
         withdraw(p)
         return
     if run.sampling is None:
@@ -121,7 +121,7 @@ def process_batch(p: Any) -> None:
 
 @guarded
 def post_sample(p: Any, ps: Any) -> None:
-    """After sampling, before decoding: how much each latent changed."""
+    """After sampling, before decoding: measures how much each latent changed."""
     run = runs.get(p)
     if run is None or run.sampling is None:
         return
@@ -135,7 +135,7 @@ def post_sample(p: Any, ps: Any) -> None:
 
 @guarded
 def postprocess(p: Any, processed: Any) -> None:
-    """After the last picture. A copy of `p` has no run, and leaves the original's alone."""
+    """After the last image. A copy of `p` has no run and leaves the original's alone."""
     run = runs.pop(p)
     if run is None:
         return

@@ -1,4 +1,4 @@
-"""The last runs' images, kept for re-composites."""
+"""The last results, kept for re-composites."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from lib_softinpaint.generation.history import USUAL_LIMIT_MB, History
 from lib_softinpaint.hosts.webui.names import HISTORY_MB
 
 KEPT_KEY = "Soft inpainting kept"
-"""Among the generation parameters of the API's answer: ids of the pictures that can be composited again."""
+"""Key among the generation parameters of the API's response: ids of the images that can be re-composited."""
 
 history = History()
 
@@ -20,7 +20,7 @@ def history_mb() -> float:
 
 
 def keep_history_of(outdated: Mapping[str, Any]) -> None:
-    """Takes over the kept images of this module as it was before "Reload UI", from `start.drop_outdated`."""
+    """Takes over the images kept before "Reload UI". `outdated` is from `start.drop_outdated`."""
     before = outdated.get(__name__)
     if before is not None:
         history.take_over(before.history)

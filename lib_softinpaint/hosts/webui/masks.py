@@ -22,26 +22,26 @@ from lib_softinpaint.method.mask import (
 from lib_softinpaint.settings.settings import FEATHER_FROM_HOST, Settings
 
 JUST_RESIZE, RESIZE_AND_FILL, JUST_RESIZE_LATENT = 0, 2, 3
-"""The host's resize modes, by its numbers. It fits the crop of *Only masked* by the second."""
+"""The host's resize modes, by its numbers. It fits the crop of *Only masked* with RESIZE_AND_FILL."""
 
 MASK_RESIZES = {0: "stretch", 1: "cover", 2: "contain", JUST_RESIZE_LATENT: "stretch"}
-"""How the host's resize modes bring a mask to another size."""
+"""How the host's resize modes resize a mask."""
 
 OUTPAINTED_SHARE = 0.25
-"""Of the Mask blur that an outpainting script sets. Within so much of its latent mask's edge lies no new area, and nothing
-that the script has filled with noise.
+"""Share of the Mask blur that an outpainting script sets. Pixels this close to its latent mask's edge are neither new nor
+filled with noise.
 
-Source: observed in AUTOMATIC1111 1.10.1. From the old edge into the original, poor man's outpainting paints its latent mask
-by a quarter of that blur. Outpainting mk2 paints its latent mask by half of it, and fills a quarter with noise.
+Source: observed in AUTOMATIC1111 1.10.1. Poor man's outpainting extends its latent mask into the original by a quarter of
+that blur. Outpainting mk2 extends it by half of the blur and fills a quarter with noise.
 """
 
 FADE_PER_BLUR = 1.6
-"""Pixels over which an outpainting script's new pixels fade out over the original, for each pixel of its Mask blur: then as
-many are shown as by the WebUI's own overlay, which fades as the tail of a Gaussian does."""
+"""Width of the fade from an outpainting script's new pixels to the original, in pixels for each pixel of its Mask blur. This
+shows as many new pixels as the WebUI's own overlay, which fades like the tail of a Gaussian."""
 
 
 def shape_masks(p: Any, run: Run) -> None:
-    """Hands the host the mask as it is to be; with the feather source "host", as it is to be before the host's blur."""
+    """Gives the host the finished mask, or with the feather source "host" the mask before the host's blur."""
     by_host = run.settings.feather_source == FEATHER_FROM_HOST
     blur = 0 if by_host else run.blur_px
 
@@ -67,15 +67,15 @@ def shape_masks(p: Any, run: Run) -> None:
     for name in _blur_fields(p):
         run.changes.set(p, name, 0)
     if run.padding_px is not None:
-        # The crop is the painted box plus the padding; the feather has used up a part of it already.
+        # The crop is the painted box plus the padding, and the feather has already used part of the padding.
         reach = feather_reach(run.painted, run.settings, blur, run.padding_px)
         run.changes.set(p, "inpaint_full_res_padding", max(0, run.padding_px - int(np.ceil(reach))))
 
 
 def _outpainting_masks(outpainted: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray]:
-    """Masks (H, W) float32 of what an outpainting script shows, and of what it repaints: its latent mask, `outpainted`.
+    """Masks (H, W) float32 for an outpainting script: what it shows, and what it repaints (its latent mask, `outpainted`).
 
-    That reaches into the original already. A feather that goes outward would repaint more of it than the script asks for.
+    The latent mask already reaches into the original. An outward feather would repaint more than the script asks for.
     """
     grow, shrunk_by = max(0, run.settings.grow_px), max(0, -run.settings.grow_px)
     reach = feather_reach(run.painted, run.settings, run.blur_px, run.padding_px)
@@ -85,33 +85,33 @@ def _outpainting_masks(outpainted: np.ndarray, run: Run) -> tuple[np.ndarray, np
 
 
 def _blur_fields(p: Any) -> tuple[str, ...]:
-    """Forge Neo has one Mask blur, which it also shows as two that cannot be set."""
+    """Forge Neo has one Mask blur and shows it also as two read-only ones."""
     by_axis = getattr(type(p), "mask_blur_x", None)
     read_only = isinstance(by_axis, property) and by_axis.fset is None
     return ("mask_blur",) if read_only else ("mask_blur_x", "mask_blur_y")
 
 
 def painted_mask(p: Any, settings: Settings, notes: list[str]) -> tuple[np.ndarray, bool]:
-    """Painted mask (H, W) float32, before any shaping, and whether it is the setting *Mask image*.
+    """Painted mask (H, W) float32 before shaping, and whether it is the setting *Mask image*.
 
-    `notes` is as of `painted.strengths`. Raises ValueError with a sentence if it cannot be read.
+    Appends to `notes` as `painted.strengths` does. Raises ValueError with a sentence if the mask cannot be read.
     """
     if isinstance(p.image_mask, list):
-        raise ValueError("it takes one mask, got a list.")
+        raise ValueError("the mask must be one image, got a list.")
     on_canvas = None if p.image_mask is None else strengths(p.image_mask, notes)
     painted = painted_or_sent(on_canvas, settings.mask_image, Size.of(p.init_images[0]), notes)
-    assert painted is not None, "without a painted mask there is a mask image"
+    assert painted is not None, "process() needs a painted mask or a mask image"
     return 1 - painted if p.inpainting_mask_invert else painted, painted is not on_canvas
 
 
 def overlay_mask(overlay: Image.Image, size: Size) -> np.ndarray:
-    """The host's own mask in the result's pixels (H, W): its overlay is the original where nothing is repainted."""
+    """The host's own mask (H, W) at the result's size, from its overlay, which holds the original where nothing is repainted."""
     if isinstance(overlay, tuple):  # Forge Neo's precise mask: RGB image and (H, W) float, 1 = repaint
         mask = np.asarray(overlay[1], np.float32)
     else:
         mask = 1 - np.asarray(overlay.getchannel("A"), np.float32) / 255
-    left_over = [overlay_side - side for overlay_side, side in zip(mask.shape, size)]
-    if all(0 <= pixels < processing.opt_f for pixels in left_over):  # what the VAE cannot decode
+    excess = [overlay_side - side for overlay_side, side in zip(mask.shape, size)]
+    if all(0 <= pixels < processing.opt_f for pixels in excess):  # the VAE cannot decode a part of a latent pixel
         return mask[:size.height, :size.width]
     return resized(mask, size)
 

@@ -12,32 +12,32 @@ from lib_softinpaint.ui import presets
 
 
 def add_options() -> None:
-    about = {"section": ("softinpaint", "Soft inpainting"), "category_id": "sd"}
+    place = {"section": ("softinpaint", "Soft inpainting"), "category_id": "sd"}
     shared.opts.add_option(KEEP_BUILTIN, shared.OptionInfo(
-        False, "Keep the built-in soft inpainting and switch this extension off", **about).needs_reload_ui())
+        False, "Keep the built-in soft inpainting and switch this extension off", **place).needs_reload_ui())
     shared.opts.add_option(DEFAULT_PRESET, shared.OptionInfo(
-        "", "Preset that the accordion starts with", presets.MENU, _preset_choices,
-        **about).info("once the page is loaded again; without one the sliders start as ui-config.json says"))
+        "", "Preset to start with", presets.MENU, _preset_choices,
+        **place).info("takes effect when the page is reloaded; without one, the sliders start as in ui-config.json"))
     keep_size = shared.OptionHTML(
-        "Keeping width and height when a picture is sent to another tab is the WebUI's own setting <i>Send size when sending "
-        "prompt or image to another interface</i>, which the accordion's checkbox also switches.")
-    keep_size.section, keep_size.category_id = about.values()
+        "To keep width and height when an image is sent to another tab, switch off the WebUI's own setting <i>Send size when "
+        "sending prompt or image to another interface</i>. The accordion has a checkbox for it.")
+    keep_size.section, keep_size.category_id = place.values()
     shared.opts.add_option("softinpaint_keep_size", keep_size)
     shared.opts.add_option(KEEP_ALPHA, shared.OptionInfo(
-        False, "Keep the transparency of pictures that are inpainted softly", **about).info("else they get a background"))
+        False, "Keep transparency in soft-inpainted images", **place).info("otherwise they get a background"))
     shared.opts.add_option(HISTORY_MB, shared.OptionInfo(
-        USUAL_LIMIT_MB, "Memory for finished pictures that can be composited again, MB", **about).info(
-            f"a picture of 1024 x 1024 takes 18, each other of its batch 3; 0 keeps none; {USUAL_LIMIT_MB} by default; "
-            "on a shared WebUI, anyone who has an exact copy of a result can re-composite it, and gets its prompt and "
-            "settings back even if they were removed from that copy"))
+        USUAL_LIMIT_MB, "Memory for results that can be re-composited, MB", **place).info(
+            f"a 1024 x 1024 image takes 18 MB, each further image of its batch 3 MB; 0 keeps none; default {USUAL_LIMIT_MB}; "
+            "on a shared WebUI, anyone who has an exact copy of a result can re-composite it and read its prompt and "
+            "settings, even if they were removed from that copy"))
     shared.opts.add_option(NOTES, shared.OptionInfo(
-        True, "Write what soft inpainting had to leave out or change into the infotext", **about).info(
-            "it always stands under the picture"))
+        True, "Write soft inpainting's notes into the infotext", **place).info(
+            "a note says what was left out or changed; it is always shown under the image"))
     shared.opts.onchange(HISTORY_MB, lambda: history.shrink(history_mb()), call=False)
 
 
 def _preset_choices() -> dict[str, list[str]]:
-    """Raises nothing: the WebUI does not start if an option's choices cannot be made."""
+    """Never raises: the WebUI does not start if it cannot get an option's choices."""
     try:
         return {"choices": ["", *own_presets().with_bundled()]}
     except Exception:

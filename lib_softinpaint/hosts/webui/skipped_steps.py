@@ -1,4 +1,4 @@
-"""Steps of a run that change nothing and are left out."""
+"""Skipping the steps of a run that change nothing."""
 from __future__ import annotations
 
 from typing import Any
@@ -11,15 +11,15 @@ from lib_softinpaint.hosts.webui.sampling import noise_ratio_of
 from lib_softinpaint.settings.request import MASKED_CONTENTS
 
 ONE_STEP_SAMPLERS = {"Euler": 1, "Heun": 2, "DPM2": 2}
-"""Samplers that look no further back than one step and draw no noise, and their order."""
+"""Order of the samplers that use only the last step and draw no noise."""
 
 
 def leave_out_locked_steps(p: Any, job: SoftInpaintJob, changes: Changes) -> None:
-    """Lets the host begin where the mask's first pixel is unlocked, where that is sure to change nothing.
+    """Lets the host begin at the step that unlocks the mask's first pixel, if that cannot change the result.
 
-    Up to there the sampled latent is the original's with the first noise, scaled: if it starts from the original, and the
-    sampler looks no further back than one step, draws no noise, and enters at the noise level of its first step. What the
-    host counts steps for would shift: prompts that change on the way, a refiner, negative prompts that are left out.
+    Until then the sampled latent is the original plus scaled first noise. This holds if sampling starts from the original
+    and the sampler uses only the last step, draws no noise and starts at the noise level of its first step. Features that
+    count steps would shift: prompts that change on the way, a refiner, skipped negative prompts.
     """
     if (job.settings.threshold_mix < 1 or p.sampler.config.name not in ONE_STEP_SAMPLERS or p.s_churn
             or p.inpainting_fill != MASKED_CONTENTS.index("original")
@@ -32,4 +32,4 @@ def leave_out_locked_steps(p: Any, job: SoftInpaintJob, changes: Changes) -> Non
     left_out = job.locked_steps(noise_ratio_of(p.sampler.model_wrap_cfg)(sigmas), ONE_STEP_SAMPLERS[p.sampler.config.name])
     if left_out:
         changes.set(p, "denoising_strength", (encoded - left_out + 0.5) / steps)  # the host rounds down
-        p.comment(f"{left_out} of {len(sigmas)} steps were left out: no pixel of the mask is unlocked in them.")
+        p.comment(f"{left_out} of {len(sigmas)} steps were skipped: the mask unlocks no pixel in them.")
