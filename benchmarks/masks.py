@@ -12,6 +12,7 @@ from benchmarks import quality
 from benchmarks.peers import BUILTIN, DIFFERENTIAL, DIFFERENTIAL_PASTED, HARD, OURS, Outcome, Recorded, Run, soft
 from benchmarks.tasks import QUICK_SCENES, TASKS, WHOLE, Task, task
 from lib_softinpaint.method.mask import blur_reach, host_blur, repaint_mask, to_latent
+from lib_softinpaint.method.smootherstep import smootherstep
 from lib_softinpaint.settings.request import LATENT_PX
 from lib_softinpaint.settings.settings import FEATHER_OWN, Settings
 from training.scenes import SIZE
@@ -32,7 +33,7 @@ GAUSSIAN_DEVIATIONS = 2.4
 PROFILES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "raised cosine": lambda way: 0.5 + 0.5 * np.cos(np.pi * way),
     "linear": lambda way: 1 - way,
-    "smootherstep": lambda way: 1 - way ** 3 * (way * (6 * way - 15) + 10),
+    "smootherstep": lambda way: 1 - smootherstep(way),
     "square": lambda way: (1 - way) ** 2,
     "Gaussian": lambda way: np.exp(-(GAUSSIAN_DEVIATIONS * way) ** 2 / 2) * (way < 1)}
 """Mask value by the share of the feather's reach, 0 at what is painted and 1 at the end."""

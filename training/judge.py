@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from lib_softinpaint.method.cielab import lab
 from training.scenes import SIZE, SUPERSAMPLE, Light, Scene, Thing, paint, parts
 
 NEAR = 24.0  # CIE76 distance: about twice the spread of one colour under a scene's shade and varied light
@@ -36,14 +37,14 @@ def recognised(picture: np.ndarray, thing: Thing, scene: Scene, repaint: np.ndar
     scene : the scene around it, for its light
     repaint : (H, W) bool, True = look here
     """
-    lab = _lab(picture)
+    seen = _lab(picture)
     colours = {part.colour for part in parts(thing, scene.light) if part.main}
-    distance = _distance(lab, colours)
+    distance = _distance(seen, colours)
     # Nearer to the object's colour than to what the scene shows there without it: new paint.
-    found = (distance < NEAR) & (distance < np.linalg.norm(lab - _lab(scene.draw()), axis=-1))
+    found = (distance < NEAR) & (distance < np.linalg.norm(seen - _lab(scene.draw()), axis=-1))
     labels, _ = ndimage.label(ndimage.binary_opening(found & repaint))
     for label, box in enumerate(ndimage.find_objects(labels), 1):
-        if (labels == label).sum() >= LEAST_AREA_PX and _agrees(lab, found, thing, scene.light, box):
+        if (labels == label).sum() >= LEAST_AREA_PX and _agrees(seen, found, thing, scene.light, box):
             return True
     return False
 
@@ -91,25 +92,16 @@ def _main_box(thing: Thing) -> tuple[float, float, float, float]:
     return columns.min() / SIZE, rows.min() / SIZE, (columns.max() + 1) / SIZE, (rows.max() + 1) / SIZE
 
 
-def _distance(lab: np.ndarray, colours: set[tuple[int, int, int]]) -> np.ndarray:
+def _distance(seen: np.ndarray, colours: set[tuple[int, int, int]]) -> np.ndarray:
     """(H, W) CIE76 distance to the nearest of the colours."""
     targets = _lab(np.array(sorted(colours), np.uint8)[None])[0]
-    return np.linalg.norm(lab[..., None, :] - targets, axis=-1).min(-1)
+    return np.linalg.norm(seen[..., None, :] - targets, axis=-1).min(-1)
 
 
 def _share(hit: np.ndarray, where: np.ndarray) -> float:
     return float(hit[where].mean()) if where.any() else 0.0
 
 
-def _lab(picture: np.ndarray) -> np.ndarray:
-    """(..., 3) uint8 sRGB -> (..., 3) float32 CIELAB, D65.
-
-    Source: IEC 61966-2-1 (sRGB) and CIE 15.
-    """
-    values = picture.astype(np.float32) / 255
-    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-    matrix = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]], np.float32)
-    xyz = linear @ matrix.T / np.array([0.9505, 1.0, 1.089], np.float32)
-    curved = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
-    x, y, z = curved[..., 0], curved[..., 1], curved[..., 2]
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1)
+def _lab(image: np.ndarray) -> np.ndarray:
+    """CIELAB (H, W, 3) float32 of an sRGB image (H, W, 3) uint8."""
+    return lab(image).permute(1, 2, 0).numpy()

@@ -74,7 +74,7 @@ def test_a_field_that_refuses_to_be_put_back_keeps_no_other_from_it(webui):
 def test_a_decoder_that_gives_no_numbers_once_is_asked_again(webui, only_masked):
     result = webui.inpaint(PICTURE, MASK, [True], inpaint_full_res=only_masked, others={"NaN": [0.5]})
     assert_alike(result, webui.inpaint(PICTURE, MASK, [True], inpaint_full_res=only_masked))
-    assert "The decoder gave no numbers for a part of image 1, and was asked again." in result.infotexts[0]
+    assert "The VAE failed on part of image 1, so it was decoded again." in result.infotexts[0]
 
 
 @pytest.mark.parametrize("only_masked", [False, True])
@@ -86,7 +86,7 @@ def test_where_the_decoder_never_gives_numbers_the_original_is_shown(webui, only
     assert apart[:126][np.asarray(MASK)[:126] == 255].mean() > 20
     below, painted = apart[132:], np.asarray(MASK)[132:] == 255
     assert below[painted].mean() < 3
-    assert "The decoder gave no numbers for 50% of image 1: the original is shown there." in result.infotexts[0]
+    assert "The VAE failed to decode 50% of image 1; the original is shown there." in result.infotexts[0]
 
 
 def test_a_decoder_that_answers_nothing_but_nan_is_the_hosts_own_fault(webui):

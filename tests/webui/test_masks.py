@@ -134,7 +134,7 @@ def test_a_mask_of_another_size_lies_where_the_hosts_own_lies(webui, only_masked
     assert not change[distance_transform_edt(np.asarray(placed) == 0) > reach].any()
     assert change[core].mean() > max(20, 0.9 * as_placed[core].mean())
     assert (by_host[core] > 0).mean() > 0.9
-    assert "The mask was resized to fit the image: it is {}x{}, the image 256x256.".format(*size) in result.infotexts[0]
+    assert "The mask ({}x{}) was resized to fit the image (256x256).".format(*size) in result.infotexts[0]
 
 
 def test_a_mask_of_our_own_is_inverted(webui):
@@ -173,7 +173,7 @@ def test_locked_steps_are_left_out_and_change_nothing(webui, sampler):
     fields = {"sampler_name": sampler, "steps": 16, "denoising_strength": 0.9, "mask_blur": 0}
     soft = [{"threshold_mix": 1, "edge_taper_px": 0}]
     shortened = webui.inpaint(PICTURE, GREY, soft, options={"img2img_extra_noise": 0}, **fields)
-    assert "steps were left out: no pixel of the mask is unlocked in them." in webui.get("/companion/witness")["comments"]
+    assert "steps were skipped: the mask unlocks no pixel in them." in webui.get("/companion/witness")["comments"]
     assert "Denoising strength: 0.9" in shortened.infotexts[0]
     whole = webui.inpaint(PICTURE, GREY, soft, options={"img2img_extra_noise": 1e-9}, **fields)  # nothing is left out then
     assert "steps were left out" not in webui.get("/companion/witness")["comments"]

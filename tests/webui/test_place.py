@@ -86,7 +86,7 @@ del script_callbacks.on_cfg_after_cfg
 
 def test_a_host_that_lacks_something_keeps_its_builtin_and_says_why(checkout):
     with host.WebUI(checkout, "lacking", (), {"extensions/aa-lacking/scripts/lacking.py": LACKING}) as webui:
-        reason = "The soft inpainting extension stays off, since this WebUI lacks script_callbacks.on_cfg_after_cfg."
+        reason = "The soft inpainting extension is off because this WebUI lacks script_callbacks.on_cfg_after_cfg."
         assert owner_and_place(webui)[0] == "built-in"
         assert reason in webui.log
         assert reason in json.dumps(webui.get("/config"))  # on the settings page

@@ -85,13 +85,13 @@ def test_another_feather_shows_less_and_the_infotext_notes_it(webui, settings, a
 def test_what_cannot_be_done_is_refused_with_a_sentence(webui):
     _, _, (identity,) = made(webui)
     for body, sentence in (
-            ({"id": "unknown"}, "id must be that of a picture that is kept, got 'unknown'."), ({}, "id must be"),
+            ({"id": "unknown"}, "id must name a kept image, got 'unknown'."), ({}, "id must be"),
             ({"id": identity, "settings": {"grain": 3}}, "grain must be a number from 0 to 1, got 3"),
             ({"id": identity, "settings": {"grain": "much"}}, "grain must be a number from 0 to 1, got 'much'"),
             ({"id": identity, "settings": {"schedule_bias": 1}}, "got 'schedule_bias'"),
             ({"id": identity, "settings": [1]}, "settings must be an object"),
             ({"id": identity, "format": "gif"}, "format must be one of png, jpeg, webp, got 'gif'."),
-            ({"id": identity, "seed": 1}, "the body takes id, settings, format and save, got seed.")):
+            ({"id": identity, "seed": 1}, "the body may have only id, settings, format and save, got seed.")):
         code, detail = refusal(webui, body)
         assert code == 422
         assert sentence in detail

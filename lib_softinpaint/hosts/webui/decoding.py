@@ -37,5 +37,5 @@ def postprocess_batch_list(p: Any, pp: Any) -> None:
             shown = encoded_original(p, run.sampling.job, place).resize(size.width_height, Image.Resampling.LANCZOS)
             second = torch.where(lost, torch.from_numpy(np.array(shown)).permute(2, 0, 1).to(second) / 255, second)
         else:
-            tell_user(p, f"The VAE failed on part of image {place + 1}; it was decoded again in float32.")
+            tell_user(p, f"The VAE failed on part of image {place + 1}, so it was decoded again.")
         pp.images[place] = second

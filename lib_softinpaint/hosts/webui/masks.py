@@ -105,7 +105,7 @@ def painted_mask(p: Any, settings: Settings, notes: list[str]) -> tuple[np.ndarr
 
 
 def overlay_mask(overlay: Image.Image, size: Size) -> np.ndarray:
-    """The host's own mask (H, W) at the result's size, from its overlay, which holds the original where nothing is repainted."""
+    """The host's own mask (H, W) at the result's size, from its overlay: there the original is opaque."""
     if isinstance(overlay, tuple):  # Forge Neo's precise mask: RGB image and (H, W) float, 1 = repaint
         mask = np.asarray(overlay[1], np.float32)
     else:
