@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_softinpaint.cli import commands as cli
+from lib_softinpaint.cli import main as cli
 from lib_softinpaint.images import infotext_files
 from lib_softinpaint.settings import infotext
 from tests.test_cli import MASK, PICTURE, outside, pixels
