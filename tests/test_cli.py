@@ -130,7 +130,8 @@ def test_all_that_opens_in_a_folder_is_taken_and_the_rest_is_named(tmp_path, mon
     assert [job.picture.name for job in planned] == sorted(f"{kind}.{kind}" for kind in kinds)
     assert [job.mask.name for job in planned] == ["avif.png"][:len(kinds) - 6] + [
         "bmp.bmp", "gif.png", "jpg.png", "png.png", "tiff.png", "webp.png"]
-    assert capsys.readouterr().err == ("softinpaint: images also contains files that are not images; skipped: inner, notes.txt.\n")
+    assert capsys.readouterr().err == \
+        "softinpaint: images also contains files that are not images; skipped: inner, notes.txt.\n"
 
 
 def test_a_folder_with_hidden_files_is_inpainted(tmp_path, monkeypatch, capsys):
@@ -441,8 +442,8 @@ def test_every_setting_is_an_option_by_its_name():
     ("inpaint picture.png folder/picture.png mask.png -o made", "each result needs its own name; 2 of them would be"),
     ("inpaint speck.png speck.png", "images must be at least 8 pixels wide and high; speck.png is 7x9"),
     ("inpaint picture.png mask.png --width 4 --height 4", "Width and height must be 8 pixels or more, got 4x4"),
-    ("inpaint picture.png mask.png --lora none.safetensors:0.5", "--lora must be a .safetensors file that exists, got none"),
-    ("inpaint picture.png mask.png --lora mask.png", "--lora must be a .safetensors file that exists, got mask.png"),
+    ("inpaint picture.png mask.png --lora none.safetensors:0.5", "--lora must be an existing .safetensors file, got none"),
+    ("inpaint picture.png mask.png --lora mask.png", "--lora must be an existing .safetensors file, got mask.png"),
     ("inpaint picture.png mask.png --clip-skip 12", "Clip skip must be at most"),
     ("inpaint picture.png mask.png --lora a --webui http://127.0.0.1:9", "--lora cannot be combined with --webui"),
     ("inpaint floats.tiff mask.png", "floats.tiff cannot be read as an image: the image's values must be numbers"),
@@ -463,7 +464,7 @@ def test_every_setting_is_an_option_by_its_name():
     ("inpaint picture.png mask.png -o picture.png", "picture.png already exists; use --force to overwrite it"),
     ("inpaint picture.png mask.png -o made.gif", "--output must be a folder or end in .png, .webp, .jpg, .jpeg, got made.gif"),
     ("inpaint picture.png picture.png mask.png -o made.png", "--output must be a folder if there is more than one result"),
-    ("inpaint folder mask.png", "PICTURE must be an image or a folder with images, folder has none"),
+    ("inpaint folder mask.png", "the folder folder has no images"),
     ("inpaint picture.png twice", "the mask folder twice needs one mask named picture; it has 2"),
     ("inpaint picture.png mask.png --webui http://127.0.0.1:9", "a WebUI must answer at http://127.0.0.1:9"),
     ("inpaint picture.png mask.png --width 4 --height 4", "Width and height must be 8 pixels or more, got 4x4"),
