@@ -1,12 +1,12 @@
-"""Soft inpainting without a WebUI: makes its own .venv on first use, then runs one of its verbs.
+"""Soft inpainting without a WebUI. The first use creates its own .venv.
 
-    python3 softinpaint.py demo             inpaints the bundled picture, hard and soft, and shows both side by side
-    python3 softinpaint.py inpaint --help   inpaints your pictures
-    python3 softinpaint.py page             opens a page in the browser, to paint and inpaint there
-    python3 softinpaint.py recomposite JOB  makes a kept job's composite again, with other settings, without a model
+    python3 softinpaint.py demo             inpaints the bundled image, hard and soft, and shows both side by side
+    python3 softinpaint.py inpaint --help   inpaints your images
+    python3 softinpaint.py page             opens a page in the browser for painting and inpainting
+    python3 softinpaint.py recomposite JOB  re-composites a kept job with other settings, without a model
     python3 softinpaint.py checkpoint DIR   writes the bundled model as a checkpoint for the WebUI
     python3 softinpaint.py test             runs the linter and the tests
-    python3 softinpaint.py bench            runs the benchmarks of speed and picture quality
+    python3 softinpaint.py bench            runs the benchmarks of speed and image quality
 """
 import hashlib
 import os
@@ -32,8 +32,8 @@ DOWNLOAD_SIZE = {"CPU": "about 0.4 GB", "GPU": "about 4 GB"}
 
 
 def main(arguments):
-    if sys.version_info < (3, 10):  # noqa: UP036 - run by whatever Python the user has
-        return complain("Python 3.10 or later is needed, this is {}.{}.".format(*sys.version_info))
+    if sys.version_info < (3, 10):  # noqa: UP036 - any Python may run this file
+        return complain("Python 3.10 or later is needed; this is {}.{}.".format(*sys.version_info))
     verbs = dict.fromkeys(("demo", "inpaint", "page", "recomposite"), command)
     verbs.update(checkpoint=checkpoint, test=test, bench=bench)
     if not arguments or arguments[0] not in verbs:
@@ -44,12 +44,12 @@ def main(arguments):
     except ForeignEnvironment as fault:
         return complain(str(fault))
     except (subprocess.CalledProcessError, OSError) as fault:
-        return complain(f"The set-up in {VENV} failed: {reason(fault)} Run the command again to continue it.")
+        return complain(f"The set-up in {VENV} failed: {reason(fault)} Run the command again to continue.")
     return verbs[arguments[0]](arguments)
 
 
 def command(arguments):
-    """One of the command line's own verbs, in the caller's folder, since its arguments name files there."""
+    """Runs a command of the command line in the caller's folder, since its arguments name files there."""
     start = (f"import sys; sys.path[0] = {str(ROOT)!r}; from lib_softinpaint.cli.main import main; "
              f"sys.exit(main(program={Path(__file__).name!r}))")
     return subprocess.run([str(PYTHON), "-c", start, *arguments]).returncode
@@ -76,16 +76,16 @@ def bench(arguments):
 
 
 class ForeignEnvironment(Exception):
-    """The folder of the virtual environment is somebody else's."""
+    """Another program made the folder of the virtual environment."""
 
 
 def prepare(*requirements):
-    """Makes the virtual environment, unless it is there and holds what is required."""
+    """Creates the virtual environment and installs what is missing."""
     if not runs():
         if VENV.exists() and not INSTALLED.exists():
             raise ForeignEnvironment(
-                f"{VENV} was not made by this program and its Python does not start: repair it or remove it.")
-        say(f"virtual environment in {VENV}")
+                f"{VENV} was not made by this program and its Python does not start: repair or remove it.")
+        say(f"creating a virtual environment in {VENV}")
         venv.create(VENV, with_pip=True, clear=True, symlinks=os.name != "nt")
         note_installed({})
     for file in requirements:
@@ -93,11 +93,11 @@ def prepare(*requirements):
         if installed().get(file.name) == wanted:
             continue
         if file == REQUIREMENTS:
-            # Only for Linux does the package index hold PyTorch with CUDA.
-            kind = "GPU" if sys.platform == "linux" and shutil.which("nvidia-smi") else "CPU"
-            say(f"PyTorch, {kind} build, and the other packages: {DOWNLOAD_SIZE[kind]} to download, once")
+            # The package index has PyTorch with CUDA for Linux only.
+            build = "GPU" if sys.platform == "linux" and shutil.which("nvidia-smi") else "CPU"
+            say(f"PyTorch, {build} build, and the other packages: {DOWNLOAD_SIZE[build]} to download, once")
             torch = [line for line in file.read_text().splitlines() if line.startswith("torch")]
-            pip(*torch, *(["-i", CPU_BUILDS_OF_TORCH] if kind == "CPU" and answers(CPU_BUILDS_OF_TORCH) else []))
+            pip(*torch, *(["-i", CPU_BUILDS_OF_TORCH] if build == "CPU" and answers(CPU_BUILDS_OF_TORCH) else []))
         else:
             say(f"packages for {'the page' if file == PAGE else 'tests and benchmarks'}: about 0.1 GB to download, once")
         pip("-r", str(file))
@@ -106,7 +106,7 @@ def prepare(*requirements):
 
 
 def installed():
-    """Hash of each requirements file, by its name, as it was when it was last installed."""
+    """Hash of each requirements file at its last installation, by file name."""
     lines = INSTALLED.read_text().splitlines() if INSTALLED.exists() else []
     return {name: digits for digits, name in (line.split() for line in lines if " " in line)}
 
@@ -116,7 +116,7 @@ def note_installed(hashes):
 
 
 def runs():
-    """Whether the environment's Python starts: a system's upgrade may have taken away what it points to."""
+    """Whether the environment's Python starts. A system upgrade may have removed what it points to."""
     try:
         return subprocess.run([str(PYTHON), "-c", ""], capture_output=True).returncode == 0
     except OSError:
@@ -137,7 +137,7 @@ def pip(*arguments):
 
 
 def reason(fault):
-    """The last error that a failed step printed, as a sentence."""
+    """Last error that a failed step printed, as a sentence."""
     printed = getattr(fault, "stderr", None) or getattr(fault, "output", None) or ""
     lines = (printed.decode(errors="replace") if isinstance(printed, bytes) else printed).strip().splitlines()
     errors = [line for line in lines if line.upper().startswith("ERROR")] or lines[-1:] or [str(fault)]

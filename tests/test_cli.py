@@ -130,7 +130,8 @@ def test_all_that_opens_in_a_folder_is_taken_and_the_rest_is_named(tmp_path, mon
     assert [job.picture.name for job in planned] == sorted(f"{kind}.{kind}" for kind in kinds)
     assert [job.mask.name for job in planned] == ["avif.png"][:len(kinds) - 6] + [
         "bmp.bmp", "gif.png", "jpg.png", "png.png", "tiff.png", "webp.png"]
-    assert capsys.readouterr().err == ("softinpaint: images also holds what is no image and is left out: inner, notes.txt.\n")
+    assert capsys.readouterr().err == \
+        "softinpaint: images also contains files that are not images; skipped: inner, notes.txt.\n"
 
 
 def test_a_folder_with_hidden_files_is_inpainted(tmp_path, monkeypatch, capsys):
@@ -201,8 +202,8 @@ def test_a_kept_job_is_composited_again_without_a_model(tmp_path, monkeypatch, c
     ("recomposite picture.png", "a job file must be one that inpaint --keep wrote, picture.png is not: it is no archive"),
     ("recomposite none.npz --grain 2", "2.0 is not in the range 0<=x<=1"),
     ("recomposite none.npz --schedule-bias 2", "--schedule-bias"),
-    ("inpaint picture.png mask.png --keep --no-enabled", "--keep keeps soft inpaintings"),
-    ("inpaint picture.png mask.png --keep --webui http://127.0.0.1:9", "--keep keeps soft inpaintings")])
+    ("inpaint picture.png mask.png --keep --no-enabled", "--keep needs soft inpainting"),
+    ("inpaint picture.png mask.png --keep --webui http://127.0.0.1:9", "--keep needs soft inpainting")])
 def test_what_cannot_be_composited_again_is_one_sentence(tmp_path, monkeypatch, capsys, words, sentence):
     monkeypatch.chdir(tmp_path)
     shutil.copy(PICTURE, "picture.png")
@@ -257,7 +258,7 @@ def test_like_names_what_it_does_not_take(tmp_path, capsys):
     text = ("a tree\nSteps: 2, Seed: 1, Size: 8x8, Clip skip: 2, Variation seed: 5, ADetailer model: f.pt, "
             "Soft inpainting enabled: True")
     infotext_files.save(Image.open(PICTURE), tmp_path / "first.png", text)
-    assert inpaint._liked(tmp_path / "first.png", None).clip_skip == 2
+    assert inpaint._from_image(tmp_path / "first.png", None).clip_skip == 2
     assert capsys.readouterr().err == "softinpaint: Ignored in the infotext: Variation seed, ADetailer model.\n"
 
 
@@ -265,7 +266,7 @@ def test_like_refuses_a_cameras_comment(complaint):
     exif = Image.Exif()
     exif.get_ifd(infotext_files.EXIF_IFD)[infotext_files.USER_COMMENT] = b"ASCII\0\0\0Holiday, f: 2.8, ISO: 100, Mode: auto"
     Image.open(PICTURE).convert("RGB").save("photo.jpg", exif=exif)
-    assert "--like needs a picture with infotext, photo.jpg has none" in complaint(
+    assert "--like needs an image with infotext; photo.jpg has none" in complaint(
         "inpaint", "picture.png", "mask.png", "--like", "photo.jpg")
 
 
@@ -286,7 +287,7 @@ def test_what_the_format_cannot_hold_is_told_before_sampling(complaint, monkeypa
 
 
 @pytest.mark.parametrize(("output", "sentence"), [
-    ("/proc/self/made.png", "/proc/self must be a folder that can be written to"),
+    ("/proc/self/made.png", "cannot write to the folder /proc/self"),
     ("a" * 300 + ".png", "cannot be written: File name too long"), ("folder.png/picture.png", "it is a folder")])
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and Linux' limit of a name")
 def test_a_place_that_cannot_be_written_is_told_before_sampling(complaint, monkeypatch, output, sentence):
@@ -304,7 +305,7 @@ def test_a_result_that_cannot_be_written_is_saved_elsewhere(tmp_path, monkeypatc
     assert cli.main([*words, "-o", "gone/made.jpg"]) == cli.BAD_INPUT
     place = tmp_path / "softinpaint-made.png"
     assert capsys.readouterr().err == (
-        f"softinpaint: gone/made.jpg could not be written: No such file or directory; the result is in {place}\n")
+        f"softinpaint: could not write gone/made.jpg: No such file or directory; the result is in {place}\n")
     assert cli.main([*words, "-o", "made.png"]) == 0
     assert (pixels(place) == pixels("made.png")).all()
     assert infotext_files.read(place) == infotext_files.read(Path("made.png"))
@@ -335,7 +336,7 @@ def test_a_fault_of_the_program_is_no_bad_input(monkeypatch, capsys, fault):
     assert cli.main(["inpaint", "a.png", "b.png"]) == cli.OWN_FAULT
     said = capsys.readouterr().err
     assert "Traceback" in said
-    assert f"softinpaint: this is a fault of the program, not of its input: {type(fault).__name__};" in said.splitlines()[-1]
+    assert f"softinpaint: this is a bug in the program, not in your input: {type(fault).__name__};" in said.splitlines()[-1]
 
 
 @pytest.mark.parametrize("words", [
@@ -399,7 +400,7 @@ def test_another_shape_than_the_likened_pictures_keeps_its_own(tmp_path, monkeyp
     for path in (PICTURE, MASK):
         Image.open(path).crop((80, 100, 208, 204)).save(path.name)
     assert cli.main(["inpaint", "picture.png", "mask.png", "--like", "first.png", "-o", "made.png"]) == 0
-    assert "picture.png has another shape than 128x128, its own size is taken" in capsys.readouterr().err
+    assert "picture.png has another aspect ratio than 128x128; its own size is used" in capsys.readouterr().err
     assert "Size: 128x104" in infotext_files.read(Path("made.png"))
 
 
@@ -436,35 +437,35 @@ def test_every_setting_is_an_option_by_its_name():
 
 
 @pytest.mark.parametrize(("words", "sentence"), [
-    ("inpaint", "PICTURE and MASK must both be given, got neither"),
-    ("inpaint picture.png", "PICTURE and MASK must both be given, got picture.png"),
-    ("inpaint picture.png folder/picture.png mask.png -o made", "results must have names of their own, 2 of them would be"),
-    ("inpaint speck.png speck.png", "a picture must be 8 pixels wide and high at least, speck.png is 7x9"),
+    ("inpaint", "IMAGE and MASK are both needed, got neither"),
+    ("inpaint picture.png", "IMAGE and MASK are both needed, got picture.png"),
+    ("inpaint picture.png folder/picture.png mask.png -o made", "each result needs its own name; 2 of them would be"),
+    ("inpaint speck.png speck.png", "images must be at least 8 pixels wide and high; speck.png is 7x9"),
     ("inpaint picture.png mask.png --width 4 --height 4", "Width and height must be 8 pixels or more, got 4x4"),
-    ("inpaint picture.png mask.png --lora none.safetensors:0.5", "--lora must be a .safetensors file that exists, got none"),
-    ("inpaint picture.png mask.png --lora mask.png", "--lora must be a .safetensors file that exists, got mask.png"),
+    ("inpaint picture.png mask.png --lora none.safetensors:0.5", "--lora must be an existing .safetensors file, got none"),
+    ("inpaint picture.png mask.png --lora mask.png", "--lora must be an existing .safetensors file, got mask.png"),
     ("inpaint picture.png mask.png --clip-skip 12", "Clip skip must be at most"),
-    ("inpaint picture.png mask.png --lora a --webui http://127.0.0.1:9", "--lora adds files here; a WebUI adds its own"),
-    ("inpaint floats.tiff mask.png", "an image must be readable, floats.tiff is not: the image's values must be numbers"),
-    ("inpaint picture.png mask.png -o text.png/made.png --force", "text.png must be a folder that can be written to"),
+    ("inpaint picture.png mask.png --lora a --webui http://127.0.0.1:9", "--lora cannot be combined with --webui"),
+    ("inpaint floats.tiff mask.png", "floats.tiff cannot be read as an image: the image's values must be numbers"),
+    ("inpaint picture.png mask.png -o text.png/made.png --force", "cannot write to the folder text.png"),
     ("inpaint picture.png mask.png --device nonsense", "device must be one that this PyTorch has, got 'nonsense'"),
-    ("inpaint nothing.png mask.png", "an image must exist, nothing.png does not"),
-    ("inpaint picture.png nothing.png", "an image must exist, nothing.png does not"),
-    ("inpaint picture.png text.png", "an image must be readable, text.png is not: cannot identify image file"),
+    ("inpaint nothing.png mask.png", "nothing.png does not exist"),
+    ("inpaint picture.png nothing.png", "nothing.png does not exist"),
+    ("inpaint picture.png text.png", "text.png cannot be read as an image: cannot identify image file"),
     ("inpaint picture.png small.png", "the mask small.png must have the shape of its image, 256x256, got 64x48."),
-    ("inpaint picture.png empty.png", "a mask must have something to repaint, empty.png has nothing"),
+    ("inpaint picture.png empty.png", "the mask empty.png has nothing to repaint"),
     ("inpaint picture.png mask.png --schedule-bias 9", "Invalid value for '--schedule-bias': 9.0 is not in the range"),
     ("inpaint picture.png mask.png --no-such 9", "No such option '--no-such'."),
     ("inpaint picture.png mask.png --model .", "model must be a diffusers folder, a .safetensors file"),
     ("inpaint picture.png mask.png --model text.png", "model must be a diffusers folder, a .safetensors file"),
     ("inpaint picture.png mask.png --sampler Restart", "Sampler must be one of Euler, Euler a"),
     ("inpaint picture.png mask.png --schedule-type Karras --sampler DDIM", "Schedule type must be Automatic with"),
-    ("inpaint picture.png mask.png --like mask.png", "--like needs a picture with infotext, mask.png has none"),
-    ("inpaint picture.png mask.png -o picture.png", "--force is needed to overwrite picture.png, which exists"),
+    ("inpaint picture.png mask.png --like mask.png", "--like needs an image with infotext; mask.png has none"),
+    ("inpaint picture.png mask.png -o picture.png", "picture.png already exists; use --force to overwrite it"),
     ("inpaint picture.png mask.png -o made.gif", "--output must be a folder or end in .png, .webp, .jpg, .jpeg, got made.gif"),
-    ("inpaint picture.png picture.png mask.png -o made.png", "--output must be a folder for more than one result"),
-    ("inpaint folder mask.png", "PICTURE must be an image or a folder with images, folder has none"),
-    ("inpaint picture.png twice", "MASK must hold one mask named picture, the folder twice has 2"),
+    ("inpaint picture.png picture.png mask.png -o made.png", "--output must be a folder if there is more than one result"),
+    ("inpaint folder mask.png", "the folder folder has no images"),
+    ("inpaint picture.png twice", "the mask folder twice needs one mask named picture; it has 2"),
     ("inpaint picture.png mask.png --webui http://127.0.0.1:9", "a WebUI must answer at http://127.0.0.1:9"),
     ("inpaint picture.png mask.png --width 4 --height 4", "Width and height must be 8 pixels or more, got 4x4"),
     ("paint", "No such command 'paint'.")])
@@ -483,7 +484,7 @@ def test_bad_input_gets_one_sentence(complaint, words, sentence):
 
 def test_the_exit_code_of_bad_input_passes_through_the_entry_point(tmp_path):
     done = run(tmp_path, "inpaint", "nothing.png", "nothing.png")
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", "softinpaint: an image must exist, nothing.png does not\n")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "softinpaint: nothing.png does not exist\n")
 
 
 # The README's examples, as written

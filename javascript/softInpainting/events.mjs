@@ -4,7 +4,7 @@ import {drawPreview} from "./preview.mjs";
 import {MASK_FILE, SKETCHED} from "./scene.mjs";
 import {keepOriginal} from "./sketch.mjs";
 
-const SETTLED_MS = 200;  // after this Gradio has drawn what it got, a stroke or an image
+const SETTLED_MS = 200;  // by then Gradio has drawn a new stroke or image
 const ACCORDION = "#soft_inpainting_enabled";
 
 /** Redraws at most once a frame, and only while the preview can be seen. */
@@ -12,12 +12,12 @@ function watchPage() {
     const find = (selector) => document.querySelector(selector);
     const kept = {originals: new WeakMap(), mask: undefined};
     const opened = new ResizeObserver(() => ask());
-    let asked = false, watched = null;
+    let requested = false, watched = null;
     function ask() {
-        if (asked) return;
-        asked = true;
+        if (requested) return;
+        requested = true;
         requestAnimationFrame(() => {
-            asked = false;
+            requested = false;
             const preview = find("#softinpaint_preview");
             if (!preview) return;
             preview.hidden = false;

@@ -68,7 +68,7 @@ function withoutNoise(levels, width, height) {
     const steps = new Uint8Array(across * down), greys = new Float32Array(across * down);
     const isGrey = (level) => level > GREY_LEVELS[0] && level < GREY_LEVELS[1];
     for (let y = 0; y < CODED_PX * down; y++) {
-        for (let x = 0; x < CODED_PX * across; x++) {  // what stands over repeats the border
+        for (let x = 0; x < CODED_PX * across; x++) {  // blocks beyond the box repeat its border
             const column = left + Math.min(x, right - left - 1), row = top + Math.min(y, bottom - top - 1);
             const level = levels[row * width + column], block = Math.floor(y / CODED_PX) * across + Math.floor(x / CODED_PX);
             const above = y > 0 && row === top + y ? levels[(row - 1) * width + column] : level;

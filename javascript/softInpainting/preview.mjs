@@ -20,11 +20,11 @@ export function drawPreview(preview, find, kept) {
     const scene = readScene(controls, find, kept);
     const shown = preview.querySelector(".mask");
     shown.hidden = !scene;
-    let sentence = "Load a picture and paint, or choose a mask: it shows here.", problems = [];
+    let sentence = "Load an image and paint, or choose a mask. The preview appears here.", problems = [];
     if (scene) {
         const {size} = scene, {resizeBy, resizeTo} = controls;
-        const asked = resizeBy === null ? resizeTo : size.map((side) => Math.trunc(side * resizeBy));
-        const working = asked.map((side, axis) => side || size[axis]);  // on the stand-alone page 0 means the image's own
+        const requested = resizeBy === null ? resizeTo : size.map((side) => Math.trunc(side * resizeBy));
+        const working = requested.map((side, axis) => side || size[axis]);  // on the stand-alone page 0 means the image's own
         sentence = drawScene(shown, scene, controls, working);
         problems = advice({...controls, picture: size, working: controls.stretches ? working : size});
     }
@@ -46,11 +46,11 @@ function drawScene(shown, {picture, size, scale, maskScale, grid, fault, strengt
     if (!strengths.some(Boolean)) return "Nothing is painted yet.";
     const share = countPainted(mask) / mask.length;
     const sentence = "White: repainted in full. Yellow: by half. Red: as far as anything changes, " +
-        `${Math.round(100 * share)} % of the picture.`;
+        `${Math.round(100 * share)} % of the image.`;
     if (!crop) return sentence;
     const [cropWidth, cropHeight] = [crop[2] - crop[0], crop[3] - crop[1]].map((side) => Math.round(side / scale));
     const times = (working[0] / cropWidth).toFixed(2);
-    return `${sentence} Dashed: the crop of ${cropWidth}x${cropHeight}, painted at ${times} times its size.`;
+    return `${sentence} Dashed: the crop of ${cropWidth}x${cropHeight}, generated at ${times} times its size.`;
 }
 
 /** Lists the problems, each with a button that fixes it. */

@@ -1,15 +1,15 @@
-// What is on the page: the image that can be seen, and what is painted over it.
+// What the page shows: the visible image and the paint over it.
 import {shapeFault, strengthsOf} from "./painted.mjs";
 import {sampled, scaled, sizeOf, valuesOf} from "./pixels.mjs";
 import {readSketch} from "./sketch.mjs";
 
 const LONGEST_SIDE = 384;  // of the grid on which the mask is computed: enough for its outlines, and quick
-const BRUSHED = 128;  // of 255: what is above is paint to the WebUI
+const BRUSHED = 128;  // of 255: the WebUI counts higher values as paint
 const SKETCH = "#inpaint_sketch canvas[key=drawing]";
 export const SKETCHED = "#inpaint_sketch img";
 export const MASK_FILE = "#softinpaint_mask_image_file";
 
-/** Where each tab of img2img, and the stand-alone page, has its image what is painted over it, and what reads that. */
+/** For each tab of img2img and for the stand-alone page: the image, the paint over it, and the function that reads the paint. */
 const SOURCES = [
     {tab: "#softinpaint_paint", picture: "#softinpaint_paint img", painted: "#softinpaint_paint canvas", read: readMask},
     {tab: "#img2img_inpaint_tab", picture: "#img2maskimg img", painted: "#img2maskimg canvas[key=mask]", read: readBrush},
@@ -30,7 +30,7 @@ export function readScene(controls, find, kept) {
     const scene = {picture, size, scale, maskScale: scale, grid: scaled(size, scale), fault: ""};
     const image = source.painted && find(source.painted);
     if (image && sizeOf(image)[0]) {
-        // A mask of another size is stretched to the image. With Only masked it lies on the image corner on corner.
+        // A mask of another size is stretched to the image. With Only masked its top left corner is put on the image's.
         const grid = controls.paddingPx === null ? scene.grid : scaled(sizeOf(image), scale);
         scene.strengths = placed(source.read(image, grid, controls, kept.originals.get(find(SKETCHED))), grid, scene.grid);
         scene.maskScale = grid[0] / sizeOf(image)[0];
@@ -60,7 +60,7 @@ function readMask(mask, grid) {
     return strengthsOf(sampled(mask, grid), ...grid);
 }
 
-/** Values on a grid of another size, corner on corner. As PaintedMask.placed in lib_softinpaint/method/mask.py. */
+/** Values on a grid of another size, aligned at the top left corner. As PaintedMask.placed in lib_softinpaint/method/mask.py. */
 function placed(values, [fromWidth, fromHeight], [width, height]) {
     if (fromWidth === width && fromHeight === height) return values;
     const whole = new Float32Array(width * height), common = Math.min(fromWidth, width);

@@ -1,4 +1,4 @@
-"""What every command has: options made from fields, and --traceback."""
+"""Shared by all commands: options made from fields, and --traceback."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ class Command(click.Command):
         super().__init__(*arguments, **named)
         self.params.append(click.Option(
             ["--traceback"], is_flag=True, is_eager=True, expose_value=False, callback=self._remember,
-            help="Show where in the program a complaint about the input comes from."))
+            help="Show a traceback for errors in the input."))
 
     @staticmethod
     def _remember(context: click.Context, option: click.Parameter, value: bool) -> None:
@@ -32,7 +32,7 @@ class Command(click.Command):
 
 def options_of(fields: Sequence[Field],
                 default_of: Callable[[Field], Value | None] = lambda field: field.default) -> Callable:
-    """Decorator: one option for each field, named as it is."""
+    """Decorator that adds one option for each field, of the same name."""
     def decorate(command: Callable) -> Callable:
         for field in reversed(fields):
             command = _option(field, default_of(field))(command)
@@ -45,10 +45,10 @@ def _option(field: Field, default: Value | None) -> Callable:
     if isinstance(field.default, bool):
         return click.option(f"--{name}/--no-{name}", default=default, help=field.help)
     if field.choices:
-        kind: Any = click.Choice(field.choices, case_sensitive=False)
+        option_type: Any = click.Choice(field.choices, case_sensitive=False)
     elif field.range:
         low, high = field.limits
-        kind = click.IntRange(int(low), int(high)) if isinstance(field.default, int) else click.FloatRange(low, high)
+        option_type = click.IntRange(int(low), int(high)) if isinstance(field.default, int) else click.FloatRange(low, high)
     else:
-        kind = str
-    return click.option(f"--{name}", type=kind, default=default, help=field.help)
+        option_type = str
+    return click.option(f"--{name}", type=option_type, default=default, help=field.help)

@@ -13,16 +13,14 @@ from lib_softinpaint.cli.makers import Progress, local_maker
 from lib_softinpaint.images import infotext_files
 from lib_softinpaint.images.sheet import side_by_side
 from lib_softinpaint.settings import infotext
-from lib_softinpaint.settings.request import (
-    from_infotext,
-)
+from lib_softinpaint.settings.request import from_infotext
 from lib_softinpaint.settings.settings import Settings
 
 
 @click.command(cls=Command)
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=OUTPUTS, help="Folder for the two pictures.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=OUTPUTS, help="Folder for the two images.")
 def demo(output: Path) -> None:
-    """Inpaint the bundled picture with the bundled model, hard and soft, and show both side by side."""
+    """Inpaint the bundled image with the bundled model, hard and soft, and show both side by side."""
     picture, mask = read_image(DEMO / "picture.png"), read_mask(DEMO / "mask.png")
     result, compared = unused_paths(output / "demo.png", output / "demo-compared.png")
     make_folders([result])
@@ -31,9 +29,9 @@ def demo(output: Path) -> None:
     click.echo(f'Inpainting "{soft.prompt}" with the bundled model')
     with Progress(2) as advance:
         make = local_maker(soft, None, None, advance)
-        (by_hard, _), (by_soft, about) = make(hard, picture, mask), make(soft, picture, mask)
+        (by_hard, _), (by_soft, text) = make(hard, picture, mask), make(soft, picture, mask)
     tiles = {"original": picture, "mask": mask, "hard inpainting": by_hard, "soft inpainting": by_soft}
-    for made, target in ((side_by_side(tiles), compared), (by_soft, result)):
-        with rescuing(target, lambda place, made=made: infotext_files.save(made, place, about)):
-            infotext_files.save(made, target, about)
+    for image, target in ((side_by_side(tiles), compared), (by_soft, result)):
+        with rescuing(target, lambda place, image=image: infotext_files.save(image, place, text)):
+            infotext_files.save(image, target, text)
     click.echo(f"Compared side by side: {compared.resolve()}\nResult: {result.resolve()}")

@@ -1,4 +1,4 @@
-"""Files that are read and written, each fault as one sentence."""
+"""Reads and writes files. Each error becomes one sentence."""
 from __future__ import annotations
 
 import tempfile
@@ -16,18 +16,18 @@ from lib_softinpaint.images.read import UNREADABLE, as_original, opened
 
 DEMO = bundled("demo")
 JOB_SUFFIX = ".npz"
-LONGEST_RESCUED = 40  # letters of a file's name
+LONGEST_RESCUED = 40  # characters of a file name
 WITH_TRANSPARENCY = (".png", ".webp")
 
 
 def read_image(path: Path, notes: list[str] | None = None) -> Image.Image:
-    """Image of a file as a run takes it; takes notes as `image_files.as_original`."""
+    """Image of a file, converted for a run. `as_original` adds to the notes."""
     with reading(path):
         return as_original(opened(path), notes)
 
 
 def read_mask(path: Path) -> Image.Image:
-    """Image of a file as it is stored, turned upright."""
+    """Image of a file as stored, rotated upright."""
     with reading(path):
         return opened(path)
 
@@ -37,13 +37,13 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as fault:
-        raise click.UsageError(f"an image must exist, {path} does not") from fault
+        raise click.UsageError(f"{path} does not exist") from fault
     except UNREADABLE as fault:
-        raise click.UsageError(f"an image must be readable, {path} is not: {fault}") from fault
+        raise click.UsageError(f"{path} cannot be read as an image: {fault}") from fault
 
 
 def unused_paths(*paths: Path) -> list[Path]:
-    """The paths, with one number for all if any of them exists."""
+    """The paths. If any of them exists, all get the same unused number."""
     number, free = 1, list(paths)
     while any(path.exists() for path in free):
         number += 1
@@ -56,27 +56,27 @@ def make_folders(targets: Iterable[Path]) -> None:
     try:
         for folder in {target.parent for target in targets}:
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):  # only writing tells whether one may
+            with tempfile.TemporaryFile(dir=folder):  # only a test write shows whether we may write
                 continue
     except OSError as fault:
-        raise click.UsageError(f"{folder} must be a folder that can be written to: {fault.strerror}") from fault
+        raise click.UsageError(f"cannot write to the folder {folder}: {fault.strerror}") from fault
 
 
 @contextmanager
 def writing(target: Path) -> Iterator[None]:
-    """Makes an OSError of the block, which writes this file, a sentence."""
+    """Turns an OSError of the block, which writes this file, into a sentence."""
     try:
         yield
     except OSError as fault:
-        raise click.UsageError(f"{target} could not be written: {fault.strerror or fault}") from fault
+        raise click.UsageError(f"could not write {target}: {fault.strerror or fault}") from fault
 
 
 @contextmanager
 def rescuing(target: Path, save: Callable[[Path], None]) -> Iterator[None]:
-    """Keeps what was computed if the block, which writes it to `target`, fails in any way: `save` then writes it elsewhere.
+    """If the block fails to write a result to `target`, calls `save` to write it elsewhere.
 
-    That is a PNG or job file in the system's folder for temporary files, or else in the current folder. Raises BadInput with
-    where it is, or after a note on that a fault of our own.
+    That is a PNG or job file in the system's temporary folder, or else in the current folder. Raises BadInput, which says
+    where the file is. For other errors a note says so, and the error is raised again.
     """
     try:
         yield
@@ -93,4 +93,4 @@ def rescuing(target: Path, save: Callable[[Path], None]) -> Iterator[None]:
             print_note(f"the result is in {place.resolve()}")
             raise
         reason = getattr(fault, "strerror", None) or fault
-        raise BadInput(f"{target} could not be written: {reason}; the result is in {place.resolve()}") from fault
+        raise BadInput(f"could not write {target}: {reason}; the result is in {place.resolve()}") from fault

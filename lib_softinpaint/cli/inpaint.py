@@ -39,104 +39,105 @@ from lib_softinpaint.settings.request import (
 )
 from lib_softinpaint.settings.settings import saved_fields
 
-LARGEST_SQUASH = 0.02  # of a picture's shape: sizes are whole multiples of eight
+LARGEST_SQUASH = 0.02  # of an image's aspect ratio: sizes are multiples of eight
 SMALLEST_PX = 8
-LETTERS_MORE = 500  # in infotext than what is known before: LoRA hashes, what a WebUI adds
+LETTERS_MORE = 500  # room in the infotext for what is added later: LoRA hashes, a WebUI's own keys
 
 
 @click.command(cls=Command)
-@click.argument("paths", nargs=-1, metavar="PICTURE... MASK", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, metavar="IMAGE... MASK", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=OUTPUTS,
-              help="File for one result (.png, .webp or .jpg, which cannot keep the outside exact), or folder for PNG files.")
-@click.option("--force", is_flag=True, help="Overwrite results that exist.")
-@click.option("--count", type=click.IntRange(1), default=1, help="Results for each picture, with seeds one apart.")
-@click.option("--like", type=click.Path(path_type=Path), metavar="PICTURE",
-              help="Take prompts and settings from this image's infotext; options given here win. What is not taken is named.")
-@click.option("--model", help="Diffusers folder, .safetensors file or name on the Hugging Face Hub; the bundled model if not "
-                              "given. With --webui: a checkpoint of that WebUI, else the one that it has loaded.")
-@click.option("--keep", is_flag=True, help="Write a job file (.npz) beside each result, for the command recomposite.")
+              help="File for one result (.png, .webp or .jpg; .jpg changes pixels outside the mask), or folder for PNGs.")
+@click.option("--force", is_flag=True, help="Overwrite existing results.")
+@click.option("--count", type=click.IntRange(1), default=1, help="Results for each image. The seed rises by one each time.")
+@click.option("--like", type=click.Path(path_type=Path), metavar="IMAGE",
+              help="Use prompts and settings from this image's infotext. Options given here win. Notes name what is ignored.")
+@click.option("--model", help="Diffusers folder, .safetensors file or name on the Hugging Face Hub. Default: the bundled "
+                              "model. With --webui: a checkpoint of that WebUI. Default: the one that it has loaded.")
+@click.option("--keep", is_flag=True, help="Save a job file (.npz) beside each result, for the command recomposite.")
 @click.option("--lora", "loras", multiple=True, metavar="FILE[:WEIGHT]",
-              help="Add a LoRA, as <lora:name:weight> in the prompt does; may be given several times.")
+              help="Add a LoRA, like <lora:name:weight> in the prompt. Can be repeated.")
 @click.option("--lora-dir", type=click.Path(path_type=Path), default=LORA_FOLDER,
-              help="Folder of the LoRA files that the prompt names, .safetensors.")
-@click.option("--device", help="As PyTorch names it; NVIDIA's GPU if there is one, else the processor.")
-@click.option("--webui", metavar="URL", help="Let a running WebUI with this extension make the pictures, by its API; with "
-                                             "user:password@ before the host where it was started with --api-auth.")
+              help="Folder with the LoRA files (.safetensors) that the prompt names.")
+@click.option("--device", help="PyTorch device. Default: an NVIDIA GPU if there is one, else the CPU.")
+@click.option("--webui", metavar="URL", help="Generate in a running WebUI that has this extension, through its API. Put "
+                                             "user:password@ before the host if it was started with --api-auth.")
 @options_of(FIELDS)
 @options_of(tuple(saved_fields()), lambda field: field.name == "enabled" or field.default)
 @click.pass_context
 def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force: bool, count: int, like: Path | None,
             model: str | None, keep: bool, loras: tuple[str, ...], lora_dir: Path, device: str | None, webui: str | None,
             **values: Value) -> None:
-    """Inpaint PICTURE where MASK is white, or several pictures, or folders of them.
+    """Inpaint IMAGE where MASK is white. Several images or folders of images also work.
 
-    MASK is one file for all pictures, or a folder with a mask of each picture's name. Grey repaints by that strength.
+    MASK is one file for all images, or a folder with one mask of each image's name. Grey repaints partly.
     """
     if len(paths) < 2:
-        raise click.UsageError(f"PICTURE and MASK must both be given, got {' '.join(map(str, paths)) or 'neither'}")
+        raise click.UsageError(f"IMAGE and MASK are both needed, got {' '.join(map(str, paths)) or 'neither'}")
     given = {name: value for name, value in values.items()
              if like is None or context.get_parameter_source(name) != ParameterSource.DEFAULT}
-    request = with_seed(_request(_liked(like, model) if like else Request(), given))
+    request = with_seed(_request(_from_image(like, model) if like else Request(), given))
     if keep and (webui is not None or not request.settings.enabled):
-        raise click.UsageError("--keep keeps soft inpaintings that are made here, not "
-                               f"{'by a WebUI' if webui is not None else 'hard ones'}")
+        raise click.UsageError("--keep needs soft inpainting on this machine; it cannot be combined with "
+                               f"{'--webui' if webui is not None else '--no-enabled'}")
     if loras and webui is not None:
-        raise click.UsageError("--lora adds files here; a WebUI adds its own, by <lora:name:weight> in the prompt")
+        raise click.UsageError("--lora cannot be combined with --webui; use the WebUI's own LoRAs, as "
+                               "<lora:name:weight> in the prompt")
     request, lora_files = _with_loras(request, loras)
     jobs = list(plan_jobs(paths[:-1], paths[-1], output, count))
     check_targets([target for job in jobs for target in (job.target, *([job.kept] if keep else []))], force)
-    told: dict[Path, list[str]] = {}
+    notes: dict[Path, list[str]] = {}
     for job in jobs:
-        if job.picture not in told:
-            told[job.picture] = _checked(job.picture, job.mask, request.mask_mode)
+        if job.picture not in notes:
+            notes[job.picture] = _checked(job.picture, job.mask, request.mask_mode)
     may_fit = like is not None and not given.keys() & {"width", "height"}
-    asked = [_asked_of(job, request, may_fit, model) for job in jobs]
+    requests = [_request_of(job, request, may_fit, model) for job in jobs]
     make_folders(job.target for job in jobs)
     with Progress(len(jobs)) as advance:
         make = (local_maker(request, model, device, advance, [*lora_files, lora_dir]) if webui is None
                 else remote_maker(webui, model, advance))
-        for job, numbered in zip(jobs, asked):
+        for job, numbered in zip(jobs, requests):
             picture = read_image(job.picture)
             kept: list[KeptImage] = []
-            made, about = make(numbered, picture, read_mask(job.mask), kept.append if keep else None, lambda note, job=job:
-                               None if note in told[job.picture] else print_note(f"{job.target}: {note}"))
-            with rescuing(job.target, lambda place, made=made, about=about: infotext_files.save(made, place, about)):
+            result, text = make(numbered, picture, read_mask(job.mask), kept.append if keep else None, lambda note, job=job:
+                               None if note in notes[job.picture] else print_note(f"{job.target}: {note}"))
+            with rescuing(job.target, lambda place, result=result, text=text: infotext_files.save(result, place, text)):
                 if job.target.suffix.lower() not in WITH_TRANSPARENCY:
-                    made = over_white(made)
-                infotext_files.save(made, job.target, about, colours_of(picture))
+                    result = over_white(result)
+                infotext_files.save(result, job.target, text, colours_of(picture))
             click.echo(job.target)
-            for each in kept:
-                with rescuing(job.kept, lambda place, each=each: job_file.save(each, place)):
-                    job_file.save(completed(each, about, picture), job.kept)
+            for image in kept:
+                with rescuing(job.kept, lambda place, image=image: job_file.save(image, place)):
+                    job_file.save(completed(image, text, picture), job.kept)
                 click.echo(job.kept)
 
 
-def _liked(path: Path, model: str | None) -> Request:
+def _from_image(path: Path, model: str | None) -> Request:
     read_image(path)
     text = infotext_files.read(path)
     if not text:
-        raise click.UsageError(f"--like needs a picture with infotext, {path} has none")
+        raise click.UsageError(f"--like needs an image with infotext; {path} has none")
     params = infotext.parse(text)
     request, notes = from_infotext(params)
     if model is None and params.get("Model", SCENES) != SCENES:
-        notes.append(f"{path} was made with the model {params['Model']}; --model chooses one.")
+        notes.append(f"{path} was made with the model {params['Model']}; use --model to select it.")
     for note in notes:
         print_note(note)
     return request
 
 
 def _fitted(request: Request, path: Path, size: Size) -> Request:
-    """The request without the other picture's size where that would squash this one."""
+    """The request without the other image's size if that would stretch this one."""
     working = working_size(request, size)
     squash = working.width * size.height / (working.height * size.width)
     if request.inpaint_area == ONLY_MASKED or abs(squash - 1) < LARGEST_SQUASH:
         return request
-    print_note(f"{path} has another shape than {working}, its own size is taken.")
+    print_note(f"{path} has another aspect ratio than {working}; its own size is used.")
     return replace(request, width=0, height=0)
 
 
-def _asked_of(job: Job, request: Request, fitted: bool, model: str | None) -> Request:
-    """The request of one result, when all that can be known of it before it is made is found to be right."""
+def _request_of(job: Job, request: Request, fitted: bool, model: str | None) -> Request:
+    """The request for one result, checked as far as possible before generating."""
     picture = read_image(job.picture)
     size = Size.of(picture)
     numbered = replace(request, seed=(request.seed + job.number) % (LARGEST_SEED + 1))
@@ -146,28 +147,28 @@ def _asked_of(job: Job, request: Request, fitted: bool, model: str | None) -> Re
     for sentence in advice(numbered.denoising_strength, numbered.masked_content, padding, size,
                            working_size(numbered, size)):
         print_note(sentence)
-    about = infotext.dump(to_infotext(numbered, Model=model or SCENES)) + " " * LETTERS_MORE
+    text = infotext.dump(to_infotext(numbered, Model=model or SCENES)) + " " * LETTERS_MORE
     colours = colours_of(picture)
-    infotext_files.demand_room(job.target, size, about, colours)
+    infotext_files.demand_room(job.target, size, text, colours)
     if colours.kept_by_png_alone and job.target.suffix.lower() != ".png":
         print_note(f"{job.target} cannot hold the {' and '.join(colours.kept_by_png_alone)} of {job.picture}: its colours "
-                   "will look different; .png can.")
+                   "will look different. Use .png instead.")
     return numbered
 
 
 def _with_loras(request: Request, loras: Sequence[str]) -> tuple[Request, list[Path]]:
-    """The request whose prompt names these files, each FILE or FILE:WEIGHT, and the files."""
+    """The request with these files (FILE or FILE:WEIGHT) added to its prompt, and their paths."""
     files, prompt = [], request.prompt
-    for each in loras:
-        file, colon, weight = each.rpartition(":")
+    for lora in loras:
+        file, colon, weight = lora.rpartition(":")
         try:
-            path, weight = (Path(file), float(weight)) if colon and not Path(each).exists() else (Path(each), None)
-        except ValueError:  # a drive's colon, or one in a name
-            path, weight = Path(each), None
+            path, weight = (Path(file), float(weight)) if colon and not Path(lora).exists() else (Path(lora), None)
+        except ValueError:  # the colon of a drive or in a name
+            path, weight = Path(lora), None
         if not path.is_file() or path.suffix.lower() != ".safetensors":
-            raise click.UsageError(f"--lora must be a .safetensors file that exists, got {each}")
+            raise click.UsageError(f"--lora must be an existing .safetensors file, got {lora}")
         if set(path.stem) & set(":<>"):
-            raise click.UsageError(f"--lora must be a file whose name has none of :<>, got {path}")
+            raise click.UsageError(f"the name of a --lora file must not contain :<>, got {path}")
         prompt = with_lora(prompt, path.stem, weight)
         files.append(path)
     return replace(request, prompt=prompt), files
@@ -180,17 +181,17 @@ def _request(start: Request, given: dict[str, Value]) -> Request:
 
 
 def _checked(picture: Path, mask: Path, mask_mode: str) -> list[str]:
-    """Complains before anything is made, so that no bad file is found behind an hour of good ones.
+    """Checks an image and its mask before anything is generated, so that no bad file shows up after an hour.
 
-    Returns what was noted about the image and its mask, which is told here.
+    Prints its notes and returns them.
     """
     notes: list[str] = []
     size = Size.of(read_image(picture, notes))
     if min(size) < SMALLEST_PX:
-        raise click.UsageError(f"a picture must be {SMALLEST_PX} pixels wide and high at least, {picture} is {size}")
+        raise click.UsageError(f"images must be at least {SMALLEST_PX} pixels wide and high; {picture} is {size}")
     painted = fitted(_painted(mask, notes), size, f"the mask {mask}", notes)
     if (painted == (1 if mask_mode == INPAINT_NOT_MASKED else 0)).all():
-        raise click.UsageError(f"a mask must have something to repaint, {mask} has nothing")
+        raise click.UsageError(f"the mask {mask} has nothing to repaint")
     for note in notes:
         print_note(f"{picture}: {note}")
     return notes

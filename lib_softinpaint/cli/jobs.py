@@ -22,7 +22,7 @@ MOST_NAMES = 5  # of files in one sentence
 
 @dataclass(frozen=True)
 class Job:
-    """One result to make; `number` counts those of one picture from 0."""
+    """One result to generate. `number` counts the results of one image from 0."""
     picture: Path
     mask: Path
     target: Path
@@ -34,7 +34,7 @@ class Job:
 
 
 def plan_jobs(pictures: tuple[Path, ...], mask: Path, output: Path, count: int) -> Iterator[Job]:
-    paths = [each for path in pictures for each in (sorted(_in_folder(path)) if path.is_dir() else [path])]
+    paths = [file for path in pictures for file in (sorted(_in_folder(path)) if path.is_dir() else [path])]
     numbered = [(path, number) for path in paths for number in range(count)]
     names = [f"{path.stem}-{number + 1}" if count > 1 else path.stem for path, number in numbered]
     for (path, number), target in zip(numbered, targets_for(names, output)):
@@ -42,42 +42,42 @@ def plan_jobs(pictures: tuple[Path, ...], mask: Path, output: Path, count: int) 
 
 
 def targets_for(names: list[str], output: Path) -> list[Path]:
-    """Files for results of these names: one that is named, or as many in a folder."""
-    if not output.suffix or os.path.isdir(output):  # which no name makes raise
+    """Files for results with these names: the named file, or one PNG each in a folder."""
+    if not output.suffix or os.path.isdir(output):  # unlike Path.is_dir, never raises for a long name
         return [output / f"{name}.png" for name in names]
     if output.suffix.lower() not in infotext_files.SAVE_OPTIONS:
         raise click.UsageError(f"--output must be a folder or end in {', '.join(infotext_files.SAVE_OPTIONS)}, got {output}")
     if len(names) > 1:
-        raise click.UsageError(f"--output must be a folder for more than one result, got {output}")
+        raise click.UsageError(f"--output must be a folder if there is more than one result, got {output}")
     return [output]
 
 
 def check_targets(targets: list[Path], force: bool) -> None:
     for target, times in Counter(str(target).casefold() for target in targets).items():
         if times > 1:
-            raise click.UsageError(f"results must have names of their own, {times} of them would be {target}")
+            raise click.UsageError(f"each result needs its own name; {times} of them would be {target}")
     for target in targets:
         try:
             target.lstat()
         except (FileNotFoundError, NotADirectoryError):
             continue
-        except OSError as fault:  # of too long a name, for one
-            raise click.UsageError(f"{target} cannot be written: {fault.strerror}") from fault
+        except OSError as fault:  # a name that is too long, for example
+            raise click.UsageError(f"cannot write {target}: {fault.strerror}") from fault
         if target.is_dir():
-            raise click.UsageError(f"{target} must be a file to be written, it is a folder")
+            raise click.UsageError(f"cannot write {target}: it is a folder")
         if not force:
-            raise click.UsageError(f"--force is needed to overwrite {target}, which exists")
+            raise click.UsageError(f"{target} already exists; use --force to overwrite it")
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    """The images in a folder; files that are none are named, but for those that systems hide there."""
+    """The images in a folder. A note names other files, except hidden ones."""
     visible = [path for path in sorted(folder.iterdir()) if not _hidden(path)]
     found = [path for path in visible if _opens(path)]
     if not found:
-        raise click.UsageError(f"PICTURE must be an image or a folder with images, {folder} has none")
+        raise click.UsageError(f"the folder {folder} has no images")
     if others := [path.name for path in visible if path not in set(found)]:
         more = f" and {len(others) - MOST_NAMES} more" if len(others) > MOST_NAMES else ""
-        print_note(f"{folder} also holds what is no image and is left out: {', '.join(others[:MOST_NAMES])}{more}.")
+        print_note(f"{folder} also contains files that are not images; skipped: {', '.join(others[:MOST_NAMES])}{more}.")
     return found
 
 
@@ -87,7 +87,7 @@ def _hidden(path: Path) -> bool:
 
 
 def _opens(path: Path) -> bool:
-    """Whether this is a file of a kind that Pillow reads. One that is too large is: there is a sentence on it later."""
+    """Whether Pillow reads this file's format. Too large an image passes here and is reported later."""
     try:
         with Image.open(path) as image:
             return not isinstance(image, ImageFile.StubImageFile)
@@ -102,5 +102,5 @@ def _mask_for(picture: Path, mask: Path) -> Path:
         return mask
     found = [path for path in sorted(mask.iterdir()) if path.stem == picture.stem and not _hidden(path) and _opens(path)]
     if len(found) != 1:
-        raise click.UsageError(f"MASK must hold one mask named {picture.stem}, the folder {mask} has {len(found)}")
+        raise click.UsageError(f"the mask folder {mask} needs one mask named {picture.stem}; it has {len(found)}")
     return found[0]

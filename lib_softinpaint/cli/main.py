@@ -1,4 +1,4 @@
-"""The command line: soft inpainting without a WebUI, or by a running one."""
+"""The command line: soft inpainting without a WebUI, or in a running one."""
 from __future__ import annotations
 
 import os
@@ -18,34 +18,34 @@ from lib_softinpaint.errors import BadInput
 OWN_FAULT, BAD_INPUT = 1, 2
 
 EXTRAS = {"accelerate": "diffusers", "diffusers": "diffusers", "transformers": "diffusers", "gradio": "page"}
-"""Which extra of the distribution brings a package."""
+"""The distribution's extra that installs each package."""
 
 
 def main(arguments: list[str] | None = None, program: str = "softinpaint") -> int:
     """Runs one command. Its help texts call the program `program`.
 
-    Returns 0, 2 with one sentence on what was wrong with its input, or 1 with the traceback of a fault of our own.
+    Returns 0, or 2 and prints one sentence if the input is wrong, or 1 and prints a traceback if the program is.
     """
     for library in ("TRANSFORMERS", "DIFFUSERS", "HF_HUB"):
         os.environ.setdefault(f"{library}_VERBOSITY", "error")
     if not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    warnings.simplefilter("ignore")  # diffusers and transformers warn of each other's changes
-    asked = {"traceback": False}
+    warnings.simplefilter("ignore")  # diffusers and transformers warn about each other's changes
+    options = {"traceback": False}
     try:
-        return commands.main(arguments, prog_name=program, standalone_mode=False, obj=asked) or 0
+        return commands.main(arguments, prog_name=program, standalone_mode=False, obj=options) or 0
     except click.exceptions.NoArgsIsHelpError as fault:
         click.echo(fault.ctx.get_help())
         return BAD_INPUT
-    except (click.ClickException, BadInput, ConnectionError, ImportError) as fault:  # packages that do not fit one another
-        if asked["traceback"]:
+    except (click.ClickException, BadInput, ConnectionError, ImportError) as fault:  # ImportError: incompatible packages
+        if options["traceback"]:
             traceback.print_exc()
         return _complain(_sentence(fault))
     except (click.Abort, KeyboardInterrupt):
         return _complain("stopped")
-    except Exception as fault:  # ours, or a library's: nothing that other input would mend
+    except Exception as fault:  # a bug here or in a library: other input would not help
         traceback.print_exc()
-        return _complain(f"this is a fault of the program, not of its input: {type(fault).__name__}; please report it with "
+        return _complain(f"this is a bug in the program, not in your input: {type(fault).__name__}; please report it with "
                          "the lines above", OWN_FAULT)
 
 
@@ -64,7 +64,7 @@ def _complain(sentence: str, code: int = BAD_INPUT) -> int:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120, "show_default": True})
 def commands() -> None:
-    """Soft inpainting without a WebUI, or by a running one."""
+    """Soft inpainting without a WebUI, or in a running one."""
 
 
 for command in (demo, inpaint, recomposite, page):

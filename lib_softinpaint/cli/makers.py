@@ -1,4 +1,4 @@
-"""Who makes an image: a model here, or a running WebUI."""
+"""Generates images with a local model or a running WebUI."""
 from __future__ import annotations
 
 import io
@@ -15,19 +15,17 @@ from lib_softinpaint.errors import judging_input
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.settings.prompt import demand_supported
-from lib_softinpaint.settings.request import (
-    Request,
-)
+from lib_softinpaint.settings.request import Request
 
-PROGRESS_STEPS = 100  # per picture
+PROGRESS_STEPS = 100  # per image
 
 Maker = Callable[..., tuple[Image.Image, str]]
-"""From a request, an image, its mask, and what is called with all that the composite is made of: the result, its infotext."""
+"""Takes a request, an image, its mask, and a function that receives the KeptImage. Returns the result and its infotext."""
 
 
 def local_maker(request: Request, model: str | None, device: str | None, advance: Callable[[float], None],
-           loras: Sequence[Path] = ()) -> Maker:
-    """Images by a model here; importing diffusers takes seconds, so only once the input is known to be good."""
+                loras: Sequence[Path] = ()) -> Maker:
+    """Generates with a local model. Imports diffusers, which takes seconds, only after the input is checked."""
     demand_supported(request.prompt, request.negative_prompt)
     from lib_softinpaint.hosts.diffusers import models
     from lib_softinpaint.hosts.diffusers.lora import loras_of
@@ -41,29 +39,29 @@ def local_maker(request: Request, model: str | None, device: str | None, advance
         pipeline = models.load(str(model or models.SCENE_MODEL), device)
     prepared(pipeline, request, loras)
     if as_run(pipeline, request) != request:
-        print_note("Clip skip changes nothing with SDXL, as in the WebUI.")
+        print_note("Clip skip has no effect with SDXL, as in the WebUI.")
 
     def make(request: Request, picture: Image.Image, mask: Image.Image,
              keep: Callable[[KeptImage], None] | None = None,
              on_note: Callable[[str], None] | None = None) -> tuple[Image.Image, str]:
-        made = models.inpaint(pipeline, request, picture, mask, advance, keep, loras, on_note=on_note)
-        return made, models.infotext_of(as_run(pipeline, request), Size.of(picture), model, loras)
+        result = models.inpaint(pipeline, request, picture, mask, advance, keep, loras, on_note=on_note)
+        return result, models.infotext_of(as_run(pipeline, request), Size.of(picture), model, loras)
     return make
 
 
 def remote_maker(url: str, model: str | None, advance: Callable[[float], None]) -> Maker:
-    """Images by a running WebUI."""
+    """Generates in a running WebUI."""
     from lib_softinpaint.hosts import remote as webui_api
 
     def make(request: Request, picture: Image.Image, mask: Image.Image, *others: Any) -> tuple[Image.Image, str]:
-        made = webui_api.inpaint(url, request, picture, mask, model)
+        result = webui_api.inpaint(url, request, picture, mask, model)
         advance(1)
-        return made
+        return result
     return make
 
 
 class Progress:
-    """Progress bar over pictures, fed with each picture's share; quiet where nobody looks."""
+    """Progress bar over all images, updated with each image's share. Silent if stderr is not a terminal."""
 
     def __init__(self, pictures: int):
         terminal = sys.stderr if sys.stderr.isatty() else io.StringIO()

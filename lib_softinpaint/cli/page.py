@@ -11,23 +11,20 @@ from lib_softinpaint.cli.files import DEMO, make_folders, read_image, read_mask
 from lib_softinpaint.errors import judging_input
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.presets import PRESETS_FILE, PresetFile
-from lib_softinpaint.settings.request import (
-    Request,
-    from_infotext,
-)
+from lib_softinpaint.settings.request import Request, from_infotext
 
 
 @click.command(cls=Command)
-@click.argument("path", required=False, metavar="[PICTURE]", type=click.Path(path_type=Path))
+@click.argument("path", required=False, metavar="[IMAGE]", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=OUTPUTS / "page",
-              help="Folder for the pictures, and for presets of your own.")
-@click.option("--model", default="", help="Diffusers folder, .safetensors file or name on the Hugging Face Hub; the bundled "
-                                          "model if not given.")
-@click.option("--device", help="As PyTorch names it; NVIDIA's GPU if there is one, else the processor.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Port on this machine; the first free one from 7860 if not given.")
+              help="Folder for the results and for your own presets.")
+@click.option("--model", default="", help="Diffusers folder, .safetensors file or name on the Hugging Face Hub. Default: the "
+                                          "bundled model.")
+@click.option("--device", help="PyTorch device. Default: an NVIDIA GPU if there is one, else the CPU.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port on this machine. Default: the first free one from 7860.")
 @click.option("--browser/--no-browser", default=True, help="Open the page in a browser.")
 def page(path: Path | None, output: Path, model: str, device: str | None, port: int | None, browser: bool) -> None:
-    """Show a page in the browser to paint on PICTURE, or on the bundled one, until it is stopped with Ctrl+C."""
+    """Open a page in the browser to paint on IMAGE, or on the bundled image. Ctrl+C stops it."""
     picture = read_image(path or DEMO / "picture.png")
     make_folders([output / PRESETS_FILE])
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -44,8 +41,8 @@ def page(path: Path | None, output: Path, model: str, device: str | None, port: 
     mask = read_mask(DEMO / "mask.png") if path is None else None
     try:
         serve(Painter(output, device).host(), PresetFile(output / PRESETS_FILE), start if path is None else Request(), picture,
-              mask, output, name, port, browser, lambda address: click.echo(f"The page: {address} (Ctrl+C ends it)"))
+              mask, output, name, port, browser, lambda address: click.echo(f"The page: {address} (Ctrl+C to stop)"))
     except PortTaken as fault:
-        raise click.UsageError(f"--port must be a free one, got {port}") from fault
+        raise click.UsageError(f"--port {port} is already in use") from fault
     except OSError as fault:
         raise click.UsageError(f"the page cannot be shown: {fault}") from fault

@@ -1,4 +1,4 @@
-"""The command recomposite: finished images under other settings, without a model."""
+"""The command recomposite: finished images with other settings, without a model."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from lib_softinpaint.settings.settings import composite_fields
 @click.command(cls=Command)
 @click.argument("paths", nargs=-1, metavar="JOB...", required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=OUTPUTS,
-              help="File for one result (.png, .webp or .jpg, which cannot keep the outside exact), or folder for PNG files.")
-@click.option("--force", is_flag=True, help="Overwrite results that exist.")
+              help="File for one result (.png, .webp or .jpg; .jpg changes pixels outside the mask), or folder for PNGs.")
+@click.option("--force", is_flag=True, help="Overwrite existing results.")
 @options_of(tuple(composite_fields()), default_of=lambda field: None)
 def recomposite(paths: tuple[Path, ...], output: Path, force: bool, **values: Value | None) -> None:
-    """Make the composites of JOB files again, under other settings, without a model.
+    """Re-composite JOB files with other settings, without a model.
 
-    "inpaint --keep" writes them. Settings that are not given stay those of the job.
+    "inpaint --keep" writes these files. Settings that you leave out stay as in the job.
     """
     targets = targets_for([path.stem for path in paths], output)
     check_targets(targets, force)
     changes = {name: value for name, value in values.items() if value is not None}
-    pictures = [job_file.load(path) for path in paths]
+    jobs = [job_file.load(path) for path in paths]
     make_folders(targets)
-    for picture, target in zip(pictures, targets):
-        settings = picture.settings_with(changes)
-        made = Image.fromarray(picture.composited(settings))
+    for job, target in zip(jobs, targets):
+        settings = job.settings_with(changes)
+        result = Image.fromarray(job.composited(settings))
         if target.suffix.lower() not in WITH_TRANSPARENCY:
-            made = over_white(made)
+            result = over_white(result)
         with writing(target):
-            infotext_files.save(made, target, picture.infotext_with(settings), picture.colours)
+            infotext_files.save(result, target, job.infotext_with(settings), job.colours)
         click.echo(target)

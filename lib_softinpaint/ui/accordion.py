@@ -19,17 +19,17 @@ from lib_softinpaint.ui.events import QUIETLY
 
 UPLOAD_HEIGHT_PX = 140
 
-INTRODUCTION = ("What you paint is repainted in full; around it the picture changes gradually, over 2.4 times _Mask blur_. "
-                "Pixels outside that reach stay as they are.")
+INTRODUCTION = ("What you paint is repainted in full. Around it the image changes gradually, over 2.4 times _Mask blur_. "
+                "Pixels further out do not change.")
 
 DOCUMENTATION = bundled("docs/settings.md")
 
 SHOWN_AFTER = {"automatic_threshold": "difference_threshold"}
-"""Fields that belong to an earlier one; their own order is the API's."""
+"""Fields shown after the field that they belong to. The order of all fields is the API's."""
 
 PREVIEW = """<div id="softinpaint_preview" hidden>
-<canvas class="mask" role="img" aria-label="What is painted, its feather, and how far it reaches"></canvas>
-<canvas class="curves" role="img" aria-label="How much of grey mask areas is repainted in each step"></canvas>
+<canvas class="mask" role="img" aria-label="The painted mask, its feather, and how far it reaches"></canvas>
+<canvas class="curves" role="img" aria-label="How much of grey areas is repainted in each step"></canvas>
 <p class="told" role="status"></p>
 <ul class="advice"></ul>
 </div>"""
@@ -41,7 +41,7 @@ class Accordion:
     """The accordion's components.
 
     settings
-        One for each setting, by name, in the settings' order.
+        One component for each setting, by name, in the settings' order.
     """
     settings: dict[str, Any]
     chooser: presets.Chooser
@@ -50,21 +50,21 @@ class Accordion:
 
 @dataclass(frozen=True)
 class KeepSize:
-    """How the program around reads and sets whether width and height stay when a picture is sent to the tab."""
+    """Reads and sets whether the host keeps width and height when an image is sent to the tab."""
     get: Callable[[], bool]
     set: Callable[[bool], None]
 
 
 def build(input_accordion: Callable[..., AbstractContextManager], own_presets: PresetFile,
           keep_size: KeepSize | None = None) -> Accordion:
-    """The accordion, in the place where it is called.
+    """Builds the accordion at the current place in the layout.
 
     Parameters
     ----------
     input_accordion
-        The host's accordion that is also a checkbox.
+        The host's accordion with a checkbox.
     keep_size
-        None where pictures are sent nowhere.
+        None if the host has no other tabs to send images to.
     """
     switch, *settings = FIELDS.values()
     components = {}
@@ -88,34 +88,34 @@ def build(input_accordion: Callable[..., AbstractContextManager], own_presets: P
 
 
 def documented(group: str) -> str:
-    """What the documentation says of one group of settings, Markdown."""
+    """Documentation of one group of settings, Markdown."""
     return DOCUMENTATION.read_text(encoding="utf8").partition(f"\n## {group}\n")[2].partition("\n## ")[0].strip()
 
 
 def _keep_size(keep_size: KeepSize) -> None:
-    box = gr.Checkbox(keep_size.get, label="Keep width and height when a picture is sent to another tab",
+    box = gr.Checkbox(keep_size.get, label="Keep width and height when sending an image to another tab",
                       elem_id="softinpaint_keep_size")
     ui_config.leave_out(box)
     box.change(keep_size.set, box, **QUIETLY)
 
 
 def component(field: Field, elem_id: str) -> Any:
-    """What sets a field: an image if it holds text."""
+    """Input component for a field. A text field gets an image upload."""
     common = {"label": field.label, "info": field.help or None, "value": field.default, "elem_id": elem_id}
     if field.choices:
         return gr.Radio(choices=list(field.choices), **common)
     if isinstance(field.default, bool):
         return gr.Checkbox(**common)
     if isinstance(field.default, str):
-        return _picture(common)
-    assert field.range is not None, f"{field.name} is no number"
+        return _image_upload(common)
+    assert field.range is not None, f"{field.name} is not a number"
     return gr.Slider(minimum=field.range.low, maximum=field.range.high, step=field.range.step, **common)
 
 
-def _picture(common: dict[str, Any]) -> Any:
-    """An upload, and the text that stands for it among the arguments: others write those as JSON.
+def _image_upload(common: dict[str, Any]) -> Any:
+    """A file upload, and a hidden text box with its base64 text, since arguments may be written as JSON.
 
-    As a file, since Gradio's pictures are of 8 bits and lose their alpha channel.
+    Gradio's image component would reduce the image to 8 bits and drop its alpha channel.
     """
     chosen = gr.File(label=common["label"], file_types=["image"], height=UPLOAD_HEIGHT_PX, elem_id=f"{common['elem_id']}_file")
     gr.Markdown(common["info"])
@@ -126,5 +126,5 @@ def _picture(common: dict[str, Any]) -> Any:
 
 
 def _encoded(file: Any) -> str:
-    """A file of Gradio's, open in version 3 and a path in 4, as base64; nothing where none is chosen."""
+    """Gradio's file as base64, or "" if none is chosen. Gradio 3 passes an open file, Gradio 4 a path."""
     return base64.b64encode(Path(getattr(file, "name", file)).read_bytes()).decode() if file else ""

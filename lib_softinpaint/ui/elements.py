@@ -1,8 +1,8 @@
-"""Elem_ids of the WebUI's page that the preview's JavaScript and presets look for. The stand-alone page has the same."""
+"""Elem_ids of the WebUI's page that the preview's JavaScript and the presets use. The stand-alone page has the same ones."""
 
 PROMPT, NEGATIVE_PROMPT = "img2img_prompt", "img2img_neg_prompt"
 GALLERY, GENERATION_INFO = "img2img_gallery", "generation_info_img2img"
-"""The gallery, and what holds the infotexts of its pictures."""
+"""The gallery, and the component with the infotexts of its images."""
 
 REQUEST = {
     "denoising_strength": "img2img_denoising_strength", "mask_blur": "img2img_mask_blur", "mask_mode": "img2img_mask_mode",

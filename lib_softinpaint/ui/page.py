@@ -52,14 +52,14 @@ CANVAS, MODEL, SEED, INFOTEXT = "softinpaint_paint", "softinpaint_model", "softi
 
 PAINTED = (f"(picture, mask, ...values) => [document.querySelector('#{CANVAS} img').src, "
            f"document.querySelector('#{CANVAS} canvas').toDataURL(), ...values]")
-"""JavaScript that puts the canvas in place of an event's first two inputs."""
+"""JavaScript that replaces an event's first two inputs by the image and the mask of the canvas."""
 
 SELECTED = (f"[...document.querySelectorAll('#{GALLERY} .thumbnail-item')]"
             ".findIndex((item) => item.classList.contains('selected'))")
 
 CANVAS_HTML = """<div id="{canvas}">
 <div class="tools" role="toolbar" aria-label="Painting">
-<label>Picture <input type="file" accept="image/*"></label>
+<label>Image <input type="file" accept="image/*"></label>
 <label>Brush <input class="brush" type="range" min="1" max="40" value="8"></label>
 <label>Strength <input class="strength" type="range" min="5" max="100" step="5" value="100"></label>
 <label><input class="erase" type="checkbox"> Erase</label>
@@ -67,19 +67,19 @@ CANVAS_HTML = """<div id="{canvas}">
 <button class="clear" type="button">Clear</button>
 </div>
 <p class="told" role="status"></p>
-<div class="stage"><img alt="The picture to inpaint" src="{picture}">
-<canvas key="mask" role="img" aria-label="The mask: paint what is to change" data-mask="{mask}"></canvas>
+<div class="stage"><img alt="The image to inpaint" src="{picture}">
+<canvas key="mask" role="img" aria-label="The mask: paint what should change" data-mask="{mask}"></canvas>
 <div class="ring"></div></div>
 </div>"""
 
 USUAL_COUNT = 4
-"""Pictures of a first request: enough for their order to tell something."""
+"""Default number of images: enough to make sorting them useful."""
 
 MOST_TABS = 16
-"""That wait for their turn to paint, each in a thread of the web server; what comes later waits in its queue."""
+"""Tabs that may wait for their turn, each in a thread of the web server. Further ones wait in its queue."""
 
 PREVIEW_QUALITY = 85
-"""Of a JPEG."""
+"""JPEG quality."""
 
 ADDRESS = "127.0.0.1"
 
@@ -88,19 +88,19 @@ FONTS = "system-ui", "sans-serif"
 REQUEST_ROWS = (("denoising_strength", "mask_blur"), ("masked_content",), ("mask_mode", "inpaint_area"),
                 ("masked_area_padding", "cfg_scale"), ("sampler", "schedule_type"), ("steps", "batch_count"),
                 ("width", "height"), ("seed", "clip_skip"))
-"""Fields that stand beside one another."""
+"""Rows of fields."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """One picture that was painted.
+    """One finished image.
 
     path
         PNG, with its infotext inside.
     blend_score
         From `score.blend_score`; None for hard inpainting.
     notes
-        Sentences for what the image survived.
+        Sentences about problems that the run recovered from.
     """
     path: Path
     infotext: str
@@ -110,13 +110,14 @@ class Finished:
 
 @dataclass(frozen=True)
 class PageHost:
-    """What paints and keeps pictures.
+    """What generates and keeps images for the page.
 
     Parameters
     ----------
     paint
-        Yields the pictures of a request, with seeds one apart: picture, painted mask, number of pictures, model's name or
-        "", and what is called after each step. ValueError with a sentence on what cannot be painted.
+        Yields the images of a request, whose seeds rise by one. Takes the request, the image, the painted mask, the number
+        of images, the model's name or "", and a function to call after each step. Raises ValueError with a sentence if
+        the request cannot be run.
     samplers, schedule_types
         Names.
     """
@@ -127,7 +128,7 @@ class PageHost:
 
 
 class PortTaken(OSError):
-    """No page can be shown at the port, since another program listens there."""
+    """Another program is using the port."""
 
 
 def serve(host: PageHost, own_presets: PresetFile, start: Request, picture: Image.Image, mask: Image.Image | None,
@@ -137,14 +138,14 @@ def serve(host: PageHost, own_presets: PresetFile, start: Request, picture: Imag
     Parameters
     ----------
     start, picture, mask
-        What stands on the page at first.
+        Initial contents of the page.
     output
-        Folder of the pictures.
+        Folder for the results.
     started
-        Called with the page's address.
+        Called with the page's address once it is up.
     """
     theme = Default(font=FONTS, font_mono=("monospace",)).set(
-        block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300")  # the usual greys are hard to read
+        block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300")  # Gradio's own greys are hard to read
     look = {"theme": theme, "head": scripts.inlined(),
             "css": "\n".join(path.read_text(encoding="utf8") for path in STYLES)}
     of_launch = look.keys() & inspect.signature(gr.Blocks.launch).parameters.keys()  # since Gradio 6
@@ -161,26 +162,26 @@ def serve(host: PageHost, own_presets: PresetFile, start: Request, picture: Imag
 
 
 def _check_port(port: int) -> None:
-    """Raises what `serve` raises, by its cause: Gradio says of each that there is no empty port."""
+    """Raises the errors that `serve` documents. Gradio only says that no port is free."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Gradio's own, which follows
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Gradio's own socket does, which binds next
         try:
             probe.bind((ADDRESS, port))
         except OSError as fault:
             if fault.errno == errno.EADDRINUSE:
-                raise PortTaken(f"port must be a free one, got {port}") from fault
+                raise PortTaken(f"port {port} is already in use") from fault
             raise OSError(f"port {port} cannot be used: {fault.strerror or fault}") from fault
 
 
 @dataclass(frozen=True)
 class _Page:
-    """Components; those of the request by the names of its fields."""
+    """Components. Those of the request go by the names of its fields."""
     prompt: Any
     negative_prompt: Any
     generate: Any
     stop: Any
     paste: Any
-    told: Any
+    status: Any
     live: Any
     gallery: Any
     infotext: Any
@@ -190,7 +191,7 @@ class _Page:
     model: Any
     accordion: accordion.Accordion
     canvas: tuple[Any, Any]
-    """Take what JavaScript reads from the canvas: the picture and what is painted over it."""
+    """Receive the image and the painted mask, which JavaScript reads from the canvas."""
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -208,39 +209,39 @@ def _lay_out(host: PageHost, own_presets: PresetFile, start: Request, picture: I
                 generate = gr.Button("Generate", variant="primary", elem_id="img2img_generate")
                 stop = gr.Button("Stop", elem_id="img2img_interrupt", interactive=False)
                 paste = gr.Button("Read infotext", elem_id="paste")
-            told = gr.Markdown("", elem_id="softinpaint_told")
+            status = gr.Markdown("", elem_id="softinpaint_told")
         with gr.Column():
             live = gr.HTML(elem_id="softinpaint_live")
-            gallery = gr.Gallery(label="Pictures by blend score: at 100 no seam or ghost is seen", elem_id=GALLERY, columns=3,
+            gallery = gr.Gallery(label="Images by blend score (100: no visible seam or ghost)", elem_id=GALLERY, columns=3,
                                  height="auto", object_fit="contain", interactive=False)
-            about = gr.Textbox(label="Infotext", elem_id=INFOTEXT, lines=4, interactive=False)
+            infotext_box = gr.Textbox(label="Infotext", elem_id=INFOTEXT, lines=4, interactive=False)
             with gr.Row():
                 download = gr.DownloadButton("Download with infotext", elem_id="softinpaint_download", interactive=False)
-                gr.Button("Inpaint this picture again", elem_id="softinpaint_take_result")
+                gr.Button("Inpaint this image again", elem_id="softinpaint_take_result")
             generation_info = gr.Textbox(visible=False, elem_id=GENERATION_INFO)
     with gr.Row():
         with gr.Column():
             request = _request(host, start)
             model_name = gr.Textbox(model, label="Model", elem_id=MODEL, placeholder="bundled: flat landscapes, 256 x 256",
-                                    info="A diffusers folder, a .safetensors file, or a name on the Hugging Face Hub.")
+                                    info="A diffusers folder, a .safetensors file, or a model name on the Hugging Face Hub.")
         with gr.Column():
             built = accordion.build(_switched, own_presets)
             for name, component in built.settings.items():
                 component.value = getattr(start.settings, name)
     canvas = gr.Textbox(visible=False), gr.Textbox(visible=False)
-    return _Page(prompt, negative_prompt, generate, stop, paste, told, live, gallery, about, download, generation_info,
-                 request, model_name, built, canvas)
+    return _Page(prompt, negative_prompt, generate, stop, paste, status, live, gallery, infotext_box, download,
+                 generation_info, request, model_name, built, canvas)
 
 
 def _connect(page: _Page, host: PageHost, own_presets: PresetFile) -> None:
-    """Gives the components their events."""
+    """Connects the components' events."""
     settings, fields = page.accordion.settings, page.fields
     running: dict[str | None, threading.Event] = {}
     line = Line()
 
     def begin(browser: gr.Request) -> dict:
         running[browser.session_hash] = threading.Event()
-        return {page.told: "", page.live: "Waiting for what is painted in another tab.",
+        return {page.status: "", page.live: "Waiting for another tab's images to finish.",
                 page.generate: gr.update(interactive=False), page.stop: gr.update(interactive=True)}
 
     def paint(browser: gr.Request, picture: str, mask: str, model: str, *values: Any) -> Iterator[dict]:
@@ -248,35 +249,35 @@ def _connect(page: _Page, host: PageHost, own_presets: PresetFile) -> None:
         found: list[Finished] = []
         preview: Image.Image | None = None
         try:
-            notes, wanted, count = _asked(fields, values[:len(fields)], values[len(fields):])
+            notes, wanted, count = _read_request(fields, values[:len(fields)], values[len(fields):])
             source, painted = _painted(picture, mask, wanted, notes)
-            yield {page.told: " ".join(notes)}
+            yield {page.status: " ".join(notes)}
             for event in streamed(lambda step: host.paint(wanted, source, painted, count, model.strip(), step), line, stopped):
                 if isinstance(event, Finished):
                     found.append(event)
                     notes += [note for note in event.notes if note not in notes]
-                    yield {**shown(found), page.told: " ".join(notes)}
+                    yield {**shown(found), page.status: " ".join(notes)}
                 else:
                     share, preview = event[0], event[1] or preview
                     yield {page.live: _live((len(found) + share) / count, preview)}
             if len(found) < count:
-                yield {page.told: " ".join([*notes, f"Stopped: {len(found)} of {count} are painted."])}
-            if found:  # only now, since one of them may be looked at
-                yield shown(sorted(found, key=lambda each: each.blend_score or 0, reverse=True), selected_index=None)
+                yield {page.status: " ".join([*notes, f"Stopped after {len(found)} of {count} images."])}
+            if found:  # sorted at the end, since the user may be looking at one of them
+                yield shown(sorted(found, key=lambda image: image.blend_score or 0, reverse=True), selected_index=None)
         except ValueError as fault:
-            yield {page.told: str(fault)}
-        except Exception as fault:  # a model's own: out of memory, for one
+            yield {page.status: str(fault)}
+        except Exception as fault:  # from the model: out of memory, for example
             traceback.print_exc()
-            yield {page.told: f"This could not be painted: {fault or type(fault).__name__}"}
+            yield {page.status: f"Generating failed: {fault or type(fault).__name__}"}
         finally:
             running.pop(browser.session_hash, None)
         yield {page.live: "", page.generate: gr.update(interactive=True), page.stop: gr.update(interactive=False)}
 
-    def shown(pictures: list[Finished], **of_gallery: Any) -> dict:
-        return {page.gallery: gr.update(value=[(str(each.path), _caption(each)) for each in pictures], **of_gallery),
-                page.generation_info: json.dumps({"infotexts": [each.infotext for each in pictures]}),
-                page.infotext: pictures[0].infotext,
-                page.download: gr.update(value=str(pictures[0].path), interactive=True)}
+    def shown(images: list[Finished], **of_gallery: Any) -> dict:
+        return {page.gallery: gr.update(value=[(str(image.path), _caption(image)) for image in images], **of_gallery),
+                page.generation_info: json.dumps({"infotexts": [image.infotext for image in images]}),
+                page.infotext: images[0].infotext,
+                page.download: gr.update(value=str(images[0].path), interactive=True)}
 
     def interrupt(browser: gr.Request) -> None:
         if browser.session_hash in running:
@@ -295,19 +296,19 @@ def _connect(page: _Page, host: PageHost, own_presets: PresetFile) -> None:
         return [" ".join(notes), *(getattr(taken, name, gr.update()) for name in fields),
                 *(getattr(taken.settings, name) for name in settings)]
 
-    generate, paste, outcome = page.generate, page.paste, [page.told, page.live, page.generate, page.stop]
+    generate, paste, outcome = page.generate, page.paste, [page.status, page.live, page.generate, page.stop]
     begun = generate.click(begin, None, outcome, **QUIETLY)
     begun.then(paint, [*page.canvas, page.model, *fields.values(), *settings.values()],
                [*outcome, page.gallery, page.generation_info, page.infotext, page.download], show_progress="hidden",
                concurrency_limit=MOST_TABS, **javascript(begun.then, PAINTED))
     page.stop.click(interrupt, **QUIETLY)
     assert Context.root_block is not None, "a page is being built"
-    Context.root_block.unload(interrupt)  # the tab is closed or loaded again
+    Context.root_block.unload(interrupt)  # the tab is closed or reloaded
     page.gallery.select(select, [page.gallery, page.generation_info], [page.infotext, page.download], **QUIETLY)
-    paste.click(read_infotext, [*page.canvas, page.prompt], [page.told, *fields.values(), *settings.values()],
+    paste.click(read_infotext, [*page.canvas, page.prompt], [page.status, *fields.values(), *settings.values()],
                 **javascript(paste.click, PAINTED), **QUIETLY)
-    again = {field.name: settings[field.name] for field in composite_fields()}
-    recomposite.connect(page.accordion.panel, again, page.gallery, page.generation_info, host.recomposite)
+    composite = {field.name: settings[field.name] for field in composite_fields()}
+    recomposite.connect(page.accordion.panel, composite, page.gallery, page.generation_info, host.recomposite)
     of_presets = {name: page.request[name] for name in REQUEST if name in page.request}
     presets.connect(page.accordion.chooser, settings, of_presets, own_presets)
     redraw_on_change([*settings.values(), *page.request.values()])
@@ -315,27 +316,27 @@ def _connect(page: _Page, host: PageHost, own_presets: PresetFile) -> None:
 
 @contextmanager
 def _switched(value: bool, label: str, elem_id: str) -> Iterator[Any]:
-    """In the place of the WebUI's accordion that is also a checkbox."""
+    """Stands in for the WebUI's accordion with a checkbox."""
     enabled = gr.Checkbox(value, label=label, elem_id=f"{elem_id}_switch")
-    with gr.Accordion("Presets, preview and sliders", elem_id=elem_id) as sliders:
+    with gr.Accordion("Presets, preview and settings", elem_id=elem_id) as sliders:
         yield enabled
     enabled.change(lambda on: gr.update(visible=on), enabled, sliders, **QUIETLY)
 
 
 def _request(host: PageHost, start: Request) -> dict[str, Any]:
-    """Components of the request's fields and of the number of pictures, by name."""
+    """Components for the request's fields and the number of images, by name."""
     choices = {"sampler": host.samplers, "schedule_type": host.schedule_types}
-    made: dict[str, Any] = {}
+    components: dict[str, Any] = {}
     fields = {field.name: field for field in FIELDS} | {"batch_count": REQUEST_FIELDS["batch_count"]}
     elements = {**REQUEST, "width": WIDTH, "height": HEIGHT, "seed": SEED, "clip_skip": "softinpaint_clip_skip"}
     for names in REQUEST_ROWS:
         with gr.Row():
             for name in names:
-                made[name] = _field(fields[name], elements[name], choices.get(name))
-                made[name].value = getattr(start, name, USUAL_COUNT)
-    size = gr.Button("Size of the picture", elem_id=SIZE_FROM_PICTURE, size="sm")
-    size.click(lambda: (0, 0), None, [made["width"], made["height"]], **QUIETLY)
-    return made
+                components[name] = _field(fields[name], elements[name], choices.get(name))
+                components[name].value = getattr(start, name, USUAL_COUNT)
+    size = gr.Button("Use image size", elem_id=SIZE_FROM_PICTURE, size="sm")
+    size.click(lambda: (0, 0), None, [components["width"], components["height"]], **QUIETLY)
+    return components
 
 
 def _field(field: Field, elem_id: str, choices: Sequence[str] | None) -> Any:
@@ -347,8 +348,8 @@ def _field(field: Field, elem_id: str, choices: Sequence[str] | None) -> Any:
     return accordion.component(field, elem_id)
 
 
-def _asked(fields: Mapping[str, Any], values: Sequence[Any], soft: Sequence[Any]) -> tuple[list[str], Request, int]:
-    """What had to be clamped, the request with a seed, and how many pictures of it."""
+def _read_request(fields: Mapping[str, Any], values: Sequence[Any], soft: Sequence[Any]) -> tuple[list[str], Request, int]:
+    """Notes on clamped values, the request with a seed, and the number of images."""
     settings, notes = read_args(list(soft))
     known = {field.name: field for field in FIELDS}
     given = dict(zip(fields, values))
@@ -358,7 +359,7 @@ def _asked(fields: Mapping[str, Any], values: Sequence[Any], soft: Sequence[Any]
 
 
 def _painted(picture: str, mask: str, request: Request, notes: list[str]) -> tuple[Image.Image, Image.Image]:
-    """The canvas' picture, and what is painted on it, or else sent."""
+    """The canvas's image, and the painted mask, or the mask image if nothing is painted."""
     try:
         source = as_original(decoded(picture, "Image"), notes)
     except ValueError as fault:
@@ -366,19 +367,19 @@ def _painted(picture: str, mask: str, request: Request, notes: list[str]) -> tup
     painted = painted_or_sent(strengths(decoded(mask, "Mask")), request.settings.mask_image, Size.of(source), notes)
     assert painted is not None, "the canvas always has a mask"
     if (1 - painted if request.mask_mode == INPAINT_NOT_MASKED else painted).max() < LEAST_VALUE:
-        raise ValueError("Nothing is painted: paint on the picture what is to change.")
+        raise ValueError("Nothing is painted. Paint over what should change.")
     return source, grey_image(painted, 16)
 
 
 def _pasted(text: str, picture: str) -> tuple[Request, list[str]]:
-    """The request that a text tells, or else the picture's infotext."""
+    """Request from an infotext, or from the image's infotext if the text is none."""
     try:
-        told = text if "Steps: " in text else infotext_files.read(io.BytesIO(as_bytes(picture)))
+        found = text if "Steps: " in text else infotext_files.read(io.BytesIO(as_bytes(picture)))
     except OSError as fault:
-        raise ValueError(f"The picture cannot be read: {fault}.") from fault
-    if not told:
-        raise ValueError("The prompt holds no infotext, and the picture none either.")
-    return from_infotext(infotext.parse(told))
+        raise ValueError(f"The image cannot be read: {fault}.") from fault
+    if not found:
+        raise ValueError("There is no infotext in the prompt or in the image.")
+    return from_infotext(infotext.parse(found))
 
 
 def _caption(finished: Finished) -> str:
@@ -387,11 +388,11 @@ def _caption(finished: Finished) -> str:
 
 
 def _live(share: float, preview: Image.Image | None) -> str:
-    bar = f'<label>Painting, {share:.0%} <progress max="1" value="{share:.3f}"></progress></label>'
+    bar = f'<label>Generating, {share:.0%} <progress max="1" value="{share:.3f}"></progress></label>'
     if preview is None:
         return bar
     source = encoded(preview, "JPEG", quality=PREVIEW_QUALITY)
-    return f'{bar}<img alt="What becomes of it so far" src="data:image/jpeg;base64,{source}">'
+    return f'{bar}<img alt="The image so far" src="data:image/jpeg;base64,{source}">'
 
 
 def _data_url(picture: Image.Image | None) -> str:
@@ -399,7 +400,7 @@ def _data_url(picture: Image.Image | None) -> str:
 
 
 def _as_paint(mask: Image.Image | None) -> Image.Image | None:
-    """White, as strong as the mask."""
+    """White paint whose alpha channel is the mask."""
     if mask is None:
         return None
     paint = Image.new("RGBA", mask.size, "white")

@@ -1,4 +1,4 @@
-// The stand-alone page's canvas: a picture, and a mask painted over it, whose alpha channel is the strength.
+// The stand-alone page's canvas: an image, and a mask painted over it. The mask's alpha channel is the strength.
 
 const ROOT = "#softinpaint_paint";
 const LEAST_BRUSH_PX = 1;
@@ -6,21 +6,21 @@ const PAINT = "#ffffff";
 
 const TEXT = "textarea, input:not([type]), input[type=text], input[type=number]";
 
-/** What was done since the picture was loaded, the last of it to be undone: strokes, a first mask, and clearing. */
+/** The history since the image was loaded, for undo: strokes, an initial mask, and clearing. */
 const done = [];
 const CLEARED = {};
-let painting = null, before = null, asked = false;
+let painting = null, before = null, requested = false;
 
 const find = (selector) => document.querySelector(`${ROOT} ${selector}`);
 const changed = () => document.dispatchEvent(new Event("softinpaint-changed"));
 
-function tell(sentence) {
+function showStatus(sentence) {
     find(".told").textContent = sentence;
 }
 
 // --- Strokes --------------------------------------------------------------------------------------------------------
 
-/** A stroke in one go, since its parts would show where they meet; where strokes overlap, the last one counts. */
+/** Draws a stroke in one go, since the joints of separate parts would show. Where strokes overlap, the last one counts. */
 function drawStroke(pen, {points, width, strength}) {
     pen.lineWidth = width;
     pen.lineCap = pen.lineJoin = "round";
@@ -45,9 +45,9 @@ function drawImage(pen, image) {
 function redraw() {
     const canvas = find("canvas"), pen = canvas.getContext("2d");
     pen.clearRect(0, 0, canvas.width, canvas.height);
-    for (const each of done.slice(done.lastIndexOf(CLEARED) + 1)) {
-        if (each.points) drawStroke(pen, each);
-        else drawImage(pen, each);
+    for (const edit of done.slice(done.lastIndexOf(CLEARED) + 1)) {
+        if (edit.points) drawStroke(pen, edit);
+        else drawImage(pen, edit);
     }
     changed();
 }
@@ -57,13 +57,13 @@ function undo() {
     redraw();
 }
 
-/** Where the pointer is, in the picture's pixels. */
+/** The pointer's position in the image's pixels. */
 function pointOf(event) {
     const canvas = find("canvas"), box = canvas.getBoundingClientRect();
     return [(event.clientX - box.left) * canvas.width / box.width, (event.clientY - box.top) * canvas.height / box.height];
 }
 
-/** The brush's width in the picture's pixels: it is set as a share of the longer side. */
+/** The brush's width in the image's pixels. The slider sets it as a share of the longer side. */
 function brushWidth() {
     const canvas = find("canvas");
     return Math.max(LEAST_BRUSH_PX, Number(find(".brush").value) / 100 * Math.max(canvas.width, canvas.height));
@@ -84,13 +84,13 @@ function follow(event) {
     showBrush(event);
     if (!painting) return;
     painting.points.push(...(event.getCoalescedEvents?.() ?? [event]).map(pointOf));
-    if (asked) return;
-    asked = true;
+    if (requested) return;
+    requested = true;
     requestAnimationFrame(drawPainting);
 }
 
 function drawPainting() {
-    asked = false;
+    requested = false;
     if (!painting) return;
     const pen = find("canvas").getContext("2d");
     drawImage(pen, before);
@@ -110,9 +110,9 @@ function showBrush(event) {
     ring.style.top = `${event.clientY - box.top}px`;
 }
 
-// --- Pictures -------------------------------------------------------------------------------------------------------
+// --- Images ---------------------------------------------------------------------------------------------------------
 
-/** Takes a picture that this browser can show; what was there stays where it cannot. */
+/** Opens an image. If this browser cannot show it, the old one stays. */
 function open(blob) {
     const reader = new FileReader();
     reader.addEventListener("load", async () => {
@@ -121,16 +121,16 @@ function open(blob) {
         try {
             await picture.decode();
         } catch {
-            tell(`A picture must be one that this browser can show, got ${blob.name || "something else"}.`);
+            showStatus(`This browser cannot show ${blob.name || "that file"} as an image.`);
             return;
         }
-        tell("");
+        showStatus("");
         find("img").src = reader.result;
     });
     if (blob) reader.readAsDataURL(blob);
 }
 
-/** The canvas as large as a picture that has been loaded; a first mask comes with the page. */
+/** Resizes the canvas to a loaded image. The first image may come with a mask. */
 async function loaded(picture) {
     const canvas = find("canvas"), first = canvas.dataset.mask;
     canvas.width = picture.naturalWidth;
@@ -149,7 +149,7 @@ async function loaded(picture) {
 async function takeFromGallery() {
     const chosen = document.querySelector("#img2img_gallery .preview .media-button img, #img2img_gallery .thumbnail-item img");
     if (!chosen) {
-        tell("The gallery is empty: generate a picture first.");
+        showStatus("The gallery is empty: generate an image first.");
         return;
     }
     open(await (await fetch(chosen.src)).blob());
@@ -175,7 +175,7 @@ document.addEventListener("change", ({target}) => {
     if (inRoot(target, "input[type=file]") && target.files.length) open(target.files[0]);
 });
 document.addEventListener("load", ({target}) => inRoot(target, "img") && loaded(target), {capture: true});
-// Beside the canvas, too: a browser would leave the page for a file that is dropped there.
+// On the whole page: a browser would leave the page for a file dropped beside the canvas.
 document.addEventListener("dragover", (event) => event.preventDefault());
 document.addEventListener("drop", (event) => {
     event.preventDefault();

@@ -1,4 +1,4 @@
-"""Images that are painted in another thread: one request at a time, each of which may be stopped."""
+"""Generates images in another thread, one request at a time. Each request can be stopped."""
 from __future__ import annotations
 
 import threading
@@ -11,18 +11,18 @@ from PIL import Image
 
 Finished = TypeVar("Finished")
 Step = Callable[[float, Image.Image | None], None]
-"""Called with the share that is done, 0 to 1, and an image of what becomes of it if one is at hand. Raises Stopped."""
+"""Called with the share done, 0 to 1, and a preview image if there is one. Raises Stopped."""
 
 LOOK_SECONDS = 0.05
-"""How often a waiting request looks whether it has been stopped."""
+"""How often a waiting request checks whether it was stopped."""
 
 
 class Stopped(Exception):
-    """The request is not wanted any more."""
+    """The request was stopped."""
 
 
 class Line:
-    """Requests in the order in which they came. The first one alone may touch the model, until it has left it."""
+    """Requests in order of arrival. Only the first may use the model, until it leaves the line."""
 
     def __init__(self):
         self._requests: list[threading.Event] = []
@@ -30,7 +30,7 @@ class Line:
 
     @contextmanager
     def turn(self, stopped: threading.Event) -> Iterator[None]:
-        """Waits for the turn, and holds it until the context ends. Raises Stopped if `stopped` is set before."""
+        """Waits for its turn and holds it until the context ends. Raises Stopped if `stopped` is set before that."""
         with self._changed:
             self._requests.append(stopped)
         try:
@@ -48,7 +48,7 @@ class Line:
 
 def streamed(paint: Callable[[Step], Iterator[Finished]], line: Line,
              stopped: threading.Event) -> Iterator[Finished | tuple[float, Image.Image | None]]:
-    """What is painted in another thread once it is its turn, as it comes. Raises what `paint` raises.
+    """Yields progress and results of `paint`, which runs in another thread once its turn comes. Raises what `paint` raises.
 
     Closing this sets `stopped` and does not wait, since the web server closes it in its event loop. The thread keeps its
     turn until the model's step or loading ends, and the next request waits for it.
@@ -68,7 +68,7 @@ def streamed(paint: Callable[[Step], Iterator[Finished]], line: Line,
                     events.put(finished)
         except Stopped:
             events.put(None)
-        except Exception as fault:  # whatever a model raises belongs to who asked
+        except Exception as fault:  # any error of a model goes to the caller
             events.put(fault)
         else:
             events.put(None)

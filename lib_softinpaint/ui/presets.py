@@ -16,15 +16,15 @@ from lib_softinpaint.ui import ui_config
 from lib_softinpaint.ui.events import QUIETLY
 
 MENU = gr.Dropdown
-"""Component of an option that names a preset."""
+"""Component for an option that names a preset."""
 
-NOTHING_BESIDES = "This preset sets nothing else"
-WITH_REQUEST = "With denoising strength, Mask blur, masked content, area, padding, sampler, steps and batch"
+NOTHING_BESIDES = "Sets nothing else"
+WITH_REQUEST = "Include denoising strength, mask blur, masked content, area, padding, sampler, steps and batch"
 
 
 @dataclass(frozen=True)
 class Chooser:
-    """Components."""
+    """The preset components."""
     name: Any
     about: Any
     request: Any
@@ -33,25 +33,25 @@ class Chooser:
     save: Any
     rename: Any
     delete: Any
-    told: Any
+    status: Any
 
 
 def build(own: PresetFile) -> Chooser:
     name = gr.Dropdown(choices=list(own.with_bundled()), value=None, label="Preset", elem_id="softinpaint_preset",
-                       info="Sets the sliders below; settings that it does not name get their defaults.")
+                       info="Sets the sliders below. Other settings go back to their defaults.")
     about = gr.Markdown("", elem_id="softinpaint_preset_about")
     request = gr.Button(NOTHING_BESIDES, elem_id="softinpaint_preset_request", size="sm", interactive=False)
     with gr.Accordion("Your own presets", open=False, elem_id="softinpaint_own_presets"):
         own_name = gr.Textbox(label="Name", elem_id="softinpaint_preset_name", max_lines=1)
         with_request = gr.Checkbox(False, label=WITH_REQUEST, elem_id="softinpaint_preset_with_request")
         with gr.Row():
-            save = gr.Button("Save the sliders as this name", elem_id="softinpaint_preset_save")
-            rename = gr.Button("Rename the chosen preset", elem_id="softinpaint_preset_rename")
-            delete = gr.Button("Delete the chosen preset", elem_id="softinpaint_preset_delete")
-        told = gr.Markdown(_complaints(own), elem_id="softinpaint_preset_told")
+            save = gr.Button("Save as preset", elem_id="softinpaint_preset_save")
+            rename = gr.Button("Rename selected preset", elem_id="softinpaint_preset_rename")
+            delete = gr.Button("Delete selected preset", elem_id="softinpaint_preset_delete")
+        status = gr.Markdown(_complaints(own), elem_id="softinpaint_preset_told")
     for component in (name, own_name, with_request):
         ui_config.leave_out(component)
-    return Chooser(name, about, request, own_name, with_request, save, rename, delete, told)
+    return Chooser(name, about, request, own_name, with_request, save, rename, delete, status)
 
 
 def connect(chooser: Chooser, settings: Mapping[str, Any], request: Mapping[str, Any], own: PresetFile,
@@ -61,9 +61,9 @@ def connect(chooser: Chooser, settings: Mapping[str, Any], request: Mapping[str,
     Parameters
     ----------
     settings, request
-        Components by setting, and those of the program around by the names of REQUEST_FIELDS.
+        Components of the settings, and the host's own components by the names of REQUEST_FIELDS.
     first
-        Name of the preset that is chosen when the page is loaded; "" for none.
+        Name of the preset to select when the page loads; "" for none.
     """
     fields = {field.name: field for field in saved_fields() if field.name in settings}
 
@@ -72,9 +72,10 @@ def connect(chooser: Chooser, settings: Mapping[str, Any], request: Mapping[str,
         if preset is None:
             return ["", gr.update(), *(gr.update() for _ in fields)]
         values = preset.all_settings()
-        told = [f"{REQUEST_FIELDS[key].label} {_shown(value)}" for key, value in preset.request.items()
-                if key in request]
-        button = gr.update(value=f"Also set {', '.join(told)}" if told else NOTHING_BESIDES, interactive=bool(told))
+        also_set = [f"{REQUEST_FIELDS[key].label} {_shown(value)}" for key, value in preset.request.items()
+                    if key in request]
+        label = f"Also set {', '.join(also_set)}" if also_set else NOTHING_BESIDES
+        button = gr.update(value=label, interactive=bool(also_set))
         return [preset.about, button, *(gr.update(value=getattr(values, key)) for key in fields)]
 
     def set_request(name: str) -> list[Any]:
@@ -82,58 +83,58 @@ def connect(chooser: Chooser, settings: Mapping[str, Any], request: Mapping[str,
         wanted = preset.request if preset else {}
         return [gr.update(value=wanted[key]) if key in wanted else gr.update() for key in request]
 
-    def after(change: Callable[[], str | None], told: Callable[[str | None], str]) -> tuple[Any, str]:
-        """`change` answers which preset is chosen then."""
+    def after(change: Callable[[], str | None], message: Callable[[str | None], str]) -> tuple[Any, str]:
+        """Applies `change`, which returns the name of the preset to select."""
         try:
             chosen = change()
         except (ValueError, OSError) as fault:
             return gr.update(), html.escape(str(fault))
-        return gr.update(choices=list(own.with_bundled()), value=chosen), html.escape(told(chosen))
+        return gr.update(choices=list(own.with_bundled()), value=chosen), html.escape(message(chosen))
 
     def save(name: str, with_request: bool, *values: Value) -> tuple[Any, str]:
         def saved() -> str:
-            besides = _read(request, values[len(fields):]) if with_request else {}
-            return own.save(Preset(name.strip(), "One of your own.", _differing(fields, values[:len(fields)]), besides))
+            request_values = _read(request, values[len(fields):]) if with_request else {}
+            return own.save(Preset(name.strip(), "Your own preset.", _differing(fields, values[:len(fields)]), request_values))
         return after(saved, lambda shown: f"Saved as {shown}.")
 
     def rename(name: str, new_name: str) -> tuple[Any, str]:
-        return after(lambda: own.rename(name, new_name.strip()), lambda shown: f"{name} is {shown} now.")
+        return after(lambda: own.rename(name, new_name.strip()), lambda shown: f"Renamed {name} to {shown}.")
 
     def delete(name: str) -> tuple[Any, str]:
-        return after(lambda: own.delete(name), lambda _: f"{name} is deleted.")
+        return after(lambda: own.delete(name), lambda _: f"Deleted {name}.")
 
     components = [settings[key] for key in fields]
     chooser.name.change(choose, chooser.name, [chooser.about, chooser.request, *components], **QUIETLY)
     if request:
         chooser.request.click(set_request, chooser.name, list(request.values()), **QUIETLY)
     def loaded() -> tuple[Any, str]:
-        """The page may have been built before others were saved."""
+        """Other presets may have been saved since the page was built."""
         names, chosen = list(own.with_bundled()), first()
         update = gr.update(choices=names, value=chosen) if chosen in names else gr.update(choices=names)
         return update, _complaints(own)
 
     assert Context.root_block is not None, "a page is being built"
-    Context.root_block.load(loaded, None, [chooser.name, chooser.told], **QUIETLY)
+    Context.root_block.load(loaded, None, [chooser.name, chooser.status], **QUIETLY)
     chooser.save.click(save, [chooser.own_name, chooser.with_request, *components, *request.values()],
-                       [chooser.name, chooser.told], **QUIETLY)
-    chooser.rename.click(rename, [chooser.name, chooser.own_name], [chooser.name, chooser.told], **QUIETLY)
-    chooser.delete.click(delete, chooser.name, [chooser.name, chooser.told], **QUIETLY)
+                       [chooser.name, chooser.status], **QUIETLY)
+    chooser.rename.click(rename, [chooser.name, chooser.own_name], [chooser.name, chooser.status], **QUIETLY)
+    chooser.delete.click(delete, chooser.name, [chooser.name, chooser.status], **QUIETLY)
 
 
 def _complaints(own: PresetFile) -> str:
-    """Of the last reading, as Markdown."""
+    """Problems found when the presets were last read, as Markdown."""
     return html.escape(" ".join(own.complaints))
 
 
 def _differing(fields: Mapping[str, Field], values: tuple[Value, ...]) -> dict[str, Value]:
-    """What is not at its default."""
+    """Values that differ from their defaults."""
     usual = Settings(enabled=True)
     read_values = {key: read(field, value, []) for (key, field), value in zip(fields.items(), values)}
     return {key: value for key, value in read_values.items() if key != "enabled" and value != getattr(usual, key)}
 
 
 def _read(request: Mapping[str, Any], values: tuple[Any, ...]) -> dict[str, Value]:
-    """Values of the program's components; its choices may come as numbers."""
+    """Values of the host's components. A choice may come as its index."""
     found = {}
     for (key, component), value in zip(request.items(), values):
         field = REQUEST_FIELDS[key]

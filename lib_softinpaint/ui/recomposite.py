@@ -1,4 +1,4 @@
-"""The panel that makes the composite of a finished picture again, under the accordion's own sliders."""
+"""The panel that re-composites a finished image under the accordion's sliders."""
 from __future__ import annotations
 
 import time
@@ -21,42 +21,42 @@ from lib_softinpaint.ui import ui_config
 from lib_softinpaint.ui.events import QUIETLY, javascript
 
 PREVIEW_QUALITY = 90
-"""Of a JPEG: a PNG takes longer to write than the composite to make."""
+"""JPEG quality. Writing a PNG takes longer than compositing."""
 
-INTRODUCTION = ("Choose a picture in the gallery, take it, and move the sliders under _Composite_, or the feather and grow "
-                "under _Mask_: it changes at once, without sampling.")
+INTRODUCTION = ("Select an image in the gallery and click _Use selected image_. Then move the sliders under _Composite_, or "
+                "the feather and grow sliders under _Mask_: the preview updates at once, without sampling.")
 TICKET = "`${performance.timeOrigin} ${performance.now()}`"
-"""JavaScript: which page asks, and when. Requests of one page may reach the server in any order."""
+"""JavaScript: which page sends the request, and when. A page's requests may reach the server in any order."""
 
-NOTHING_TAKEN = "No picture is taken."
+NOTHING_TAKEN = "No image selected."
 
 
 @dataclass(frozen=True)
 class Panel:
     """The panel's components."""
     identity: Any
-    """Of the taken picture; empty for none."""
+    """Id of the selected image; empty for none."""
     take: Any
     view: Any
     preview: Any
-    told: Any
+    status: Any
     save: Any
 
 
 @dataclass(frozen=True)
 class Results:
-    """What the program around the page does for the panel.
+    """What the host does for the panel.
 
     Parameters
     ----------
     find
-        Id of the gallery's picture of this index; LookupError with a sentence where it is not kept.
+        Returns the id of the gallery's image with this index. Raises LookupError with a sentence if the image is not kept.
     get
-        Kept picture of an id; LookupError with a sentence where it is kept no longer.
+        Returns the kept image with this id. Raises LookupError with a sentence if it is no longer kept.
     save
-        Writes a result, made with these settings, and answers its name, the gallery and the generation info with it.
+        Saves a result. Returns its name, and the gallery and generation info that include it.
     selected
-        JavaScript that answers the index of the picture that is chosen in the gallery.
+        JavaScript for the index of the image that is selected in the gallery.
     """
     find: Callable[[Any, int], str]
     get: Callable[[str], KeptImage]
@@ -65,16 +65,16 @@ class Results:
 
 
 def build() -> Panel:
-    with gr.Accordion("Composite again, without generating", open=False, elem_id="softinpaint_recomposite"):
+    with gr.Accordion("Re-composite (no sampling)", open=False, elem_id="softinpaint_recomposite"):
         gr.Markdown(INTRODUCTION)
         with gr.Row():
-            take = gr.Button("Take the chosen picture", elem_id="softinpaint_recomposite_take")
+            take = gr.Button("Use selected image", elem_id="softinpaint_recomposite_take")
             save = gr.Button("Save and add to the gallery", elem_id="softinpaint_recomposite_save")
         view = gr.Radio(list(VIEWS), value=next(iter(VIEWS)), label="View", elem_id="softinpaint_recomposite_view")
         ui_config.leave_out(view)
-        told = gr.Markdown(NOTHING_TAKEN, elem_id="softinpaint_recomposite_told")
+        status = gr.Markdown(NOTHING_TAKEN, elem_id="softinpaint_recomposite_told")
         preview = gr.HTML(elem_id="softinpaint_recomposite_preview")
-    return Panel(gr.State(""), take, view, preview, told, save)
+    return Panel(gr.State(""), take, view, preview, status, save)
 
 
 def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_info: Any, results: Results) -> None:
@@ -85,11 +85,11 @@ def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_
     settings
         Components of the composite's settings by name.
     gallery, generation_info
-        The host's gallery, and the text box that holds the infotext of each of its pictures.
+        The host's gallery, and the text box with the infotexts of its images.
     """
     def chosen(identity: str, values: tuple[Value, ...]) -> tuple[KeptImage, Settings]:
-        picture = results.get(identity)
-        return picture, picture.settings_with(dict(zip(settings, values)))
+        kept = results.get(identity)
+        return kept, kept.settings_with(dict(zip(settings, values)))
 
     def render(ticket: str, identity: str, view: str, *values: Value) -> tuple[Any, Any]:
         if not identity:
@@ -108,7 +108,7 @@ def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_
             return _unchanged(), _sentence(fault)
         if not recomposites.is_newest(page, number):
             return _unchanged(), _unchanged()
-        return shown, f"Composited again in {taken_ms:.0f} ms; not saved. {reading}"
+        return shown, f"Re-composited in {taken_ms:.0f} ms; not saved. {reading}"
 
     def take(pictures: Any, index: int, ticket: str, view: str, *values: Value) -> tuple[Any, ...]:
         try:
@@ -121,24 +121,24 @@ def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_
         if not identity:
             return _unchanged(), _unchanged(), NOTHING_TAKEN
         try:
-            picture, under = chosen(identity, values)
+            kept, new_settings = chosen(identity, values)
             with recomposites.turn():
-                result = with_colours(Image.fromarray(picture.composited(under)), picture.colours)
-            name, pictures, info = results.save(result, picture.infotext_with(under), pictures, info)
+                result = with_colours(Image.fromarray(kept.composited(new_settings)), kept.colours)
+            name, pictures, info = results.save(result, kept.infotext_with(new_settings), pictures, info)
         except (LookupError, ValueError, OSError, Busy) as fault:
             return _unchanged(), _unchanged(), _sentence(fault)
         return pictures, info, f"Saved as {name}."
 
     inputs = list(settings.values())
-    # JavaScript puts the index and the ticket in place of inputs that are not needed.
+    # JavaScript replaces unused inputs by the index and the ticket.
     with_index = javascript(panel.take.click, f"(pictures, index, ticket, ...values) => "
                                               f"[pictures, {results.selected}, {TICKET}, ...values]")
-    panel.take.click(take, [gallery, panel.told, panel.told, panel.view, *inputs],
-                     [panel.identity, panel.preview, panel.told], **with_index, **QUIETLY)
+    panel.take.click(take, [gallery, panel.status, panel.status, panel.view, *inputs],
+                     [panel.identity, panel.preview, panel.status], **with_index, **QUIETLY)
     for component in (panel.view, *inputs):
-        component.change(render, [panel.told, panel.identity, panel.view, *inputs], [panel.preview, panel.told],
+        component.change(render, [panel.status, panel.identity, panel.view, *inputs], [panel.preview, panel.status],
                          **javascript(component.change, f"(ticket, ...values) => [{TICKET}, ...values]"), **QUIETLY)
-    panel.save.click(save, [panel.identity, gallery, generation_info, *inputs], [gallery, generation_info, panel.told],
+    panel.save.click(save, [panel.identity, gallery, generation_info, *inputs], [gallery, generation_info, panel.status],
                      **QUIETLY)
 
 
@@ -150,6 +150,6 @@ def _sentence(fault: Exception) -> str:
     return str(fault.args[0] if fault.args else fault)
 
 
-def _shown(picture: Image.Image, view: str) -> str:
-    source = encoded(over_white(picture), "JPEG", quality=PREVIEW_QUALITY)
-    return f'<img alt="{view}, composited again" src="data:image/jpeg;base64,{source}">'
+def _shown(image: Image.Image, view: str) -> str:
+    source = encoded(over_white(image), "JPEG", quality=PREVIEW_QUALITY)
+    return f'<img alt="{view}, re-composited" src="data:image/jpeg;base64,{source}">'

@@ -1,4 +1,4 @@
-"""The stand-alone page's JavaScript. It is part of the page itself, where an import by relative path finds nothing."""
+"""The stand-alone page's JavaScript. It is inlined in the page, where relative imports do not work."""
 from __future__ import annotations
 
 import re
@@ -14,12 +14,12 @@ EXPORT = re.compile(r"^export (?=(?:function|const) (\w+))", re.MULTILINE)
 
 
 def inlined() -> str:
-    """A script element for each script of the page."""
+    """One script element for each script of the page."""
     return "\n".join(f'<script type="module">\n{joined(path)}\n</script>' for path in (PREVIEW, PAINT))
 
 
 def joined(path: Path) -> str:
-    """A JavaScript module with all that it imports, as one module. Each keeps its own scope, so names may repeat."""
+    """A JavaScript module and all its imports, joined into one. Each keeps its own scope, so names may repeat."""
     texts: dict[str, str] = {}
 
     def add(module: Path) -> None:

@@ -101,7 +101,7 @@ def shown_infotext(page):
 
 
 @pytest.mark.parametrize(("words", "sentence"), [
-    (["none.png"], "an image must exist, none.png does not"), (["--port", "PORT"], "--port must be a free one, got PORT")])
+    (["none.png"], "none.png does not exist"), (["--port", "PORT"], "--port PORT is already in use")])
 def test_what_it_cannot_start_with(served, tmp_path, words, sentence):
     port = served[0].rpartition(":")[2]
     done = subprocess.run([PYTHON, "-c", START, "page", "--no-browser", *(word.replace("PORT", port) for word in words)],
@@ -195,7 +195,7 @@ def test_a_stroke_is_painted_and_composited_again(served, page):
     page.wait_for_selector("#softinpaint_recomposite_preview img")
     for view in ("Opacity", "Difference map", "Seam", "Picture"):
         choose(page, "softinpaint_recomposite_view", view)
-        page.wait_for_selector(f"#softinpaint_recomposite_preview img[alt='{view}, composited again']")
+        page.wait_for_selector(f"#softinpaint_recomposite_preview img[alt='{view}, re-composited']")
     set_number(page, "softinpaint_least_opacity", 0)
     set_number(page, "composite_difference_threshold", 8)
     page.wait_for_timeout(1000)
@@ -273,7 +273,7 @@ def test_stopping_keeps_what_is_done(served, page):
     assert page.locator("#img2img_generate").is_enabled()
     made = len(saved(served)) - before
     assert made < 20
-    assert page.locator("#softinpaint_told").inner_text() == f"Stopped: {made} of 20 are painted."
+    assert page.locator("#softinpaint_told").inner_text() == f"Stopped after {made} of 20 images."
 
 
 def test_another_page_waits_its_turn(served, page, browser):
@@ -331,7 +331,7 @@ def test_stopping_while_it_waits_is_at_once(served, page, browser):
     second.click("#img2img_generate")
     second.wait_for_function("document.querySelector('#softinpaint_live').innerText.includes('Waiting')")
     second.click("#img2img_interrupt")
-    second.wait_for_function("document.querySelector('#softinpaint_told').innerText === 'Stopped: 0 of 4 are painted.'")
+    second.wait_for_function("document.querySelector('#softinpaint_told').innerText === 'Stopped after 0 of 4 images.'")
     assert page.locator("#softinpaint_live progress").count() == 1
     second.close()
     page.click("#img2img_interrupt")

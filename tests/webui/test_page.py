@@ -232,7 +232,7 @@ def test_presets_set_the_sliders_and_with_a_second_click_the_pages_fields(webui,
     page.locator("#softinpaint_preset_with_request input").click()
     press("save", "Mine", "Saved as Mine.")
     press("save", "Squiggle", "must not have the name of a bundled one")
-    press("rename", "Ours", "Mine is Ours now.")
+    press("rename", "Ours", "Renamed Mine to Ours.")
     kept = json.loads((webui.data / "softinpaint-presets.json").read_text())["Ours"]
     assert kept["settings"]["grain"] == 0.5
     assert kept["settings"]["preservation_strength"] == 0.05
@@ -241,7 +241,7 @@ def test_presets_set_the_sliders_and_with_a_second_click_the_pages_fields(webui,
     page.wait_for_function("document.querySelector('#softinpaint_feather_source input:checked').value === 'host'")
     choose_preset(page, "Ours")
     page.wait_for_function("document.querySelector('#softinpaint_grain input[type=number]').value === '0.5'")
-    press("delete", "", "Ours is deleted.")
+    press("delete", "", "Deleted Ours.")
     assert json.loads((webui.data / "softinpaint-presets.json").read_text()) == {}
 
 
@@ -283,7 +283,7 @@ def test_a_composite_is_made_again_under_the_sliders(webui, page):
     page.locator("#softinpaint_recomposite .label-wrap").click()
     page.click("#softinpaint_recomposite_save")
     page.wait_for_timeout(300)
-    assert told() == "No picture is taken."
+    assert told() == "No image selected."
     pixels, infotext = generated(webui, page)
     page.wait_for_selector("#img2img_gallery img")
     page.click("#softinpaint_recomposite_take")
@@ -291,7 +291,7 @@ def test_a_composite_is_made_again_under_the_sliders(webui, page):
     assert "not saved" in told()
     for view in ("Opacity", "Difference map", "Seam", "Picture"):
         choose(page, "softinpaint_recomposite_view", view)
-        page.wait_for_selector(f"#softinpaint_recomposite_preview img[alt='{view}, composited again']")
+        page.wait_for_selector(f"#softinpaint_recomposite_preview img[alt='{view}, re-composited']")
     shown = shown_again()
     set_number(page, "composite_difference_threshold", 8)
     set_number(page, "softinpaint_least_opacity", 0)
@@ -377,7 +377,7 @@ RIGHT_GREY = pytest.approx([0.375, 0.25, 0.625, 0.75], abs=0.01)
 def test_the_preview_shows_an_uploaded_mask_and_its_greys(page, tmp_path):
     choose_tab(page, "Inpaint upload")
     open_accordion(page)
-    wait_for_preview(page, "Load a picture")
+    wait_for_preview(page, "Load an image")
     page.set_input_files("#img_inpaint_base input[type=file]", tmp_path / "picture.png")
     wait_for_preview(page, "Nothing is painted yet.")
     page.set_input_files("#img_inpaint_mask input[type=file]", saved_mask(tmp_path / "mask.png"))
@@ -425,7 +425,7 @@ def test_the_preview_knows_the_original_of_a_sketch_that_another_tab_sent(page):
     wait_for_preview(page, "Nothing is painted yet.")
     squiggle(page, "inpaint_sketch")
     wait_for_preview(page, "White: ")
-    share = int(re.search(r"(\d+) % of the picture", preview(page))[1])
+    share = int(re.search(r"(\d+) % of the image", preview(page))[1])
     assert share < 20
     page.wait_for_timeout(3000)  # the host does not survive Reload UI where a page left while its copying was being answered
 
