@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 class Size(NamedTuple):
     """Height and width."""
+
     height: int
     width: int
 
@@ -33,6 +34,7 @@ class Size(NamedTuple):
 
 class Box(NamedTuple):
     """A part of an image, such as the crop that *Only masked* inpaints. The corner counts from the image's upper left."""
+
     left: int
     top: int
     width: int

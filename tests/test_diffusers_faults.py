@@ -71,7 +71,7 @@ def test_a_decoder_without_numbers_leaves_the_original_and_says_so(pipeline, val
     result = np.asarray(output.images[0])
     assert (result[OUTSIDE] == ORIGINAL[OUTSIDE]).all()
     assert np.abs(result.astype(int) - ORIGINAL).max() < (40 if settings.grain else 1)
-    assert output.notes == ["The decoder gave no numbers for 100% of image 1, in float32 too: the original is shown there."]
+    assert output.notes == ["The VAE failed to decode 100% of image 1, even in float32; the original is shown there."]
     for kept in output.kept:
         assert np.isfinite(kept.decoded).all()
 
@@ -110,7 +110,7 @@ def test_a_model_without_numbers_leaves_the_original_and_says_so(pipeline):
     with torch.no_grad():
         pipeline.unet.conv_out.bias.fill_(np.nan)
     output = run(pipeline, num_images_per_prompt=2)
-    assert output.notes[0].startswith("The model gave no numbers for ")
+    assert output.notes[0].startswith("The model returned NaN for ")
     for image in output.images:
         assert (np.asarray(image)[OUTSIDE] == ORIGINAL[OUTSIDE]).all()
 
@@ -258,10 +258,10 @@ def test_a_callback_gets_the_running_pipeline(pipeline):
 # Arguments
 
 @pytest.mark.parametrize(("name", "sentence"), [
-    ("mask_blurr", "mask_blurr is no argument of this pipeline, did you mean mask_blur?"),
-    ("denoising_strength", "denoising_strength is no argument of this pipeline, did you mean strength?"),
-    ("negativ_prompt", "negativ_prompt is no argument of this pipeline, did you mean negative_prompt?"),
-    ("xyzzy", "xyzzy is no argument of this pipeline"),
+    ("mask_blurr", "mask_blurr is not an argument of this pipeline, did you mean mask_blur?"),
+    ("denoising_strength", "denoising_strength is not an argument of this pipeline, did you mean strength?"),
+    ("negativ_prompt", "negativ_prompt is not an argument of this pipeline, did you mean negative_prompt?"),
+    ("xyzzy", "xyzzy is not an argument of this pipeline"),
     ("control_image", "control_image belongs to ControlNet"),
     ("controlnet_conditioning_scale", "controlnet_conditioning_scale belongs to ControlNet"),
     ("adapter_conditioning_scale", "adapter_conditioning_scale belongs to ControlNet or a T2I-Adapter")])

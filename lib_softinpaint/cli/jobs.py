@@ -23,6 +23,7 @@ MOST_NAMES = 5  # of files in one sentence
 @dataclass(frozen=True)
 class Job:
     """One result to generate. `number` counts the results of one image from 0."""
+
     picture: Path
     mask: Path
     target: Path

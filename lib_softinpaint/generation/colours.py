@@ -24,6 +24,7 @@ class Colours:
     png_chunks
         Names and contents of PNG_COLOURS.
     """
+
     icc_profile: bytes | None = None
     png_chunks: tuple[tuple[bytes, bytes], ...] = ()
 

@@ -161,10 +161,10 @@ class SoftInpaintJob:
         return self._sampled(repaint, [None] * count, decoded_size, seeds, [None] * count)
 
     def noise_floors(self, count: int) -> list[float | None]:
-        """For each of `count` pictures the median distance from the original, in latent units, of what the last step
-        predicted where the mask is 0.
+        """For each of `count` images the noise floor, in latent units.
 
-        There the final latent is the original's and tells nothing. None before the first step, and without an outside.
+        That is the median distance from the original of what the last step predicted where the mask is 0. The final latent
+        equals the original there. None before the first step, and if the mask covers everything.
         """
         if self.predicted is None:
             return [None] * count

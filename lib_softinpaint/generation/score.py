@@ -277,8 +277,7 @@ def _gradient(values: torch.Tensor) -> torch.Tensor:
 
 def _binned(values: torch.Tensor, distance: np.ndarray, stretch: np.ndarray, first: int,
             last: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sums (C, stretches, distances) of each channel and counts (stretches, distances), from `first` to below each distance.
-    """
+    """Sums (C, stretches, distances) of each channel and counts (stretches, distances), from `first` to each distance."""
     used = (distance >= first) & (distance < last)
     numbers, stretches = np.unique(stretch[used], return_inverse=True)
     place = stretches * (last - first) + distance[used] - first

@@ -63,7 +63,7 @@ def inpaint(url: str, request: Request, picture: Image.Image, mask: Image.Image,
     body["override_settings"] |= {"return_grid": False, "return_mask": False, "return_mask_composite": False, **changes}
     answer = webui.ask("img2img", body)
     if not answer["images"]:
-        raise ConnectionError(f"the WebUI at {webui.address} returned no picture; was it interrupted?")
+        raise ConnectionError(f"the WebUI at {webui.address} returned no image; was it interrupted?")
     made = Image.open(io.BytesIO(base64.b64decode(answer["images"][0])))
     return with_transparency(made, picture), json.loads(answer["info"])["infotexts"][0]
 
@@ -109,7 +109,7 @@ class _WebUI:
         except (OSError, ValueError, http.client.HTTPException) as fault:  # cut short, no JSON, no address
             raise ConnectionError(f"a WebUI must answer at {self.address}: {fault or type(fault).__name__}") from fault
         if not _is_webuis(told, asked_for_picture=body is not None):
-            raise ConnectionError(f"a WebUI must answer at {self.address}, what came is no WebUI's answer")
+            raise ConnectionError(f"a WebUI must answer at {self.address}, but the answer is not a WebUI's")
         return told
 
 
@@ -128,7 +128,9 @@ def _detail(fault: urllib.error.HTTPError) -> str:
 
 
 def _mask_to_send(mask: Image.Image, request: Request, size: Size) -> Image.Image:
-    """The mask as plain grey, as large as the image. Of 16 bits only for this extension: without it the WebUI cuts them off
-    above 255."""
+    """The mask as a grey image of the image's size.
+
+    It has 16 bits only if this extension reads it: the WebUI itself clips them at 255.
+    """
     painted = fitted(strengths(mask), size, "The mask")
     return grey_image(painted, 16 if mask.mode.startswith("I") and request.settings.enabled else 8)

@@ -45,8 +45,7 @@ def save(kept: KeptImage, path: Path) -> None:
 
 
 def load(path: Path) -> KeptImage:
-    """A result from its job file. What a later version added to the file is left out. Raises BadInput if it is no job
-    file."""
+    """A kept image from its job file. What a later version added is left out. Raises BadInput if it is no job file."""
     try:
         if not zipfile.is_zipfile(path):
             raise ValueError("it is no archive" if path.exists() else "it does not exist")

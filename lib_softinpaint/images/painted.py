@@ -167,8 +167,11 @@ def _oscillates(levels: np.ndarray) -> bool:
 
 
 def _without_noise(levels: np.ndarray) -> np.ndarray:
-    """Levels (H, W) uint8 of a noisy mask: what is nearly black or white is so, and so is all in and beside each coded block
-    that holds a hard edge and few greys."""
+    """Levels (H, W) uint8 of a noisy mask, without the noise.
+
+    Nearly black or white becomes black or white, and so does everything in and beside a coded block that holds a hard edge
+    and few greys.
+    """
     result = np.zeros_like(levels)
     box = _box(levels > GREY_LEVELS[0], CODED_PX)
     near = levels[box]

@@ -18,6 +18,7 @@ Value = bool | int | float | str
 @dataclass(frozen=True)
 class Range:
     """Numbers from `low` to `high`, and the step of their slider."""
+
     low: float
     high: float
     step: float
@@ -50,6 +51,7 @@ class Field:
     name, default
         Set by `fields_of`.
     """
+
     label: str
     help: str = ""
     range: Range | None = None

@@ -43,6 +43,7 @@ _NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*")
 @dataclass(frozen=True)
 class Network:
     """A LoRA that a prompt names, with its weights for the text encoder and for the UNet."""
+
     name: str
     text_encoder: float = 1.0
     unet: float = 1.0

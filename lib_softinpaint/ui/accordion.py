@@ -43,6 +43,7 @@ class Accordion:
     settings
         One component for each setting, by name, in the settings' order.
     """
+
     settings: dict[str, Any]
     chooser: presets.Chooser
     panel: recomposite.Panel
@@ -51,6 +52,7 @@ class Accordion:
 @dataclass(frozen=True)
 class KeepSize:
     """Reads and sets whether the host keeps width and height when an image is sent to the tab."""
+
     get: Callable[[], bool]
     set: Callable[[bool], None]
 

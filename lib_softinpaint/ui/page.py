@@ -99,9 +99,12 @@ class Finished:
         PNG, with its infotext inside.
     blend_score
         From `score.blend_score`; None for hard inpainting.
-    notes
+
+    Notes
+    -----
         Sentences about problems that the run recovered from.
     """
+
     path: Path
     infotext: str
     blend_score: float | None
@@ -121,6 +124,7 @@ class PageHost:
     samplers, schedule_types
         Names.
     """
+
     paint: Callable[[Request, Image.Image, Image.Image, int, str, Step], Iterator[Finished]]
     samplers: Sequence[str]
     schedule_types: Sequence[str]
@@ -176,6 +180,7 @@ def _check_port(port: int) -> None:
 @dataclass(frozen=True)
 class _Page:
     """Components. Those of the request go by the names of its fields."""
+
     prompt: Any
     negative_prompt: Any
     generate: Any

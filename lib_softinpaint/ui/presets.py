@@ -25,6 +25,7 @@ WITH_REQUEST = "Include denoising strength, mask blur, masked content, area, pad
 @dataclass(frozen=True)
 class Chooser:
     """The preset components."""
+
     name: Any
     about: Any
     request: Any

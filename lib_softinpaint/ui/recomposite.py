@@ -34,6 +34,7 @@ NOTHING_TAKEN = "No image selected."
 @dataclass(frozen=True)
 class Panel:
     """The panel's components."""
+
     identity: Any
     """Id of the selected image; empty for none."""
     take: Any
@@ -58,6 +59,7 @@ class Results:
     selected
         JavaScript for the index of the image that is selected in the gallery.
     """
+
     find: Callable[[Any, int], str]
     get: Callable[[str], KeptImage]
     save: Callable[[Image.Image, str, Any, str], tuple[str, Any, str]]

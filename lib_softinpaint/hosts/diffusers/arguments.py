@@ -42,7 +42,7 @@ def check_names(given: Iterable[str], known: Collection[str]) -> None:
         if any(word in name for word in CONTROL_WORDS):
             raise TypeError(f"{name} belongs to ControlNet or a T2I-Adapter, which soft inpainting does not support")
         alike = WEBUI_NAMES.get(name) or next(iter(difflib.get_close_matches(name, known, 1)), None)
-        raise TypeError(f"{name} is no argument of this pipeline" + (f", did you mean {alike}?" if alike else ""))
+        raise TypeError(f"{name} is not an argument of this pipeline" + (f", did you mean {alike}?" if alike else ""))
 
 
 def check_parts(name: str, parts: Collection[str]) -> None:

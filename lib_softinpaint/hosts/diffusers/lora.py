@@ -45,6 +45,7 @@ _OUTSIDE = {"input_blocks_0_0": "conv_in", "out_2": "conv_out", "time_embed_0": 
 @dataclass(frozen=True)
 class Lora:
     """A file, and how strongly its weights are added to those of the text encoders and of the UNet."""
+
     path: Path
     text_encoder: float = 1.0
     unet: float = 1.0

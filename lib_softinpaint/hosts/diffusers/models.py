@@ -60,24 +60,24 @@ SCHEDULE_TYPES: dict[str, dict[str, bool]] = {
 
 def soft_inpaint(picture: Image.Image, mask: Image.Image, prompt: str = "", *, model: str | Path = SCENE_MODEL,
                  settings: Settings | None = None, device: str | None = None, **fields: Any) -> Image.Image:
-    """The picture with its masked area repainted softly; pixels that the mask does not reach stay as they are.
+    """The image with its masked area soft-inpainted. Pixels that the mask does not reach do not change.
 
     Parameters
     ----------
     picture, mask
-        Of one shape and any mode: `image_files` and `painted` say how they are read. White is repainted, greys by that
-        strength. A transparent image gives a transparent result.
+        Same proportions, any mode. White is repainted, grey by that strength: see `images.painted`. A transparent image
+        gives a transparent result.
     model
         A diffusers folder, a .safetensors file of the original format, or a name on the Hugging Face Hub.
     device
-        As PyTorch names it; `chosen_device` if not given.
+        PyTorch's name of it. Default: `chosen_device()`.
     fields
         Further fields of `lib_softinpaint.settings.request.Request`, such as `seed`, `steps` and `mask_blur`.
 
     Raises
     ------
     ValueError
-        On sizes that do not match, an empty mask, a value out of range, or a model that is none.
+        If the sizes do not match, the mask is empty, a value is out of range, or the model cannot be loaded.
     """
     request = Request(prompt=prompt, settings=settings or Settings(enabled=True), **fields)
     return inpaint(load(str(model), device), request, picture, mask, on_note=functools.partial(warnings.warn, stacklevel=3))
@@ -92,10 +92,9 @@ def chosen_device() -> str:
 
 @lru_cache(maxsize=1)
 def load(model: str, device: str | None = None) -> DiffusionPipeline:
-    """A soft-inpainting pipeline for the model, ready on its device: half precision with CUDA, float32 elsewhere.
+    """A soft-inpainting pipeline for the model, on its device: half precision with CUDA, float32 elsewhere.
 
-    Raises ValueError where `model` is no model that can be inpainted softly, and ImportError where a package is missing or
-    does not fit the others.
+    Raises ValueError if the model is not supported, and ImportError if a package is missing or does not fit the others.
     """
     logging.disable_progress_bar()
     if Path(model).is_absolute() and not Path(model).exists():
@@ -112,7 +111,7 @@ def load(model: str, device: str | None = None) -> DiffusionPipeline:
         raise
     except Exception as fault:  # each kind of broken model has its own error
         if missing := _failed_import(fault):
-            raise ImportError("diffusers and the packages that it needs must be installed in versions that fit one another, "
+            raise ImportError("diffusers and its dependencies must be installed in versions that work together, "
                               f"got {type(missing).__name__}: {missing}") from fault
         if isinstance(fault, torch.OutOfMemoryError):
             raise

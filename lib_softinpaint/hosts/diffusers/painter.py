@@ -91,18 +91,18 @@ class Painter:
 
     def _find(self, pictures: Any, index: int) -> str:
         if not pictures:
-            raise LookupError("The gallery is empty: generate a picture first.")
+            raise LookupError("The gallery is empty: generate an image first.")
         with Image.open(_path(pictures[max(0, index)])) as shown:
             identity = self.history.find(result=np.asarray(shown))
         if identity is None:
-            raise LookupError("This picture is not kept: it was not inpainted softly, or newer ones have taken its place.")
+            raise LookupError("This image is not kept: it was not soft-inpainted, or newer ones have replaced it.")
         return identity
 
     def _kept(self, identity: str) -> KeptImage:
         try:
             return self.history.get(identity)
         except KeyError as missing:
-            raise LookupError("This picture is kept no longer: newer ones have taken its place.") from missing
+            raise LookupError("This image is no longer kept: newer ones have replaced it.") from missing
 
     def _add(self, result: Image.Image, about: str, pictures: Any, generation_info: str) -> tuple[str, Any, str]:
         path = self._saved(result, about, f"{infotext.parse(about).get('Seed')}-again", colours_of(result))

@@ -29,7 +29,6 @@ from diffusers import (
     StableDiffusionImg2ImgPipeline,
     StableDiffusionXLImg2ImgPipeline,
 )
-from diffusers.image_processor import VaeImageProcessor
 from diffusers.pipelines import pipeline_utils
 from diffusers.pipelines.stable_diffusion import StableDiffusionPipelineOutput
 from diffusers.utils import logging
@@ -38,11 +37,21 @@ from PIL import Image
 
 from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.generation.kept import KeptImage
-from lib_softinpaint.geometry import Box, Size
+from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers import arguments, noise_levels
+from lib_softinpaint.hosts.diffusers.inputs import (
+    View,
+    crop_box,
+    for_each,
+    listed,
+    mask_strengths,
+    placed_in_original,
+    repeated,
+    seeds_of,
+    source_image,
+)
 from lib_softinpaint.hosts.diffusers.scheduler import BlendingScheduler, own_copy
-from lib_softinpaint.images.painted import cleaned, fitted, strengths
-from lib_softinpaint.images.read import as_original
+from lib_softinpaint.images.painted import fitted
 from lib_softinpaint.method.composite import composite, over_white, with_alpha
 from lib_softinpaint.method.fill import fill_from_outside
 from lib_softinpaint.method.mask import PaintedMask, feather_reach, repaint_mask, resized, to_latent
@@ -63,6 +72,7 @@ ONE_STEP_SCHEDULERS = EulerDiscreteScheduler, HeunDiscreteScheduler, KDPM2Discre
 @dataclass
 class SoftInpaintPipelineOutput(StableDiffusionPipelineOutput):
     """Images, whether a safety checker flagged each of them, with `keep` what they are made of, and what to know of them."""
+
     kept: list[KeptImage | None] | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -70,33 +80,13 @@ class SoftInpaintPipelineOutput(StableDiffusionPipelineOutput):
 @dataclass
 class _Report:
     """What becomes known while the images of a run are decoded."""
+
     notes: list[str] = field(default_factory=list)
     flagged: list[bool] = field(default_factory=list)
 
     def note(self, sentence: str) -> None:
         logger.warning(sentence)
         self.notes.append(sentence)
-
-
-@dataclass
-class _View:
-    """What the model sees of one image.
-
-    Parameters
-    ----------
-    picture
-        At the size at which the model works.
-    mask : (h, w) float32, 0 to 1
-        Repaint mask of the same size.
-    repaint : (1, h / 8, w / 8) float32, 0 to 1
-        The same in latent size.
-    """
-    original: np.ndarray
-    repaint_px: np.ndarray
-    box: Box
-    picture: Image.Image
-    mask: np.ndarray
-    repaint: torch.Tensor
 
 
 DTYPE = "dtype" if hasattr(pipeline_utils, "_resolve_dtype") else "torch_dtype"
@@ -115,6 +105,7 @@ def running_alone(pipeline: DiffusionPipeline) -> Any:
 if TYPE_CHECKING:
     class _ImageToImagePipeline(DiffusionPipeline):
         """What `_SoftInpainting` uses of the parents that it is mixed with."""
+
         unet: Any
         vae: Any
         scheduler: Any
@@ -183,11 +174,11 @@ class _SoftInpainting(_ImageToImagePipeline):
         **kwargs: Any,
     ) -> SoftInpaintPipelineOutput | tuple:
         r"""
-        Inpaints the masked area of a picture softly. Pixels that the mask does not reach equal the picture's.
+        Soft-inpaints the masked area of an image. Pixels that the mask does not reach do not change.
 
         Args:
             prompt (`str` or `list[str]`, *optional*):
-                What to paint. A list gives one picture, or `num_images_per_prompt`, for each.
+                What to paint. A list gives one image, or `num_images_per_prompt`, for each.
             image (`PIL.Image.Image`, `np.ndarray` or `torch.Tensor`):
                 The image: of any mode, `(H, W, 3 or 4)` uint8, uint16 or float in `[0, 1]`, or `(3 or 4, H, W)` float in
                 `[0, 1]`. If it is transparent, so is the result with `output_type="pil"`. Or a list of images of one size,
@@ -196,11 +187,11 @@ class _SoftInpainting(_ImageToImagePipeline):
                 Of the shape of `image`; white is repainted, greys by that strength. An image of any mode, read as
                 [`~lib_softinpaint.images.painted`] says, or `(H, W)` bool, uint8, uint16 or float in `[0, 1]`. Or a list,
                 one for each prompt.
-            height, width (`int`, *optional*, defaults to the picture's, rounded down to what the VAE can encode):
+            height, width (`int`, *optional*, defaults to the image's, rounded down to what the VAE can encode):
                 Size at which the model works. The result is always as large as `image`.
             padding_mask_crop (`int`, *optional*):
                 Pixels around the painted area that the model sees; only that crop is inpainted, at `height` and
-                `width`. The whole picture if `None`.
+                `width`. The whole image if `None`.
             strength (`float`, *optional*, defaults to 0.75):
                 Denoising strength, above 0 and at most 1.
             num_inference_steps (`int`, *optional*, defaults to 20):
@@ -208,7 +199,7 @@ class _SoftInpainting(_ImageToImagePipeline):
             guidance_scale (`float`, *optional*, defaults to 7.0):
                 Classifier-free guidance, on above 1.
             num_images_per_prompt (`int`, *optional*, defaults to 1):
-                Pictures for each prompt.
+                Images for each prompt.
             masked_content (`str`, *optional*, defaults to `"original"`):
                 What the masked area holds before noise is added: "fill", "original", "latent noise" or "latent nothing".
             mask_blur (`float`, *optional*, defaults to 4):
@@ -216,9 +207,9 @@ class _SoftInpainting(_ImageToImagePipeline):
             settings ([`~lib_softinpaint.Settings`], *optional*):
                 Soft inpainting's settings. With `enabled=False` the mask is hard: every latent pixel is repainted or not.
             keep (`bool`, *optional*, defaults to `False`):
-                Whether the output's `kept` holds, for each picture, all that its composite is made of
-                ([`~lib_softinpaint.generation.kept.KeptImage`]), to make it again with other settings, or to save it as a
-                job file.
+                Whether the output's `kept` holds, for each image, everything its composite is made from
+                ([`~lib_softinpaint.generation.kept.KeptImage`]), to re-composite it with other
+                settings or to save it as a job file.
             generator (`torch.Generator` or a list of them, *optional*):
                 Makes the result deterministic.
             output_type (`str`, *optional*, defaults to `"pil"`):
@@ -231,30 +222,33 @@ class _SoftInpainting(_ImageToImagePipeline):
                 (which gets the running pipeline, a light copy of this one), `cross_attention_kwargs`, `clip_skip`, `eta`,
                 prompt embeddings, IP-Adapter images.
 
-        Returns:
+        Returns
+        -------
             `SoftInpaintPipelineOutput` with the images in `images`. Where the model has a safety checker,
             `nsfw_content_detected` tells which images it flagged: they are black, and nothing of them is kept. `notes` has a
             sentence for each fault that the images survived.
 
-        Raises:
+        Raises
+        ------
             TypeError: on an argument that the pipeline does not have.
-            ValueError: on a missing or unreadable picture or mask, on sizes that do not match, on an empty mask, on any
+            ValueError: on a missing or unreadable image or mask, on sizes that do not match, on an empty mask, on any
                 other value that cannot be used, and on a scheduler whose noise level is not known.
         """
         settings = Settings(enabled=True) if settings is None else settings
         parents = inspect.signature(super().__call__).parameters
         own = inspect.signature(_SoftInpainting.__call__).parameters
         arguments.check_names(kwargs, [name for name in {**own, **parents} if name not in ("self", "kwargs")])
-        images, masks = _listed(image), _listed(mask_image)
+        images, masks = listed(image), listed(mask_image)
         count = arguments.check_values(
             len(images), len(masks), prompt, num_images_per_prompt, num_inference_steps, strength, guidance_scale,
             padding_mask_crop, masked_content, mask_blur, settings, generator, output_type, kwargs)
         arguments.check_models(self, kwargs)
         noise_levels.check(self.scheduler)
         report = _Report()
-        sources = [_source(each, report.notes) for each in images]
+        sources = [source_image(each, report.notes) for each in images]
         originals = [np.asarray(over_white(each)) for each in sources]
-        paintings = [fitted(_strengths(each, report.notes), Size.of(sources[0]), "mask_image", report.notes) for each in masks]
+        paintings = [fitted(mask_strengths(mask, report.notes), Size.of(sources[0]), "mask_image", report.notes)
+                     for mask in masks]
         views = self._views(originals, paintings, settings, mask_blur, padding_mask_crop, height, width)
         # At least one step, as in the WebUI: an int of the product decides.
         strength = min(1.0, max(strength, (1 + 1e-6) / num_inference_steps))
@@ -270,10 +264,10 @@ class _SoftInpainting(_ImageToImagePipeline):
                 kept: list[KeptImage | None] = []
                 results: Any = samples if output_type == "latent" else []
                 if output_type != "latent":
-                    clear = [np.asarray(each) if "A" in each.getbands() else None for each in _repeated(sources, count)]
+                    clear = [np.asarray(each) if "A" in each.getbands() else None for each in repeated(sources, count)]
                     over = [PaintedMask(each, mask_blur, padding_mask_crop, Size.of(each))
-                            for each in _repeated(paintings, count)]
-                    for made, result in self._composited(job, samples, _seeds(generator, count), over, clear, report):
+                            for each in repeated(paintings, count)]
+                    for made, result in self._composited(job, samples, seeds_of(generator, count), over, clear, report):
                         if keep and settings.enabled:
                             kept.append(made)
                         results.append(result)
@@ -317,7 +311,7 @@ class _SoftInpainting(_ImageToImagePipeline):
             return self.image_processor.postprocess(self._decode(predicted[:1]).nan_to_num(0, 1, -1))[0]
 
     def _views(self, originals: list[np.ndarray], paintings: list[np.ndarray], settings: Settings, mask_blur: float,
-               padding: int | None, height: int | None, width: int | None) -> list[_View]:
+               padding: int | None, height: int | None, width: int | None) -> list[View]:
         """What the model sees, for each image and its mask."""
         if len({each.shape for each in originals}) > 1:
             sizes = ", ".join(str(Size.of(each)) for each in originals)
@@ -336,26 +330,26 @@ class _SoftInpainting(_ImageToImagePipeline):
             original, painted = originals[number % len(originals)], paintings[number % len(paintings)]
             repaint_px = repaint_mask(painted, settings, mask_blur, padding)
             reach = feather_reach(painted, settings, mask_blur, padding)
-            box = _box(repaint_px, working, None if padding is None else max(0, padding - int(reach)))
+            box = crop_box(repaint_px, working, None if padding is None else max(0, padding - int(reach)))
             picture = Image.fromarray(original[box.inside]).resize(working.width_height, Image.Resampling.LANCZOS)
             mask = resized(repaint_px[box.inside], working)
             repaint = torch.from_numpy(to_latent(mask, working.height // factor, working.width // factor))[None]
-            views.append(_View(original, repaint_px, box, picture, mask, repaint if settings.enabled else repaint.round()))
+            views.append(View(original, repaint_px, box, picture, mask, repaint if settings.enabled else repaint.round()))
         return views
 
-    def _prepared(self, views: list[_View], settings: Settings, masked_content: str, count: int, generator: Any,
+    def _prepared(self, views: list[View], settings: Settings, masked_content: str, count: int, generator: Any,
                   others: Mapping[str, Any]) -> tuple[SoftInpaintJob, torch.Tensor, BlendingScheduler]:
         """The job of a run, the latent with which it starts before noise is added, and its scheduler."""
         # One image for all stays one: they share it.
         shared = count if len(views) > 1 else 1
-        reference = _for_each([self._encoded(view.picture) for view in views], shared)
-        repaint = _for_each([view.repaint[None] for view in views], shared)
-        many = _repeated(views, count)
+        reference = for_each([self._encoded(view.picture) for view in views], shared)
+        repaint = for_each([view.repaint[None] for view in views], shared)
+        many = repeated(views, count)
         job = SoftInpaintJob(settings, repaint, reference, [view.original for view in many],
                              [view.repaint_px for view in many], views[0].box)
         start = reference
         if masked_content == "fill":
-            start = _for_each([self._encoded(Image.fromarray(fill_from_outside(np.asarray(view.picture), view.mask)))
+            start = for_each([self._encoded(Image.fromarray(fill_from_outside(np.asarray(view.picture), view.mask)))
                                for view in views], shared)
         elif masked_content == "latent noise":
             noise = randn_tensor((count, *reference.shape[1:]), generator=generator, device=reference.device,
@@ -365,7 +359,7 @@ class _SoftInpainting(_ImageToImagePipeline):
             start = reference * (1 - job.repaint.to(reference))
         conditioning = None
         if self.unet.config.in_channels == INPAINTING_CHANNELS:
-            conditioning = _for_each([self._conditioning(view, settings, reference) for view in views], shared)
+            conditioning = for_each([self._conditioning(view, settings, reference) for view in views], shared)
         scheduler = own_copy(self.scheduler)
         may_skip = start is reference and not others.get("eta") and isinstance(scheduler, ONE_STEP_SCHEDULERS)
         return job, start, self._blending(scheduler, job, conditioning, may_skip)
@@ -374,7 +368,7 @@ class _SoftInpainting(_ImageToImagePipeline):
                   may_skip: bool) -> BlendingScheduler:
         return BlendingScheduler(scheduler, job, conditioning, may_skip)
 
-    def _conditioning(self, view: _View, settings: Settings, reference: torch.Tensor) -> torch.Tensor:
+    def _conditioning(self, view: View, settings: Settings, reference: torch.Tensor) -> torch.Tensor:
         """Mask and latent of the image without what is masked, (1, 5, h, w)."""
         hard = settings.conditioning_mask == HARD
         hidden = (view.mask >= 0.5).astype(np.float32) if hard else view.mask
@@ -429,10 +423,10 @@ class _SoftInpainting(_ImageToImagePipeline):
                 decoded = watermark.apply_watermark(torch.where(lost, 0, decoded))
             pixels = ((decoded[0].float().permute(1, 2, 0) + 1) * 127.5).clamp(0, 255).cpu().numpy()
             if lost.any():
-                report.note(f"The decoder gave no numbers for {lost.float().mean():.0%} of image {index + 1}, in float32 "
-                            "too: the original is shown there.")
+                report.note(f"The VAE failed to decode {lost.float().mean():.0%} of image {index + 1}, even in float32; "
+                            "the original is shown there.")
                 pixels[lost[0, 0].cpu().numpy()] = np.nan
-            placed = _placed(pixels, job)
+            placed = placed_in_original(pixels, job)
             yield np.where(np.isfinite(placed), placed, job.originals[index]) if lost.any() else placed
 
     def _encoded(self, picture: Image.Image) -> torch.Tensor:
@@ -492,22 +486,12 @@ class SoftInpaintXLPipeline(_SoftInpainting, StableDiffusionXLImg2ImgPipeline):
 class SoftInpaintPipeline(_SoftInpainting, StableDiffusionImg2ImgPipeline):
     """Soft inpainting with Stable Diffusion 1 and 2; from a model of SDXL's family it gives a `SoftInpaintXLPipeline`.
 
-    Examples:
-
+    Examples
+    --------
         >>> from lib_softinpaint.hosts.diffusers.pipeline import SoftInpaintPipeline
         >>> pipeline = SoftInpaintPipeline.from_pretrained("demo/model")
         >>> result = pipeline("a red house", picture, mask, mask_blur=8).images[0]  # doctest: +SKIP
     """
-
-
-def _listed(images: Any) -> list[Any]:
-    """The images that were given, one or a list."""
-    return list(images) if isinstance(images, (list, tuple)) and images else [images]
-
-
-def _for_each(tensors: list[torch.Tensor], count: int) -> torch.Tensor:
-    """A batch of `count`, in which each tensor (1, ...) stands as often as any other."""
-    return tensors[0] if len(tensors) == count == 1 else torch.cat(_repeated(tensors, count))
 
 
 def _usable(job: SoftInpaintJob, samples: torch.Tensor, report: _Report) -> torch.Tensor:
@@ -515,73 +499,5 @@ def _usable(job: SoftInpaintJob, samples: torch.Tensor, report: _Report) -> torc
     lost = ~samples.isfinite()
     if not lost.any():
         return samples
-    report.note(f"The model gave no numbers for {lost.float().mean():.0%} of the latent: the original is shown there.")
+    report.note(f"The model returned NaN for {lost.float().mean():.0%} of the latent; the original is shown there.")
     return torch.where(lost, job.reference.to(samples), samples)
-
-
-def _seeds(generator: Any, count: int) -> list[int]:
-    """Of each picture, for what is drawn after sampling."""
-    if isinstance(generator, list):
-        return [each.initial_seed() for each in generator]
-    first = 0 if generator is None else generator.initial_seed()
-    return [first + number for number in range(count)]
-
-
-def _repeated(each: list[Any], count: int) -> list[Any]:
-    """A list of `count`, in which each stands as often as any other, side by side."""
-    return [each[number * len(each) // count] for number in range(count)]
-
-
-def _strengths(mask: Any, notes: list[str]) -> np.ndarray:
-    """Painted mask (H, W) float32, 0 to 1, of any kind of mask that diffusers' users have."""
-    if isinstance(mask, Image.Image):
-        return strengths(mask, notes)
-    values = _array(mask, "mask_image", (1,), (np.bool_, np.uint8, np.uint16))[..., 0]
-    return strengths(Image.fromarray(values), notes) if values.dtype.kind in "bu" else cleaned(values, notes)
-
-
-def _source(image: Any, notes: list[str]) -> Image.Image:
-    """RGB or RGBA of any kind of image that diffusers' users have."""
-    if isinstance(image, Image.Image):
-        return as_original(image, notes)
-    values = _array(image, "image", (3, 4), (np.uint8, np.uint16))
-    white = np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1
-    return Image.fromarray(values if values.dtype == np.uint8 else np.rint(values / white * 255).astype(np.uint8))
-
-
-def _array(picture: Any, name: str, channels: tuple[int, ...], whole: tuple[type, ...]) -> np.ndarray:
-    """(H, W, C), C one of `channels`, of one of the types of whole numbers, or float, 0 to 1."""
-    if isinstance(picture, torch.Tensor):
-        picture = picture.detach().float().cpu()
-        picture = (picture.squeeze(0).permute(1, 2, 0) if picture.squeeze(0).ndim == 3 else picture.squeeze(0)).numpy()
-    if not isinstance(picture, np.ndarray):
-        raise ValueError(f"{name} must be a PIL image, an array or a tensor, got {type(picture).__name__}")
-    if picture.ndim == 2:
-        picture = picture[..., None]
-    if picture.ndim != 3 or picture.shape[2] not in channels:
-        raise ValueError(f"{name} must be one image of {' or '.join(map(str, channels))} channels, "
-                         f"got an array of shape {picture.shape}")
-    if picture.dtype in whole:
-        return picture
-    if not (picture.min() >= 0 and picture.max() <= 1):
-        raise ValueError(f"{name} of floats must lie in [0, 1], got {picture.min()} to {picture.max()}")
-    return picture
-
-
-def _box(repaint_px: np.ndarray, working: Size, padding: int | None) -> Box:
-    """What the model sees of an image."""
-    if padding is None:
-        return Box.whole(Size.of(repaint_px))
-    mask = Image.fromarray((repaint_px > 0).astype(np.uint8) * 255)
-    left, top, right, bottom = VaeImageProcessor.get_crop_region(mask, *working.width_height, padding)
-    return Box(left, top, right - left, bottom - top)
-
-
-def _placed(pixels: np.ndarray, job: SoftInpaintJob) -> np.ndarray:
-    """Decoded pixels (h, w, 3) float32 where their box stands in a picture as large as the original."""
-    assert job.box is not None, "_prepared gives every job one"
-    bands = [np.asarray(Image.fromarray(band).resize(job.box.size.width_height, Image.Resampling.LANCZOS))
-             for band in np.ascontiguousarray(pixels.transpose(2, 0, 1))]
-    whole = np.zeros(job.originals[0].shape, np.float32)
-    whole[job.box.inside] = np.stack(bands, axis=-1)
-    return whole

@@ -64,6 +64,7 @@ class ShapedMasks:
     sampled : (H, W) float32, 0 to 1
         Where the latents may change, if another script asks for other places there.
     """
+
     shown: np.ndarray
     sampled: np.ndarray | None = None
 
@@ -71,6 +72,7 @@ class ShapedMasks:
 @dataclass
 class NoiseLevels:
     """How the sampler of one batch tells its noise level; known from its first model call on."""
+
     ratio: Callable[[torch.Tensor], torch.Tensor] | None = None
     """From the host's sigma, as the model kind has it; for samplers that ask for the denoised latent."""
     alphas_cumprod: torch.Tensor | None = None
@@ -91,6 +93,7 @@ class Sampling:
     sources : (H, W, 4) uint8 each
         The images whose result is to have their transparency, None for others.
     """
+
     job: SoftInpaintJob
     painted: list[PaintedMask]
     sources: list[np.ndarray | None]
@@ -109,6 +112,7 @@ class Sampled:
     opacity_px : (H, W) float32, 0 to 1
         Of the image that is between the host's overlay and ours.
     """
+
     images: list[SampledImage]
     latents: torch.Tensor | None = None
     opacity_px: np.ndarray | None = None
@@ -134,6 +138,7 @@ class Run:
     finished
         Results of all batches that are kept, and their ids.
     """
+
     settings: Settings
     painted: np.ndarray
     blur_px: float

@@ -1,0 +1,115 @@
+"""What a pipeline is given: images, masks and lists of them, as arrays; and what the model sees of them."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers.image_processor import VaeImageProcessor
+from PIL import Image
+
+from lib_softinpaint.generation.job import SoftInpaintJob
+from lib_softinpaint.geometry import Box, Size
+from lib_softinpaint.images.painted import cleaned, strengths
+from lib_softinpaint.images.read import as_original
+
+
+@dataclass
+class View:
+    """What the model sees of one image.
+
+    Parameters
+    ----------
+    picture
+        At the size at which the model works.
+    mask : (h, w) float32, 0 to 1
+        Repaint mask of the same size.
+    repaint : (1, h / 8, w / 8) float32, 0 to 1
+        The same in latent size.
+    """
+
+    original: np.ndarray
+    repaint_px: np.ndarray
+    box: Box
+    picture: Image.Image
+    mask: np.ndarray
+    repaint: torch.Tensor
+
+
+def listed(images: Any) -> list[Any]:
+    """The images that were given, one or a list."""
+    return list(images) if isinstance(images, (list, tuple)) and images else [images]
+
+
+def for_each(tensors: list[torch.Tensor], count: int) -> torch.Tensor:
+    """A batch of `count`, in which each tensor (1, ...) stands as often as any other."""
+    return tensors[0] if len(tensors) == count == 1 else torch.cat(repeated(tensors, count))
+
+
+def seeds_of(generator: Any, count: int) -> list[int]:
+    """Of each picture, for what is drawn after sampling."""
+    if isinstance(generator, list):
+        return [each.initial_seed() for each in generator]
+    first = 0 if generator is None else generator.initial_seed()
+    return [first + number for number in range(count)]
+
+
+def repeated(each: list[Any], count: int) -> list[Any]:
+    """A list of `count`, in which each stands as often as any other, side by side."""
+    return [each[number * len(each) // count] for number in range(count)]
+
+
+def mask_strengths(mask: Any, notes: list[str]) -> np.ndarray:
+    """Painted mask (H, W) float32, 0 to 1, of any kind of mask that diffusers' users have."""
+    if isinstance(mask, Image.Image):
+        return strengths(mask, notes)
+    values = _array(mask, "mask_image", (1,), (np.bool_, np.uint8, np.uint16))[..., 0]
+    return strengths(Image.fromarray(values), notes) if values.dtype.kind in "bu" else cleaned(values, notes)
+
+
+def source_image(image: Any, notes: list[str]) -> Image.Image:
+    """RGB or RGBA of any kind of image that diffusers' users have."""
+    if isinstance(image, Image.Image):
+        return as_original(image, notes)
+    values = _array(image, "image", (3, 4), (np.uint8, np.uint16))
+    white = np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1
+    return Image.fromarray(values if values.dtype == np.uint8 else np.rint(values / white * 255).astype(np.uint8))
+
+
+def _array(picture: Any, name: str, channels: tuple[int, ...], whole: tuple[type, ...]) -> np.ndarray:
+    """(H, W, C), C one of `channels`, of one of the types of whole numbers, or float, 0 to 1."""
+    if isinstance(picture, torch.Tensor):
+        picture = picture.detach().float().cpu()
+        picture = (picture.squeeze(0).permute(1, 2, 0) if picture.squeeze(0).ndim == 3 else picture.squeeze(0)).numpy()
+    if not isinstance(picture, np.ndarray):
+        raise ValueError(f"{name} must be a PIL image, an array or a tensor, got {type(picture).__name__}")
+    if picture.ndim == 2:
+        picture = picture[..., None]
+    if picture.ndim != 3 or picture.shape[2] not in channels:
+        raise ValueError(f"{name} must be one image of {' or '.join(map(str, channels))} channels, "
+                         f"got an array of shape {picture.shape}")
+    if picture.dtype in whole:
+        return picture
+    if not (picture.min() >= 0 and picture.max() <= 1):
+        raise ValueError(f"{name} of floats must lie in [0, 1], got {picture.min()} to {picture.max()}")
+    return picture
+
+
+def crop_box(repaint_px: np.ndarray, working: Size, padding: int | None) -> Box:
+    """What the model sees of an image."""
+    if padding is None:
+        return Box.whole(Size.of(repaint_px))
+    mask = Image.fromarray((repaint_px > 0).astype(np.uint8) * 255)
+    left, top, right, bottom = VaeImageProcessor.get_crop_region(mask, *working.width_height, padding)
+    return Box(left, top, right - left, bottom - top)
+
+
+def placed_in_original(pixels: np.ndarray, job: SoftInpaintJob) -> np.ndarray:
+    """Decoded pixels (h, w, 3) float32 where their box stands in a picture as large as the original."""
+    assert job.box is not None, "_prepared gives every job one"
+    bands = [np.asarray(Image.fromarray(band).resize(job.box.size.width_height, Image.Resampling.LANCZOS))
+             for band in np.ascontiguousarray(pixels.transpose(2, 0, 1))]
+    whole = np.zeros(job.originals[0].shape, np.float32)
+    whole[job.box.inside] = np.stack(bands, axis=-1)
+    return whole
