@@ -9,7 +9,7 @@ const SKETCH = "#inpaint_sketch canvas[key=drawing]";
 export const SKETCHED = "#inpaint_sketch img";
 export const MASK_FILE = "#softinpaint_mask_image_file";
 
-/** For each tab of img2img and for the stand-alone page: the image, the paint over it, and the function that reads the paint. */
+/** For each tab of img2img and the stand-alone page: the image, the paint over it, and the function that reads the paint. */
 const SOURCES = [
     {tab: "#softinpaint_paint", picture: "#softinpaint_paint img", painted: "#softinpaint_paint canvas", read: readMask},
     {tab: "#img2img_inpaint_tab", picture: "#img2maskimg img", painted: "#img2maskimg canvas[key=mask]", read: readBrush},
@@ -60,7 +60,7 @@ function readMask(mask, grid) {
     return strengthsOf(sampled(mask, grid), ...grid);
 }
 
-/** Values on a grid of another size, aligned at the top left corner. As PaintedMask.placed in lib_softinpaint/method/mask.py. */
+/** Values on a grid of another size, aligned at the top left. As PaintedMask.placed in lib_softinpaint/method/mask.py. */
 function placed(values, [fromWidth, fromHeight], [width, height]) {
     if (fromWidth === width && fromHeight === height) return values;
     const whole = new Float32Array(width * height), common = Math.min(fromWidth, width);
