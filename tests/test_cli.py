@@ -447,7 +447,7 @@ def test_every_setting_is_an_option_by_its_name():
     ("inpaint picture.png mask.png --lora a --webui http://127.0.0.1:9", "--lora adds files here; a WebUI adds its own"),
     ("inpaint floats.tiff mask.png", "an image must be readable, floats.tiff is not: the image's values must be numbers"),
     ("inpaint picture.png mask.png -o text.png/made.png --force", "text.png must be a folder that can be written to"),
-    ("inpaint picture.png mask.png --device nonsense", "device must be available in this PyTorch installation, got"),
+    ("inpaint picture.png mask.png --device nonsense", "device must be available to PyTorch, got 'nonsense'"),
     ("inpaint nothing.png mask.png", "an image must exist, nothing.png does not"),
     ("inpaint picture.png nothing.png", "an image must exist, nothing.png does not"),
     ("inpaint picture.png text.png", "an image must be readable, text.png is not: cannot identify image file"),

@@ -117,13 +117,13 @@ def load(model: str, device: str | None = None) -> DiffusionPipeline:
         if isinstance(fault, torch.OutOfMemoryError):
             raise
         reason = str(fault).strip().partition("\n")[0] or type(fault).__name__
-        raise ValueError("model must be a diffusers folder, a .safetensors file (its configuration comes from the "
-                         f"Hugging Face Hub) or a name on the Hub, got {model!r}: {reason}") from fault
+        raise ValueError("model must be a diffusers folder, a .safetensors file (its configuration is downloaded "
+                         f"once from the Hugging Face Hub) or a name on the Hub, got {model!r}: {reason}") from fault
     pipeline.set_progress_bar_config(disable=True)
     try:
         return pipeline.to(device)
     except (RuntimeError, AssertionError) as fault:
-        raise ValueError(f"device must be available in this PyTorch installation, got {device!r}") from fault
+        raise ValueError(f"device must be available to PyTorch, got {device!r}") from fault
 
 
 def _failed_import(fault: BaseException | None) -> BaseException | None:

@@ -214,7 +214,7 @@ class _SoftInpainting(_ImageToImagePipeline):
             mask_blur (`float`, *optional*, defaults to 4):
                 In pixels. The feather around the painted area reaches 2.4 times as far.
             settings ([`~lib_softinpaint.Settings`], *optional*):
-                Soft inpainting's settings. With `enabled=False` the mask is hard: each latent pixel is either repainted or kept.
+                Soft inpainting's settings. With `enabled=False` the mask is hard: each latent pixel is repainted or kept.
             keep (`bool`, *optional*, defaults to `False`):
                 Whether to return, in the output's `kept`, the data of each image's composite
                 ([`~lib_softinpaint.generation.kept.KeptImage`]). It can be re-composited with other settings or saved as a
