@@ -71,7 +71,7 @@ def test_a_decoder_without_numbers_leaves_the_original_and_says_so(pipeline, val
     result = np.asarray(output.images[0])
     assert (result[OUTSIDE] == ORIGINAL[OUTSIDE]).all()
     assert np.abs(result.astype(int) - ORIGINAL).max() < (40 if settings.grain else 1)
-    assert output.notes == ["The VAE failed to decode 100% of image 1, even in float32; the original is shown there."]
+    assert output.notes == ["The decoder gave no numbers for 100% of image 1, even in float32: the original is shown there."]
     for kept in output.kept:
         assert np.isfinite(kept.decoded).all()
 
@@ -102,7 +102,7 @@ def test_what_overflows_in_half_precision_is_decoded_in_float32(pipeline, dtype)
 def test_an_encoder_without_numbers_is_told_before_sampling(pipeline):
     with torch.no_grad():
         pipeline.vae.quant_conv.weight.fill_(np.nan)
-    with pytest.raises(ValueError, match="VAE must give numbers for the image, got NaN or infinity"):
+    with pytest.raises(ValueError, match="VAE must give finite numbers for the image, got NaN or infinity"):
         run(pipeline)
 
 
@@ -153,7 +153,7 @@ def test_the_safety_checker_is_called_and_what_it_flags_is_black(pipeline, paddi
     assert not np.asarray(output.images[1]).any()
     assert output.kept[0] is not None
     assert output.kept[1] is None
-    assert output.notes == ["The model's safety checker flagged image 2: it is black."]
+    assert output.notes == ["The model's safety checker flagged image 2, which is now black."]
 
 
 def test_a_flagged_request_is_black_and_noted(pipeline):
@@ -162,7 +162,7 @@ def test_a_flagged_request_is_black_and_noted(pipeline):
     request = Request(prompt="a", steps=2, seed=1)
     made = models.inpaint(pipeline, request, PICTURE, MASK, keep=kept.append, on_note=notes.append)
     assert not np.asarray(made).any()
-    assert notes == ["The model's safety checker flagged image 1: it is black."]
+    assert notes == ["The model's safety checker flagged image 1, which is now black."]
     assert not kept
 
 
@@ -284,24 +284,24 @@ def test_all_arguments_of_the_parents_are_known(pipeline, xl):
     ({"output_type": "bogus"}, r"output_type must be one of \('pil', 'np', 'pt', 'latent'\), got 'bogus'"),
     ({"prompt": None}, "one of prompt and prompt_embeds must be given, got none"),
     ({"prompt_embeds": torch.zeros(1, 77, 32)}, "one of prompt and prompt_embeds must be given, got both"),
-    ({"prompt": []}, "prompt must be a text or a list of texts"),
-    ({"prompt": 3}, "prompt must be a text or a list of texts"),
-    ({"generator": [torch.Generator()], "num_images_per_prompt": 2}, r"with one for each image \(2\), got 1$"),
+    ({"prompt": []}, "prompt must be a string or a list of strings"),
+    ({"prompt": 3}, "prompt must be a string or a list of strings"),
+    ({"generator": [torch.Generator()], "num_images_per_prompt": 2}, r"with one per image \(2\), got 1$"),
     ({"generator": 3}, "generator must be a torch.Generator or a list of them, got 3"),
     ({"masked_content": "noise"}, "masked_content must be one of"),
-    ({"num_inference_steps": 0}, "num_inference_steps must be a whole number of 1 or more, got 0"),
-    ({"num_images_per_prompt": 1.5}, "num_images_per_prompt must be a whole number of 1 or more, got 1.5"),
+    ({"num_inference_steps": 0}, "num_inference_steps must be an integer of at least 1, got 0"),
+    ({"num_images_per_prompt": 1.5}, "num_images_per_prompt must be an integer of at least 1, got 1.5"),
     ({"strength": 1.5}, "strength must be a number from 0 to 1, got 1.5"),
     ({"strength": float("nan")}, "strength must be a number from 0 to 1, got nan"),
     ({"guidance_scale": "7"}, "guidance_scale must be a number from 0 to inf, got '7'"),
     ({"mask_blur": -1}, "mask_blur must be a number from 0 to inf, got -1"),
     ({"padding_mask_crop": -8}, "padding_mask_crop must be a number from 0 to inf, got -8"),
     ({"settings": {"enabled": True}}, "settings must be lib_softinpaint.Settings, got dict"),
-    ({"width": 4, "height": 4}, "height and width must be 8 pixels or more, the model's least, got 4 and 4"),
+    ({"width": 4, "height": 4}, "height and width must be 8 pixels or more for this model, got 4 and 4"),
     ({"width": 4, "padding_mask_crop": 8}, "height and width must be 8 pixels or more"),
     ({"image": PICTURE.resize((4, 4)), "mask_image": MASK.resize((4, 4))}, "height and width must be 8 pixels or more"),
-    ({"image": [PICTURE, PICTURE]}, r"image must be one image, or a list with one for each prompt \(1\), got 2"),
-    ({"image": [PICTURE, PICTURE.resize((64, 64))], "prompt": ["a", "b"]}, "images of a list must be of one size"),
+    ({"image": [PICTURE, PICTURE]}, r"image must be one image or a list with one per prompt \(1\), got 2"),
+    ({"image": [PICTURE, PICTURE.resize((64, 64))], "prompt": ["a", "b"]}, "images in a list must have the same size"),
     ({"mask_image": [MASK, MASK], "prompt": ["a", "b"], "padding_mask_crop": 8}, "padding_mask_crop needs one image and one"),
     ({"ip_adapter_image": PICTURE}, "ip_adapter_image needs an IP-Adapter in the model, got none")])
 def test_what_cannot_be_used_is_told_before_anything_runs(pipeline, monkeypatch, changes, sentence):

@@ -118,7 +118,7 @@ def missing_package():
 
 
 @pytest.mark.parametrize(("load", "kind", "sentence"), [
-    (broken_import, ImportError, "must be installed in versions that work together, got RuntimeError: Failed to "),
+    (broken_import, ImportError, "must be installed in compatible versions, got RuntimeError: Failed to "),
     (missing_package, ImportError, "must be installed .*, got ImportError: T5Tokenizer requires the SentencePiece library"),
     (lambda: 1 / torch.zeros(1, dtype=torch.int8)[2], ValueError, "model must be a diffusers folder"),
     (lambda: torch.nn.Linear(2, 2).load_state_dict({}), ValueError, "model must be a diffusers folder")])

@@ -178,7 +178,7 @@ def test_pictures_come_as_pil_arrays_and_tensors(small, kind):
     ({"mask_image": drawn_disc(64, 64)}, "mask_image must have the shape of its image, 96x72, got 64x64"),
     ({"mask_image": Image.new("L", PICTURE.size)}, "mask_image must have a pixel to repaint"),
     ({"image": None}, "image must be a PIL image, an array or a tensor, got NoneType"),
-    ({"image": np.full((72, 96, 3), 2.0)}, r"image of floats must lie in \[0, 1\]"),
+    ({"image": np.full((72, 96, 3), 2.0)}, r"image as floats must be in \[0, 1\]"),
     ({"masked_content": "noise"}, "masked_content must be one of"),
     ({"strength": 0}, "strength must be above 0")])
 def test_bad_input_gets_one_sentence(small, changes, sentence):

@@ -59,11 +59,11 @@ GOOD = {"/sdapi/v1/script-info": script(len(dataclasses.fields(Settings))), "/sd
     ({"/sdapi/v1/script-info": script(len(dataclasses.fields(Settings))), "/sdapi/v1/samplers": (200, [{"name": "DDIM"}])},
      "Sampler must be one of DDIM, got 'Euler a'"),
     ({**GOOD, "/sdapi/v1/schedulers": (200, [{"label": "Karras"}])}, "Schedule type must be one of Karras, got 'Automatic'"),
-    ({**GOOD, "/sdapi/v1/img2img": (422, {"detail": "No mask"})}, "answered 422: No mask"),
-    ({**GOOD, "/sdapi/v1/img2img": (500, ["odd"])}, "answered 500: \\['odd'\\]"),
+    ({**GOOD, "/sdapi/v1/img2img": (422, {"detail": "No mask"})}, "returned 422: No mask"),
+    ({**GOOD, "/sdapi/v1/img2img": (500, ["odd"])}, "returned 500: \\['odd'\\]"),
     ({**GOOD, "/sdapi/v1/img2img": (200, {"images": [], "info": "{}"})}, "returned no image"),
-    ({**GOOD, "/sdapi/v1/img2img": (200, {"images": None})}, "the answer is not a WebUI"),
-    ({"/sdapi/v1/script-info": (200, {"some": "other"})}, "the answer is not a WebUI")])
+    ({**GOOD, "/sdapi/v1/img2img": (200, {"images": None})}, "not from a WebUI"),
+    ({"/sdapi/v1/script-info": (200, {"some": "other"})}, "not from a WebUI")])
 def test_each_thing_that_is_wrong_gets_its_sentence(server, answers, sentence):
     server.answers = answers
     with pytest.raises((ConnectionError, ValueError), match=sentence):

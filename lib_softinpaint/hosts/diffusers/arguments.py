@@ -1,4 +1,4 @@
-"""What `SoftInpaintPipeline` accepts: arguments and models, checked before anything runs."""
+"""Checks of `SoftInpaintPipeline`'s arguments and models, made before anything runs."""
 from __future__ import annotations
 
 import difflib
@@ -15,7 +15,7 @@ from lib_softinpaint.settings.settings import Settings
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
 
 UNET_CHANNELS = 4, 9
-"""Input channels of a UNet: a latent's, or also those that tell an inpainting model its mask and image."""
+"""Input channels of a UNet: the latent alone, or also the mask and the masked image of an inpainting model."""
 
 SUPPORTED = "Stable Diffusion 1, 2 and XL, and their inpainting models"
 
@@ -25,17 +25,17 @@ KNOWN_PARTS = NEEDED_PARTS | {"text_encoder", "text_encoder_2", "tokenizer", "to
 
 WEBUI_NAMES = {"denoising_strength": "strength", "steps": "num_inference_steps", "cfg_scale": "guidance_scale",
                "masked_area_padding": "padding_mask_crop", "seed": "generator", "mask": "mask_image"}
-"""What the WebUI's users know an argument by."""
+"""The WebUI's names for the pipeline's arguments."""
 
 CONTROL_WORDS = ("control", "guess_mode", "adapter_conditioning")
-"""In names of ControlNet's and T2I-Adapter's arguments."""
+"""Words in the argument names of ControlNet and T2I-Adapter."""
 
 OF_BOTH_PARENTS = {"callback", "callback_steps"}
-"""Old arguments, which diffusers no longer names but takes."""
+"""Deprecated arguments that diffusers still takes through `kwargs`."""
 
 
 def check_names(given: Iterable[str], known: Collection[str]) -> None:
-    """Raises TypeError on an argument that no pipeline has, with the name that was probably meant."""
+    """Raises TypeError for an unknown argument and suggests a similar name."""
     for name in given:
         if name in known or name in OF_BOTH_PARENTS:
             continue
@@ -46,12 +46,12 @@ def check_names(given: Iterable[str], known: Collection[str]) -> None:
 
 
 def check_parts(name: str, parts: Collection[str]) -> None:
-    """Raises ValueError where a model's components are not those of a model that can be inpainted softly.
+    """Raises ValueError if a model's components are not those of a supported model.
 
     Parameters
     ----------
     name
-        Of the pipeline's class.
+        Name of the pipeline's class.
     parts
         Names of its components.
     """
@@ -64,24 +64,24 @@ def check_parts(name: str, parts: Collection[str]) -> None:
 def check_values(image_count: int, mask_count: int, prompt: Any, num_images_per_prompt: Any, num_inference_steps: Any,
                  strength: Any, guidance_scale: Any, padding_mask_crop: Any, masked_content: Any, mask_blur: Any,
                  settings: Any, generator: Any, output_type: Any, others: Mapping[str, Any]) -> int:
-    """How many images the arguments ask for. Raises ValueError on one that is not what it must be."""
+    """Number of images that the arguments request. Raises ValueError if an argument is invalid."""
     embeddings = others.get("prompt_embeds")
     if (prompt is None) == (embeddings is None):
         raise ValueError("one of prompt and prompt_embeds must be given, got " + ("none" if prompt is None else "both"))
     if prompt is not None and not (isinstance(prompt, str) or isinstance(prompt, list) and prompt
                                    and all(isinstance(each, str) for each in prompt)):
-        raise ValueError(f"prompt must be a text or a list of texts, got {prompt!r}")
+        raise ValueError(f"prompt must be a string or a list of strings, got {prompt!r}")
     prompts = embeddings.shape[0] if embeddings is not None else len(prompt) if isinstance(prompt, list) else 1
     for name, value in (("num_images_per_prompt", num_images_per_prompt), ("num_inference_steps", num_inference_steps)):
         if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-            raise ValueError(f"{name} must be a whole number of 1 or more, got {value!r}")
+            raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
     count = prompts * num_images_per_prompt
     for name, number in (("image", image_count), ("mask_image", mask_count)):
         if number not in (1, prompts):
-            raise ValueError(f"{name} must be one image, or a list with one for each prompt ({prompts}), got {number}")
+            raise ValueError(f"{name} must be one image or a list with one per prompt ({prompts}), got {number}")
     if padding_mask_crop is not None and max(image_count, mask_count) > 1:
         raise ValueError("padding_mask_crop needs one image and one mask, got a list of "
-                         f"{max(image_count, mask_count)}: call the pipeline once for each")
+                         f"{max(image_count, mask_count)}: call the pipeline once per image")
     ranges = {"strength": (strength, 0, 1), "guidance_scale": (guidance_scale, 0, math.inf),
               "mask_blur": (mask_blur, 0, math.inf), "padding_mask_crop": (padding_mask_crop or 0, 0, math.inf)}
     for name, (value, least, most) in ranges.items():
@@ -99,12 +99,12 @@ def check_values(image_count: int, mask_count: int, prompt: Any, num_images_per_
     if not all(isinstance(each, torch.Generator) for each in generators):
         raise ValueError(f"generator must be a torch.Generator or a list of them, got {generator!r}")
     if isinstance(generator, list) and len(generator) != count:
-        raise ValueError(f"generator must be one, or a list with one for each image ({count}), got {len(generator)}")
+        raise ValueError(f"generator must be one generator or a list with one per image ({count}), got {len(generator)}")
     return count
 
 
 def check_models(pipeline: Any, others: Mapping[str, Any]) -> None:
-    """Raises ValueError where a pipeline's models cannot do what is asked of them."""
+    """Raises ValueError if the pipeline's models do not support the request."""
     channels = pipeline.unet.config.in_channels
     if channels not in UNET_CHANNELS:
         raise ValueError(f"the model must be one of {SUPPORTED}, whose UNet has {' or '.join(map(str, UNET_CHANNELS))} input "

@@ -1,10 +1,10 @@
-"""LoRA files, added to the weights of one run's model.
+"""Adds LoRA files to the weights of one run's model.
 
-A run gets modules of its own, which share every tensor that no LoRA changes with those that were loaded, so that the loaded
-model stays as it is for any other run. Weights are added once instead of at each layer's call, as the WebUI does it.
+Each run gets its own modules, which share all unchanged tensors with the loaded model. So the loaded model stays unchanged
+for other runs. Weights are added once, as in the WebUI, not at each call of a layer.
 
-diffusers' load_lora_weights is not used: it changes the modules that it is given, and with peft 0.21 and transformers 5 it
-cannot read what a LoRA holds for the text encoder.
+diffusers' load_lora_weights is not used: it changes the modules it is given, and with peft 0.21 and transformers 5 it
+cannot read a LoRA's text encoder weights.
 """
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from lib_softinpaint.settings.prompt import networks
 SUFFIX = ".safetensors"
 HASH_LETTERS = 12
 METADATA_KEY = "lora_adapter_metadata"
-"""Under which files written by diffusers say what is not in their tensors."""
+"""Metadata key under which diffusers stores the LoRA's configuration."""
 
 _PREFIXES = {"unet": "unet", "lora_unet": "unet", "text_encoder": "text_encoder", "lora_te": "text_encoder",
              "lora_te1": "text_encoder", "text_encoder_2": "text_encoder_2", "lora_te2": "text_encoder_2"}
@@ -44,8 +44,7 @@ _OUTSIDE = {"input_blocks_0_0": "conv_in", "out_2": "conv_out", "time_embed_0": 
 
 @dataclass(frozen=True)
 class Lora:
-    """A file, and how strongly its weights are added to those of the text encoders and of the UNet."""
-
+    """A LoRA file and its weights for the text encoders and the UNet."""
     path: Path
     text_encoder: float = 1.0
     unet: float = 1.0
@@ -57,12 +56,12 @@ def loras_of(prompt: str, places: Sequence[Path]) -> list[Lora]:
     Parameters
     ----------
     places
-        Files, and folders with files in them or in folders below; the first file of the name counts.
+        Files and folders, searched recursively. The first file with the name is used.
 
     Raises
     ------
     BadInput
-        For a name of which there is no file.
+        If there is no file with a name.
     """
     _, named = networks(prompt)
     return [Lora(_found(each.name, places), each.text_encoder, each.unet) for each in named]
@@ -74,11 +73,11 @@ def _found(name: str, places: Sequence[Path]) -> Path:
             if path.stem == name and path.is_file():
                 return path
     raise BadInput(f"<lora:{name}> needs a file {name}{SUFFIX} in {' or '.join(map(str, places)) or 'a folder'}, "
-                   "which has none")
+                   "but there is none")
 
 
 def infotext_hashes(prompt: str, places: Sequence[Path]) -> dict[str, str]:
-    """What the infotext says of the LoRA files of a prompt: "Lora hashes", or nothing."""
+    """The infotext entry "Lora hashes" for a prompt's LoRA files, empty if it names none."""
     paths = [each.path for each in loras_of(prompt, places)]
     hashes = {path.stem.replace(",", ""): _hash(path, path.stat().st_mtime_ns) for path in paths}
     return {"Lora hashes": ", ".join(f"{name}: {digits}" for name, digits in hashes.items())} if hashes else {}
@@ -86,7 +85,7 @@ def infotext_hashes(prompt: str, places: Sequence[Path]) -> dict[str, str]:
 
 @lru_cache
 def _hash(path: Path, changed_ns: int) -> str:
-    """The start of SHA-256 over the file's tensors, by which a LoRA is known. Source: AUTOMATIC1111 1.10.1."""
+    """First digits of the SHA-256 of the file's tensors, which identify a LoRA. Source: AUTOMATIC1111 1.10.1."""
     with open(path, "rb") as file:
         file.seek(int.from_bytes(file.read(8), "little"), 1)
         return hashlib.sha256(file.read()).hexdigest()[:HASH_LETTERS]
@@ -95,9 +94,9 @@ def _hash(path: Path, changed_ns: int) -> str:
 # Adding
 
 def with_loras(pipeline: Any, loras: Sequence[Lora]) -> Any:
-    """A pipeline with these LoRAs added; the one that is given, and all its tensors, stay as they are.
+    """A pipeline with these LoRAs added. The given pipeline and its tensors stay unchanged.
 
-    Raises BadInput on a file that is no LoRA, or one for a model of another kind.
+    Raises BadInput if a file is not a LoRA, or is for another type of model.
     """
     if not loras:
         return pipeline
@@ -111,47 +110,47 @@ def with_loras(pipeline: Any, loras: Sequence[Lora]) -> Any:
 
 
 def _sharing_tensors(module: torch.nn.Module) -> torch.nn.Module:
-    """Another module with the same tensors, into which others can be put without the first one's knowing."""
+    """A copy of the module with the same tensors. Replacing one in the copy does not change the original module."""
     return copy.deepcopy(module, {id(each): each for each in (*module.parameters(), *module.buffers())})
 
 
 def _add(pipeline: Any, lora: Lora) -> None:
     try:
         with safe_open(lora.path, "pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - it is no dict
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
             of_diffusers = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
         for component, layer, change in _changes(tensors, of_diffusers):
             module = _module(pipeline, component, layer)
             weight = cast(torch.Tensor, module.weight)
             if change.numel() != weight.numel() or len(change) != len(weight):
-                raise ValueError(f"its layer {layer} is for another size than the model's {tuple(weight.shape)}")
+                raise ValueError(f"its layer {layer} does not fit the model's size {tuple(weight.shape)}")
             change = change.to(weight.device) * (lora.unet if component == "unet" else lora.text_encoder)
             added = (weight.float() + change.reshape(weight.shape)).to(weight.dtype)
             module.weight = torch.nn.Parameter(added, requires_grad=False)
     except (OSError, SafetensorError, KeyError, ValueError) as fault:
-        raise BadInput(f"a LoRA must be a {SUFFIX} file for the model that is loaded, {lora.path} is not: "
+        raise BadInput(f"a LoRA must be a {SUFFIX} file for the loaded model, {lora.path} is not: "
                        f"{fault}") from fault
 
 
 def _changes(tensors: Mapping[str, torch.Tensor], of_diffusers: Mapping[str, Any]) -> Iterator[
         tuple[str, str, torch.Tensor]]:
-    """Component, layer and what is added to the layer's weights, float32: `(out, in)` or the flat kernel of a convolution.
+    """Component, layer and change of the layer's weights, float32: `(out, in)` or the flat kernel of a convolution.
 
-    Raises ValueError on tensors of another kind than LoRA's.
+    Raises ValueError if the tensors are not those of a LoRA.
     """
     layers: dict[tuple[str, str], dict[str, torch.Tensor]] = defaultdict(dict)
     for key, tensor in tensors.items():
         read = _KEY.fullmatch(key)
         if read is None:
-            raise ValueError(f"it holds {key}, which is no part of a LoRA")
+            raise ValueError(f"it holds {key}, which is not part of a LoRA")
         part = {"A": "down", "B": "up"}.get(read["part"], read["part"] or "alpha")
         layers[_PREFIXES[read["prefix"]], read["layer"]][part] = tensor
     for (component, layer), parts in layers.items():
         if not {"up", "down"} <= parts.keys():
-            raise ValueError(f"its layer {layer} is not whole")
+            raise ValueError(f"its layer {layer} is incomplete")
         up, down = parts["up"].float().flatten(1), parts["down"].float().flatten(1)
         if up.shape[1] != len(down):
-            raise ValueError(f"its layer {layer} has ranks {up.shape[1]} and {len(down)}")
+            raise ValueError(f"its layer {layer} has two different ranks, {up.shape[1]} and {len(down)}")
         alpha = float(parts["alpha"]) if "alpha" in parts else of_diffusers.get(
             f"{component}.alpha_pattern", {}).get(layer, of_diffusers.get(f"{component}.lora_alpha", len(down)))
         yield component, layer, up @ down * (alpha / len(down))
@@ -170,9 +169,9 @@ def _module(pipeline: Any, component: str, layer: str) -> torch.nn.Module:
 
 
 def _name_in_diffusers(layer: str) -> str:
-    """The name in diffusers of a layer of SDXL's or SD1's UNet that is named as in Stability's code.
+    """The diffusers name of a layer in the UNet of SD1 or SDXL, given its name in Stability's code.
 
-    Source: the two layouts, with two blocks and a change of size in each level.
+    Source: the two layouts, with two blocks and a resampling layer per level.
     """
     read = _OF_STABILITY.fullmatch(layer)
     if layer in _OUTSIDE or read is None:

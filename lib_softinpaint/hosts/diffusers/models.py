@@ -1,4 +1,4 @@
-"""Requests in the WebUI's terms, run on diffusers: models from folders, files and names, samplers by the WebUI's names."""
+"""Runs WebUI-style requests on diffusers: loads models and maps the WebUI's sampler names to schedulers."""
 # diffusers exports its classes in a way that the type checker does not count as an export.
 # pyright: reportPrivateImportUsage=false
 from __future__ import annotations
@@ -52,7 +52,7 @@ SAMPLERS: dict[str, tuple[type, dict[str, Any], str]] = {
     "PLMS": (diffusers.PNDMScheduler, {"skip_prk_steps": True}, "Uniform"),
     "UniPC": (diffusers.UniPCMultistepScheduler, {}, "Uniform"),
     "LCM": (diffusers.LCMScheduler, {"clip_sample": False}, "Uniform")}
-"""Class, changes to its configuration, and the schedule type that Automatic means, as in AUTOMATIC1111 1.10.1."""
+"""Scheduler class, configuration changes, and the schedule type that "Automatic" selects in AUTOMATIC1111 1.10.1."""
 
 SCHEDULE_TYPES: dict[str, dict[str, bool]] = {
     "Automatic": {}, "Uniform": {}, "Karras": {"use_karras_sigmas": True}, "Exponential": {"use_exponential_sigmas": True}}
@@ -60,31 +60,31 @@ SCHEDULE_TYPES: dict[str, dict[str, bool]] = {
 
 def soft_inpaint(picture: Image.Image, mask: Image.Image, prompt: str = "", *, model: str | Path = SCENE_MODEL,
                  settings: Settings | None = None, device: str | None = None, **fields: Any) -> Image.Image:
-    """The image with its masked area soft-inpainted. Pixels that the mask does not reach do not change.
+    """The image with its masked area repainted softly. Pixels outside the mask and its feather stay unchanged.
 
     Parameters
     ----------
     picture, mask
-        Same proportions, any mode. White is repainted, grey by that strength: see `images.painted`. A transparent image
-        gives a transparent result.
+        Same aspect ratio, any mode. `lib_softinpaint.images.read` and `lib_softinpaint.images.painted` describe how they
+        are read. White is repainted, grey partly. A transparent image gives a transparent result.
     model
         A diffusers folder, a .safetensors file of the original format, or a name on the Hugging Face Hub.
     device
-        PyTorch's name of it. Default: `chosen_device()`.
+        PyTorch device name. The result of `chosen_device` if not given.
     fields
-        Further fields of `lib_softinpaint.settings.request.Request`, such as `seed`, `steps` and `mask_blur`.
+        Other fields of `lib_softinpaint.settings.request.Request`, such as `seed`, `steps` and `mask_blur`.
 
     Raises
     ------
     ValueError
-        If the sizes do not match, the mask is empty, a value is out of range, or the model cannot be loaded.
+        If the sizes do not match, the mask is empty, a value is out of range or the model cannot be loaded.
     """
     request = Request(prompt=prompt, settings=settings or Settings(enabled=True), **fields)
     return inpaint(load(str(model), device), request, picture, mask, on_note=functools.partial(warnings.warn, stacklevel=3))
 
 
 def chosen_device() -> str:
-    """The GPU of NVIDIA or AMD if there is one, else Apple's, else the processor."""
+    """An NVIDIA or AMD GPU if there is one, else an Apple GPU, else the CPU."""
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
@@ -92,9 +92,10 @@ def chosen_device() -> str:
 
 @lru_cache(maxsize=1)
 def load(model: str, device: str | None = None) -> DiffusionPipeline:
-    """A soft-inpainting pipeline for the model, on its device: half precision with CUDA, float32 elsewhere.
+    """A soft-inpainting pipeline for the model on its device: half precision with CUDA, float32 elsewhere.
 
-    Raises ValueError if the model is not supported, and ImportError if a package is missing or does not fit the others.
+    Raises ValueError if the model cannot be loaded or is not supported, and ImportError if a package is missing or
+    incompatible with the others.
     """
     logging.disable_progress_bar()
     if Path(model).is_absolute() and not Path(model).exists():
@@ -109,26 +110,26 @@ def load(model: str, device: str | None = None) -> DiffusionPipeline:
                 model, local_files_only=Path(model).is_dir(), **{DTYPE: dtype})
     except MemoryError:
         raise
-    except Exception as fault:  # each kind of broken model has its own error
+    except Exception as fault:  # a broken model can raise almost any error
         if missing := _failed_import(fault):
-            raise ImportError("diffusers and its dependencies must be installed in versions that work together, "
+            raise ImportError("diffusers and its dependencies must be installed in compatible versions, "
                               f"got {type(missing).__name__}: {missing}") from fault
         if isinstance(fault, torch.OutOfMemoryError):
             raise
         reason = str(fault).strip().partition("\n")[0] or type(fault).__name__
-        raise ValueError("model must be a diffusers folder, a .safetensors file (whose configuration comes from the Hugging "
-                         f"Face Hub, once) or a name there, got {model!r}: {reason}") from fault
+        raise ValueError("model must be a diffusers folder, a .safetensors file (its configuration is downloaded "
+                         f"once from the Hugging Face Hub) or a name on the Hub, got {model!r}: {reason}") from fault
     pipeline.set_progress_bar_config(disable=True)
     try:
         return pipeline.to(device)
     except (RuntimeError, AssertionError) as fault:
-        raise ValueError(f"device must be one that this PyTorch has, got {device!r}") from fault
+        raise ValueError(f"device must be available to PyTorch, got {device!r}") from fault
 
 
 def _failed_import(fault: BaseException | None) -> BaseException | None:
-    """The import that failed, where that is what a fault comes from."""
+    """The failed import that caused a fault, or None."""
     while fault is not None:
-        # diffusers and transformers wrap what an import raises, whatever that is, in a RuntimeError.
+        # diffusers and transformers wrap any exception from an import in a RuntimeError.
         if isinstance(fault, ImportError) or str(fault).startswith("Failed to import "):
             return fault
         fault = fault.__cause__
@@ -144,9 +145,9 @@ def _single_file(path: str, dtype: torch.dtype) -> DiffusionPipeline:
 
 
 def scheduler_class(sampler: str, schedule_type: str) -> tuple[type, dict[str, Any]]:
-    """The scheduler of diffusers that is the WebUI's sampler, and the changes to its configuration.
+    """The diffusers scheduler for a WebUI sampler, and its configuration changes.
 
-    Raises ValueError on names that diffusers has no counterpart of.
+    Raises ValueError if diffusers has no counterpart.
     """
     if sampler not in SAMPLERS:
         raise ValueError(f"Sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}")
@@ -163,22 +164,22 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, picture: Image.Image,
             on_step: Callable[[float], None] | None = None, keep: Callable[[KeptImage], None] | None = None,
             loras: Sequence[Path] = LORA_PLACES, *, on_running: Callable[[DiffusionPipeline], None] | None = None,
             on_note: Callable[[str], None] | None = None) -> Image.Image:
-    """One image. Runs on one model wait for one another, each with the pipeline's state for itself.
+    """One inpainted image. Runs on the same model wait for one another and do not share state.
 
     Parameters
     ----------
     pipeline
         From `load`.
     on_step
-        Called after each step with the share that is done, 0 to 1.
+        Called after each step with the share of steps done, 0 to 1.
     keep
-        Called with all that a soft composite is made of.
+        Called with the data of a soft composite.
     loras
-        Files, and folders of files, among which those that the prompt names are looked up.
+        Files and folders in which to look for the LoRAs that the prompt names.
     on_running
-        Called after each step, before `on_step`, with the running pipeline, whose `preview` shows what becomes of it.
+        Called after each step, before `on_step`, with the running pipeline, whose `preview` shows the current prediction.
     on_note
-        Called with a sentence for each fault that the image survived.
+        Called with a sentence for each fault that did not stop the run.
     """
     kind, changes = scheduler_class(request.sampler, request.schedule_type)
 
@@ -191,7 +192,7 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, picture: Image.Image,
 
     with running_alone(pipeline):
         running, prompts = prepared(pipeline, request, loras)
-        made = running.with_scheduler(kind.from_config(pipeline.scheduler.config, **changes))(
+        result = running.with_scheduler(kind.from_config(pipeline.scheduler.config, **changes))(
             image=picture, mask_image=1 - strengths(mask) if request.mask_mode == INPAINT_NOT_MASKED else mask,
             height=request.height or None, width=request.width or None, strength=request.denoising_strength,
             padding_mask_crop=request.masked_area_padding if request.inpaint_area == ONLY_MASKED else None,
@@ -200,15 +201,15 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, picture: Image.Image,
             generator=torch.Generator().manual_seed(with_seed(request).seed),
             keep=keep is not None, callback_on_step_end=report)
     if on_note:
-        for note in made.notes:
+        for note in result.notes:
             on_note(note)
-    if keep and made.kept and made.kept[0]:
-        keep(made.kept[0])
-    return made.images[0]
+    if keep and result.kept and result.kept[0]:
+        keep(result.kept[0])
+    return result.images[0]
 
 
 def infotext_of(request: Request, picture: Size, model: str | None, loras: Sequence[Path] = LORA_PLACES) -> str:
-    """Infotext of what `inpaint` makes of a picture of this size, with a model of this name or the bundled one."""
+    """Infotext for an `inpaint` result, given the image's size and the model's name (None: the bundled model)."""
     name = Path(model).name.removesuffix(".safetensors") if model else SCENES
     return infotext.dump(to_infotext(request, Size=working_size(request, picture), Model=name,
                                      **infotext_hashes(request.prompt, loras)))

@@ -1,4 +1,4 @@
-"""The stand-alone page's pictures: painted by a model here, saved, and kept for their composites to be made again."""
+"""Backend of the stand-alone page: generates images on this machine, saves them and keeps them for re-compositing."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from lib_softinpaint.ui.page import SELECTED, Finished, PageHost
 from lib_softinpaint.ui.painting import Step
 
 PREVIEW_COST = 4
-"""Times as long as the last preview took must have passed before the next: they cost a fifth of the time at most."""
+"""Wait before the next preview, in multiples of the last one's duration: previews take at most a fifth of the time."""
 
 
 class Painter:
-    """Paints into a folder.
+    """Generates images and saves them in a folder.
 
     Parameters
     ----------
     device
-        As of `diffusers_models.load`.
+        As in `models.load`.
     """
 
     def __init__(self, output: Path, device: str | None = None):
@@ -51,7 +51,7 @@ class Painter:
 
     def paint(self, request: Request, picture: Image.Image, mask: Image.Image, count: int, model: str,
               on_step: Step) -> Iterator[Finished]:
-        """As `ui.page.PageHost.paint`."""
+        """Implements `ui.page.PageHost.paint`."""
         pipeline = models.load(model or str(models.SCENE_MODEL), self.device)
         request = as_run(pipeline, request)
         free_at, preview = 0.0, None
@@ -64,30 +64,31 @@ class Painter:
             if preview is not None:
                 free_at = end + PREVIEW_COST * (end - start)
         for number in range(count):
-            on_step(0, None)  # a stop while the model was loading, or between two images, takes effect here
+            on_step(0, None)  # applies a stop requested while the model loaded or between two images
             numbered = replace(request, seed=(request.seed + number) % (LARGEST_SEED + 1))
             kept: list[KeptImage] = []
             notes: list[str] = []
-            made = models.inpaint(pipeline, numbered, picture, mask, lambda share: on_step(share, preview),
+            result = models.inpaint(pipeline, numbered, picture, mask, lambda share: on_step(share, preview),
                                   kept.append, on_running=look, on_note=notes.append)
-            yield self._finished(made, picture, models.infotext_of(numbered, Size.of(picture), model), numbered, kept, notes)
+            yield self._finished(result, picture, models.infotext_of(numbered, Size.of(picture), model), numbered, kept, notes)
 
-    def _finished(self, made: Image.Image, picture: Image.Image, about: str, request: Request,
+    def _finished(self, result: Image.Image, picture: Image.Image, image_infotext: str, request: Request,
                   kept: list[KeptImage], notes: list[str]) -> Finished:
         blend_score = None
-        for each in kept:  # none of a hard inpainting
-            self.history.put(completed(each, about, picture), np.asarray(made), USUAL_LIMIT_MB)
-            blend_score = each.blend_score(each.settings)
-        return Finished(self._saved(made, about, str(request.seed), colours_of(picture)), about, blend_score, tuple(notes))
+        for kept_image in kept:  # empty after hard inpainting
+            self.history.put(completed(kept_image, image_infotext, picture), np.asarray(result), USUAL_LIMIT_MB)
+            blend_score = kept_image.blend_score(kept_image.settings)
+        path = self._saved(result, image_infotext, str(request.seed), colours_of(picture))
+        return Finished(path, image_infotext, blend_score, tuple(notes))
 
-    def _saved(self, picture: Image.Image, about: str, name: str, colours: Colours = SRGB) -> Path:
+    def _saved(self, picture: Image.Image, image_infotext: str, name: str, colours: Colours = SRGB) -> Path:
         self.output.mkdir(parents=True, exist_ok=True)
         number = 1 + max((int(path.stem[:5]) for path in self.output.glob("[0-9]" * 5 + "-*.png")), default=0)
         path = self.output / f"{number:05d}-{name}.png"
-        infotext_files.save(picture, path, about, colours)
+        infotext_files.save(picture, path, image_infotext, colours)
         return path
 
-    # For the panel that composites again
+    # For the re-compositing panel
 
     def _find(self, pictures: Any, index: int) -> str:
         if not pictures:
@@ -95,20 +96,20 @@ class Painter:
         with Image.open(_path(pictures[max(0, index)])) as shown:
             identity = self.history.find(result=np.asarray(shown))
         if identity is None:
-            raise LookupError("This image is not kept: it was not soft-inpainted, or newer ones have replaced it.")
+            raise LookupError("This image is not kept: soft inpainting did not make it, or newer images have replaced it.")
         return identity
 
     def _kept(self, identity: str) -> KeptImage:
         try:
             return self.history.get(identity)
         except KeyError as missing:
-            raise LookupError("This image is no longer kept: newer ones have replaced it.") from missing
+            raise LookupError("This image is no longer kept: newer images have replaced it.") from missing
 
-    def _add(self, result: Image.Image, about: str, pictures: Any, generation_info: str) -> tuple[str, Any, str]:
-        path = self._saved(result, about, f"{infotext.parse(about).get('Seed')}-again", colours_of(result))
+    def _add(self, result: Image.Image, image_infotext: str, pictures: Any, generation_info: str) -> tuple[str, Any, str]:
+        path = self._saved(result, image_infotext, f"{infotext.parse(image_infotext).get('Seed')}-again", colours_of(result))
         texts = json.loads(generation_info or "{}").get("infotexts", [])
-        shown = [*(pictures or []), (os.fspath(path), "composited again")]
-        return path.name, shown, json.dumps({"infotexts": [*texts, about]})
+        shown = [*(pictures or []), (os.fspath(path), "re-composited")]
+        return path.name, shown, json.dumps({"infotexts": [*texts, image_infotext]})
 
 
 def _path(entry: Any) -> str:

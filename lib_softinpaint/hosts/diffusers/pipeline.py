@@ -1,10 +1,10 @@
-"""Soft inpainting on diffusers. The algorithm as a pipeline.
+"""Soft inpainting as diffusers pipelines.
 
-The pipelines are diffusers' own image-to-image pipelines. A run has its own copy of the pipeline, which shares the models,
-and its own scheduler, which hands each call on to a copy of the pipeline's: its step is where a prediction and the noisy
-latent meet, and its scaling of the model's input is where an inpainting UNet's further channels join. So a run changes
-nothing that another run holds. Runs that share a UNet wait for one another: some models change while they run (a VAE that
-is moved to float32, models that are moved off the GPU).
+The pipelines extend diffusers' own image-to-image pipelines. Each run gets its own copy of the pipeline, which shares the
+models, and its own scheduler, which wraps a copy of the pipeline's. The wrapped `step` blends in the original, since it has
+both the prediction and the noisy latent. The wrapped `scale_model_input` adds the extra channels of an inpainting UNet.
+So runs do not change each other's state. Runs that share a UNet wait for one another, because some models change while they
+run (a VAE is moved to float32, models are moved off the GPU).
 """
 # diffusers exports its classes in a way that the type checker does not count as an export.
 # pyright: reportPrivateImportUsage=false
@@ -60,27 +60,25 @@ from lib_softinpaint.settings.settings import HARD, Settings
 logger = logging.get_logger(__name__)
 
 INPAINTING_CHANNELS = 9
-"""Input channels of a UNet that is also told the mask and the latent of the picture without what is masked."""
+"""Input channels of a UNet that also takes the mask and the latent of the masked image."""
 
 HIDDEN_LEVEL = 127
-"""Grey under which inpainting models are trained to find what is masked."""
+"""Grey that covers the masked area in the training of inpainting models."""
 
 ONE_STEP_SCHEDULERS = EulerDiscreteScheduler, HeunDiscreteScheduler, KDPM2DiscreteScheduler, DDIMScheduler
-"""They look no further back than one step and draw no noise, so that a step that changes nothing can be left out."""
+"""Schedulers without multistep history or random noise, so a step that changes nothing can be skipped."""
 
 
 @dataclass
 class SoftInpaintPipelineOutput(StableDiffusionPipelineOutput):
-    """Images, whether a safety checker flagged each of them, with `keep` what they are made of, and what to know of them."""
-
+    """The images, the safety checker's flags, the data of each composite (with `keep`), and notes on faults."""
     kept: list[KeptImage | None] | None = None
     notes: list[str] = field(default_factory=list)
 
 
 @dataclass
 class _Report:
-    """What becomes known while the images of a run are decoded."""
-
+    """Notes and safety flags collected during a run."""
     notes: list[str] = field(default_factory=list)
     flagged: list[bool] = field(default_factory=list)
 
@@ -89,23 +87,43 @@ class _Report:
         self.notes.append(sentence)
 
 
+@dataclass
+class _View:
+    """The part of one image that the model sees.
+
+    Parameters
+    ----------
+    picture
+        The crop, at the model's working size.
+    mask : (h, w) float32, 0 to 1
+        Repaint mask at the same size.
+    repaint : (1, h / 8, w / 8) float32, 0 to 1
+        The same mask at latent size.
+    """
+    original: np.ndarray
+    repaint_px: np.ndarray
+    box: Box
+    picture: Image.Image
+    mask: np.ndarray
+    repaint: torch.Tensor
+
+
 DTYPE = "dtype" if hasattr(pipeline_utils, "_resolve_dtype") else "torch_dtype"
-"""diffusers' argument for the models' precision, by its newer name where it knows that."""
+"""diffusers' argument for the models' precision. Newer versions call it `dtype`."""
 
 _LOCKS: weakref.WeakKeyDictionary[torch.nn.Module, Any] = weakref.WeakKeyDictionary()
 _LOCKS_GUARD = threading.Lock()
 
 
 def running_alone(pipeline: DiffusionPipeline) -> Any:
-    """The lock that a run holds: one for all pipelines that share a UNet. A run within a run of the same thread goes on."""
+    """The lock that a run holds, shared by all pipelines with the same UNet. Nested runs in one thread do not block."""
     with _LOCKS_GUARD:
         return _LOCKS.setdefault(pipeline.unet, threading.RLock())
 
 
 if TYPE_CHECKING:
     class _ImageToImagePipeline(DiffusionPipeline):
-        """What `_SoftInpainting` uses of the parents that it is mixed with."""
-
+        """What `_SoftInpainting` uses from the pipelines it is mixed into."""
         unet: Any
         vae: Any
         scheduler: Any
@@ -124,21 +142,21 @@ class _SoftInpainting(_ImageToImagePipeline):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> DiffusionPipeline:
-        """As diffusers', in float32 if no `torch_dtype` is given. Raises ValueError on a model that is not supported."""
+        """Like diffusers', but float32 if no `torch_dtype` is given. Raises ValueError if the model is not supported."""
         config = cast(dict[str, Any], cls.load_config(pretrained_model_name_or_path, **{
             name: kwargs[name] for name in ("cache_dir", "local_files_only", "revision", "token") if name in kwargs}))
         parts = [name for name, value in config.items() if isinstance(value, (list, tuple)) and len(value) == 2 and value[0]]
         arguments.check_parts(config.get("_class_name", "a model without a name"), parts)
         if not kwargs.keys() & {"dtype", "torch_dtype"}:
-            # Else each model keeps what it was saved in, and half precision meets float32.
+            # Otherwise each model keeps its saved precision, and half precision may be mixed with float32.
             kwargs[DTYPE] = torch.float32
         return super(_SoftInpainting, cls._of_family(config)).from_pretrained(pretrained_model_name_or_path, **kwargs)
 
     @classmethod
     def from_pipe(cls, pipeline: DiffusionPipeline, **kwargs: Any) -> DiffusionPipeline:
-        """As diffusers', in the pipeline's own precision if no `torch_dtype` is given: the models are shared.
+        """Like diffusers', but in the pipeline's own precision if no `torch_dtype` is given. The models are shared.
 
-        Raises ValueError on a pipeline whose model is not supported.
+        Raises ValueError if the pipeline's model is not supported.
         """
         parts = [name for name, part in pipeline.components.items() if part is not None]
         arguments.check_parts(type(pipeline).__name__, parts)
@@ -148,7 +166,7 @@ class _SoftInpainting(_ImageToImagePipeline):
 
     @classmethod
     def _of_family(cls, parts: Mapping[str, Any]) -> type[_SoftInpainting]:
-        """This class, or SDXL's where a model has these components."""
+        """This class, or the SDXL pipeline if the components are those of SDXL."""
         return SoftInpaintXLPipeline if "text_encoder_2" in parts and issubclass(cls, SoftInpaintPipeline) else cls
 
     @torch.no_grad()
@@ -174,65 +192,63 @@ class _SoftInpainting(_ImageToImagePipeline):
         **kwargs: Any,
     ) -> SoftInpaintPipelineOutput | tuple:
         r"""
-        Soft-inpaints the masked area of an image. Pixels that the mask does not reach do not change.
+        Inpaints the masked area of an image softly. Pixels outside the mask and its feather stay unchanged.
 
         Args:
             prompt (`str` or `list[str]`, *optional*):
-                What to paint. A list gives one image, or `num_images_per_prompt`, for each.
+                What to paint. With a list, `num_images_per_prompt` images are made for each prompt.
             image (`PIL.Image.Image`, `np.ndarray` or `torch.Tensor`):
-                The image: of any mode, `(H, W, 3 or 4)` uint8, uint16 or float in `[0, 1]`, or `(3 or 4, H, W)` float in
-                `[0, 1]`. If it is transparent, so is the result with `output_type="pil"`. Or a list of images of one size,
-                one for each prompt.
+                A PIL image of any mode, an array `(H, W, 3 or 4)` of uint8, uint16 or float in `[0, 1]`, or a tensor
+                `(3 or 4, H, W)` of float in `[0, 1]`. Also a list of them, one per prompt and all the same size. With
+                `output_type="pil"` a transparent image gives a transparent result.
             mask_image (`PIL.Image.Image`, `np.ndarray` or `torch.Tensor`):
-                Of the shape of `image`; white is repainted, greys by that strength. An image of any mode, read as
-                [`~lib_softinpaint.images.painted`] says, or `(H, W)` bool, uint8, uint16 or float in `[0, 1]`. Or a list,
-                one for each prompt.
-            height, width (`int`, *optional*, defaults to the image's, rounded down to what the VAE can encode):
-                Size at which the model works. The result is always as large as `image`.
+                Same aspect ratio as `image`. White is repainted, grey partly. A PIL image of any mode, read as described in
+                [`~lib_softinpaint.images.painted`], or `(H, W)` bool, uint8, uint16 or float in `[0, 1]`. Also a list of
+                them, one per prompt.
+            height, width (`int`, *optional*, defaults to the image's, rounded down to whole latent pixels):
+                The model's working size. The result always has the size of `image`.
             padding_mask_crop (`int`, *optional*):
-                Pixels around the painted area that the model sees; only that crop is inpainted, at `height` and
-                `width`. The whole image if `None`.
+                Padding around the painted area, in pixels. Only that crop is inpainted, at `height` and `width`. `None`
+                inpaints the whole image.
             strength (`float`, *optional*, defaults to 0.75):
                 Denoising strength, above 0 and at most 1.
             num_inference_steps (`int`, *optional*, defaults to 20):
-                Steps of the whole schedule; `strength` decides how many of them are run.
+                Steps of the whole schedule. `strength` sets how many of them are run.
             guidance_scale (`float`, *optional*, defaults to 7.0):
-                Classifier-free guidance, on above 1.
+                Scale of classifier-free guidance, which is used above 1.
             num_images_per_prompt (`int`, *optional*, defaults to 1):
-                Images for each prompt.
+                Images per prompt.
             masked_content (`str`, *optional*, defaults to `"original"`):
-                What the masked area holds before noise is added: "fill", "original", "latent noise" or "latent nothing".
+                Content of the masked area before noise is added: "fill", "original", "latent noise" or "latent nothing".
             mask_blur (`float`, *optional*, defaults to 4):
-                Pixels; the feather around the painted area reaches 2.4 times as far.
+                In pixels. The feather around the painted area reaches 2.4 times as far.
             settings ([`~lib_softinpaint.Settings`], *optional*):
-                Soft inpainting's settings. With `enabled=False` the mask is hard: every latent pixel is repainted or not.
+                Soft inpainting's settings. With `enabled=False` the mask is hard: each latent pixel is repainted or kept.
             keep (`bool`, *optional*, defaults to `False`):
-                Whether the output's `kept` holds, for each image, everything its composite is made from
-                ([`~lib_softinpaint.generation.kept.KeptImage`]), to re-composite it with other
-                settings or to save it as a job file.
+                Whether to return, in the output's `kept`, the data of each image's composite
+                ([`~lib_softinpaint.generation.kept.KeptImage`]). It can be re-composited with other settings or saved as a
+                job file.
             generator (`torch.Generator` or a list of them, *optional*):
                 Makes the result deterministic.
             output_type (`str`, *optional*, defaults to `"pil"`):
                 "pil", "np" (float in `[0, 1]`), "pt" or "latent".
             return_dict (`bool`, *optional*, defaults to `True`):
-                Whether to return a `SoftInpaintPipelineOutput` or a tuple: the images, `nsfw_content_detected`, and with
-                `keep` also `kept`.
+                Whether to return a `SoftInpaintPipelineOutput` or a tuple of the images, `nsfw_content_detected` and, with
+                `keep`, `kept`.
             kwargs:
-                Any other argument of the image-to-image pipeline of the same model: `negative_prompt`, `callback_on_step_end`
-                (which gets the running pipeline, a light copy of this one), `cross_attention_kwargs`, `clip_skip`, `eta`,
+                Any other argument of the model's image-to-image pipeline: `negative_prompt`, `callback_on_step_end`
+                (which gets the running pipeline, a shallow copy of this one), `cross_attention_kwargs`, `clip_skip`, `eta`,
                 prompt embeddings, IP-Adapter images.
 
-        Returns
-        -------
-            `SoftInpaintPipelineOutput` with the images in `images`. Where the model has a safety checker,
-            `nsfw_content_detected` tells which images it flagged: they are black, and nothing of them is kept. `notes` has a
-            sentence for each fault that the images survived.
+        Returns:
+            `SoftInpaintPipelineOutput` with the images in `images`. If the model has a safety checker,
+            `nsfw_content_detected` shows which images it flagged. Those are black, and their `kept` is None. `notes` has a
+            sentence for each fault that did not stop the run.
 
-        Raises
-        ------
-            TypeError: on an argument that the pipeline does not have.
-            ValueError: on a missing or unreadable image or mask, on sizes that do not match, on an empty mask, on any
-                other value that cannot be used, and on a scheduler whose noise level is not known.
+        Raises:
+            TypeError: if the pipeline does not have an argument.
+            ValueError: if the image or the mask is missing or unreadable, their sizes do not match, the mask is empty, any
+                other value is invalid, or the scheduler's noise level is not known.
         """
         settings = Settings(enabled=True) if settings is None else settings
         parents = inspect.signature(super().__call__).parameters
@@ -250,12 +266,12 @@ class _SoftInpainting(_ImageToImagePipeline):
         paintings = [fitted(mask_strengths(mask, report.notes), Size.of(sources[0]), "mask_image", report.notes)
                      for mask in masks]
         views = self._views(originals, paintings, settings, mask_blur, padding_mask_crop, height, width)
-        # At least one step, as in the WebUI: an int of the product decides.
+        # At least one step, as in the WebUI. diffusers runs int(strength * steps) steps.
         strength = min(1.0, max(strength, (1 + 1e-6) / num_inference_steps))
         with running_alone(self):
             try:
                 job, start, scheduler = self._prepared(views, settings, masked_content, count, generator, kwargs)
-                # The parent's own call, on a pipeline of this run alone.
+                # The parent's own call, on this run's copy of the pipeline.
                 samples = super(_SoftInpainting, self.with_scheduler(scheduler)).__call__(
                     prompt=prompt, image=start.repeat(count // len(start), 1, 1, 1), strength=strength,
                     num_inference_steps=num_inference_steps, guidance_scale=guidance_scale,
@@ -264,12 +280,13 @@ class _SoftInpainting(_ImageToImagePipeline):
                 kept: list[KeptImage | None] = []
                 results: Any = samples if output_type == "latent" else []
                 if output_type != "latent":
-                    clear = [np.asarray(each) if "A" in each.getbands() else None for each in repeated(sources, count)]
-                    over = [PaintedMask(each, mask_blur, padding_mask_crop, Size.of(each))
-                            for each in repeated(paintings, count)]
-                    for made, result in self._composited(job, samples, seeds_of(generator, count), over, clear, report):
+                    transparent = [np.asarray(each) if "A" in each.getbands() else None for each in _repeated(sources, count)]
+                    painted_masks = [PaintedMask(each, mask_blur, padding_mask_crop, Size.of(each))
+                                     for each in _repeated(paintings, count)]
+                    for kept_image, result in self._composited(
+                            job, samples, _seeds(generator, count), painted_masks, transparent, report):
                         if keep and settings.enabled:
-                            kept.append(made)
+                            kept.append(kept_image)
                         results.append(result)
             finally:
                 self.maybe_free_model_hooks()
@@ -285,41 +302,41 @@ class _SoftInpainting(_ImageToImagePipeline):
         return SoftInpaintPipelineOutput(results, flagged, kept, report.notes)
 
     def with_scheduler(self, scheduler: Any) -> _SoftInpainting:
-        """A light copy of the pipeline with a scheduler of its own; the models are the same."""
+        """A shallow copy of the pipeline with another scheduler. The models are shared."""
         other = copy.copy(self)
         other.scheduler = scheduler
-        # Models that are moved on and off the GPU are moved by the pipeline that began it.
+        # The pipeline that set up offloading moves the models on and off the GPU.
         other.maybe_free_model_hooks = self.maybe_free_model_hooks
         return other
 
     def get_timesteps(self, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, int]:
-        """As the parent's; a run's own scheduler decides on them, and on the steps that may be left out."""
+        """The parent's timesteps, adjusted by the run's own scheduler, without the steps that it skips."""
         timesteps, count = super().get_timesteps(*args, **kwargs)
         if not isinstance(self.scheduler, BlendingScheduler):
             return timesteps, count
         timesteps, skipped = self.scheduler.run_timesteps(timesteps)
         if skipped:
-            logger.info("%d of %d steps were left out: no pixel of the mask is unlocked in them.", skipped, count)
+            logger.info("%d of %d steps were skipped, because no pixel of the mask is unlocked in them.", skipped, count)
         return timesteps, count - skipped
 
     def preview(self) -> Image.Image:
-        """What the last step predicts for the first image, where the model works; of the pipeline that a callback gets."""
+        """The last step's prediction for the first image, at working size. Call it on the pipeline that a callback gets."""
         predicted = getattr(self.scheduler, "predicted", None)
         if predicted is None:
-            raise RuntimeError("preview needs a run in progress: ask the pipeline that the callback gets")
+            raise RuntimeError("preview needs a run in progress: call it on the pipeline that the callback gets")
         with torch.no_grad():
             return self.image_processor.postprocess(self._decode(predicted[:1]).nan_to_num(0, 1, -1))[0]
 
     def _views(self, originals: list[np.ndarray], paintings: list[np.ndarray], settings: Settings, mask_blur: float,
-               padding: int | None, height: int | None, width: int | None) -> list[View]:
-        """What the model sees, for each image and its mask."""
+               padding: int | None, height: int | None, width: int | None) -> list[_View]:
+        """What the model sees of each image and its mask."""
         if len({each.shape for each in originals}) > 1:
             sizes = ", ".join(str(Size.of(each)) for each in originals)
-            raise ValueError(f"images of a list must be of one size, got {sizes}")
+            raise ValueError(f"images in a list must have the same size, got {sizes}")
         working = Size(height or originals[0].shape[0], width or originals[0].shape[1])
         factor = self.vae_scale_factor
         if min(working) < factor:
-            raise ValueError(f"height and width must be {factor} pixels or more, the model's least, got "
+            raise ValueError(f"height and width must be {factor} pixels or more for this model, got "
                              f"{working.height} and {working.width}")
         working = working.multiple_of(factor)
         for painted in paintings:
@@ -339,8 +356,8 @@ class _SoftInpainting(_ImageToImagePipeline):
 
     def _prepared(self, views: list[View], settings: Settings, masked_content: str, count: int, generator: Any,
                   others: Mapping[str, Any]) -> tuple[SoftInpaintJob, torch.Tensor, BlendingScheduler]:
-        """The job of a run, the latent with which it starts before noise is added, and its scheduler."""
-        # One image for all stays one: they share it.
+        """The run's job, its start latent before noise is added, and its scheduler."""
+        # A single image is not repeated: the whole batch shares it.
         shared = count if len(views) > 1 else 1
         reference = for_each([self._encoded(view.picture) for view in views], shared)
         repaint = for_each([view.repaint[None] for view in views], shared)
@@ -368,8 +385,8 @@ class _SoftInpainting(_ImageToImagePipeline):
                   may_skip: bool) -> BlendingScheduler:
         return BlendingScheduler(scheduler, job, conditioning, may_skip)
 
-    def _conditioning(self, view: View, settings: Settings, reference: torch.Tensor) -> torch.Tensor:
-        """Mask and latent of the image without what is masked, (1, 5, h, w)."""
+    def _conditioning(self, view: _View, settings: Settings, reference: torch.Tensor) -> torch.Tensor:
+        """The mask and the latent of the masked image, (1, 5, h, w)."""
         hard = settings.conditioning_mask == HARD
         hidden = (view.mask >= 0.5).astype(np.float32) if hard else view.mask
         kept = np.asarray(view.picture) + hidden[..., None] * (HIDDEN_LEVEL - np.asarray(view.picture, np.float32))
@@ -378,10 +395,10 @@ class _SoftInpainting(_ImageToImagePipeline):
         return torch.cat([channel.to(reference)[None, None],
                           self._encoded(Image.fromarray(np.rint(kept).astype(np.uint8)))], 1)
 
-    def _composited(self, job: SoftInpaintJob, samples: torch.Tensor, seeds: list[int], over: list[PaintedMask],
-                    sources: list[np.ndarray | None],
+    def _composited(self, job: SoftInpaintJob, samples: torch.Tensor, seeds: list[int],
+                    painted_masks: list[PaintedMask], sources: list[np.ndarray | None],
                     report: _Report) -> Iterator[tuple[KeptImage | None, np.ndarray]]:
-        """For each image what it is made of, if that is soft and not flagged, and its pixels (H, W, 3 or 4) uint8.
+        """Each image's composite data (None if hard or flagged) and its pixels, (H, W, 3 or 4) uint8.
 
         Parameters
         ----------
@@ -395,48 +412,48 @@ class _SoftInpainting(_ImageToImagePipeline):
             if report.flagged and report.flagged[index]:
                 yield None, np.zeros_like(job.originals[index])  # black, as diffusers does
             elif soft:
-                kept = KeptImage(job.settings, sampled[index], pixels, over[index], source=sources[index])
+                kept = KeptImage(job.settings, sampled[index], pixels, painted_masks[index], source=sources[index])
                 yield kept, kept.composited(job.settings)
             else:
-                # A hard inpainting's paste, as the WebUI's: the outer half of the mask's blur.
+                # Hard inpainting pastes as the WebUI does: only the outer half of the mask's blur shows.
                 original, opacity_px = job.originals[index], np.minimum(2 * job.repaint_px[index], 1)
                 result = composite(original, pixels, opacity_px)
                 source = sources[index]
                 yield None, result if source is None else with_alpha(result, source, original, opacity_px)
 
     def _decoded(self, job: SoftInpaintJob, samples: torch.Tensor, report: _Report) -> Iterator[np.ndarray]:
-        """New pixels of each image, (H, W, 3) float32, 0 to 255, where they stand in the original.
+        """New pixels of each image, placed in the original, (H, W, 3) float32, 0 to 255.
 
-        Where the decoder gives no finite number they are the original's.
+        Pixels for which the decoder gives no finite number are taken from the original.
         """
         checker, watermark = getattr(self, "safety_checker", None), getattr(self, "watermark", None)
         for index, sample in enumerate(samples):
             decoded = self._decode(sample[None])
             lost = ~decoded.isfinite().all(1, keepdim=True)
             if checker is not None:
-                # The checker writes into what it flags.
+                # The checker overwrites images that it flags.
                 seen = torch.where(lost, 0, decoded).clamp(-1, 1)
                 report.flagged += self.run_safety_checker(seen, self._execution_device, self.unet.dtype)[1]
                 if report.flagged[-1]:
-                    report.note(f"The model's safety checker flagged image {index + 1}: it is black.")
+                    report.note(f"The model's safety checker flagged image {index + 1}, which is now black.")
             if watermark is not None:
                 decoded = watermark.apply_watermark(torch.where(lost, 0, decoded))
             pixels = ((decoded[0].float().permute(1, 2, 0) + 1) * 127.5).clamp(0, 255).cpu().numpy()
             if lost.any():
-                report.note(f"The VAE failed to decode {lost.float().mean():.0%} of image {index + 1}, even in float32; "
-                            "the original is shown there.")
+                report.note(f"The decoder gave no numbers for {lost.float().mean():.0%} of image {index + 1}, even in "
+                            "float32: the original is shown there.")
                 pixels[lost[0, 0].cpu().numpy()] = np.nan
             placed = placed_in_original(pixels, job)
             yield np.where(np.isfinite(placed), placed, job.originals[index]) if lost.any() else placed
 
     def _encoded(self, picture: Image.Image) -> torch.Tensor:
-        """Latent of a picture, at the VAE's mode: the same picture gives the same latent."""
+        """Latent of an image, from the VAE's mode, so the same image always gives the same latent."""
         def encode(vae: Any) -> torch.Tensor:
             pixels = self.image_processor.preprocess(picture).to(self._execution_device, vae.dtype)
             return vae.encode(pixels).latent_dist.mode()
         encoded = self._by_vae(encode)
         if not encoded.isfinite().all():
-            raise ValueError("the model's VAE must give numbers for the image, got NaN or infinity, in float32 too")
+            raise ValueError("the model's VAE must give finite numbers for the image, got NaN or infinity, even in float32")
         statistics = self._latent_statistics(encoded)
         if statistics is None:
             scaled = encoded * self.vae.config.scaling_factor
@@ -446,7 +463,7 @@ class _SoftInpainting(_ImageToImagePipeline):
         return scaled.to(self.unet.dtype)
 
     def _decode(self, latent: torch.Tensor) -> torch.Tensor:
-        """Image of a latent (1, C, h, w), -1 to 1, (1, 3, H, W); not finite where the VAE's is not, in float32 too."""
+        """Image of a latent (1, C, h, w), as (1, 3, H, W), -1 to 1. Not finite where the VAE fails even in float32."""
         def decode(vae: Any) -> torch.Tensor:
             statistics = self._latent_statistics(latent.to(vae.dtype))
             if statistics is None:
@@ -458,7 +475,7 @@ class _SoftInpainting(_ImageToImagePipeline):
         return self._by_vae(decode)
 
     def _latent_statistics(self, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """Mean and deviation (1, C, 1, 1) of the VAE's latents, which some models are trained without; None for others."""
+        """Mean and standard deviation of the VAE's latents, (1, C, 1, 1), or None if the model does not normalise by them."""
         values = [getattr(self.vae.config, name, None) for name in ("latents_mean", "latents_std")]
         if None in values:
             return None
@@ -466,7 +483,7 @@ class _SoftInpainting(_ImageToImagePipeline):
         return mean, std
 
     def _by_vae(self, compute: Callable[[Any], torch.Tensor]) -> torch.Tensor:
-        """What the VAE computes; in float32 where its half precision is known to overflow, and once more where it does."""
+        """The VAE's result, in float32 if half precision is known to overflow, or if the result is not finite."""
         dtype = self.vae.dtype
         if not (getattr(self.vae.config, "force_upcast", False) and dtype == torch.float16):
             result = compute(self.vae)
@@ -480,11 +497,11 @@ class _SoftInpainting(_ImageToImagePipeline):
 
 
 class SoftInpaintXLPipeline(_SoftInpainting, StableDiffusionXLImg2ImgPipeline):
-    """Soft inpainting with SDXL; `SoftInpaintPipeline` gives it for a model of that family."""
+    """Soft inpainting with SDXL. `SoftInpaintPipeline` returns one when it loads an SDXL model."""
 
 
 class SoftInpaintPipeline(_SoftInpainting, StableDiffusionImg2ImgPipeline):
-    """Soft inpainting with Stable Diffusion 1 and 2; from a model of SDXL's family it gives a `SoftInpaintXLPipeline`.
+    """Soft inpainting with Stable Diffusion 1 and 2. Loading an SDXL model gives a `SoftInpaintXLPipeline`.
 
     Examples
     --------
@@ -494,10 +511,88 @@ class SoftInpaintPipeline(_SoftInpainting, StableDiffusionImg2ImgPipeline):
     """
 
 
+def _listed(images: Any) -> list[Any]:
+    """The argument as a list."""
+    return list(images) if isinstance(images, (list, tuple)) and images else [images]
+
+
+def _for_each(tensors: list[torch.Tensor], count: int) -> torch.Tensor:
+    """A batch of `count`, with each tensor (1, ...) repeated equally often."""
+    return tensors[0] if len(tensors) == count == 1 else torch.cat(_repeated(tensors, count))
+
+
 def _usable(job: SoftInpaintJob, samples: torch.Tensor, report: _Report) -> torch.Tensor:
-    """The sampled latent, the original's where the model gave no numbers."""
+    """The sampled latent, with the original's values where the model gave no numbers."""
     lost = ~samples.isfinite()
     if not lost.any():
         return samples
     report.note(f"The model returned NaN for {lost.float().mean():.0%} of the latent; the original is shown there.")
     return torch.where(lost, job.reference.to(samples), samples)
+
+
+def _seeds(generator: Any, count: int) -> list[int]:
+    """Seed of each image, for random numbers drawn after sampling."""
+    if isinstance(generator, list):
+        return [each.initial_seed() for each in generator]
+    first = 0 if generator is None else generator.initial_seed()
+    return [first + number for number in range(count)]
+
+
+def _repeated(each: list[Any], count: int) -> list[Any]:
+    """A list of `count` entries, with each item repeated equally often, next to its copies."""
+    return [each[number * len(each) // count] for number in range(count)]
+
+
+def _strengths(mask: Any, notes: list[str]) -> np.ndarray:
+    """Painted mask (H, W) float32, 0 to 1, from any mask type that diffusers accepts."""
+    if isinstance(mask, Image.Image):
+        return strengths(mask, notes)
+    values = _array(mask, "mask_image", (1,), (np.bool_, np.uint8, np.uint16))[..., 0]
+    return strengths(Image.fromarray(values), notes) if values.dtype.kind in "bu" else cleaned(values, notes)
+
+
+def _source(image: Any, notes: list[str]) -> Image.Image:
+    """RGB or RGBA image from any image type that diffusers accepts."""
+    if isinstance(image, Image.Image):
+        return as_original(image, notes)
+    values = _array(image, "image", (3, 4), (np.uint8, np.uint16))
+    white = np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1
+    return Image.fromarray(values if values.dtype == np.uint8 else np.rint(values / white * 255).astype(np.uint8))
+
+
+def _array(picture: Any, name: str, channels: tuple[int, ...], whole: tuple[type, ...]) -> np.ndarray:
+    """Array (H, W, C), with C in `channels`, of a dtype in `whole` or float, 0 to 1."""
+    if isinstance(picture, torch.Tensor):
+        picture = picture.detach().float().cpu()
+        picture = (picture.squeeze(0).permute(1, 2, 0) if picture.squeeze(0).ndim == 3 else picture.squeeze(0)).numpy()
+    if not isinstance(picture, np.ndarray):
+        raise ValueError(f"{name} must be a PIL image, an array or a tensor, got {type(picture).__name__}")
+    if picture.ndim == 2:
+        picture = picture[..., None]
+    if picture.ndim != 3 or picture.shape[2] not in channels:
+        raise ValueError(f"{name} must be one image of {' or '.join(map(str, channels))} channels, "
+                         f"got an array of shape {picture.shape}")
+    if picture.dtype in whole:
+        return picture
+    if not (picture.min() >= 0 and picture.max() <= 1):
+        raise ValueError(f"{name} as floats must be in [0, 1], got {picture.min()} to {picture.max()}")
+    return picture
+
+
+def _box(repaint_px: np.ndarray, working: Size, padding: int | None) -> Box:
+    """The region of the image that the model sees."""
+    if padding is None:
+        return Box.whole(Size.of(repaint_px))
+    mask = Image.fromarray((repaint_px > 0).astype(np.uint8) * 255)
+    left, top, right, bottom = VaeImageProcessor.get_crop_region(mask, *working.width_height, padding)
+    return Box(left, top, right - left, bottom - top)
+
+
+def _placed(pixels: np.ndarray, job: SoftInpaintJob) -> np.ndarray:
+    """Decoded pixels (h, w, 3) float32, placed at their box in an array as large as the original."""
+    assert job.box is not None, "_prepared gives every job one"
+    bands = [np.asarray(Image.fromarray(band).resize(job.box.size.width_height, Image.Resampling.LANCZOS))
+             for band in np.ascontiguousarray(pixels.transpose(2, 0, 1))]
+    whole = np.zeros(job.originals[0].shape, np.float32)
+    whole[job.box.inside] = np.stack(bands, axis=-1)
+    return whole
