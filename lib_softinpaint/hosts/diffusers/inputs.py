@@ -1,4 +1,4 @@
-"""What a pipeline is given: images, masks and lists of them, as arrays; and what the model sees of them."""
+"""What a pipeline is given (images, masks and lists of them) as arrays, and what the model sees of them."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ from lib_softinpaint.images.read import as_original
 
 @dataclass
 class View:
-    """What the model sees of one image.
+    """The part of one image that the model sees.
 
     Parameters
     ----------
     picture
-        At the size at which the model works.
+        The crop, at the model's working size.
     mask : (h, w) float32, 0 to 1
-        Repaint mask of the same size.
+        Repaint mask at the same size.
     repaint : (1, h / 8, w / 8) float32, 0 to 1
-        The same in latent size.
+        The same mask at latent size.
     """
 
     original: np.ndarray
@@ -38,17 +38,17 @@ class View:
 
 
 def listed(images: Any) -> list[Any]:
-    """The images that were given, one or a list."""
+    """The argument as a list."""
     return list(images) if isinstance(images, (list, tuple)) and images else [images]
 
 
 def for_each(tensors: list[torch.Tensor], count: int) -> torch.Tensor:
-    """A batch of `count`, in which each tensor (1, ...) stands as often as any other."""
+    """A batch of `count`, with each tensor (1, ...) repeated equally often."""
     return tensors[0] if len(tensors) == count == 1 else torch.cat(repeated(tensors, count))
 
 
 def seeds_of(generator: Any, count: int) -> list[int]:
-    """Of each picture, for what is drawn after sampling."""
+    """Seed of each image, for random numbers drawn after sampling."""
     if isinstance(generator, list):
         return [each.initial_seed() for each in generator]
     first = 0 if generator is None else generator.initial_seed()
@@ -56,12 +56,12 @@ def seeds_of(generator: Any, count: int) -> list[int]:
 
 
 def repeated(each: list[Any], count: int) -> list[Any]:
-    """A list of `count`, in which each stands as often as any other, side by side."""
+    """A list of `count` entries, with each item repeated equally often, next to its copies."""
     return [each[number * len(each) // count] for number in range(count)]
 
 
 def mask_strengths(mask: Any, notes: list[str]) -> np.ndarray:
-    """Painted mask (H, W) float32, 0 to 1, of any kind of mask that diffusers' users have."""
+    """Painted mask (H, W) float32, 0 to 1, from any mask type that diffusers accepts."""
     if isinstance(mask, Image.Image):
         return strengths(mask, notes)
     values = _array(mask, "mask_image", (1,), (np.bool_, np.uint8, np.uint16))[..., 0]
@@ -69,7 +69,7 @@ def mask_strengths(mask: Any, notes: list[str]) -> np.ndarray:
 
 
 def source_image(image: Any, notes: list[str]) -> Image.Image:
-    """RGB or RGBA of any kind of image that diffusers' users have."""
+    """RGB or RGBA image from any image type that diffusers accepts."""
     if isinstance(image, Image.Image):
         return as_original(image, notes)
     values = _array(image, "image", (3, 4), (np.uint8, np.uint16))
@@ -78,7 +78,7 @@ def source_image(image: Any, notes: list[str]) -> Image.Image:
 
 
 def _array(picture: Any, name: str, channels: tuple[int, ...], whole: tuple[type, ...]) -> np.ndarray:
-    """(H, W, C), C one of `channels`, of one of the types of whole numbers, or float, 0 to 1."""
+    """Array (H, W, C), with C in `channels`, of a dtype in `whole` or float, 0 to 1."""
     if isinstance(picture, torch.Tensor):
         picture = picture.detach().float().cpu()
         picture = (picture.squeeze(0).permute(1, 2, 0) if picture.squeeze(0).ndim == 3 else picture.squeeze(0)).numpy()
@@ -92,12 +92,12 @@ def _array(picture: Any, name: str, channels: tuple[int, ...], whole: tuple[type
     if picture.dtype in whole:
         return picture
     if not (picture.min() >= 0 and picture.max() <= 1):
-        raise ValueError(f"{name} of floats must lie in [0, 1], got {picture.min()} to {picture.max()}")
+        raise ValueError(f"{name} as floats must be in [0, 1], got {picture.min()} to {picture.max()}")
     return picture
 
 
 def crop_box(repaint_px: np.ndarray, working: Size, padding: int | None) -> Box:
-    """What the model sees of an image."""
+    """The region of the image that the model sees."""
     if padding is None:
         return Box.whole(Size.of(repaint_px))
     mask = Image.fromarray((repaint_px > 0).astype(np.uint8) * 255)
@@ -106,7 +106,7 @@ def crop_box(repaint_px: np.ndarray, working: Size, padding: int | None) -> Box:
 
 
 def placed_in_original(pixels: np.ndarray, job: SoftInpaintJob) -> np.ndarray:
-    """Decoded pixels (h, w, 3) float32 where their box stands in a picture as large as the original."""
+    """Decoded pixels (h, w, 3) float32, placed at their box in an array as large as the original."""
     assert job.box is not None, "_prepared gives every job one"
     bands = [np.asarray(Image.fromarray(band).resize(job.box.size.width_height, Image.Resampling.LANCZOS))
              for band in np.ascontiguousarray(pixels.transpose(2, 0, 1))]

@@ -45,6 +45,7 @@ _OUTSIDE = {"input_blocks_0_0": "conv_in", "out_2": "conv_out", "time_embed_0": 
 @dataclass(frozen=True)
 class Lora:
     """A LoRA file and its weights for the text encoders and the UNet."""
+
     path: Path
     text_encoder: float = 1.0
     unet: float = 1.0

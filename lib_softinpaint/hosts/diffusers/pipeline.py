@@ -72,6 +72,7 @@ ONE_STEP_SCHEDULERS = EulerDiscreteScheduler, HeunDiscreteScheduler, KDPM2Discre
 @dataclass
 class SoftInpaintPipelineOutput(StableDiffusionPipelineOutput):
     """The images, the safety checker's flags, the data of each composite (with `keep`), and notes on faults."""
+
     kept: list[KeptImage | None] | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -79,33 +80,13 @@ class SoftInpaintPipelineOutput(StableDiffusionPipelineOutput):
 @dataclass
 class _Report:
     """Notes and safety flags collected during a run."""
+
     notes: list[str] = field(default_factory=list)
     flagged: list[bool] = field(default_factory=list)
 
     def note(self, sentence: str) -> None:
         logger.warning(sentence)
         self.notes.append(sentence)
-
-
-@dataclass
-class _View:
-    """The part of one image that the model sees.
-
-    Parameters
-    ----------
-    picture
-        The crop, at the model's working size.
-    mask : (h, w) float32, 0 to 1
-        Repaint mask at the same size.
-    repaint : (1, h / 8, w / 8) float32, 0 to 1
-        The same mask at latent size.
-    """
-    original: np.ndarray
-    repaint_px: np.ndarray
-    box: Box
-    picture: Image.Image
-    mask: np.ndarray
-    repaint: torch.Tensor
 
 
 DTYPE = "dtype" if hasattr(pipeline_utils, "_resolve_dtype") else "torch_dtype"
@@ -124,6 +105,7 @@ def running_alone(pipeline: DiffusionPipeline) -> Any:
 if TYPE_CHECKING:
     class _ImageToImagePipeline(DiffusionPipeline):
         """What `_SoftInpainting` uses from the pipelines it is mixed into."""
+
         unet: Any
         vae: Any
         scheduler: Any
@@ -240,12 +222,14 @@ class _SoftInpainting(_ImageToImagePipeline):
                 (which gets the running pipeline, a shallow copy of this one), `cross_attention_kwargs`, `clip_skip`, `eta`,
                 prompt embeddings, IP-Adapter images.
 
-        Returns:
+        Returns
+        -------
             `SoftInpaintPipelineOutput` with the images in `images`. If the model has a safety checker,
             `nsfw_content_detected` shows which images it flagged. Those are black, and their `kept` is None. `notes` has a
             sentence for each fault that did not stop the run.
 
-        Raises:
+        Raises
+        ------
             TypeError: if the pipeline does not have an argument.
             ValueError: if the image or the mask is missing or unreadable, their sizes do not match, the mask is empty, any
                 other value is invalid, or the scheduler's noise level is not known.
@@ -263,8 +247,8 @@ class _SoftInpainting(_ImageToImagePipeline):
         report = _Report()
         sources = [source_image(each, report.notes) for each in images]
         originals = [np.asarray(over_white(each)) for each in sources]
-        paintings = [fitted(mask_strengths(mask, report.notes), Size.of(sources[0]), "mask_image", report.notes)
-                     for mask in masks]
+        paintings = [fitted(mask_strengths(each, report.notes), Size.of(sources[0]), "mask_image", report.notes)
+                     for each in masks]
         views = self._views(originals, paintings, settings, mask_blur, padding_mask_crop, height, width)
         # At least one step, as in the WebUI. diffusers runs int(strength * steps) steps.
         strength = min(1.0, max(strength, (1 + 1e-6) / num_inference_steps))
@@ -280,11 +264,11 @@ class _SoftInpainting(_ImageToImagePipeline):
                 kept: list[KeptImage | None] = []
                 results: Any = samples if output_type == "latent" else []
                 if output_type != "latent":
-                    transparent = [np.asarray(each) if "A" in each.getbands() else None for each in _repeated(sources, count)]
+                    transparent = [np.asarray(each) if "A" in each.getbands() else None for each in repeated(sources, count)]
                     painted_masks = [PaintedMask(each, mask_blur, padding_mask_crop, Size.of(each))
-                                     for each in _repeated(paintings, count)]
+                                     for each in repeated(paintings, count)]
                     for kept_image, result in self._composited(
-                            job, samples, _seeds(generator, count), painted_masks, transparent, report):
+                            job, samples, seeds_of(generator, count), painted_masks, transparent, report):
                         if keep and settings.enabled:
                             kept.append(kept_image)
                         results.append(result)
@@ -328,7 +312,7 @@ class _SoftInpainting(_ImageToImagePipeline):
             return self.image_processor.postprocess(self._decode(predicted[:1]).nan_to_num(0, 1, -1))[0]
 
     def _views(self, originals: list[np.ndarray], paintings: list[np.ndarray], settings: Settings, mask_blur: float,
-               padding: int | None, height: int | None, width: int | None) -> list[_View]:
+               padding: int | None, height: int | None, width: int | None) -> list[View]:
         """What the model sees of each image and its mask."""
         if len({each.shape for each in originals}) > 1:
             sizes = ", ".join(str(Size.of(each)) for each in originals)
@@ -385,7 +369,7 @@ class _SoftInpainting(_ImageToImagePipeline):
                   may_skip: bool) -> BlendingScheduler:
         return BlendingScheduler(scheduler, job, conditioning, may_skip)
 
-    def _conditioning(self, view: _View, settings: Settings, reference: torch.Tensor) -> torch.Tensor:
+    def _conditioning(self, view: View, settings: Settings, reference: torch.Tensor) -> torch.Tensor:
         """The mask and the latent of the masked image, (1, 5, h, w)."""
         hard = settings.conditioning_mask == HARD
         hidden = (view.mask >= 0.5).astype(np.float32) if hard else view.mask
@@ -511,88 +495,10 @@ class SoftInpaintPipeline(_SoftInpainting, StableDiffusionImg2ImgPipeline):
     """
 
 
-def _listed(images: Any) -> list[Any]:
-    """The argument as a list."""
-    return list(images) if isinstance(images, (list, tuple)) and images else [images]
-
-
-def _for_each(tensors: list[torch.Tensor], count: int) -> torch.Tensor:
-    """A batch of `count`, with each tensor (1, ...) repeated equally often."""
-    return tensors[0] if len(tensors) == count == 1 else torch.cat(_repeated(tensors, count))
-
-
 def _usable(job: SoftInpaintJob, samples: torch.Tensor, report: _Report) -> torch.Tensor:
     """The sampled latent, with the original's values where the model gave no numbers."""
     lost = ~samples.isfinite()
     if not lost.any():
         return samples
-    report.note(f"The model returned NaN for {lost.float().mean():.0%} of the latent; the original is shown there.")
+    report.note(f"The model gave no numbers for {lost.float().mean():.0%} of the latent: the original is shown there.")
     return torch.where(lost, job.reference.to(samples), samples)
-
-
-def _seeds(generator: Any, count: int) -> list[int]:
-    """Seed of each image, for random numbers drawn after sampling."""
-    if isinstance(generator, list):
-        return [each.initial_seed() for each in generator]
-    first = 0 if generator is None else generator.initial_seed()
-    return [first + number for number in range(count)]
-
-
-def _repeated(each: list[Any], count: int) -> list[Any]:
-    """A list of `count` entries, with each item repeated equally often, next to its copies."""
-    return [each[number * len(each) // count] for number in range(count)]
-
-
-def _strengths(mask: Any, notes: list[str]) -> np.ndarray:
-    """Painted mask (H, W) float32, 0 to 1, from any mask type that diffusers accepts."""
-    if isinstance(mask, Image.Image):
-        return strengths(mask, notes)
-    values = _array(mask, "mask_image", (1,), (np.bool_, np.uint8, np.uint16))[..., 0]
-    return strengths(Image.fromarray(values), notes) if values.dtype.kind in "bu" else cleaned(values, notes)
-
-
-def _source(image: Any, notes: list[str]) -> Image.Image:
-    """RGB or RGBA image from any image type that diffusers accepts."""
-    if isinstance(image, Image.Image):
-        return as_original(image, notes)
-    values = _array(image, "image", (3, 4), (np.uint8, np.uint16))
-    white = np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1
-    return Image.fromarray(values if values.dtype == np.uint8 else np.rint(values / white * 255).astype(np.uint8))
-
-
-def _array(picture: Any, name: str, channels: tuple[int, ...], whole: tuple[type, ...]) -> np.ndarray:
-    """Array (H, W, C), with C in `channels`, of a dtype in `whole` or float, 0 to 1."""
-    if isinstance(picture, torch.Tensor):
-        picture = picture.detach().float().cpu()
-        picture = (picture.squeeze(0).permute(1, 2, 0) if picture.squeeze(0).ndim == 3 else picture.squeeze(0)).numpy()
-    if not isinstance(picture, np.ndarray):
-        raise ValueError(f"{name} must be a PIL image, an array or a tensor, got {type(picture).__name__}")
-    if picture.ndim == 2:
-        picture = picture[..., None]
-    if picture.ndim != 3 or picture.shape[2] not in channels:
-        raise ValueError(f"{name} must be one image of {' or '.join(map(str, channels))} channels, "
-                         f"got an array of shape {picture.shape}")
-    if picture.dtype in whole:
-        return picture
-    if not (picture.min() >= 0 and picture.max() <= 1):
-        raise ValueError(f"{name} as floats must be in [0, 1], got {picture.min()} to {picture.max()}")
-    return picture
-
-
-def _box(repaint_px: np.ndarray, working: Size, padding: int | None) -> Box:
-    """The region of the image that the model sees."""
-    if padding is None:
-        return Box.whole(Size.of(repaint_px))
-    mask = Image.fromarray((repaint_px > 0).astype(np.uint8) * 255)
-    left, top, right, bottom = VaeImageProcessor.get_crop_region(mask, *working.width_height, padding)
-    return Box(left, top, right - left, bottom - top)
-
-
-def _placed(pixels: np.ndarray, job: SoftInpaintJob) -> np.ndarray:
-    """Decoded pixels (h, w, 3) float32, placed at their box in an array as large as the original."""
-    assert job.box is not None, "_prepared gives every job one"
-    bands = [np.asarray(Image.fromarray(band).resize(job.box.size.width_height, Image.Resampling.LANCZOS))
-             for band in np.ascontiguousarray(pixels.transpose(2, 0, 1))]
-    whole = np.zeros(job.originals[0].shape, np.float32)
-    whole[job.box.inside] = np.stack(bands, axis=-1)
-    return whole
