@@ -80,7 +80,7 @@ def test_grey_paint_repaints_by_its_strength_at_any_threshold_mix(webui, sampler
     ({"denoising_strength": 0.05}, "Denoising strength 0.05 changes almost nothing"),
     ({"inpainting_fill": 2, "denoising_strength": 0.5}, "Masked content latent noise needs a denoising strength of 0.7"),
     ({"width": 384}, "Width and height 384x256 stretch the image, which is 256x256."),
-    ({"inpaint_full_res": True, "inpaint_full_res_padding": 0, "denoising_strength": 0.9}, "Only masked with a padding of 0")])
+    ({"inpaint_full_res": True, "inpaint_full_res_padding": 0, "denoising_strength": 0.9}, "Only masked with padding 0 ")])
 def test_what_is_likely_to_disappoint_is_said_under_the_picture(webui, fields, sentence):
     result = webui.inpaint(PICTURE, MASK, [True], steps=2, **fields)
     assert sentence in webui.get("/companion/witness")["comments"]
@@ -176,7 +176,7 @@ def test_locked_steps_are_left_out_and_change_nothing(webui, sampler):
     assert "steps were skipped: the mask unlocks no pixel in them." in webui.get("/companion/witness")["comments"]
     assert "Denoising strength: 0.9" in shortened.infotexts[0]
     whole = webui.inpaint(PICTURE, GREY, soft, options={"img2img_extra_noise": 1e-9}, **fields)  # nothing is left out then
-    assert "steps were left out" not in webui.get("/companion/witness")["comments"]
+    assert "steps were skipped" not in webui.get("/companion/witness")["comments"]
     webui.inpaint(PICTURE, GREY, options={"img2img_extra_noise": 0}, steps=1)  # the host keeps options between calls
     assert np.abs(shortened.pictures[0].astype(int) - whole.pictures[0]).max() <= 1
     assert shortened.seconds < whole.seconds
