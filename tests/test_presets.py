@@ -172,7 +172,7 @@ def test_a_file_that_is_locked_for_a_moment_is_not_damaged(common_folder):
     assert mine.presets() == {"Mine": MINE}  # as last read
     assert PresetFile(path).presets() == {}
     assert mine.complaints == [f"Your presets cannot be read right now and will be tried again: Permission denied: {path}."]
-    with pytest.raises(OSError, match="stay as they were: Permission denied"):
+    with pytest.raises(OSError, match="are unchanged: Permission denied"):
         mine.save(named("A"))
     path.chmod(0o600)
     assert PresetFile(path).presets() == mine.presets() == {"Mine": MINE}

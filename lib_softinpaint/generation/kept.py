@@ -56,7 +56,7 @@ class KeptImage:
         fields = {each.name: each for each in composite_fields()}
         for name, value in changes.items():
             if name not in fields:
-                raise BadInput(f"a composite is made again with {', '.join(fields)}, got {name!r}")
+                raise BadInput(f"a re-composite can change {', '.join(fields)}, got {name!r}")
             checked(fields[name], value)
         return replace(self.settings, **changes)
 
@@ -120,9 +120,9 @@ class KeptImage:
                     if each.name in SHAPING and getattr(settings, each.name) != getattr(self.settings, each.name)]
         values = {key: written[key] for key in keys}
         if reshaped:
-            told = ", ".join(f"{each.label} {written[infotext_key(each)]}" for each in reshaped)
+            changes = ", ".join(f"{each.label} {written[infotext_key(each)]}" for each in reshaped)
             note = infotext.parse(self.infotext).get(NOTE_KEY)
-            values[NOTE_KEY] = f"{note + ' ' if note else ''}Composited again with {told}."
+            values[NOTE_KEY] = f"{note + ' ' if note else ''}Re-composited with {changes}."
         return infotext.replaced(self.infotext, values)
 
     def forget_rendered(self) -> None:

@@ -126,9 +126,9 @@ def score(original: np.ndarray, result: np.ndarray, repaint: np.ndarray, painted
     """
     sizes = {each.shape[:2] for each in (original, result, repaint, painted, decoded) if each is not None}
     if len(sizes) > 1:
-        raise ValueError(f"pictures and masks must be of one size, got {sorted(sizes)}")
+        raise ValueError(f"images and masks must have the same size, got {sorted(sizes)}")
     if not painted.any():
-        raise ValueError("painted must have a pixel that is True, got none")
+        raise ValueError("painted must have at least one True pixel, got none")
     largest, changed = outside_change(original, result, repaint)
     factor = max(1, -(-max(repaint.shape) // LOOKED_AT_PX))
     original, result = _reduced(original, factor), _reduced(result, factor)

@@ -75,20 +75,20 @@ class Turns:
                 if len(self._newest) > MOST_CALLERS:
                     self._newest.popitem(last=False)
                 if number < self._newest[caller]:
-                    raise Overtaken("A newer request of this panel took its place.")
+                    raise Overtaken("A newer request from this panel replaced this one.")
                 for older in [each for each in list(self._queue)[1:] if self._queue[each] == caller]:
                     del self._queue[older]
                 self._changed.notify_all()
             if len(self._queue) > self.most_waiting:
-                raise Busy(f"{len(self._queue)} re-composites are running or waiting, try again in a moment.")
+                raise Busy(f"{len(self._queue)} re-composites are running or waiting; try again in a moment.")
             self._queue[ticket] = caller
             in_time = self._changed.wait_for(lambda: ticket not in self._queue or next(iter(self._queue)) is ticket,
                                              self.seconds)
             if ticket not in self._queue:
-                raise Overtaken("A newer request of this panel took its place.")
+                raise Overtaken("A newer request from this panel replaced this one.")
             if not in_time:
                 del self._queue[ticket]
-                raise Busy(f"Other re-composites took more than {self.seconds:.0f} s, try again in a moment.")
+                raise Busy(f"Other re-composites took more than {self.seconds:.0f} s; try again in a moment.")
         try:
             yield
         finally:

@@ -147,7 +147,7 @@ def composite(original: np.ndarray, decoded: np.ndarray, opacity_px: np.ndarray)
     (H, W, 3) uint8
     """
     if not original.shape[:2] == decoded.shape[:2] == opacity_px.shape:
-        raise ValueError(f"original, decoded and opacity_px must be of one size, got {original.shape[:2]}, "
+        raise ValueError(f"original, decoded and opacity_px must have the same size, got {original.shape[:2]}, "
                          f"{decoded.shape[:2]} and {opacity_px.shape}")
     result = original.astype(np.float32)
     with np.errstate(invalid="ignore"):
