@@ -22,7 +22,7 @@ CHUNK_TOKENS = 75
 """Tokens that CLIP reads at once, without its start and end tokens."""
 
 COMMA_TOKENS = 20
-"""A full chunk ends at its last comma if at most this many tokens follow the comma."""
+"""A full chunk ends at its last comma if at most this many tokens come from that comma on."""
 
 LORA = ("lora", "lyco")
 """Names of extra networks that mean a LoRA."""
