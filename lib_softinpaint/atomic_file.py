@@ -11,9 +11,9 @@ from typing import BinaryIO
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file open for writing bytes, which replaces `path` when the block ends.
+    """A file open for writing bytes. It replaces `path` when the block ends.
 
-    If the block raises, or the process is killed, `path` still holds what it held before. The file's folder must exist.
+    If the block raises, or the process is killed, `path` keeps its old content. Its folder must exist.
     Raises OSError if the file cannot be written.
     """
     path = Path(path).resolve()  # a link stays a link

@@ -1,11 +1,11 @@
-"""Files that come with the project: beside the library in a checkout, inside it where it was installed."""
+"""Files that come with the project: next to the library in a checkout, inside it when installed."""
 from __future__ import annotations
 
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 INSTALLED = PACKAGE / "bundled"
-"""Where the wheel holds them."""
+"""Their folder in the wheel."""
 
 
 def bundled(path: str) -> Path:

@@ -1,4 +1,4 @@
-"""The one kind of error that is the user's to fix."""
+"""The error for mistakes that the user can fix."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -6,12 +6,12 @@ from contextlib import contextmanager
 
 
 class BadInput(ValueError):
-    """Something that was given cannot be used; the message is a sentence for whoever gave it."""
+    """Input that cannot be used. The message is a sentence for the user."""
 
 
 @contextmanager
 def judging_input() -> Iterator[None]:
-    """Makes a ValueError of the block a BadInput: for calls that check what was given and do nothing else."""
+    """Turns a ValueError into BadInput. Only for calls that check input and do nothing else."""
     try:
         yield
     except BadInput:

@@ -1,4 +1,4 @@
-"""Sizes and boxes, in pixels. Height comes before width, as in an array's shape; Pillow's order is asked for by name."""
+"""Sizes and boxes, in pixels. Height comes before width, as in an array's shape; Pillow's order has a name of its own."""
 from __future__ import annotations
 
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ class Size(NamedTuple):
 
     @classmethod
     def of(cls, image: Any) -> Size:
-        """Of a Pillow image, or of an array (H, W, ...)."""
+        """Size of a Pillow image or of an array (H, W, ...)."""
         if hasattr(image, "shape"):
             return cls(*image.shape[:2])
         width, height = image.size
@@ -20,7 +20,7 @@ class Size(NamedTuple):
 
     @property
     def width_height(self) -> tuple[int, int]:
-        """In Pillow's order."""
+        """Width and height, in Pillow's order."""
         return self.width, self.height
 
     def multiple_of(self, step: int) -> Size:
@@ -33,8 +33,7 @@ class Size(NamedTuple):
 
 
 class Box(NamedTuple):
-    """A part of an image, such as the crop that *Only masked* inpaints. The corner counts from the image's upper left."""
-
+    """Part of an image, such as the crop that *Only masked* inpaints, from the image's upper left corner."""
     left: int
     top: int
     width: int
@@ -42,7 +41,7 @@ class Box(NamedTuple):
 
     @classmethod
     def whole(cls, size: Size) -> Box:
-        """All of an image of this size."""
+        """The whole of an image of this size."""
         return cls(0, 0, size.width, size.height)
 
     @property
@@ -51,7 +50,7 @@ class Box(NamedTuple):
 
     @property
     def right(self) -> int:
-        """First column behind the box."""
+        """First column to the right of the box."""
         return self.left + self.width
 
     @property
@@ -61,7 +60,7 @@ class Box(NamedTuple):
 
     @property
     def corners(self) -> tuple[int, int, int, int]:
-        """Left, top, right, bottom: what Pillow's `crop` takes."""
+        """Left, top, right, bottom, as Pillow's `crop` takes them."""
         return self.left, self.top, self.right, self.bottom
 
     @property

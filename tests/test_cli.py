@@ -193,13 +193,13 @@ def test_a_kept_job_is_composited_again_without_a_model(tmp_path, monkeypatch, c
         assert same.info["parameters"] == made.info["parameters"]
         assert same.info["icc_profile"] == SRGB
         assert (thin.mode, thin.size) == ("RGB", made.size)
-    assert "Composited again with Feather source own, Feather width 2." in infotext_files.read(Path("thin.jpg"))
+    assert "Re-composited with Feather source own, Feather width 2." in infotext_files.read(Path("thin.jpg"))
     assert Path("again/made.png").exists()
 
 
 @pytest.mark.parametrize(("words", "sentence"), [
     ("recomposite", "Missing argument 'JOB...'"), ("recomposite none.npz", "none.npz is not: it does not exist"),
-    ("recomposite picture.png", "a job file must be one that inpaint --keep wrote, picture.png is not: it is no archive"),
+    ("recomposite picture.png", "a job file must be from inpaint --keep, picture.png is not: it is not an archive"),
     ("recomposite none.npz --grain 2", "2.0 is not in the range 0<=x<=1"),
     ("recomposite none.npz --schedule-bias 2", "--schedule-bias"),
     ("inpaint picture.png mask.png --keep --no-enabled", "--keep needs soft inpainting"),
@@ -283,7 +283,7 @@ def test_what_the_format_cannot_hold_is_told_before_sampling(complaint, monkeypa
     assert "bytes of infotext" in complaint("inpaint", "picture.png", "mask.png", "-o", "a.jpg", "--prompt", "a" * 40_000)
     for name in ("wide.png", "wide-mask.png"):
         Image.new("L", (16384, 8), 255).save(name)
-    assert "16383 pixels to a side" in complaint("inpaint", "wide.png", "wide-mask.png", "-o", "a.webp")
+    assert "16383 pixels a side" in complaint("inpaint", "wide.png", "wide-mask.png", "-o", "a.webp")
 
 
 @pytest.mark.parametrize(("output", "sentence"), [

@@ -91,7 +91,7 @@ def test_what_is_no_number_is_never_shown(value):
 
 
 def test_pictures_of_different_size_are_refused():
-    with pytest.raises(ValueError, match=r"of one size, got \(4, 4\), \(4, 5\) and \(4, 4\)"):
+    with pytest.raises(ValueError, match=r"must have the same size, got \(4, 4\), \(4, 5\) and \(4, 4\)"):
         composite(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5, 3), np.uint8), np.zeros((4, 4)))
 
 

@@ -291,5 +291,5 @@ def test_images_of_every_kind_are_as_bright_as_they_look(pipeline, as_kind):
 
 def test_what_was_read_is_noted(pipeline):
     result = pipeline("a", PICTURE.convert("CMYK"), MASK.point(lambda level: level // 255), num_inference_steps=1)
-    assert result.notes == ["The image is CMYK without a colour profile: its colours were converted roughly.",
+    assert result.notes == ["The image is CMYK without a colour profile, so its colours were converted approximately.",
                             "The mask's values are 0 and 1; 1 was read as white."]

@@ -94,7 +94,7 @@ def test_the_picture_that_was_asked_for_last_goes_last():
     history.shrink(1.5 * size_mb)
     assert history.get(one) is pictures[0]
     assert history.find(result=np.full((2, 2, 3), 1, np.uint8)) is None
-    assert other not in history._pictures
+    assert other not in history._images
 
 
 def test_a_history_takes_over_what_another_keeps():

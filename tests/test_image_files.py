@@ -123,9 +123,9 @@ def test_grey_with_alpha_keeps_it_beside_its_profile():
 
 @pytest.mark.parametrize(("image", "profile", "told"), [
     (IMAGE, b"no profile at all", "The image's colour profile cannot be read and was dropped: "),
-    (IMAGE.convert("CMYK"), SRGB, "The image's colour profile is one for RGB and was not used."),
-    (IMAGE, grey_profile(1.0), "The image's colour profile is one for GRAY and was not used."),
-    (IMAGE.convert("CMYK"), None, "The image is CMYK without a colour profile: its colours were converted roughly.")])
+    (IMAGE.convert("CMYK"), SRGB, "The image's colour profile is for RGB and was not used."),
+    (IMAGE, grey_profile(1.0), "The image's colour profile is for GRAY and was not used."),
+    (IMAGE.convert("CMYK"), None, "The image is CMYK without a colour profile, so its colours were converted approximately.")])
 def test_what_is_not_kept_of_the_colours_is_told(image, profile, told):
     original, notes = read(image, "TIFF" if image.mode == "CMYK" else "PNG", **({"icc_profile": profile} if profile else {}))
     assert original.mode == "RGB" and "icc_profile" not in original.info
@@ -162,7 +162,7 @@ def test_texts_and_profiles_of_several_megabytes_are_no_reason_to_refuse(name, c
 
 def test_of_an_animation_the_first_frame_counts_and_it_is_told():
     original, notes = read(IMAGE.quantize(16), "GIF", save_all=True, append_images=[IMAGE.quantize(16).rotate(180)])
-    assert notes == ["The image has 2 frames; the first was taken."]
+    assert notes == ["The image has 2 frames; the first one was used."]
     assert original.size == IMAGE.size
 
 

@@ -115,9 +115,9 @@ def test_a_negative_prompt_begins_a_line():
 
 
 @pytest.mark.parametrize(("name", "size", "letters", "profile", "sentence"), [
-    ("a.webp", (16384, 8), 0, 0, "a.webp may have 16383 pixels to a side, the image has 16384x8; .png has no limit"),
-    ("a.JPG", (8, 65536), 0, 0, "may have 65535 pixels to a side"), ("a.jpg", (8, 8), 33000, 0, "bytes of infotext, this has"),
-    ("a.jpeg", (8, 8), 0, 255 * 65519 + 1, "may have a colour profile of 16707345 bytes")])
+    ("a.webp", (16384, 8), 0, 0, "a.webp can have at most 16383 pixels a side, the image has 16384x8; .png has no "),
+    ("a.JPG", (8, 65536), 0, 0, "at most 65535 pixels a side"), ("a.jpg", (8, 8), 33000, 0, "bytes of infotext, this has"),
+    ("a.jpeg", (8, 8), 0, 255 * 65519 + 1, "can hold a colour profile of at most 16707345 bytes")])
 def test_what_a_format_cannot_hold_is_one_sentence(name, size, letters, profile, sentence):
     with pytest.raises(BadInput, match="^[^\n]*$") as refused:
         infotext_files.demand_room(Path(name), Size(*reversed(size)), "a" * letters, Colours(bytes(profile)))

@@ -68,7 +68,7 @@ def test_another_feather_narrows_what_is_shown_and_is_noted():
     assert changed(picture, grow_px=-6.0).sum() < changed(picture).sum()
     np.testing.assert_array_equal(changed(picture, feather_width=100.0) & ~changed(picture), False)
     told = infotext.parse(picture.infotext_with(picture.settings_with({"feather_width": 2.0, "grain": 0.5})))
-    assert told.pop("Soft inpainting note") == "Composited again with Feather width 2."
+    assert told.pop("Soft inpainting note") == "Re-composited with Feather width 2."
     assert told.pop("Soft inpainting grain") == "0.5"
     was = infotext.parse(ABOUT)
     del was["Soft inpainting grain"]
@@ -76,7 +76,7 @@ def test_another_feather_narrows_what_is_shown_and_is_noted():
 
 
 @pytest.mark.parametrize(("changes", "sentence"), [
-    ({"schedule_bias": 1.0}, "a composite is made again with mask_influence, .* got 'schedule_bias'"),
+    ({"schedule_bias": 1.0}, "a re-composite can change mask_influence, .* got 'schedule_bias'"),
     ({"seed": 1}, "got 'seed'"), ({"grain": 2}, "grain must be a number from 0 to 1, got 2"),
     ({"grain": float("nan")}, "got nan"), ({"feather_source": "soft"}, "feather_source must be one of .* got 'soft'")])
 def test_what_cannot_be_changed_raises_one_sentence(changes, sentence):
@@ -102,7 +102,7 @@ def test_what_is_no_job_file_raises_one_sentence(tmp_path):
     np.savez(tmp_path / "other.npz", about=np.array('{"kind": "other", "format": 1}'))
     np.savez(tmp_path / "bare.npz", picture=np.zeros(3))
     for name in ("missing.npz", "cut.npz", "text.npz", "other.npz", "bare.npz"):
-        with pytest.raises(ValueError, match=f"a job file must be one that inpaint --keep wrote, .*{name} is not: ."):
+        with pytest.raises(ValueError, match=f"a job file must be from inpaint --keep, .*{name} is not: ."):
             job_file.load(tmp_path / name)
 
 
@@ -133,7 +133,7 @@ def test_what_a_later_version_adds_is_left_out(tmp_path):
     ({"source": np.zeros((SIZE, SIZE, 3), np.uint8)}, "its source must be of shape"),
     ({"sampled": {"box": [60, 0, 8, 8]}}, r"its box must lie within 64x64 pixels, got \[60, 0, 8, 8\]")])
 def test_arrays_that_do_not_fit_are_one_sentence(tmp_path, changed, sentence):
-    with pytest.raises(BadInput, match=f"a job file must be one that inpaint --keep wrote, .* is not: {sentence}"):
+    with pytest.raises(BadInput, match=f"a job file must be from inpaint --keep, .* is not: {sentence}"):
         job_file.load(written(tmp_path / "odd.npz", **changed))
 
 

@@ -114,7 +114,7 @@ def test_a_grey_patch_survives_compression():
 
 
 @pytest.mark.parametrize(("peak", "told"), [(230, []), (128, []), (127, [
-    "The strongest level in the mask is 127 of 255: nothing is repainted at more than 50% strength."])])
+    "The strongest level in the mask is 127 of 255, so nothing is repainted at more than 50% strength."])])
 def test_a_mask_of_one_weak_grey_is_told(peak, told):
     assert read(Image.fromarray(np.where(PAINTED, peak, 0).astype(np.uint8)))[1] == told
 
@@ -122,7 +122,7 @@ def test_a_mask_of_one_weak_grey_is_told(peak, told):
 def test_a_feather_that_took_the_full_strength_is_told():
     wide = np.rint(gaussian_filter(np.where(PAINTED, 255.0, 0), 16)).astype(np.uint8)
     assert read(Image.fromarray(wide))[1] == [
-        "The strongest level in the mask is 222 of 255: nothing is repainted at more than 87% strength."]
+        "The strongest level in the mask is 222 of 255, so nothing is repainted at more than 87% strength."]
 
 
 # Scales
@@ -244,7 +244,7 @@ def test_a_mask_of_the_same_shape_is_scaled_to_its_image_and_told():
     mask = fitted(PAINTED.astype(np.float32), Size(512, 512), "The mask", notes)
     assert mask.shape == (512, 512)
     assert (mask[::2, ::2] == PAINTED).mean() > 0.99
-    assert notes == ["The mask is 256x256 and was scaled to its image's 512x512."]
+    assert notes == ["The mask is 256x256 and was scaled to the image's 512x512."]
     assert fitted(mask, Size(512, 512), "The mask", notes) is mask and len(notes) == 1
 
 

@@ -73,10 +73,10 @@ def test_own_presets_are_saved_renamed_and_deleted(tmp_path):
 
 @pytest.mark.parametrize(("do", "sentence"), [
     (lambda mine: mine.save(Preset("Squiggle", "", {}, {})), "not have the name of a bundled one, got 'Squiggle'"),
-    (lambda mine: mine.rename("Squiggle", "x"), "Only presets of your own .* got 'Squiggle'"),
+    (lambda mine: mine.rename("Squiggle", "x"), "Only your own presets .* got 'Squiggle'"),
     (lambda mine: mine.rename("Mine", "Recolour"), "new name must not be taken, got 'Recolour'"),
     (lambda mine: mine.rename("Mine", " "), "must have 1 to 60 characters, got ' '"),
-    (lambda mine: mine.delete("none"), "Only presets of your own .* got 'none'"),
+    (lambda mine: mine.delete("none"), "Only your own presets .* got 'none'"),
     (lambda mine: Preset("a", "", {"grains": 1}, {}), "A preset may set .* got 'grains'"),
     (lambda mine: Preset("a", "", {"grain": 2}, {}), "grain must be a number from 0 to 1, got 2"),
     (lambda mine: Preset("a", "", {}, {"prompt": "x"}), "A preset may set .* got 'prompt'"),
@@ -100,8 +100,8 @@ def test_a_damaged_file_is_told_and_kept_once_another_is_written(tmp_path, conte
     for _ in range(2):
         assert mine.presets() == {}
         assert mine.complaints[0].startswith("Your presets in presets.json cannot be read: ")
-        assert mine.complaints[0].endswith("the old file is kept as presets.damaged-1.json.")
-    with pytest.raises(ValueError, match="Only presets of your own"):
+        assert mine.complaints[0].endswith("the damaged file is kept as presets.damaged-1.json.")
+    with pytest.raises(ValueError, match="Only your own presets"):
         mine.delete("Mine")
     assert path.read_bytes() == content
     mine.save(MINE)
@@ -157,7 +157,7 @@ def test_while_another_program_writes_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(presets, "LONGEST_WAIT_S", 0.1)
     mine = PresetFile(tmp_path / "presets.json")
     mine.save(MINE)
-    with FileLock(tmp_path / "presets.json.lock"), pytest.raises(OSError, match="cannot be written now and stay as they were"):
+    with FileLock(tmp_path / "presets.json.lock"), pytest.raises(OSError, match="cannot be written right now"):
         mine.save(named("A"))
     mine.save(named("B"))
     assert list(mine.presets()) == ["Mine", "B"]
@@ -171,8 +171,8 @@ def test_a_file_that_is_locked_for_a_moment_is_not_damaged(common_folder):
     path.chmod(0)
     assert mine.presets() == {"Mine": MINE}  # as last read
     assert PresetFile(path).presets() == {}
-    assert mine.complaints == [f"Your presets cannot be read now and will be tried again: Permission denied: {path}."]
-    with pytest.raises(OSError, match="stay as they were: Permission denied"):
+    assert mine.complaints == [f"Your presets cannot be read right now and will be tried again: Permission denied: {path}."]
+    with pytest.raises(OSError, match="are unchanged: Permission denied"):
         mine.save(named("A"))
     path.chmod(0o600)
     assert PresetFile(path).presets() == mine.presets() == {"Mine": MINE}
@@ -188,7 +188,7 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(common_folder, conte
     common_folder.chmod(0o500)
     mine = PresetFile(path)
     assert {*bundled(), *mine.presets()} == set(mine.with_bundled())
-    with pytest.raises(OSError, match="Your presets cannot be written now and stay as they were: Permission denied: "):
+    with pytest.raises(OSError, match="Your presets cannot be written right now and are unchanged: Permission denied: "):
         mine.save(named("A"))
     assert [file.read_text() for file in common_folder.glob("*.json")] == [content] * (content is not None)
 
@@ -214,7 +214,7 @@ def test_what_is_no_file_of_presets_is_left_alone(tmp_path, made):
     mine = PresetFile(path)
     assert mine.with_bundled() == bundled()
     assert len(mine.complaints) == 1 and str(path) in mine.complaints[0]
-    with pytest.raises(OSError, match="Your presets cannot be written now and stay as they were"):
+    with pytest.raises(OSError, match="Your presets cannot be written right now and are unchanged"):
         mine.save(MINE)
     assert not list(tmp_path.glob("*/*damaged*"))
 

@@ -59,7 +59,7 @@ def test_extra_networks(text, rest, networks):
 @pytest.mark.parametrize(("text", "negative", "sentence"), [
     ("a [b:c:0.5]", "", "the prompt must stay the same in all steps"),
     ("a", "[b|c]", "the negative prompt must stay the same in all steps"),
-    ("a AND b", "", "the prompt must be one: several joined by AND"),
+    ("a AND b", "", "the prompt must be one: AND between prompts"),
     ("<hypernet:x:1>", "", "must be <lora:name:weight>, got <hypernet:x:1>"),
     ("<lora:x:much>", "", "got <lora:x:much>"), ("<lora:x:nan>", "", "got <lora:x:nan>"),
     ("<lora:x:1:1:8>", "", "got <lora:x:1:1:8>"), ("(a:1.2.3)", "", "a weight in the prompt must be a number, got '1.2.3'")])

@@ -69,10 +69,10 @@ def test_too_many_and_too_long_are_refused_and_leave_nothing():
     with turns.turn():
         waiting = started(wait)
         waits(turns, 2)
-        with pytest.raises(Busy, match="2 re-composites are running or waiting, try again in a moment."), turns.turn():
+        with pytest.raises(Busy, match="2 re-composites are running or waiting; try again in a moment."), turns.turn():
             pass
         waiting.join()
-    assert refused == ["Other re-composites took more than 0 s, try again in a moment."]
+    assert refused == ["Other re-composites took more than 0 s; try again in a moment."]
     with turns.turn():
         pass
     assert not turns._queue

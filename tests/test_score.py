@@ -197,9 +197,9 @@ def test_without_the_decoded_picture_ghosts_are_not_known():
 
 def test_pictures_that_do_not_match_are_refused():
     picture = SCENE.draw(SIDE)
-    with pytest.raises(ValueError, match=r"pictures and masks must be of one size, got \[\(500, 512\), \(512, 512\)\]"):
+    with pytest.raises(ValueError, match=r"images and masks must have the same size, got \[\(500, 512\), \(512, 512\)\]"):
         score.score(picture, picture[:500], SOFT, PAINTED)
-    with pytest.raises(ValueError, match="painted must have a pixel that is True, got none"):
+    with pytest.raises(ValueError, match="painted must have at least one True pixel, got none"):
         score.score(picture, picture, SOFT, np.zeros_like(PAINTED))
 
 

@@ -36,7 +36,7 @@ def test_the_difference_map_follows_the_automatic_threshold():
 def test_a_difference_that_is_not_known():
     picture = kept()
     unknown = dataclasses.replace(picture, sampled=dataclasses.replace(picture.sampled, distance=None))
-    with pytest.raises(LookupError, match="^How much this picture changed is not known"):
+    with pytest.raises(LookupError, match="^How much this image changed is unknown"):
         views.difference(unknown, SOFT)
 
 

@@ -1,1 +1,1 @@
-"""One generation's data, in the order in which it flows."""
+"""The data of one generation: job, sampled image, kept image, history."""

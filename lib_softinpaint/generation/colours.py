@@ -1,4 +1,4 @@
-"""What an image's numbers mean as colours, as its file says."""
+"""How pixel values map to colours, according to the image file."""
 from __future__ import annotations
 
 import struct
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from PIL import Image
 
 USUAL_GAMMA, USUAL_CICP = struct.pack(">I", 45455), bytes([1, 13, 0, 1])
-"""Of gAMA and cICP: the colours of sRGB."""
+"""Contents of gAMA and cICP for sRGB."""
 
 COLOUR_CHUNKS = "softinpaint_colour_chunks"
-"""Among an image's info: those chunks, as pairs of name and content."""
+"""Key in an image's info for its colour chunks, as pairs of name and content."""
 
 
 @dataclass(frozen=True)
 class Colours:
-    """What an image's numbers mean as colours, as its file says: sRGB if it says nothing.
+    """How pixel values map to colours, according to the image file; sRGB by default.
 
     Parameters
     ----------
     icc_profile
-        Of RGB.
+        Profile for RGB.
     png_chunks
         Names and contents of PNG_COLOURS.
     """
@@ -42,11 +42,11 @@ SRGB = Colours()
 
 
 def colours_of(original: Image.Image) -> Colours:
-    """The colours of an image from `as_original`."""
+    """The colours of an image that comes from `as_original`."""
     return Colours(original.info.get("icc_profile"), original.info.get(COLOUR_CHUNKS, ()))
 
 
 def with_colours(image: Image.Image, colours: Colours) -> Image.Image:
-    """The image, whose `colours_of` are these."""
+    """The image with these colours attached, for `colours_of`."""
     image.info |= {"icc_profile": colours.icc_profile, COLOUR_CHUNKS: colours.png_chunks}
     return image

@@ -1,4 +1,4 @@
-"""The last runs' pictures, within a bounded memory, found by those who have the picture."""
+"""The latest results, in limited memory; only someone who has the image can find it."""
 from __future__ import annotations
 
 import hashlib
@@ -16,73 +16,73 @@ BYTES_PER_MB = 2 ** 20
 ID_BYTES = 16
 
 USUAL_LIMIT_MB = 256
-"""Fourteen pictures of 1024 x 1024, or eighty of one batch."""
+"""Room for fourteen images of 1024 x 1024, or eighty from one batch."""
 
 
 class History:
-    """Kept pictures by the hash of their result: who has no copy of a result cannot name it, so jobs never mix.
+    """Kept images by the hash of their result. Nobody can name a result without a copy of it, so jobs never mix.
 
-    The oldest are dropped when all of them hold more than the limit. Safe to use from several threads.
+    The oldest images are dropped when memory exceeds the limit. Safe to use from several threads.
     """
 
     def __init__(self):
-        self._pictures: OrderedDict[str, KeptImage] = OrderedDict()
+        self._images: OrderedDict[str, KeptImage] = OrderedDict()
         self._files: dict[str, str] = {}
         self._lock = threading.Lock()
 
-    def put(self, picture: KeptImage, result: np.ndarray, limit_mb: float) -> str:
-        """Keeps a picture, where it fits the limit; its id."""
+    def put(self, kept: KeptImage, result: np.ndarray, limit_mb: float) -> str:
+        """Keeps an image if it fits the limit. Returns its id."""
         identity = identify(result)
         with self._lock:
-            self._pictures[identity] = picture
-            self._pictures.move_to_end(identity)
+            self._images[identity] = kept
+            self._images.move_to_end(identity)
         self.shrink(limit_mb)
         return identity
 
     def set_file(self, identity: str, path: str | PathLike) -> None:
         """Associates a saved file with a kept result. The file may be of a format that changes its pixels."""
         with self._lock:
-            if identity in self._pictures:
+            if identity in self._images:
                 self._files[fspath(path)] = identity
 
     def shrink(self, limit_mb: float) -> None:
-        """Drops the oldest until the others fit. What re-rendering has added to them is counted, and goes first."""
+        """Drops the oldest images until the rest fit. First drops what re-compositing has cached."""
         with self._lock:
-            for picture in self._pictures.values():
+            for kept in self._images.values():
                 if self._bytes() <= limit_mb * BYTES_PER_MB:
                     break
-                picture.forget_rendered()
-            while self._pictures and self._bytes() > limit_mb * BYTES_PER_MB:
-                self._pictures.popitem(last=False)
-            self._files = {path: identity for path, identity in self._files.items() if identity in self._pictures}
+                kept.forget_rendered()
+            while self._images and self._bytes() > limit_mb * BYTES_PER_MB:
+                self._images.popitem(last=False)
+            self._files = {path: identity for path, identity in self._files.items() if identity in self._images}
 
     def get(self, identity: str) -> KeptImage:
-        """The image of this id, which from now on counts as the newest. Raises KeyError if it is not kept."""
+        """The image with this id, which then counts as the newest. Raises KeyError if it is not kept."""
         with self._lock:
-            self._pictures.move_to_end(identity)
-            return self._pictures[identity]
+            self._images.move_to_end(identity)
+            return self._images[identity]
 
     def take_over(self, other: History) -> None:
-        """Also keeps what another history keeps."""
+        """Adds all images of another history."""
         with self._lock:
-            self._pictures.update(other._pictures)
+            self._images.update(other._images)
             self._files.update(other._files)
 
     def find(self, path: str | PathLike | None = None, result: np.ndarray | None = None) -> str | None:
-        """The id of a result, by the file that it was saved as or by its pixels; None where it is not kept."""
+        """The id of a result, by its saved file or its pixels; None if it is not kept."""
         with self._lock:
             if path is not None and fspath(path) in self._files:
                 return self._files[fspath(path)]
             identity = None if result is None else identify(result)
-            return identity if identity in self._pictures else None
+            return identity if identity in self._images else None
 
     def _bytes(self) -> int:
-        # Pictures of one batch share their original and masks.
-        arrays = {id(array): array.nbytes for picture in self._pictures.values() for array in picture.arrays()}
+        # Images of one batch share their original and masks.
+        arrays = {id(array): array.nbytes for kept in self._images.values() for array in kept.arrays()}
         return sum(arrays.values())
 
     def __len__(self) -> int:
-        return len(self._pictures)
+        return len(self._images)
 
 
 def identify(result: np.ndarray) -> str:

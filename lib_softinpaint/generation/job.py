@@ -1,4 +1,4 @@
-"""One generation's data, and the order in which the algorithm is called on it. No host."""
+"""One generation's data, and the steps of the algorithm on it. Knows no host."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -25,11 +25,11 @@ class SoftInpaintJob:
     reference : (B, C, ..., H, W) float
         Latent of the untouched original.
     originals
-        For each picture of the batch (H, W, 3) uint8, as large as the result.
+        One (H, W, 3) uint8 for each image of the batch, as large as the result.
     repaint_px
-        For each picture of the batch (H, W) float32, 0 to 1. Where it is 0 the result equals the original.
+        One (H, W) float32, 0 to 1, for each image of the batch. Where it is 0, the result equals the original.
     box
-        The inpainted crop in the original; None where the whole picture is inpainted.
+        The inpainted crop of the original; None if the whole image is inpainted.
     """
 
     def __init__(self, settings: Settings, repaint: torch.Tensor, reference: torch.Tensor,
@@ -42,10 +42,10 @@ class SoftInpaintJob:
         self.box = box
         self.start_time = 0.0
         self.predicted: torch.Tensor | None = None
-        """Denoised prediction of the last step, before the original was blended in."""
+        """Denoised prediction of the last step, before blending."""
 
     def _follow(self, device: torch.device) -> None:
-        """Moves what is kept to where the host samples, once."""
+        """Moves the job's tensors to the sampling device, once."""
         if self.reference.device != device:
             self.reference, self.repaint = self.reference.to(device), self.repaint.to(device)
             self.__dict__.pop("_reference_norm", None)
@@ -86,19 +86,19 @@ class SoftInpaintJob:
         if mix == 0:
             return share
         time = schedule.training_time(ratio)
-        # A run begins with its noisiest step.
+        # A run starts with its noisiest step.
         self.start_time = torch.maximum(time.max(), torch.as_tensor(self.start_time, device=time.device))
         return torch.lerp(share.to(self.repaint), schedule.unlocked_share(self.repaint, time / self.start_time), mix)
 
     def locked_steps(self, ratios: torch.Tensor, order: int = 1) -> int:
-        """How many of a run's first steps change nothing and may be left out: before nested masks unlock the first pixel.
+        """How many of a run's first steps can be skipped, because no pixel is unlocked yet.
 
         Parameters
         ----------
         ratios : (N,) float
-            Noise-to-signal ratio of each step, from the first on.
+            Noise-to-signal ratio of each step, first to last.
         order
-            Of the sampler: above 1 a step also asks for predictions at its end, where a pixel may be unlocked already.
+            Order of the sampler. Above 1, a step also predicts at its end, where a pixel may already be unlocked.
 
         Source: Levin and Fried, arXiv 2306.00950, section 4.
         """
@@ -107,14 +107,14 @@ class SoftInpaintJob:
         time = schedule.training_time(ratios)
         self.start_time = time[0]
         locked = schedule.unlocked_share(self.repaint.max().to(time).view(1, 1), time / time[0]) == 0
-        # The last step is never left out.
+        # The last step is never skipped.
         return max(0, min(int(locked.sum()) - (order > 1), len(ratios) - 1))
 
     def blend_noise(self, noisy: torch.Tensor, noise: torch.Tensor,
                     alpha_bar: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The noise prediction of one step whose denoised prediction has the original blended in, and the latter.
+        """The noise and denoised predictions of one step with the original blended in.
 
-        For samplers that ask their model for noise. Where the mask is 1 the noise stays as it was, bit for bit.
+        For samplers whose model predicts noise. Where the mask is 1, the noise is unchanged, bit for bit.
 
         Parameters
         ----------
@@ -131,23 +131,23 @@ class SoftInpaintJob:
         return torch.where(self.repaint == 1, noise, implied.to(noise.dtype)), blended.to(noise.dtype)
 
     def finish(self, samples: torch.Tensor) -> torch.Tensor:
-        """The sampled latent with the original's where the mask is 0.
+        """The sampled latent, replaced by the original's where the mask is 0.
 
-        Timestep samplers stop at a little noise, an interrupted one at much: outside the mask none of it may stay.
+        Timestep samplers end with a little noise, interrupted ones with more. None of it may stay outside the mask.
         """
         self._follow(samples.device)
         return torch.where(self.repaint == 0, self.reference.to(samples.dtype), samples)
 
     def measure(self, samples: torch.Tensor, decoded_size: Size, seeds: Sequence[int]) -> list[SampledImage]:
-        """What is needed to composite each new picture: how much its latent changed, and where.
+        """Everything needed to composite each new image: how much its latent changed, and where.
 
         Parameters
         ----------
         samples : (B, C, ..., H, W) float
         decoded_size
-            Size at which they will be decoded.
+            Size at which the samples will be decoded.
         seeds
-            Of each picture.
+            One for each image.
         """
         self._follow(samples.device)
         reference, samples = torch.broadcast_tensors(self.reference, samples.float())
@@ -156,35 +156,35 @@ class SoftInpaintJob:
         return self._sampled(repaint, distance, decoded_size, seeds, self.noise_floors(len(distance)))
 
     def measure_by_mask(self, count: int, decoded_size: Size, seeds: Sequence[int]) -> list[SampledImage]:
-        """The same for `count` pictures whose latents are not known."""
+        """The same for `count` images whose latents are unknown."""
         repaint = _frames(self.repaint).squeeze(1).expand(count, -1, -1).cpu().numpy()
         return self._sampled(repaint, [None] * count, decoded_size, seeds, [None] * count)
 
     def noise_floors(self, count: int) -> list[float | None]:
-        """For each of `count` images the noise floor, in latent units.
+        """Median distance of the last prediction from the original where the mask is 0, for each of `count` images.
 
-        That is the median distance from the original of what the last step predicted where the mask is 0. The final latent
-        equals the original there. None before the first step, and if the mask covers everything.
+        In latent units. The final latent is useless here: outside the mask it is the original's. None before the first step,
+        and if the mask covers everything.
         """
         if self.predicted is None:
             return [None] * count
         distance = blend.channel_norm(self.predicted.to(self.reference) - self.reference)
         outside = _frames((self.repaint == 0).expand_as(distance)).flatten(1) & _frames(distance).flatten(1).isfinite()
-        # By hand: some of Apple's GPUs have no nanmedian along a dimension.
+        # A loop, because some Apple GPUs have no nanmedian along a dimension.
         return [one[where].median().item() if where.any() else None
                 for one, where in zip(_frames(distance).flatten(1), outside)]
 
     def _sampled(self, repaint: np.ndarray, distances: Iterable[np.ndarray | None], decoded_size: Size,
                  seeds: Sequence[int], noise_floors: Sequence[float | None]) -> list[SampledImage]:
         tapers: dict[int, dict[float, np.ndarray]] = {id(mask): {} for mask in self.repaint_px}
-        last = len(self.originals) - 1  # frames of a video share one
-        pictures = []
+        last = len(self.originals) - 1  # the frames of a video share one original
+        images = []
         for number, (repaint_latent, distance) in enumerate(zip(repaint, distances)):
             place = min(number, last)
             mask = self.repaint_px[place]
-            pictures.append(SampledImage(self.originals[place], mask, repaint_latent, distance, decoded_size, self.box,
-                                           seeds[place], noise_floors[number], tapers=tapers[id(mask)]))
-        return pictures
+            images.append(SampledImage(self.originals[place], mask, repaint_latent, distance, decoded_size, self.box,
+                                       seeds[place], noise_floors[number], tapers=tapers[id(mask)]))
+        return images
 
 
 def _frames(latent: torch.Tensor) -> torch.Tensor:

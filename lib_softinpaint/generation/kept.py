@@ -1,4 +1,4 @@
-"""Finished images with all that their composite is made of, so that it can be made again without sampling."""
+"""Finished images with everything needed to re-composite them without sampling."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -20,22 +20,22 @@ from lib_softinpaint.settings.settings import NOTE_KEY, SHAPING, Settings, compo
 
 @dataclass(frozen=True, eq=False)
 class KeptImage:
-    """One picture of a run.
+    """One image of a run, ready to be re-composited.
 
     Parameters
     ----------
     settings
-        Of the run.
+        The run's settings.
     sampled
     decoded : (H, W, 3) uint8 or float32, 0 to 255
-        Where it stands in the result.
+        At its place in the result.
     painted
     infotext
-        Of the run's result.
+        Infotext of the run's result.
     source : (H, W, 4) uint8
-        The original with its alpha channel, where the result is to have it.
+        The original with its alpha channel, if the result should have one.
     colours
-        The original's.
+        Colours of the original.
     """
 
     settings: Settings
@@ -46,30 +46,30 @@ class KeptImage:
     source: np.ndarray | None = None
     colours: Colours = SRGB
     reshaped: dict[tuple, SampledImage] = field(default_factory=dict, repr=False)
-    """The last other mask, by the settings that made it."""
+    """The last image under another mask, by that mask's settings."""
 
     def settings_with(self, changes: Mapping[str, Value]) -> Settings:
         """The run's settings with some of the composite's changed.
 
-        Raises ValueError with a sentence on a setting that needs a new sampling, or a value that is none of its field's.
+        Raises BadInput if a setting needs new sampling, or if a value is out of range or of the wrong type.
         """
         fields = {each.name: each for each in composite_fields()}
         for name, value in changes.items():
             if name not in fields:
-                raise BadInput(f"a composite is made again with {', '.join(fields)}, got {name!r}")
+                raise BadInput(f"a re-composite can change {', '.join(fields)}, got {name!r}")
             checked(fields[name], value)
         return replace(self.settings, **changes)
 
     def composited(self, settings: Settings, opacity_px: np.ndarray | None = None) -> np.ndarray:
-        """The result under other settings of the composite; under the run's own it is the run's.
+        """The result under other composite settings; under the run's own settings, the run's result.
 
-        Another feather narrows what is shown: pixels outside the run's mask were not sampled.
+        A wider mask shows no more than was sampled: pixels outside the run's mask stay original.
 
         Parameters
         ----------
         settings
         opacity_px : (H, W) float32, 0 to 1
-            The run's own, from `SampledImage.opacity_px`, where it is at hand.
+            The run's own from `SampledImage.opacity_px`, if already computed.
 
         Returns
         -------
@@ -83,7 +83,7 @@ class KeptImage:
         return with_alpha(result, self.source, shown.original, opacity_px)
 
     def sampled_within(self, settings: Settings) -> SampledImage:
-        """What was sampled, shown within the mask that these settings make."""
+        """The sampled image, shown within the mask of these settings."""
         shape = tuple(getattr(settings, name) for name in SHAPING)
         if shape == tuple(getattr(self.settings, name) for name in SHAPING):
             return self.sampled
@@ -95,7 +95,7 @@ class KeptImage:
         return shown
 
     def scores(self, settings: Settings) -> score.Scores:
-        """How the result under these settings looks, in numbers. Raises ValueError where a host has enlarged the picture."""
+        """Scores of the result under these settings. Raises ValueError if a host has enlarged the image."""
         sampled = self.sampled
         new = drift.corrected(sampled.original, self.decoded, sampled.repaint_px, settings.drift_correction, sampled.box)
         result = self.sampled_within(settings).composited(settings, self.decoded)
@@ -103,35 +103,35 @@ class KeptImage:
                            np.rint(new).clip(0, 255).astype(np.uint8))
 
     def blend_score(self, settings: Settings) -> float:
-        """How well the result under these settings blends in, 0 to 100: `score.blend_score`."""
+        """`score.blend_score` of the result under these settings, 0 to 100."""
         return score.blend_score(self.scores(settings))
 
     def infotext_with(self, settings: Settings) -> str:
-        """Infotext of the result under other settings of the composite.
+        """Infotext of the result under other composite settings.
 
-        The mask's settings stay the run's, since another sampling with others would paint another picture; a note tells
-        under which the result is shown.
+        The mask settings stay the run's, because sampling with others would give another image. A note names the ones that
+        were changed.
         """
         if settings == self.settings:
             return self.infotext
-        written = to_infotext(settings)
+        params = to_infotext(settings)
         keys = [infotext_key(each) for each in composite_fields() if each.name not in SHAPING]
         reshaped = [each for each in composite_fields()
                     if each.name in SHAPING and getattr(settings, each.name) != getattr(self.settings, each.name)]
-        values = {key: written[key] for key in keys}
+        values = {key: params[key] for key in keys}
         if reshaped:
-            told = ", ".join(f"{each.label} {written[infotext_key(each)]}" for each in reshaped)
+            changes = ", ".join(f"{each.label} {params[infotext_key(each)]}" for each in reshaped)
             note = infotext.parse(self.infotext).get(NOTE_KEY)
-            values[NOTE_KEY] = f"{note + ' ' if note else ''}Composited again with {told}."
+            values[NOTE_KEY] = f"{note + ' ' if note else ''}Re-composited with {changes}."
         return infotext.replaced(self.infotext, values)
 
     def forget_rendered(self) -> None:
-        """Drops what re-rendering has added. It is computed again when it is needed."""
+        """Drops cached results of re-compositing. They are computed again when needed."""
         self.reshaped.clear()
         self.sampled.tapers.clear()
 
     def arrays(self) -> list[np.ndarray]:
-        """All that it holds in memory."""
+        """All arrays that this image holds in memory."""
         held = [self.decoded, self.painted.strengths, self.source]
         for sampled in (self.sampled, *self.reshaped.values()):
             held += [sampled.original, sampled.repaint_px, sampled.repaint, sampled.distance, sampled.shown_px,

@@ -1,4 +1,4 @@
-"""What a run leaves of one picture: enough to composite it again, under any settings, without sampling again."""
+"""One image after sampling: enough to re-composite it under any settings without sampling again."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
@@ -13,31 +13,31 @@ from lib_softinpaint.method.mask import edge_taper
 from lib_softinpaint.settings.settings import Settings
 
 USUAL_NOISE_FLOOR = 0.1
-"""Latent units; of the bundled model, the median over 54 pictures. There automatic and absolute thresholds are alike."""
+"""Latent units: the bundled model's median over 54 images. At this floor, automatic and absolute thresholds are equal."""
 
 
 @dataclass(frozen=True, eq=False)
 class SampledImage:
-    """One picture of a batch, after sampling.
+    """One image of a batch, after sampling.
 
     Parameters
     ----------
     original : (H, W, 3) uint8
         As large as the result.
     repaint_px : (H, W) float32, 0 to 1
-        Where it is 0 the result equals the original.
+        Where it is 0, the result equals the original.
     repaint : (h, w) float32, 0 to 1
-        The same in latent size, of what was decoded.
+        The same in latent size, for the decoded part.
     distance : (h, w) float32, latent units
-        From `difference.difference_map`; None where the latent is not known, and the mask alone decides.
+        From `difference.difference_map`. None if the latent is unknown; then only the mask counts.
     decoded_size
         Size at which the latent was decoded.
     box
-        What was decoded, in the original; None for all of it.
+        The decoded part of the original; None for all of it.
     seed
-        Of the picture, and of its grain.
+        Seed of the image and of its grain.
     noise_floor
-        From `job.noise_floors`, latent units; None where it is not known.
+        From `job.noise_floors`, latent units; None if it is unknown.
     shown_px : (H, W) float32, 0 to 1
         Mask within which the new pixels are shown; None for `repaint_px`.
     """
@@ -52,10 +52,10 @@ class SampledImage:
     noise_floor: float | None = None
     shown_px: np.ndarray | None = None
     tapers: dict[float, np.ndarray] = field(default_factory=dict, repr=False)
-    """The last edge taper, by its width; pictures of one mask share it."""
+    """The last edge taper, by its width; images with the same mask share it."""
 
     def opacity_latent(self, settings: Settings) -> np.ndarray:
-        """How far the new pixels are shown by the change and the mask, (h, w) float32, 0 to 1."""
+        """Opacity of the new pixels in latent size, (h, w) float32, 0 to 1."""
         repaint = torch.from_numpy(self.repaint)
         if self.distance is None:
             return composite.mask_opacity(repaint, settings.preservation_strength).numpy()
@@ -64,7 +64,7 @@ class SampledImage:
             self.threshold(settings), settings.difference_contrast).numpy()
 
     def threshold(self, settings: Settings) -> float:
-        """Distance at which new pixels are shown by half at mask influence 0, latent units."""
+        """Distance at which new pixels are half visible at mask influence 0, latent units."""
         if settings.automatic_threshold and self.noise_floor is not None:
             return settings.difference_threshold * self.noise_floor / USUAL_NOISE_FLOOR
         return settings.difference_threshold
@@ -75,7 +75,7 @@ class SampledImage:
         return self.repaint_px if self.shown_px is None else self.shown_px
 
     def enlarged(self, latent_map: np.ndarray) -> np.ndarray:
-        """A map (h, w) float32, 0 to 1, of the latent over the picture, (H, W) float32."""
+        """A latent map (h, w) float32, 0 to 1, enlarged to the image, (H, W) float32."""
         enlarged = composite.enlarge(latent_map, self.decoded_size)
         return enlarged if self.box is None else composite.place(enlarged, self.box, Size.of(self.repaint_px))
 
@@ -89,18 +89,18 @@ class SampledImage:
         return np.maximum(self.enlarged(self.opacity_latent(settings)) * taper, settings.least_opacity * self.mask_px)
 
     def shown_within(self, mask_px: np.ndarray) -> SampledImage:
-        """The picture with its new pixels shown within another mask (H, W) float32, 0 to 1, as far as it was sampled."""
+        """The image with its new pixels shown within another mask (H, W) float32, 0 to 1, as far as it was sampled."""
         return replace(self, shown_px=np.where(self.repaint_px > 0, mask_px, 0), tapers={})
 
     def composited(self, settings: Settings, decoded: np.ndarray, opacity_px: np.ndarray | None = None) -> np.ndarray:
-        """The result: the decoded picture, its colours and grain matched to the original's, over the original.
+        """The result: the decoded image, with colours and grain matched to the original, over the original.
 
         Parameters
         ----------
         decoded : (H, W, 3) uint8 or float32, 0 to 255
-            Where it stands in the result; larger than the original if a host has enlarged it.
+            At its place in the result; larger than the original if a host has enlarged it.
         opacity_px : (H, W) float32, 0 to 1
-            From `opacity_px` where it is at hand.
+            From `opacity_px`, if already computed.
 
         Returns
         -------

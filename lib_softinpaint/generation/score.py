@@ -1,8 +1,8 @@
-"""How an inpainting looks, in numbers: its seam, its ghosts, its lost contrast, and whether it changed anything.
+"""How an inpainting looks, in numbers: its seams, its ghosts, its lost contrast, and whether it changed anything.
 
-All but the outside is measured at the size at which a picture is looked at. A seam is searched on curves around the painted
-area, each cut into stretches. It stands where the result has an edge on the curve that neither the original had there, nor
-the result has on parallel curves: a picture's own edges, old or new, make no seam.
+Everything except the outside is measured at viewing size. Seams are searched along curves around the painted area, each cut
+into stretches. A seam is an edge on the curve that the original did not have there, and that the result does not have on
+parallel curves. An image's own edges, old or new, are no seam.
 """
 from __future__ import annotations
 
@@ -20,54 +20,53 @@ from lib_softinpaint.method.cielab import lab
 from lib_softinpaint.method.distance import depth_and_nearest
 
 LOOKED_AT_PX = 512
-"""Pixels of the longer side to which a larger picture is reduced: seams are judged as seen on a screen, and the time stays
-bounded."""
+"""Pixels of the longer side to which larger images are reduced: seams are judged as seen on a screen, in limited time."""
 
 STRETCH_PX = 16
-"""Length of a stretch of a curve, over which colours are averaged: shorter ones would follow grain."""
+"""Length of a stretch, over which colours are averaged: shorter stretches would follow grain."""
 
 RING_PX = 1, 5
-"""Distances from a curve between which its two sides' colours are taken."""
+"""Distances from a curve between which the colours of its two sides are measured."""
 
 PARALLELS_PX = -20, -12, 12, 20
-"""Distances of parallel curves, whose median jump is the picture's own."""
+"""Distances of parallel curves, whose median jump is the image's own."""
 
 BESIDE_PX = 6
-"""Distance of the two curves that a seam must stand out from: a new object's outline follows no curve for long, and steps
-as much on these."""
+"""Distance of the two curves that a seam must stand out from: a new object's outline follows no curve for long, and has
+similar steps on these."""
 
 EDGE_PX = 2
-"""To either side of a curve: its own gradients, also where a JPEG's halved colours have widened them."""
+"""Distance on either side of a curve that holds its gradients, even if widened by JPEG's halved colour resolution."""
 
 TEXTURE_PX = 8, 16
-"""Distances from a curve between which gradients are the picture's own."""
+"""Distances from a curve between which gradients are the image's own."""
 
 SURROUNDINGS_PX = 48
-"""Around the mask: the last curve, its farthest parallel and that one's ring."""
+"""Margin around the mask: the last curve, its farthest parallel and the ring around that."""
 
 CURVES_APART_PX = 8
-"""Smallest distance between two curves on which a seam is searched."""
+"""Smallest distance between two curves."""
 
 LEAST_PIXELS = 6
-"""Of a stretch's side: fewer tell no colour."""
+"""Pixels on one side of a stretch: with fewer, its colour is unknown."""
 
 LEAST_GRADIENT = 1.0
-"""CIELAB units for each pixel, added to both gradients of the ratio: what is less is not seen."""
+"""CIELAB units per pixel, added to both gradients of the ratio: anything less is invisible."""
 
 VISIBLE_FROM, VISIBLE_AT = 5.0, 15.0
-"""CIELAB distances of original and new picture: below the first a mixture of them is not seen, above the second it is."""
+"""CIELAB distances of original and new image: a mixture is invisible below the first and visible above the second."""
 
 WINDOW_PX, WINDOW_STEP_PX = 7, 2
-"""Side of the windows in which local contrast and the mixture of two pictures are measured, and their distance."""
+"""Side and spacing of the windows in which local contrast and mixtures of two images are measured."""
 
 GHOST_FROM, GHOST_AT = 0.1, 0.3
-"""Share of the fainter of two pictures: below the first it is not seen, from the second on both are."""
+"""Share of the fainter of two images: below the first it is invisible, from the second on both are visible."""
 
 LEAST_CONTRAST = 0.5
-"""CIELAB units of lightness: contrast less than this cannot get lost."""
+"""CIELAB units of lightness: less contrast than this is not there to be lost."""
 
 LEAST_EFFECT = 0.9
-"""Of hard inpainting's effect on the painted area: from here on as much has been repainted as was asked for."""
+"""Share of hard inpainting's effect on the painted area from which everything requested counts as repainted."""
 
 
 @dataclass(frozen=True)
@@ -75,18 +74,17 @@ class Scores:
     """One inpainting's numbers.
 
     outside_largest, outside_changed
-        Largest change where the mask is 0, in 8-bit levels, and how many pixels changed there: 0 is exact.
+        Largest change where the mask is 0, in 8-bit levels, and number of pixels that changed there; 0 is exact.
     outside_mean
         Mean change there, CIELAB units.
     jump, jump_painted
-        Colour jump along the worst curve, and along the painted edge, CIELAB units: 2.3 is just noticed.
+        Colour jump along the worst curve, and along the painted edge, CIELAB units; 2.3 is just noticeable.
     gradient_ratio, gradient_ratio_painted
-        Gradient on the worst curve, and on the painted edge, through that on parallel curves: 1 is invisible.
+        Gradient on the worst curve, and on the painted edge, divided by that on parallel curves; 1 is invisible.
     ghost
-        Share of the masked area that shows original and new picture through one another, 0 to 1; NaN if the new picture
-        is not known.
+        Share of the masked area that shows both original and new image, 0 to 1; NaN if the new image is unknown.
     contrast_retention
-        Local contrast of such places through the lesser of both pictures' there, 0 to 1; NaN likewise.
+        Local contrast in ghosts divided by the lower of both images', 0 to 1; NaN if the new image is unknown.
     effect
         Mean change of the painted area, CIELAB units.
     """
@@ -113,22 +111,22 @@ def score(original: np.ndarray, result: np.ndarray, repaint: np.ndarray, painted
     repaint : (H, W) float, 0 to 1
         Where it is 0, nothing may change.
     painted : (H, W) bool
-        What the user painted; the feather lies around it, or astride its edge.
+        What the user painted. The feather is around it or across its edge.
     decoded : (H, W, 3) uint8
-        The new picture before it was composited with the original.
+        The new image before it was composited with the original.
 
     Raises
     ------
     ValueError
-        On pictures and masks of different sizes, and on an empty mask.
+        If images and masks have different sizes, or if nothing is painted.
 
     Source: METHOD 8 in docs/method.md.
     """
     sizes = {each.shape[:2] for each in (original, result, repaint, painted, decoded) if each is not None}
     if len(sizes) > 1:
-        raise ValueError(f"pictures and masks must be of one size, got {sorted(sizes)}")
+        raise ValueError(f"images and masks must have the same size, got {sorted(sizes)}")
     if not painted.any():
-        raise ValueError("painted must have a pixel that is True, got none")
+        raise ValueError("painted must have at least one True pixel, got none")
     largest, changed = outside_change(original, result, repaint)
     factor = max(1, -(-max(repaint.shape) // LOOKED_AT_PX))
     original, result = _reduced(original, factor), _reduced(result, factor)
@@ -147,7 +145,7 @@ def score(original: np.ndarray, result: np.ndarray, repaint: np.ndarray, painted
 
 
 def _around(area: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns of the area and of all that a seam at its rim is judged by."""
+    """Rows and columns of the area and of the surroundings needed to judge a seam at its rim."""
     spans = (np.flatnonzero(area.any(axis)) for axis in (1, 0))
     rows, columns = (slice(max(0, span[0] - SURROUNDINGS_PX), span[-1] + 1 + SURROUNDINGS_PX) for span in spans)
     return rows, columns
@@ -177,9 +175,9 @@ def outside_change(original: np.ndarray, result: np.ndarray, repaint: np.ndarray
 
 def seams(original: torch.Tensor, result: torch.Tensor, repaint: np.ndarray,
           painted: np.ndarray) -> tuple[dict[int, float], dict[int, float]]:
-    """Colour jump and gradient ratio of each curve, by its distance from the painted edge, outward above 0.
+    """Colour jump and gradient ratio of each curve, by its distance from the painted edge; positive is outward.
 
-    Curves lie on the painted edge, through the feather, on its outer rim, and beyond.
+    The curves run along the painted edge, through the feather, on its outer rim, and beyond.
 
     Parameters
     ----------
@@ -190,9 +188,9 @@ def seams(original: torch.Tensor, result: torch.Tensor, repaint: np.ndarray,
     Returns
     -------
     jumps
-        CIELAB units, the mean over the stretches of a curve.
+        Mean over the stretches of a curve, CIELAB units.
     ratios
-        Gradient on the curve through that on parallel curves.
+        Gradient on the curve divided by that on parallel curves.
     """
     distance, stretch = _along_edge(painted)
     curves = _curves(distance, repaint)
@@ -208,7 +206,7 @@ def seams(original: torch.Tensor, result: torch.Tensor, repaint: np.ndarray,
 
     @cache
     def step(curve: int) -> np.ndarray:
-        """(2, 3, stretches): what result and change are more inside of a curve than outside; NaN where that is unknown."""
+        """(2, 3, stretches): colour inside a curve minus outside, for result and change; NaN where unknown."""
         inner, inner_count = window(curve - RING_PX[1], curve - RING_PX[0])
         outer, outer_count = window(curve + RING_PX[0], curve + RING_PX[1])
         known = np.minimum(inner_count, outer_count) >= LEAST_PIXELS
@@ -216,7 +214,7 @@ def seams(original: torch.Tensor, result: torch.Tensor, repaint: np.ndarray,
         return np.where(known, difference, np.nan).reshape(2, 3, -1)
 
     def height(curve: int) -> np.ndarray:
-        """(stretches): step that both the result and the change have, less what the result has on parallels; or NaN."""
+        """(stretches): step common to result and change, minus the result's steps on parallel curves; or NaN."""
         parallels = np.nan_to_num(np.stack([step(curve + offset) for offset in PARALLELS_PX]), nan=0.0)
         steps = step(curve)
         return np.minimum(np.linalg.norm(steps, axis=1), np.linalg.norm(steps - np.median(parallels, 0), axis=1)).min(axis=0)
@@ -234,7 +232,7 @@ def seams(original: torch.Tensor, result: torch.Tensor, repaint: np.ndarray,
                                                               window(curve + TEXTURE_PX[0], curve + TEXTURE_PX[1])))
         texture = near[6] / np.maximum(near_count, 1) + LEAST_GRADIENT
         edge, edge_of_change = on[6:] / np.maximum(length, 1) + LEAST_GRADIENT
-        # What the original had on the curve, too, is no seam.
+        # An edge that the original also had on the curve is no seam.
         new_share = np.minimum((edge_of_change - LEAST_GRADIENT) / edge, 1)
         weight = np.where(near_count >= LEAST_PIXELS, length, 0)
         total = max((texture * weight).sum(), LEAST_GRADIENT)
@@ -243,20 +241,20 @@ def seams(original: torch.Tensor, result: torch.Tensor, repaint: np.ndarray,
 
 
 def _along_edge(painted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distance from the painted edge, outward above 0, and the number of the stretch of the edge that is nearest."""
+    """Distance from the painted edge, positive outward, and number of the nearest stretch of the edge."""
     height, width = painted.shape
     if painted.all():
         return np.full(painted.shape, -float(sum(painted.shape))), np.zeros(painted.shape, np.int64)
     outside, to_painted = depth_and_nearest(~painted)
     inside, to_unpainted = depth_and_nearest(painted)
-    # Both sides of a piece of edge belong to the stretch of its painted pixel.
+    # Both sides of an edge belong to the stretch of its painted pixel.
     nearest = np.where(painted, to_painted[:, to_unpainted[0], to_unpainted[1]], to_painted)
     rows, columns = nearest // STRETCH_PX
     return np.where(painted, 0.5 - inside, outside - 0.5), rows * (width // STRETCH_PX + 1) + columns
 
 
 def _curves(distance: np.ndarray, repaint: np.ndarray) -> list[int]:
-    """Distances at which a seam may stand. Inside the painted area an edge is the new content's own."""
+    """Distances at which seams are searched. Inside the painted area, edges are the new content's own."""
     transition = distance[(repaint > 0) & (repaint < repaint.max())]
     outer = max(0, math.ceil(transition.max())) if transition.size else 0
     wanted = [0, outer, outer // 3, 2 * outer // 3, outer + 2 * CURVES_APART_PX]
@@ -289,10 +287,10 @@ def _binned(values: torch.Tensor, distance: np.ndarray, stretch: np.ndarray, fir
 
 
 def mixture(original: torch.Tensor, result: torch.Tensor, decoded: torch.Tensor, repaint: np.ndarray) -> tuple[float, float]:
-    """Ghost index and contrast retention of a result that shows two pictures through one another.
+    """Ghost index and contrast retention of a result that may show two images at once.
 
-    In each window the result is fitted as a mixture (1 - a) * original + a * decoded; it is a ghost where neither picture
-    is faint and both differ visibly.
+    Each window of the result is fitted as a mixture (1 - a) * original + a * decoded. It is a ghost if neither image is
+    faint and both differ visibly.
 
     Parameters
     ----------
@@ -326,7 +324,7 @@ def mixture(original: torch.Tensor, result: torch.Tensor, decoded: torch.Tensor,
 
 
 def latent_effect(original: torch.Tensor, result: torch.Tensor, painted: torch.Tensor) -> float:
-    """Mean latent distance in the painted area; through that of hard inpainting it is the core effect.
+    """Mean latent distance in the painted area. Divided by that of hard inpainting, it is the core effect.
 
     Parameters
     ----------
@@ -337,14 +335,14 @@ def latent_effect(original: torch.Tensor, result: torch.Tensor, painted: torch.T
 
 
 def blend_score(scores: Scores, core_effect: float = 1.0) -> float:
-    """One number that orders candidates: 100 has no seam, no ghost, kept the rest, and repainted what was asked for.
+    """One number to rank candidates: 100 means no seam, no ghost, an unchanged outside, and everything requested repainted.
 
     Parameters
     ----------
     core_effect
-        Mean latent distance in the painted area through that of hard inpainting, where it is known.
+        Mean latent distance in the painted area divided by that of hard inpainting, if known.
 
-    Source: own; the scales of its parts are those at which a seam or ghost is plainly seen.
+    Source: own; each part is scaled to where a seam or ghost is plainly visible.
     """
     seam = scores.jump / 10 + max(0.0, scores.gradient_ratio - 1) / 2
     ghost = 0.0 if math.isnan(scores.ghost) else 2 * scores.ghost
@@ -352,5 +350,5 @@ def blend_score(scores: Scores, core_effect: float = 1.0) -> float:
     return 100 * math.exp(-seam - ghost - decay) * min(1.0, core_effect / LEAST_EFFECT)
 
 
-def _reduced(picture: np.ndarray, factor: int) -> np.ndarray:
-    return picture if factor == 1 else np.asarray(Image.fromarray(picture).reduce(factor))
+def _reduced(image: np.ndarray, factor: int) -> np.ndarray:
+    return image if factor == 1 else np.asarray(Image.fromarray(image).reduce(factor))

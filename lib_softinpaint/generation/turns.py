@@ -1,4 +1,4 @@
-"""Who may re-composite next: one caller at a time, so that memory stays bounded beside the sampler."""
+"""One re-composite at a time, so that memory stays limited beside the sampler."""
 from __future__ import annotations
 
 import itertools
@@ -8,17 +8,17 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 
 MOST_WAITING = 8
-"""Callers that may wait; a waiting one holds its request and a thread of the web server."""
+"""Callers that may wait. Each holds its request and a thread of the web server."""
 
 MOST_CALLERS = 256
-"""Whose newest requests are remembered: pages that are open at once."""
+"""Callers whose newest request is remembered, i.e. open pages."""
 
 WAIT_SECONDS = 30.0
-"""A 4096 x 4096 re-composite takes 1 to 4 s and about 1 GiB, by machine."""
+"""A 4096 x 4096 re-composite takes 1 to 4 s, depending on the machine, and about 1 GiB."""
 
 
 class Busy(RuntimeError):
-    """Too many are waiting, or the wait took too long. Try again later."""
+    """Too many callers are waiting, or the wait took too long. Try again later."""
 
 
 class Overtaken(RuntimeError):
@@ -43,7 +43,7 @@ class Turns:
         self._queue: dict[object, Hashable | None] = {}
         """Caller by ticket, oldest first. The first one has the turn."""
         self._newest: OrderedDict[Hashable, float] = OrderedDict()
-        """Highest number by caller, of those that asked last."""
+        """Highest request number by caller, for the latest callers."""
         self._numbers = itertools.count()
         self._changed = threading.Condition()
 
@@ -57,8 +57,8 @@ class Turns:
             The panel that asks, such as a browser session's id. A new request drops those of the same caller that
             still wait. None never drops another one.
         number
-            Of the request, the higher the later it was made: a web server may run them in any order. The order in which
-            they come if None.
+            Number of the request, higher for later ones: a web server may run them in any order. If None, the order of
+            arrival counts.
 
         Raises
         ------
@@ -75,20 +75,20 @@ class Turns:
                 if len(self._newest) > MOST_CALLERS:
                     self._newest.popitem(last=False)
                 if number < self._newest[caller]:
-                    raise Overtaken("A newer request of this panel took its place.")
+                    raise Overtaken("A newer request from this panel replaced this one.")
                 for older in [each for each in list(self._queue)[1:] if self._queue[each] == caller]:
                     del self._queue[older]
                 self._changed.notify_all()
             if len(self._queue) > self.most_waiting:
-                raise Busy(f"{len(self._queue)} re-composites are running or waiting, try again in a moment.")
+                raise Busy(f"{len(self._queue)} re-composites are running or waiting; try again in a moment.")
             self._queue[ticket] = caller
             in_time = self._changed.wait_for(lambda: ticket not in self._queue or next(iter(self._queue)) is ticket,
                                              self.seconds)
             if ticket not in self._queue:
-                raise Overtaken("A newer request of this panel took its place.")
+                raise Overtaken("A newer request from this panel replaced this one.")
             if not in_time:
                 del self._queue[ticket]
-                raise Busy(f"Other re-composites took more than {self.seconds:.0f} s, try again in a moment.")
+                raise Busy(f"Other re-composites took more than {self.seconds:.0f} s; try again in a moment.")
         try:
             yield
         finally:
@@ -103,4 +103,4 @@ class Turns:
 
 
 recomposites = Turns()
-"""Of this process: the API route and the panels share it."""
+"""Shared by the API route and the panels of this process."""

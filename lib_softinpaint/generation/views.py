@@ -1,4 +1,4 @@
-"""What a composite is made of, as pictures to look at."""
+"""Images that show what a composite is made of."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -11,16 +11,16 @@ from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.settings.settings import Settings
 
 AMPLIFIED = 8
-"""Times the local contrast in the seam's view."""
+"""Factor of the local contrast in the seam view."""
 
 LOCAL_PX = 4.0
-"""Pixels, a Gaussian's deviation: what is smaller is local contrast."""
+"""Pixels, deviation of a Gaussian: anything finer is local contrast."""
 
 BESIDE_PX = 8
-"""Around the feather, what the seam's view also shows."""
+"""Margin around the feather that the seam view also shows."""
 
 DIMMED = 0.4
-"""Brightness of what is not near the seam."""
+"""Brightness away from the seam."""
 
 
 def picture(kept: KeptImage, settings: Settings) -> np.ndarray:
@@ -29,18 +29,18 @@ def picture(kept: KeptImage, settings: Settings) -> np.ndarray:
 
 
 def opacity(kept: KeptImage, settings: Settings) -> np.ndarray:
-    """Opacity of the new pixels, (H, W) uint8; 255 shows them wholly."""
+    """Opacity of the new pixels, (H, W) uint8; 255 is fully visible."""
     return _grey(kept.sampled_within(settings).opacity_px(settings))
 
 
 def difference(kept: KeptImage, settings: Settings) -> np.ndarray:
     """How much the latent changed, (H, W) uint8; 128 at the difference threshold.
 
-    Raises LookupError with a sentence where it is not known.
+    Raises LookupError with a sentence if it is unknown.
     """
     sampled = kept.sampled
     if sampled.distance is None:
-        raise LookupError("How much this picture changed is not known; the mask alone decides.")
+        raise LookupError("How much this image changed is unknown; only the mask counts.")
     threshold = sampled.threshold(settings)
     distance = sampled.distance
     relative = np.minimum(distance / (2 * threshold), 1) if threshold > 0 else (distance > 0).astype(np.float32)
@@ -68,8 +68,7 @@ def _grey(share: np.ndarray) -> np.ndarray:
 VIEWS: Mapping[str, tuple[Callable[[KeptImage, Settings], np.ndarray], str]] = MappingProxyType({
     "Picture": (picture, ""),
     "Opacity": (opacity, "White shows the new pixels, black the original."),
-    "Difference map": (difference, "Brighter changed more; middle grey is the difference threshold, where half is shown."),
-    "Seam": (seam, f"Local contrast is {AMPLIFIED} times as strong along the mask's edge: what is seen here is all that is "
-                   "left of a seam."),
+    "Difference map": (difference, "Brighter changed more. Middle grey is the difference threshold, where half is shown."),
+    "Seam": (seam, f"Local contrast is amplified {AMPLIFIED} times along the mask's edge. Any seam that is left shows here."),
 })
-"""By their labels: what makes them, and a sentence on how they are read."""
+"""By label: the function that computes the view, and a sentence on how to read it."""

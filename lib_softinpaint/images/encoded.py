@@ -1,4 +1,4 @@
-"""Images as text, and back."""
+"""Images to base64 text and back."""
 from __future__ import annotations
 
 import base64
@@ -14,15 +14,15 @@ from lib_softinpaint.geometry import Size
 from lib_softinpaint.images.read import UNREADABLE, opened, upright_size
 
 
-def encoded(picture: Image.Image, kind: str = "PNG", **how: Any) -> str:
-    """The picture's file of a kind that Pillow knows, as base64; `how` it is written as Pillow's `save` takes it."""
+def encoded(image: Image.Image, file_format: str = "PNG", **options: Any) -> str:
+    """The image's file as base64, in a format that Pillow knows; `options` go to Pillow's `save`."""
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **how)
+    image.save(buffer, file_format, **options)
     return base64.b64encode(buffer.getvalue()).decode()
 
 
 def decoded(text: str, name: str, check: Callable[[Size], None] | None = None) -> Image.Image:
-    """The image that was sent as base64, or as a data URL; upright. Raises BadInput with its name if it is none.
+    """The upright image from base64 or a data URL. Raises BadInput with its name if it is not an image.
 
     Parameters
     ----------
@@ -47,5 +47,5 @@ def _readable(text: str, name: str) -> Iterator[None]:
 
 
 def as_bytes(text: str) -> bytes:
-    """The file that was sent as base64, or as a data URL."""
+    """The file from base64 or a data URL."""
     return base64.b64decode(text.partition(";base64,")[2] or text)

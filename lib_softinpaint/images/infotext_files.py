@@ -1,4 +1,4 @@
-"""Infotext in image files: read from any program's, written as the WebUI does."""
+"""Infotext in image files: reads files of any program, writes them as the WebUI does."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -20,37 +20,37 @@ EXIF_IFD, USER_COMMENT, UNICODE = 0x8769, 0x9286, b"UNICODE\0"
 ENCODINGS = {UNICODE: ("utf-16-be", "utf-16-le", "utf-8"), b"ASCII\0\0\0": ("utf-8", "cp1252"),
              b"JIS\0\0\0\0\0": ("iso2022_jp", "shift_jis", "utf-8"), bytes(8): ("utf-8", "utf-16-be", "utf-16-le", "cp1252"),
              b"": ("utf-8", "utf-16-be", "utf-16-le", "cp1252")}
-"""What a user comment may be written in, by its first eight bytes; programs differ in the order of Unicode's bytes."""
+"""Possible encodings of a user comment, by its first eight bytes. Programs differ in their byte order for Unicode."""
 
 SAVE_OPTIONS = {
     ".png": {}, ".webp": {"lossless": True}, ".jpg": {"quality": 95, "subsampling": 0},
     ".jpeg": {"quality": 95, "subsampling": 0}}
-"""By suffix, in lower case. JPEG cannot keep the outside exact; the others do."""
+"""By suffix, in lower case. JPEG cannot keep the outside exact; the other formats can."""
 
 LARGEST_SIDE = {".webp": 16383, ".jpg": 65535, ".jpeg": 65535}
-"""Pixels. Source: WebP's container and JPEG's frame header have 14 and 16 bits for them."""
+"""Pixels. Source: WebP's container and JPEG's frame header use 14 and 16 bits for a side."""
 
 LARGEST_JPEG_EXIF = 65533
-"""Bytes that one segment of a JPEG holds."""
+"""Bytes that fit into one segment of a JPEG."""
 
 LARGEST_JPEG_PROFILE = 255 * 65519
-"""Bytes that the segments of a JPEG's colour profile, which one byte numbers, hold in all."""
+"""Bytes that fit into the 255 segments of a JPEG's colour profile; a byte numbers them."""
 
 
 def read(path: Path | BinaryIO) -> str | None:
-    """The infotext in an image file; None where it has none."""
+    """The infotext in an image file, or None."""
     with Image.open(path) as image:
         return next(filter(is_infotext, _texts(image)), None)
 
 
 def _texts(image: Image.Image) -> Iterator[str]:
-    """All texts of a file that may be infotext, each as often as there are ways to read it."""
+    """All texts of a file that may be infotext, each in every encoding that can read it."""
     exif = image.getexif()
     for comment in (exif.get_ifd(EXIF_IFD).get(USER_COMMENT), exif.get(USER_COMMENT)):
         yield from _readings(comment)
-    chunks = getattr(image, "text", {})  # of a PNG, those behind its pixels among them
+    chunks = getattr(image, "text", {})  # of a PNG, including those after the pixels
     for text in (chunks.get(PNG_KEY), image.info.get(PNG_KEY)):
-        # Some programs write UTF-8 where PNG has Latin-1.
+        # Some programs write UTF-8 although PNG specifies Latin-1.
         yield from _readings(text if text is None or isinstance(text, iTXt) else _as_bytes(text))
     yield from _readings(image.info.get("comment"))  # of a GIF or a JPEG
 
@@ -67,7 +67,7 @@ def _readings(comment: Any) -> Iterator[str]:
 
 def _decoded(comment: bytes, encoding: str) -> str | None:
     try:
-        # Text of 16 bits is told by what it says, and half a character at its end does no harm.
+        # Only the decoded text shows whether 16-bit text was read right; half a character at its end does no harm.
         return comment.decode(encoding, "replace" if encoding.startswith("utf-16") else "strict")
     except UnicodeDecodeError:
         return None
@@ -81,26 +81,26 @@ def _as_bytes(text: str) -> bytes | str:
 
 
 def demand_room(path: Path, size: Size, text: str, colours: Colours = SRGB) -> None:
-    """Raises BadInput if the format that the suffix names cannot hold an image of this size with these."""
+    """Raises BadInput if the suffix's format cannot hold an image of this size with this infotext and these colours."""
     suffix = path.suffix.lower()
     largest = LARGEST_SIDE.get(suffix)
     if largest and max(size) > largest:
-        raise BadInput(f"{path} may have {largest} pixels to a side, the image has {size}; .png has no limit")
+        raise BadInput(f"{path} can have at most {largest} pixels a side, the image has {size}; .png has no such limit")
     if suffix not in (".jpg", ".jpeg"):
         return
     if (length := len(_exif(text).tobytes())) > LARGEST_JPEG_EXIF:
-        raise BadInput(f"{path} may have {LARGEST_JPEG_EXIF} bytes of infotext, this has {length}; .png and .webp have no "
-                       "such limit")
+        raise BadInput(f"{path} can hold at most {LARGEST_JPEG_EXIF} bytes of infotext, this has {length}; .png and .webp "
+                       "have no such limit")
     profile = colours.icc_profile
     if profile and len(profile) > LARGEST_JPEG_PROFILE:
-        raise BadInput(f"{path} may have a colour profile of {LARGEST_JPEG_PROFILE} bytes, the image's has "
+        raise BadInput(f"{path} can hold a colour profile of at most {LARGEST_JPEG_PROFILE} bytes, this has "
                        f"{len(profile)}; .png and .webp have no such limit")
 
 
 def save(picture: Image.Image, path: Path, text: str, colours: Colours = SRGB) -> None:
-    """Writes an image with its infotext, in the format that the suffix names, completely or not at all.
+    """Writes an image with its infotext, in the format of the suffix, completely or not at all.
 
-    Only a PNG holds the chunks of its colours.
+    Only a PNG keeps PNG colour chunks.
 
     Raises
     ------
@@ -112,11 +112,11 @@ def save(picture: Image.Image, path: Path, text: str, colours: Colours = SRGB) -
     demand_room(path, Size.of(picture), text, colours)
     suffix = path.suffix.lower()
     if suffix == ".png":
-        chunk = PngInfo()
-        chunk.add_text(PNG_KEY, text) if text.isascii() else chunk.add_itxt(PNG_KEY, text)
+        chunks = PngInfo()
+        chunks.add_text(PNG_KEY, text) if text.isascii() else chunks.add_itxt(PNG_KEY, text)
         for name, content in colours.png_chunks:
-            chunk.add(name, content)
-        options = {"pnginfo": chunk}
+            chunks.add(name, content)
+        options = {"pnginfo": chunks}
     else:
         options = {"exif": _exif(text), **SAVE_OPTIONS[suffix]}
     with replacing(path) as file:

@@ -1,4 +1,4 @@
-"""Job files: finished images with all that their composite is made of."""
+"""Job files: finished images with everything that a re-composite needs."""
 from __future__ import annotations
 
 import dataclasses
@@ -25,53 +25,53 @@ FILE_KIND = "softinpaint picture"
 ARRAYS = {"original": (3, ("uint8",)), "repaint_px": (2, ("float32",)), "repaint": (2, ("float32",)),
           "distance": (2, ("float32",)), "decoded": (3, ("uint8", "float32")), "strengths": (2, ("float32",)),
           "source": (3, ("uint8",)), "colour_profile": (1, ("uint8",))}
-"""Of a job file: dimensions and types of each array. Further arrays may be added, which older versions leave out."""
+"""Dimensions and types of each array in a job file. New arrays may be added; older versions ignore them."""
 
 
 def save(kept: KeptImage, path: Path) -> None:
-    """Writes a job file that `load` reads, completely or not at all. Raises OSError if it cannot be written."""
+    """Writes a job file for `load`, completely or not at all. Raises OSError if it cannot be written."""
     arrays = {name: getattr(kept.sampled, name) for name in ("original", "repaint_px", "repaint", "distance")}
     arrays |= {"decoded": kept.decoded, "strengths": kept.painted.strengths, "source": kept.source,
                "colour_profile": kept.colours.icc_profile and np.frombuffer(kept.colours.icc_profile, np.uint8)}
-    about = {
+    header = {
         "kind": FILE_KIND, "format": FILE_FORMAT, "infotext": kept.infotext, "settings": dataclasses.asdict(kept.settings),
         "png_chunks": {name.decode(): content.hex() for name, content in kept.colours.png_chunks},
         "sampled": {name: getattr(kept.sampled, name) for name in ("decoded_size", "box", "seed", "noise_floor")},
         "painted": {name: getattr(kept.painted, name)
                     for name in ("blur_px", "padding_px", "size", "stretched_to", "how")}}
     with replacing(path) as file:
-        np.savez_compressed(file, about=np.array(json.dumps(about)),
+        np.savez_compressed(file, about=np.array(json.dumps(header)),
                             **{name: array for name, array in arrays.items() if array is not None})
 
 
 def load(path: Path) -> KeptImage:
-    """A kept image from its job file. What a later version added is left out. Raises BadInput if it is no job file."""
+    """A result from its job file, without anything that a later version added. Raises BadInput if it is not a job file."""
     try:
         if not zipfile.is_zipfile(path):
-            raise ValueError("it is no archive" if path.exists() else "it does not exist")
+            raise ValueError("it is not an archive" if path.exists() else "it does not exist")
         with np.load(path, allow_pickle=False) as file:
-            about = json.loads(str(file["about"]))
-            if (about["kind"], about["format"]) != (FILE_KIND, FILE_FORMAT):
-                raise ValueError(f"it is of format {about['format']}, not {FILE_FORMAT}")
+            header = json.loads(str(file["about"]))
+            if (header["kind"], header["format"]) != (FILE_KIND, FILE_FORMAT):
+                raise ValueError(f"it has format {header['format']}, not {FILE_FORMAT}")
             arrays = {name: file[name] for name in ARRAYS if name in file.files}
-        _demand_fitting(arrays, about)
+        _demand_fitting(arrays, header)
         profile = arrays.pop("colour_profile", None)
         colours = Colours(None if profile is None else profile.tobytes(), tuple(
-            (name.encode(), bytes.fromhex(content)) for name, content in about.get("png_chunks", {}).items()))
-        painted = PaintedMask(strengths=arrays.pop("strengths"), **_typed(about["painted"]))
+            (name.encode(), bytes.fromhex(content)) for name, content in header.get("png_chunks", {}).items()))
+        painted = PaintedMask(strengths=arrays.pop("strengths"), **_typed(header["painted"]))
         decoded, source = arrays.pop("decoded"), arrays.pop("source", None)
-        sampled = SampledImage(**{"distance": None, **arrays, **_typed(about["sampled"])})
-        return KeptImage(Settings(**about["settings"]), sampled, decoded, painted, about["infotext"], source, colours)
+        sampled = SampledImage(**{"distance": None, **arrays, **_typed(header["sampled"])})
+        return KeptImage(Settings(**header["settings"]), sampled, decoded, painted, header["infotext"], source, colours)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as fault:
-        raise BadInput(f"a job file must be one that inpaint --keep wrote, {path} is not: {fault}") from fault
+        raise BadInput(f"a job file must be from inpaint --keep, {path} is not: {fault}") from fault
 
 
-def _demand_fitting(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> None:
-    """Raises ValueError on arrays that cannot be those of one result, by their types and shapes."""
+def _demand_fitting(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> None:
+    """Raises ValueError if the types and shapes of the arrays cannot be those of one result."""
     for name, array in arrays.items():
-        rank, kinds = ARRAYS[name]
-        if array.ndim != rank or array.dtype.name not in kinds or array.size == 0:
-            raise ValueError(f"its {name} must have {rank} dimensions of {' or '.join(kinds)}, "
+        rank, types = ARRAYS[name]
+        if array.ndim != rank or array.dtype.name not in types or array.size == 0:
+            raise ValueError(f"its {name} must have {rank} dimensions of {' or '.join(types)}, "
                              f"got {array.ndim} of {array.dtype}")
     size, latent = Size.of(arrays["original"]), arrays["repaint"].shape
     wanted = {"original": (*size, 3), "repaint_px": tuple(size), "distance": latent,
@@ -81,14 +81,14 @@ def _demand_fitting(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) 
     for name, shape in wanted.items():
         if name in arrays and arrays[name].shape != shape:
             raise ValueError(f"its {name} must be of shape {shape}, got {arrays[name].shape}")
-    if tuple(about["painted"]["size"]) != size:
-        raise ValueError(f"its mask must lie over {size}, got {about['painted']['size']}")
-    box = about["sampled"]["box"]
+    if tuple(header["painted"]["size"]) != size:
+        raise ValueError(f"its mask must be {size}, got {header['painted']['size']}")
+    box = header["sampled"]["box"]
     if box is not None and not Box(*box).fits(size):
         raise ValueError(f"its box must lie within {size} pixels, got {box}")
 
 
 def _typed(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields whose sizes and boxes JSON had made lists."""
+    """Fields with lists from JSON turned back into sizes and boxes."""
     types = {2: Size, 4: Box}
     return {name: types[len(value)](*value) if isinstance(value, list) else value for name, value in fields.items()}

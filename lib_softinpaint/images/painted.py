@@ -1,15 +1,15 @@
-"""What is painted in a mask image, decided here for every host; and masks as images. 1 = repaint.
+"""Reads what is painted in a mask image, for every host, and turns masks into images. 1 = repaint.
 
 Levels count in 255ths, and only levels from 9 to 249 are greys:
 
-- Up to 8 is unpainted and 250 or more is white: exports, segmentation tools and lossy formats rarely hit 0 and 255.
-- A mask whose faint levels go up and down is noisy, as after lossy compression. There 31 and less is unpainted, 224 and more
-  is white, and around hard edges there are no greys.
-- An image that holds exactly the values 0 and 1, and one of more than 8 bits whose values end at 255 or below, is read at
-  its own scale.
-- An alpha channel counts if it carries a shape: it must be transparent somewhere, and must not be what is left of white
-  that was made transparent. Otherwise lightness counts.
-- Colour on black is paint: the strongest channel counts, or with a palette every colour but black.
+- 8 and below is unpainted, 250 and above is white: exports, segmentation tools and lossy formats rarely hit 0 and 255.
+- If the faint levels go up and down, the mask is noisy, as after lossy compression. Then 31 and below is unpainted, 224 and
+  above is white, and there are no greys around hard edges.
+- An image with exactly the values 0 and 1 is read at its own scale. So is one of more than 8 bits with values up to 255 at
+  most.
+- An alpha channel is used if it has a shape: it must be transparent somewhere, but not only because white was made
+  transparent. Otherwise lightness is used.
+- Colour on black is paint: the strongest channel is used or, with a palette, every colour but black.
 """
 from __future__ import annotations
 
@@ -27,46 +27,46 @@ from lib_softinpaint.images.read import LARGEST_BYTE, LARGEST_SHORT, at_own_scal
 from lib_softinpaint.method.mask import resized
 
 LEAST_VALUE = 0.5 / LARGEST_BYTE
-"""What is less is black in a mask of 8 bits, by which the WebUI crops."""
+"""Anything less is black in the 8-bit mask by which the WebUI crops."""
 
 NOISE_LEVEL, WHITE_LEVEL = 8, 250
-"""Of 255: the highest level that is unpainted, and the lowest that is white."""
+"""Highest level that is unpainted and lowest that is white, of 255."""
 
 TOLD_SHARE = 0.01
-"""Share of the image's pixels, or of the painted ones, from which on a note is worth reading."""
+"""Share of the image's pixels, or of the painted ones, from which a note is worth reading."""
 
 WEAK = 0.5
-"""Strength below which next to nothing happens."""
+"""Strength below which almost nothing happens."""
 
 MOST = 0.5
-"""Share of the painted pixels from which on a level is the mask's white."""
+"""Share of the painted pixels from which a level counts as the mask's white."""
 
 FAINT_LEVEL, OSCILLATING_SHARE = 63, 0.06
-"""Of the pixels up to this level, the share that are higher than both their neighbours: above it, they are noise. JPEG of
-quality 30 to 95, WebP and AVIF of discs and strokes give 0.07 to 0.65; soft masks, compressed or not, 0.035 at most."""
+"""Pixels up to this level are noise if more than this share of them are higher than both neighbours. Discs and strokes in
+JPEG (quality 30 to 95), WebP and AVIF give 0.07 to 0.65; soft masks, compressed or not, 0.035 at most."""
 
 GREY_LEVELS = 31, 224
-"""Between them a pixel of a noisy mask is grey; JPEG's ringing rarely gets there."""
+"""Between these levels, a pixel of a noisy mask is grey; JPEG ringing rarely gets there."""
 
 GREY_SHARE, GREY_SHARE_NEAR_EDGES = 0.15, 0.3
-"""Share of grey pixels up to which a noisy mask is one of black and white, and around an edge that edge."""
+"""Share of grey pixels up to which a noisy mask, or an edge in it, counts as black and white."""
 
 STRAY_SHARE = 0.001
-"""Share of clear pixels below which they are strays in a black and white mask."""
+"""Share of transparent pixels below which they are strays in a black and white mask."""
 
 HARD_STEP = 80
-"""Levels between neighbouring pixels: an edge, antialiased or not, has more, and a feather of 4 pixels or wider less."""
+"""Levels between neighbouring pixels. An edge, antialiased or not, has more; a feather of 4 pixels or wider has less."""
 
 CODED_PX = 8
-"""Pixels to a side of JPEG's blocks: its ringing stays within the block of an edge, and other formats' near it."""
+"""Side of JPEG's blocks in pixels. Its ringing stays within an edge's block; that of other formats stays near it."""
 
 COLOUR_LEVEL, BLACK_SHARE = 64, 0.25
-"""Difference of channels from which on a pixel is coloured, and the share of black pixels that makes a background."""
+"""Channel difference from which a pixel is coloured, and share of black pixels that makes a background."""
 
 MASK_IMAGE = "Mask image"
 
 SAME_SHAPE = 0.02
-"""Share by which width to height of a mask may differ from its image's: sizes are often rounded."""
+"""Relative difference allowed between the aspect ratios of mask and image: sizes are often rounded."""
 
 
 def strengths(image: Image.Image, notes: MutableSequence[str] | None = None) -> np.ndarray:
@@ -75,17 +75,17 @@ def strengths(image: Image.Image, notes: MutableSequence[str] | None = None) -> 
     Parameters
     ----------
     notes
-        Takes one sentence for each thing that was changed, or that will disappoint.
+        Receives one sentence for every change and every likely problem.
 
     Returns
     -------
     (H, W) float32, 0 to 1
-        Images of 16 bits keep their precision.
+        16-bit images keep their precision.
 
     Raises
     ------
     BadInput
-        If the image holds numbers that are no levels: negative, infinite or not a number.
+        If any pixel value is negative, infinite or not a number.
 
     Source: alpha before lightness was observed in AUTOMATIC1111 1.10.1; the rest is own.
     """
@@ -100,7 +100,7 @@ def strengths(image: Image.Image, notes: MutableSequence[str] | None = None) -> 
 
 
 def cleaned(mask: np.ndarray, notes: MutableSequence[str] | None = None) -> np.ndarray:
-    """A mask (H, W) float, 0 to 1, without noise near black and with white where it is nearly white; float32."""
+    """The mask (H, W) float, 0 to 1, as float32, with nearly black set to black and nearly white to white."""
     notes = [] if notes is None else notes
     mask = mask.astype(np.float32)
     faint = (mask > 0) & (mask < (NOISE_LEVEL + 0.5) / LARGEST_BYTE)
@@ -115,7 +115,7 @@ def cleaned(mask: np.ndarray, notes: MutableSequence[str] | None = None) -> np.n
 
 
 def _from_levels(levels: np.ndarray, notes: MutableSequence[str]) -> np.ndarray:
-    """Strengths (H, W) float32 of levels (H, W) uint8."""
+    """Strengths (H, W) float32 from levels (H, W) uint8."""
     counts = np.asarray(Image.fromarray(levels).histogram())
     faint = counts[1:NOISE_LEVEL + 1].sum() / levels.size
     greys = counts[GREY_LEVELS[0] + 1:GREY_LEVELS[1]].sum() / levels.size
@@ -124,8 +124,8 @@ def _from_levels(levels: np.ndarray, notes: MutableSequence[str]) -> np.ndarray:
     if noisy and has_greys and greys <= GREY_SHARE:
         levels = _without_noise(levels)
         counts = np.asarray(Image.fromarray(levels).histogram())
-        notes.append("The mask holds noise, as from lossy compression: its faint levels were read as unpainted, and its edges "
-                     "as black and white.")
+        notes.append("The mask has noise, as from lossy compression. Faint levels were read as unpainted, and edges as "
+                     "black and white.")
     elif faint >= TOLD_SHARE and (noisy or not counts[0]):
         notes.append(_faint_note(faint))
     peak = int(counts.nonzero()[0][-1])
@@ -141,17 +141,17 @@ def _faint_note(share: float) -> str:
 
 
 def _note_peak(peak: int, share: float, notes: MutableSequence[str]) -> None:
-    """Notes that a mask's white is not 255, that hardly anything will happen, or that a feather took the full strength.
+    """Notes that the mask's white is not 255, or that its strongest level is weak or rare.
 
     Parameters
     ----------
     peak
         The mask's highest level, 1 to 255.
     share
-        Of the painted pixels that have it.
+        Share of the painted pixels at that level.
     """
     if peak < WHITE_LEVEL and (peak < WEAK * LARGEST_BYTE or share < TOLD_SHARE):
-        notes.append(f"The strongest level in the mask is {peak} of 255: nothing is repainted at more than "
+        notes.append(f"The strongest level in the mask is {peak} of 255, so nothing is repainted at more than "
                      f"{peak / LARGEST_BYTE:.0%} strength.")
     elif WHITE_LEVEL <= peak < LARGEST_BYTE and share > MOST:
         notes.append(f"The mask's white is {peak} of 255 and was read as 255.")
@@ -167,11 +167,8 @@ def _oscillates(levels: np.ndarray) -> bool:
 
 
 def _without_noise(levels: np.ndarray) -> np.ndarray:
-    """Levels (H, W) uint8 of a noisy mask, without the noise.
-
-    Nearly black or white becomes black or white, and so does everything in and beside a coded block that holds a hard edge
-    and few greys.
-    """
+    """Levels (H, W) uint8 without noise: nearly black or white pixels become black or white, and so do all pixels in and
+    beside each coded block with a hard edge and few greys."""
     result = np.zeros_like(levels)
     box = _box(levels > GREY_LEVELS[0], CODED_PX)
     near = levels[box]
@@ -190,7 +187,7 @@ def _without_noise(levels: np.ndarray) -> np.ndarray:
 
 
 def _box(inside: np.ndarray, margin_px: int) -> tuple[slice, slice]:
-    """Rows and columns that hold all of an area and a margin, aligned to coded blocks; everything if there is no area."""
+    """Rows and columns of an area and its margin, aligned to coded blocks; everything if there is no area."""
     spans = (np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0)))
     rows, columns = (slice(max(0, span[0] - margin_px) // CODED_PX * CODED_PX, span[-1] + 1 + margin_px) if span.size
                      else slice(None) for span in spans)
@@ -204,7 +201,7 @@ def _blocks(values: np.ndarray) -> np.ndarray:
 
 
 def _levels(image: Image.Image, notes: MutableSequence[str]) -> np.ndarray:
-    """Levels (H, W) uint8 of the channel that holds what is painted."""
+    """Levels (H, W) uint8 of the channel that holds the mask."""
     if "A" in image.getbands() or "transparency" in image.info and image.mode == "P":
         solid = image.convert("RGBA")
         alpha = solid.getchannel("A")
@@ -212,7 +209,7 @@ def _levels(image: Image.Image, notes: MutableSequence[str]) -> np.ndarray:
             return np.asarray(alpha)
         if alpha.getextrema() != (LARGEST_BYTE, LARGEST_BYTE):
             notes.append("The mask's transparency holds no shape; its lightness was read.")
-    elif "transparency" in image.info:  # one level or colour stands for clear: no paint program saves a shape like that
+    elif "transparency" in image.info:  # one level or colour means transparent: no paint program saves a shape like that
         notes.append("The mask's transparency holds no shape; its lightness was read.")
     if image.mode in ("1", "L", "LA", "La"):
         return np.asarray(image.convert("L"))
@@ -236,48 +233,48 @@ def _levels(image: Image.Image, notes: MutableSequence[str]) -> np.ndarray:
 
 
 def _carries_a_shape(alpha: Image.Image, solid: Image.Image) -> bool:
-    """Whether an image's alpha channel is what is painted."""
+    """Whether the mask is in the alpha channel."""
     least, most = cast(tuple[int, int], alpha.getextrema())  # it has one channel
     if least > NOISE_LEVEL or most <= NOISE_LEVEL:
         return False
     opacity, lightness = np.asarray(alpha), np.asarray(solid.convert("RGB").convert("L"))
     seen, hidden = lightness[opacity > NOISE_LEVEL], lightness[opacity == 0]
-    # A white made transparent leaves black; a few clear pixels leave the painted black and white.
+    # White made transparent leaves only black; a few transparent pixels leave a black and white mask.
     whitened = hidden.size and hidden.min() >= WHITE_LEVEL and seen.max() <= NOISE_LEVEL
     stray = hidden.size < STRAY_SHARE * opacity.size and seen.min() <= NOISE_LEVEL and seen.max() >= WHITE_LEVEL
     return not whitened and not stray
 
 
 def check_shape(mask: Size, image: Size, name: str) -> None:
-    """Raises BadInput with `name`, which says what mask it is, if width to height is not that of its image."""
+    """Raises BadInput if the mask's aspect ratio is not the image's. `name` names the mask in the message."""
     if abs(mask.width * image.height / (mask.height * image.width) - 1) > SAME_SHAPE:
         raise BadInput(f"{name} must have the shape of its image, {image}, got {mask}.")
 
 
 def fitted(mask: np.ndarray, size: Size, name: str, notes: MutableSequence[str] | None = None) -> np.ndarray:
-    """A mask (H, W) float32, 0 to 1, as large as an image of this size.
+    """The mask (H, W) float32, 0 to 1, scaled to an image of this size.
 
-    Raises BadInput with `name`, which says what mask it is, if it has another shape.
+    Raises BadInput if it has another shape. `name` names the mask in the message.
     """
     if Size.of(mask) == size:
         return mask
     check_shape(Size.of(mask), size, name)
     if notes is not None:
-        notes.append(f"{name} is {Size.of(mask)} and was scaled to its image's {size}.")
+        notes.append(f"{name} is {Size.of(mask)} and was scaled to the image's {size}.")
     return resized(mask, size)
 
 
 def grey_image(mask: np.ndarray, bits: int = 8) -> Image.Image:
-    """Grey image of a mask (H, W) float, 0 to 1, of 8 or 16 bits."""
-    white, kind = {8: (LARGEST_BYTE, np.uint8), 16: (LARGEST_SHORT, np.uint16)}[bits]
-    return Image.fromarray(np.rint(mask * white).astype(kind))
+    """Grey image of a mask (H, W) float, 0 to 1, in 8 or 16 bits."""
+    white, dtype = {8: (LARGEST_BYTE, np.uint8), 16: (LARGEST_SHORT, np.uint16)}[bits]
+    return Image.fromarray(np.rint(mask * white).astype(dtype))
 
 
 def painted_or_sent(painted: np.ndarray | None, mask_image: str, size: Size,
                     notes: MutableSequence[str] | None = None) -> np.ndarray | None:
-    """What was painted; if that is nothing, the setting "Mask image", for an image of this size.
+    """The painted mask or, if nothing is painted, the setting "Mask image", for an image of this size.
 
-    What is painted comes first: detailers and outpainting set masks of their own and hand our settings on.
+    The painted mask comes first, because detailers and outpainting set their own masks and pass our settings on.
 
     Parameters
     ----------
@@ -285,12 +282,12 @@ def painted_or_sent(painted: np.ndarray | None, mask_image: str, size: Size,
     mask_image
         Base64.
     notes
-        As of `strengths`.
+        As in `strengths`.
 
     Raises
     ------
     BadInput
-        If the latter is no image, or of another shape.
+        If the setting is not an image or has another shape.
     """
     if not mask_image or painted is not None and painted.max() >= LEAST_VALUE:
         return painted

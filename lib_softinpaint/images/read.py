@@ -1,4 +1,4 @@
-"""Reading image files, for every host: upright, in 8 bits, with colours that the result's file can keep."""
+"""Reads image files for every host: upright, in 8 bits, with colours that the result's file can keep."""
 from __future__ import annotations
 
 import io
@@ -17,10 +17,10 @@ from lib_softinpaint.generation.colours import COLOUR_CHUNKS
 from lib_softinpaint.geometry import Size
 
 LARGEST_SHORT, LARGEST_BYTE = 65535, 255
-"""White in images of 16 and of 8 bits."""
+"""White in 16-bit and 8-bit images."""
 
 OWN_SCALE_SHARE = 0.01
-"""Share of pixels at the largest value from which on a dark image of 16 or 32 bits is one of 8 bits in a larger type."""
+"""Share of pixels at the largest value from which a dark 16-bit or 32-bit image counts as an 8-bit one in a larger type."""
 
 UNREADABLE = OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError
 """What Pillow raises on files that it cannot read."""
@@ -29,19 +29,19 @@ QUARTER_TURNS = 5, 6, 7, 8
 """Orientations of EXIF that swap width and height."""
 
 LARGEST_TEXT_BYTES = 2 ** 26
-"""Of one text or profile in a PNG. Pillow's own limit of 1 MiB refuses files of photo editors and node editors."""
+"""Limit for one text or profile in a PNG. Pillow's own 1 MiB rejects files from photo editors and node editors."""
 
 PNG_COLOURS = b"cICP", b"gAMA", b"cHRM", b"sRGB"
-"""Chunks of a PNG, besides its ICC profile, that say what its numbers mean as colours."""
+"""PNG chunks, apart from the ICC profile, that define what pixel values mean as colours."""
 
 USUAL_GAMMA_VALUE, GAMMA_TOLERANCE = 0.45455, 0.005
-"""The same as Pillow reads it, and what nobody sees."""
+"""The usual gamma as Pillow reads it, and an invisible difference from it."""
 
 _text_limit = threading.Lock()
 
 
 def opened(file: Path | BinaryIO) -> Image.Image:
-    """The first image of a file as it is stored, upright. Raises one of UNREADABLE."""
+    """The first image of a file, upright and otherwise as stored. Raises one of UNREADABLE."""
     with _roomy_texts(), Image.open(file) as stored:
         stored.load()
         image = ImageOps.exif_transpose(stored)
@@ -54,9 +54,9 @@ def opened(file: Path | BinaryIO) -> Image.Image:
 
 
 def upright_size(file: Path | BinaryIO) -> Size:
-    """Size of a file's upright image, whose pixels are not decoded. Raises one of UNREADABLE."""
+    """Size of a file's image when upright, without decoding pixels. Raises one of UNREADABLE."""
     with _roomy_texts(), Image.open(file) as stored:
-        # Pillow decodes a PNG to see whether EXIF stands behind its pixels.
+        # Pillow would decode a PNG to look for EXIF after its pixels.
         exif = {} if stored.format == "PNG" and "exif" not in stored.info else stored.getexif()
         turned = exif.get(ExifTags.Base.Orientation) in QUARTER_TURNS
         width, height = stored.size
@@ -65,7 +65,7 @@ def upright_size(file: Path | BinaryIO) -> Size:
 
 @contextmanager
 def _roomy_texts() -> Iterator[None]:
-    """Pillow's limit for one text of a PNG, raised meanwhile; its limit for all of them together stays."""
+    """Raises Pillow's limit for one PNG text for a while; its limit for all texts together stays."""
     with _text_limit:
         usual = PngImagePlugin.MAX_TEXT_CHUNK
         PngImagePlugin.MAX_TEXT_CHUNK = LARGEST_TEXT_BYTES
@@ -76,7 +76,7 @@ def _roomy_texts() -> Iterator[None]:
 
 
 def _colour_chunks(file: Path | BinaryIO) -> tuple[tuple[bytes, bytes], ...]:
-    """The chunks of PNG_COLOURS, which stand before the pixels."""
+    """The chunks of PNG_COLOURS, which come before the pixels."""
     if isinstance(file, Path):
         with open(file, "rb") as stream:
             return _colour_chunks(stream)
@@ -95,28 +95,28 @@ def _colour_chunks(file: Path | BinaryIO) -> tuple[tuple[bytes, bytes], ...]:
 
 
 def as_original(image: Image.Image, notes: MutableSequence[str] | None = None) -> Image.Image:
-    """The image as a run takes it: RGB, or RGBA if it is transparent anywhere, of 8 bits.
+    """The image as a run needs it: 8-bit RGB, or RGBA if any pixel is transparent.
 
     Parameters
     ----------
     image
-        Of any mode.
+        Any mode.
     notes
-        Takes one sentence for each thing that the result will not keep.
+        Receives one sentence for everything that the result will not keep.
 
     Returns
     -------
     Image.Image
-        Its info holds the ICC profile only if that is one of RGB. Grey, CMYK and Lab are converted to sRGB.
+        Its info has the ICC profile only if that is for RGB. Grey, CMYK and Lab are converted to sRGB.
 
     Raises
     ------
     BadInput
-        If the image holds numbers that are no levels: negative, infinite or not a number.
+        If any pixel value is negative, infinite or not a number.
     """
     notes = [] if notes is None else notes
     if image.info.get("frames", 1) > 1:
-        notes.append(f"The image has {image.info['frames']} frames; the first was taken.")
+        notes.append(f"The image has {image.info['frames']} frames; the first one was used.")
     info: dict[Any, Any] = {name: image.info[name] for name in ("icc_profile", COLOUR_CHUNKS) if image.info.get(name)}
     if image.mode == "F" or image.mode.startswith("I"):
         levels = at_own_scale(np.asarray(image), image.mode, "the image", notes)
@@ -139,7 +139,7 @@ def needs_conversion(image: Image.Image) -> bool:
 
 
 def gamma_note(image: Image.Image) -> str | None:
-    """A sentence on a PNG whose gamma is not that of sRGB, for hosts whose files cannot hold it."""
+    """A note if a PNG's gamma is not that of sRGB, for hosts whose files cannot keep it."""
     gamma = image.info.get("gamma", USUAL_GAMMA_VALUE)
     if "srgb" in image.info or "icc_profile" in image.info or abs(gamma - USUAL_GAMMA_VALUE) < GAMMA_TOLERANCE:
         return None
@@ -147,7 +147,7 @@ def gamma_note(image: Image.Image) -> str | None:
 
 
 def _in_rgb(image: Image.Image, info: dict[Any, Any], notes: MutableSequence[str]) -> Image.Image:
-    """The image in RGB; takes the profile out of `info` if it has no meaning there any more."""
+    """The image in RGB. Removes the profile from `info` if it no longer applies."""
     profile, space = _profile(info.get("icc_profile"), notes)
     if profile is None:
         info.pop("icc_profile", None)
@@ -156,13 +156,13 @@ def _in_rgb(image: Image.Image, info: dict[Any, Any], notes: MutableSequence[str
     wanted = {"L": "GRAY", "1": "GRAY", "CMYK": "CMYK", "LAB": "LAB"}.get(image.mode, "RGB")
     if profile is None:
         if image.mode == "CMYK":
-            notes.append("The image is CMYK without a colour profile: its colours were converted roughly.")
+            notes.append("The image is CMYK without a colour profile, so its colours were converted approximately.")
         return image.convert("RGB")
     if space == "RGB" and wanted in ("RGB", "GRAY"):
         return image.convert("RGB")
     info.clear()
     if space != wanted:
-        notes.append(f"The image's colour profile is one for {space} and was not used.")
+        notes.append(f"The image's colour profile is for {space} and was not used.")
         return image.convert("RGB")
     image = image.convert("L") if image.mode == "1" else image
     try:
@@ -176,7 +176,7 @@ def _in_rgb(image: Image.Image, info: dict[Any, Any], notes: MutableSequence[str
 
 
 def _profile(profile: bytes | None, notes: MutableSequence[str]) -> tuple[Any, str]:
-    """An ICC profile and its colour space as "RGB", "GRAY", "CMYK" or "LAB"; None if there is none that can be read."""
+    """An ICC profile and its colour space, "RGB", "GRAY", "CMYK" or "LAB"; None if it cannot be read."""
     if not profile:
         return None, ""
     try:
@@ -188,18 +188,18 @@ def _profile(profile: bytes | None, notes: MutableSequence[str]) -> tuple[Any, s
 
 
 def at_own_scale(values: np.ndarray, mode: str, name: str, notes: MutableSequence[str]) -> np.ndarray:
-    """Values (H, W) of an image of 16 or 32 bits or of floats, as float32 from 0 to 1.
+    """Values (H, W) of a 16-bit, 32-bit or float image, as float32 from 0 to 1.
 
     Parameters
     ----------
     mode
         Pillow's: "F" or one that starts with "I".
     name
-        What it is, for the sentences.
+        Name of the image in messages.
     """
     if not np.isfinite(values).all() or values.min() < 0:
-        kind = "negative ones" if np.isfinite(values).all() else "infinity or NaN"
-        raise BadInput(f"{name}'s values must be numbers from 0 up, got {kind}")
+        found = "negative ones" if np.isfinite(values).all() else "infinity or NaN"
+        raise BadInput(f"{name}'s values must be numbers from 0 up, got {found}")
     peak = values.max()
     if mode == "F":
         white = next((white for white in (1, LARGEST_BYTE, LARGEST_SHORT) if peak <= white), float(peak))

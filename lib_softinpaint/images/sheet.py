@@ -1,4 +1,4 @@
-"""Pictures beside one another with their names, for eyes."""
+"""Images side by side with their names, for visual comparison."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ PAPER, INK = (255, 255, 255), (40, 40, 40)
 
 
 def side_by_side(tiles: Mapping[str, Image.Image]) -> Image.Image:
-    """The pictures from left to right, each under its name.
+    """The images from left to right, each under its name.
 
     Parameters
     ----------
     tiles
-        Pictures of one size by name.
+        Images of the same size by name.
     """
     width, height = next(iter(tiles.values())).size
     sheet = Image.new("RGB", (len(tiles) * (width + GAP_PX) - GAP_PX, height + LABEL_PX), PAPER)

@@ -1,1 +1,1 @@
-"""The mathematics, one concept a file: arrays and tensors in, arrays and tensors out."""
+"""The algorithm, one concept per file: arrays and tensors in, arrays and tensors out."""

@@ -1,4 +1,4 @@
-"""Original latent and denoised latent -> blended latent, contrast kept."""
+"""Original latent and denoised latent -> blended latent with its contrast preserved."""
 from __future__ import annotations
 
 import torch
@@ -26,13 +26,13 @@ def blend(original: torch.Tensor, original_norm: torch.Tensor, denoised: torch.T
           contrast_boost: float) -> torch.Tensor:
     """Interpolated latent whose vectors' lengths are the power mean of the two lengths.
 
-    Where the share is 0 or 1 the result is `original` or `denoised`, bit for bit.
+    Where the share is 0 or 1, the result is `original` or `denoised`, bit for bit.
 
     Parameters
     ----------
     original, denoised : (B, C, ..., H, W) float32
     original_norm : (B, 1, ..., H, W) float32
-        `channel_norm(original)`: the same at every step, so it is taken once.
+        `channel_norm(original)`. It is the same at every step, so it is computed once.
     share : (B or 1, 1, ..., H, W) float32, 0 to 1
         1 = denoised.
     contrast_boost
@@ -56,6 +56,6 @@ def blend(original: torch.Tensor, original_norm: torch.Tensor, denoised: torch.T
         wanted_norm = torch.lerp(relative.pow_(contrast_boost), torch.ones((), dtype=larger.dtype, device=larger.device),
                                  share_of_larger).pow_(1 / contrast_boost).mul_(larger)
     scale = wanted_norm.div_(channel_norm(blended).add_(NORM_EPSILON))
-    # The ends are exact: no division may touch them.
+    # Shares of 0 and 1 must stay exact.
     scale.masked_fill_((share == 0) | (share == 1), 1)
     return blended.mul_(scale)

@@ -1,4 +1,4 @@
-"""Colours as the eye tells them apart."""
+"""Perceptual colours: CIELAB."""
 from __future__ import annotations
 
 import numpy as np
@@ -14,12 +14,12 @@ _LEVELS = torch.arange(256, dtype=torch.float64) / 255
 _LINEAR = torch.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4).float()
 
 
-def lab(picture: np.ndarray) -> torch.Tensor:
-    """CIELAB of an sRGB picture, white D65: a distance of 2.3 is just noticed.
+def lab(image: np.ndarray) -> torch.Tensor:
+    """CIELAB of an sRGB image, white D65. A distance of 2.3 is just noticeable.
 
     Parameters
     ----------
-    picture : (H, W, 3) uint8
+    image : (H, W, 3) uint8
 
     Returns
     -------
@@ -27,7 +27,7 @@ def lab(picture: np.ndarray) -> torch.Tensor:
 
     Source: IEC 61966-2-1 (sRGB) and CIE 15 (CIELAB).
     """
-    linear = _LINEAR[torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))).int()]
+    linear = _LINEAR[torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).int()]
     to_xyz = torch.tensor(SRGB_TO_XYZ) / torch.tensor(WHITE_D65)[:, None]
     xyz = (to_xyz @ linear.flatten(1)).view_as(linear)
     root = torch.where(xyz > CUBE_ROOT_FROM, xyz.pow(1 / 3), xyz / (3 * (6 / 29) ** 2) + 4 / 29)

@@ -1,4 +1,4 @@
-"""Opacity of the new pixels; original and decoded picture -> result, the outside exact."""
+"""Opacity of the new pixels; original and decoded image -> result with an exact outside."""
 from __future__ import annotations
 
 import numpy as np
@@ -11,20 +11,20 @@ from lib_softinpaint.method.mask import scaled_size
 from lib_softinpaint.method.smootherstep import smootherstep
 
 SOFTENING_PX = 4.0
-"""Pixels, a Gaussian's deviation: hides the latent grid of the opacity."""
+"""Pixels, deviation of a Gaussian that hides the latent grid in the opacity."""
 
 INFLUENCE_LIMIT = 1.00001
-"""Keeps the threshold finite where the mask wholly decides for the original."""
+"""Keeps the threshold finite where only the mask counts and chooses the original."""
 
 LEAST_ALPHA = 1 / 255
-"""Guards the division by it."""
+"""Guards the division by alpha."""
 
 
 def opacity(distance: torch.Tensor, repaint: torch.Tensor, mask_influence: float, preservation_strength: float,
             threshold: float, contrast: float) -> torch.Tensor:
-    """How much of the new pixels is shown, by how much the latent changed.
+    """Opacity of the new pixels from the change of the latent.
 
-    A threshold or contrast of 0 gives the limit: all that changed at all is shown wholly, or by half.
+    At threshold 0, everything that changed is shown fully; at contrast 0, by half.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def opacity(distance: torch.Tensor, repaint: torch.Tensor, mask_influence: float
 
 
 def mask_opacity(repaint: torch.Tensor, preservation_strength: float) -> torch.Tensor:
-    """How much of the new pixels is shown, by the mask alone.
+    """Opacity of the new pixels from the mask alone.
 
     Source: observed in AUTOMATIC1111 1.10.1.
     """
@@ -54,7 +54,7 @@ def mask_opacity(repaint: torch.Tensor, preservation_strength: float) -> torch.T
 
 
 def enlarge(opacity_latent: np.ndarray, size: Size) -> np.ndarray:
-    """Opacity in pixels of the decoded picture.
+    """Opacity, enlarged to the decoded image.
 
     Parameters
     ----------
@@ -62,25 +62,25 @@ def enlarge(opacity_latent: np.ndarray, size: Size) -> np.ndarray:
 
     Returns
     -------
-    (H, W) float32, 0 to 1, of that size
+    (H, W) float32, 0 to 1
     """
     enlarged = Image.fromarray(opacity_latent.astype(np.float32)).resize(size.width_height, Image.Resampling.LANCZOS)
     return gaussian_filter(np.clip(np.asarray(enlarged), 0, 1), SOFTENING_PX, mode="nearest", truncate=3)
 
 
 def place(crop: np.ndarray, box: Box, size: Size) -> np.ndarray:
-    """A map of an only-masked crop, in a map of the whole picture that is 0 elsewhere.
+    """A map of an only-masked crop, placed into a map of the whole image that is 0 elsewhere.
 
-    The crop is scaled until it covers the box, and what stands over is cut off evenly: so the WebUI puts the picture
-    back, which it had scaled to fit and padded.
+    The crop is scaled until it covers the box, and the excess is cut off evenly. This is how the WebUI puts back the crop,
+    which it had scaled to fit and padded.
 
     Parameters
     ----------
     crop : (h, w) float32
     box
-        In the whole picture.
+        Place of the crop in the whole image.
     size
-        Of the whole picture.
+        Size of the whole image.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def place(crop: np.ndarray, box: Box, size: Size) -> np.ndarray:
 
 
 def with_alpha(result: np.ndarray, source: np.ndarray, flat: np.ndarray, opacity_px: np.ndarray) -> np.ndarray:
-    """The result as new content painted over its transparent source: what is new is visible, also in a hole.
+    """The result as new content over its transparent source. New content is visible even where the source is clear.
 
     Parameters
     ----------
@@ -104,15 +104,15 @@ def with_alpha(result: np.ndarray, source: np.ndarray, flat: np.ndarray, opacity
     source : (H, W, 4) uint8
         The image with its alpha channel.
     flat : (H, W, 3) uint8
-        The same over a background, as it was inpainted.
+        The same image over a background, as it was inpainted.
     opacity_px : (H, W) float32, 0 to 1
-        Of the new content. Where it is 0 the result equals the source, byte for byte.
+        Opacity of the new content. Where it is 0, the result equals the source, byte for byte.
 
     Returns
     -------
     (H, W, 4) uint8, colours not multiplied by alpha
 
-    Source: own; "over" (Porter and Duff, SIGGRAPH 1984), whose background is taken out of the result again.
+    Source: own; "over" (Porter and Duff, SIGGRAPH 1984), with the background then removed from the result.
     """
     inside = opacity_px > 0
     old, opacity = source[inside][:, 3:] / np.float32(255), opacity_px[inside][:, None]
@@ -124,30 +124,30 @@ def with_alpha(result: np.ndarray, source: np.ndarray, flat: np.ndarray, opacity
     return painted
 
 
-def over_white(picture: Image.Image) -> Image.Image:
-    """The picture without transparency."""
-    if "A" not in picture.getbands():
-        return picture.convert("RGB")
-    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")).convert("RGB")
+def over_white(image: Image.Image) -> Image.Image:
+    """The image in RGB, with transparency flattened onto white."""
+    if "A" not in image.getbands():
+        return image.convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA")).convert("RGB")
 
 
 def composite(original: np.ndarray, decoded: np.ndarray, opacity_px: np.ndarray) -> np.ndarray:
-    """New pixels over the original, in float, rounded once.
+    """New pixels over the original, computed in float and rounded once.
 
     Parameters
     ----------
     original : (H, W, 3) uint8
     decoded : (H, W, 3) uint8 or float, 0 to 255
     opacity_px : (H, W) float32, 0 to 1
-        1 = decoded. Where it is 0 the result equals the original, byte for byte; also where decoded or opacity is no finite
-        number, as of a decoder that overflowed.
+        1 = decoded. Where it is 0, the result equals the original, byte for byte; also where decoded or opacity is not
+        finite, for example because a decoder overflowed.
 
     Returns
     -------
     (H, W, 3) uint8
     """
     if not original.shape[:2] == decoded.shape[:2] == opacity_px.shape:
-        raise ValueError(f"original, decoded and opacity_px must be of one size, got {original.shape[:2]}, "
+        raise ValueError(f"original, decoded and opacity_px must have the same size, got {original.shape[:2]}, "
                          f"{decoded.shape[:2]} and {opacity_px.shape}")
     result = original.astype(np.float32)
     with np.errstate(invalid="ignore"):

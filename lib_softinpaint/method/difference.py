@@ -1,4 +1,4 @@
-"""How much the picture changed, filtered so that opacity follows regions rather than single latent pixels."""
+"""How much the image changed, filtered so that opacity follows regions instead of single latent pixels."""
 from __future__ import annotations
 
 import math
@@ -17,15 +17,15 @@ KERNEL_ZERO = 3.0
 STRONGEST_TENTH = (0.9, 1.0)
 MIDDLE_HALF = (0.25, 0.75)
 SMALLEST_RANGE = 1.0
-"""In weights, where the centre's is 1: fewer would let single pixels decide."""
+"""Sum of weights, where the centre weighs 1: with less, single pixels would decide."""
 
 PIXELS_AT_ONCE = 16384
-"""Pixels whose windows are handled together: 25 floats each, so that they stay in a processor's cache, and memory stays
-bounded however large the picture is."""
+"""Pixels whose windows are processed together. With 25 floats each they fit the processor's cache, and memory stays limited
+for images of any size."""
 
 
 def difference_map(original: torch.Tensor, result: torch.Tensor) -> torch.Tensor:
-    """Filtered latent distance of two latents: the strongest changes of each window, then those without outliers.
+    """Filtered distance of two latents: the strongest changes in each window, then without outliers.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def percentile_mean(values: torch.Tensor, low: float, high: float) -> torch.Tens
     batch, height, width = values.shape
     rows = max(1, PIXELS_AT_ONCE // (batch * width))
     padded = pad(values, [KERNEL_RADIUS] * 4, value=torch.inf)
-    # Padding weighs nothing: that cuts the windows at the border.
+    # Padding has weight 0, which cuts the windows at the border.
     inside = pad(values.new_ones(1, height, width), [KERNEL_RADIUS] * 4)
     filtered = [_percentile_mean_of_rows(padded[:, top:top + rows + 2 * KERNEL_RADIUS],
                                          inside[:, top:top + rows + 2 * KERNEL_RADIUS], low, high)
@@ -79,8 +79,8 @@ def _percentile_mean_of_rows(padded: torch.Tensor, inside: torch.Tensor, low: fl
     corners = [(KERNEL_RADIUS + row, KERNEL_RADIUS + column, weight) for row, column, weight in window_weights()]
     value = torch.stack([padded[:, top:top + height, left:left + width] for top, left, _ in corners])
     weight = torch.stack([inside[:, top:top + height, left:left + width] * weight for top, left, weight in corners])
-    # Each value's place in its window's sorted order, as the weight of all that lies below it: comparing all pairs
-    # takes half of a sort's time over 25 values. Equal values are ordered by their place in the window.
+    # Each value's rank in its window, as the total weight of the smaller values. For 25 values, comparing all pairs takes
+    # half the time of a sort. Equal values are ordered by their place in the window.
     below = torch.zeros_like(value)
     above_other = torch.empty_like(value)
     for other in range(len(corners)):

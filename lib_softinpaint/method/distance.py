@@ -6,7 +6,7 @@ from scipy.ndimage import distance_transform_edt
 
 
 def depth(inside: np.ndarray) -> np.ndarray:
-    """Distance of each True pixel to the nearest False one, (H, W) float64; 0 where the mask is False.
+    """Distance from each True pixel to the nearest False one, (H, W) float64; 0 where the mask is False.
 
     Parameters
     ----------
@@ -18,7 +18,7 @@ def depth(inside: np.ndarray) -> np.ndarray:
 
 
 def depth_and_nearest(inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """As `depth`, and the row and column of that nearest False pixel, (2, H, W) int32."""
+    """Like `depth`, with the row and column of that nearest False pixel, (2, H, W) int32."""
     found = distance_transform_edt(inside, return_indices=True)
     assert isinstance(found, tuple)
     distance, nearest = found

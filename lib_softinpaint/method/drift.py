@@ -1,4 +1,4 @@
-"""Colour drift of a decoded picture, observed where its content is the original's, and extended to where it is new."""
+"""Colour drift of a decoded image: measured where its content is the original's, extended to where it is new."""
 from __future__ import annotations
 
 from typing import cast
@@ -11,53 +11,53 @@ from torch.nn.functional import interpolate
 from lib_softinpaint.geometry import Box, Size
 
 BLOCK_PX = 8
-"""Pixels to a side of the blocks in whose means drift is looked at: it is smooth, and lost texture averages out."""
+"""Side of the blocks, in pixels, in whose means drift is measured: drift is smooth, and lost texture averages out."""
 
 SPREADS_PX = (96.0, 32.0, 12.0)
-"""Pixels, deviations of Gaussians: each finer one is trusted as far as it has observed enough near by."""
+"""Pixels, deviations of Gaussians. A finer one is trusted where it has enough observations nearby."""
 
 REACH_IN_DEVIATIONS = 3.0
 
 CLEAR_OF_EDGE_BLOCKS = 1
-"""Around the mask, where the decoder mixes new content into what is outside."""
+"""Margin around the mask, where the decoder mixes new content into the outside."""
 
 ENOUGH = 0.25
-"""Share of observed blocks under a Gaussian from which on its mean is trusted wholly."""
+"""Share of observed blocks under a Gaussian from which its mean is fully trusted."""
 
 LARGEST_DEVIATIONS = 3.0
-"""Of the observed differences' usual one: what lies further off is content."""
+"""In deviations of the observed differences: anything further off is content."""
 
 FEWEST_BLOCKS = 12
-"""Observed blocks below which no field can be told, and one colour map is fitted instead."""
+"""Observed blocks below which no field can be estimated; one colour map is fitted instead."""
 
 FEWEST_PX = 256
-"""Observed pixels below which no map can be fitted either, and nothing is corrected."""
+"""Observed pixels below which no map can be fitted either; nothing is corrected."""
 
 OBSERVED = 1, 99
 """Percentiles of the known pixels between which a tone counts as observed."""
 
 GAINS = 0.8, 1.25
-"""Of a colour map: beyond, the few pixels show other content."""
+"""Limits of a colour map's gain: beyond them, the few pixels show other content."""
 
 NORMAL_DEVIATION = 1.4826
-"""Of a normal distribution, in medians of its absolute values."""
+"""Deviation of a normal distribution, in medians of its absolute values."""
 
 
 def corrected(original: np.ndarray, decoded: np.ndarray, repaint: np.ndarray, strength: float = 1.0,
               box: Box | None = None) -> np.ndarray:
-    """Decoded picture less the colour drift of autoencoder and resampling.
+    """The decoded image without the colour drift of autoencoder and resampling.
 
-    Where the mask is 0 the sampler kept the original's latent, so that all difference there is drift.
+    Where the mask is 0, the sampler kept the original's latent, so any difference there is drift.
 
     Parameters
     ----------
     original, decoded : (H, W, 3) uint8 or float32, 0 to 255
     repaint : (H, W) float32, 0 to 1
-        Where it is 0 the decoded picture's content is the original's.
+        Where it is 0, the decoded image has the original's content.
     strength
-        Share of the drift that is taken away, 0 to 1.
+        Share of the drift that is removed, 0 to 1.
     box
-        What was decoded; all of it if None.
+        The decoded part; everything if None.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def corrected(original: np.ndarray, decoded: np.ndarray, repaint: np.ndarray, st
 
 
 def _drift(original: np.ndarray, decoded: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """What to add to the decoded picture, (H, W, 3) float32 levels or one that broadcasts to it."""
+    """Correction to add to the decoded image: levels, (H, W, 3) float32 or broadcastable to it."""
     height, width = known.shape
     if min(height, width) < BLOCK_PX:
         return colour_map(original, decoded, known)
@@ -93,7 +93,7 @@ def _drift(original: np.ndarray, decoded: np.ndarray, known: np.ndarray) -> np.n
 
 
 def _block_means(values: np.ndarray) -> np.ndarray:
-    """Means (C, h, w) of the blocks of (H, W, C) float32; what is left of a division is cut off."""
+    """Means (C, h, w) of the blocks of (H, W, C) float32; incomplete blocks are cut off."""
     rows, columns, channels = values.shape[0] // BLOCK_PX, values.shape[1] // BLOCK_PX, values.shape[2]
     values = values[:rows * BLOCK_PX, :columns * BLOCK_PX].reshape(rows, BLOCK_PX, columns * BLOCK_PX * channels)
     sums = values.sum(1).reshape(rows, columns, BLOCK_PX, channels).sum(2)
@@ -101,7 +101,7 @@ def _block_means(values: np.ndarray) -> np.ndarray:
 
 
 def _without_content(difference: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """The blocks' differences, held within what is usual for drift."""
+    """The blocks' differences, clipped to the usual range of drift."""
     observed = difference[:, known]
     usual = np.median(observed, axis=1)[:, None, None]
     deviation = NORMAL_DEVIATION * np.median(np.abs(observed - usual[..., 0]), axis=1)[:, None, None]
@@ -109,7 +109,7 @@ def _without_content(difference: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def _extended(difference: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Smooth field (3, h, w) that agrees with the known blocks' differences, and goes on from them."""
+    """Smooth field (3, h, w) that matches the known blocks' differences and extends them."""
     weights = known.astype(np.float32)
     field = np.broadcast_to(difference[:, known].mean(1)[:, None, None], difference.shape)
     for spread in SPREADS_PX:
@@ -122,10 +122,10 @@ def _extended(difference: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def colour_map(original: np.ndarray, decoded: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """What one gain and offset for each channel add to the decoded picture, fitted to few known pixels.
+    """Correction by one gain and offset per channel, fitted to few known pixels.
 
-    By regression of the original on the decoded: the ratio of their deviations would take lost texture for lost contrast.
-    Tones that were not observed are shifted as the nearest that were.
+    Fitted by regression of the original on the decoded image: the ratio of their deviations would mistake lost texture for
+    lost contrast. Unobserved tones are shifted like the nearest observed ones.
     """
     known = known & np.isfinite(decoded).all(-1)
     if np.count_nonzero(known) < FEWEST_PX:

@@ -9,26 +9,26 @@ import numpy as np
 from lib_softinpaint.method.drift import NORMAL_DEVIATION
 
 FINE_PX = 1.0
-"""Pixels, a Gaussian's deviation: what it takes away is grain and the finest texture."""
+"""Pixels, deviation of a Gaussian: it removes grain and the finest texture."""
 
 TONES = np.linspace(0, 255, 6)
 """Levels of luminance at which grain is compared: film and sensors have more of it in some tones than in others."""
 
 FEWEST_PX = 256
-"""Pixels of a tone below which its grain is taken from all tones together."""
+"""With fewer pixels of a tone, its grain is taken from all tones together."""
 
 MOST_PX = 100_000
-"""Pixels from which a deviation is told: it is known within a hundredth."""
+"""Pixels from which a deviation is estimated: enough for 1 % accuracy."""
 
 WHITE_DEVIATION = 0.873
-"""Deviation that white noise of deviation 1 keeps when what is coarser than fine is taken away."""
+"""Deviation that remains of white noise with deviation 1 after the coarse part is removed."""
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 """Source: ITU-R BT.601."""
 
 
 def matched(original: np.ndarray, decoded: np.ndarray, repaint: np.ndarray, strength: float, seed: int) -> np.ndarray:
-    """Decoded picture with as much grain as the original has outside the mask, in each channel and tone.
+    """The decoded image with as much grain, per channel and tone, as the original has outside the mask.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def matched(original: np.ndarray, decoded: np.ndarray, repaint: np.ndarray, stre
     strength
         Share of the missing grain that is added, 0 to 1.
     seed
-        Of the grain: the same gives the same.
+        Seed of the grain: the same seed gives the same grain.
 
     Returns
     -------
@@ -62,23 +62,23 @@ def matched(original: np.ndarray, decoded: np.ndarray, repaint: np.ndarray, stre
     return result
 
 
-def _fine(picture: np.ndarray) -> np.ndarray:
-    """Picture (H, W, 3) float32 less what is coarser than fine."""
+def _fine(image: np.ndarray) -> np.ndarray:
+    """The fine part of an image (H, W, 3) float32."""
     radius = math.ceil(3 * FINE_PX)
     weights = np.exp(-np.arange(-radius, radius + 1) ** 2 / (2 * FINE_PX ** 2)).astype(np.float32)
     weights /= weights.sum()
-    height, width = picture.shape[:2]
-    padded = np.pad(picture, ((radius, radius), (radius, radius), (0, 0)), mode="edge")
-    # Sums of shifted pictures take a quarter of the time of SciPy's filter.
+    height, width = image.shape[:2]
+    padded = np.pad(image, ((radius, radius), (radius, radius), (0, 0)), mode="edge")
+    # Summing shifted images takes a quarter of the time of SciPy's filter.
     rows = cast(np.ndarray, sum(weight * padded[shift:shift + height] for shift, weight in enumerate(weights)))
-    return picture - sum(weight * rows[:, shift:shift + width] for shift, weight in enumerate(weights))
+    return image - sum(weight * rows[:, shift:shift + width] for shift, weight in enumerate(weights))
 
 
-def _deviations(picture: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Deviation of the grain at each tone, (tones, 3) float, levels; edges, which are few, do not count."""
+def _deviations(image: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Deviation of the grain at each tone, (tones, 3) float, levels. The median ignores edges, which are few."""
     places = np.flatnonzero(where)
     places = places[::math.ceil(len(places) / MOST_PX)]
-    fine, tone = np.abs(_fine(picture).reshape(-1, 3)[places]), picture.reshape(-1, 3)[places] @ LUMINANCE
+    fine, tone = np.abs(_fine(image).reshape(-1, 3)[places]), image.reshape(-1, 3)[places] @ LUMINANCE
     finite = np.isfinite(fine).all(-1)  # a decoder may overflow
     if not finite.all():
         fine, tone = fine[finite], tone[finite]

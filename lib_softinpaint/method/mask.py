@@ -17,18 +17,18 @@ from lib_softinpaint.method.smootherstep import smootherstep
 from lib_softinpaint.settings.settings import FEATHER_FROM_HOST, FEATHER_OWN, IN_PERCENT, Settings
 
 REACH_PER_BLUR = 2.4
-"""Pixels that a blur of one pixel's deviation reaches outward: there the WebUI's 8-bit Gaussian has fallen to 0. The
-feather reaches as far, so that a guide's Mask blur keeps its meaning."""
+"""Pixels that the feather reaches outward per pixel of Mask blur: there, the WebUI's 8-bit Gaussian falls to 0. A Mask blur
+from a guide therefore keeps its meaning."""
 
 SMALLEST_REACH_PX = 16
-"""Pixels. With Only masked the feather may leave the padding by this much, else padding 0 would mean no feather."""
+"""Pixels that the feather may reach with Only masked at any padding; else padding 0 would mean no feather."""
 
 AREA_SHARE = 0.02
-"""Share of the painted pixels above which one grey is an area's strength, not a rim or a step of a gradient."""
+"""Share of the painted pixels above which a grey is the strength of an area, not a rim or a step of a gradient."""
 
 
 def blur_reach(blur_px: float, padding_px: int | None = None) -> float:
-    """Pixels that the feather of a Mask blur reaches outward; within the padding where only the mask is inpainted."""
+    """Pixels that the feather of a Mask blur reaches outward; with Only masked, no further than the padding."""
     return _within_padding(REACH_PER_BLUR * blur_px, padding_px)
 
 
@@ -37,7 +37,7 @@ def _within_padding(reach_px: float, padding_px: int | None) -> float:
 
 
 def repaint_mask(painted: np.ndarray, settings: Settings, blur_px: float, padding_px: int | None = None) -> np.ndarray:
-    """Repaint mask of what was painted: grown and feathered as the settings say; with soft inpainting off, blurred.
+    """Repaint mask from the painted mask: grown and feathered by the settings or, with soft inpainting off, blurred.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def repaint_mask(painted: np.ndarray, settings: Settings, blur_px: float, paddin
     blur_px
         The host's Mask blur.
     padding_px
-        The host's Only masked padding, None where the whole picture is inpainted.
+        The host's Only masked padding, None if the whole image is inpainted.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def repaint_mask(painted: np.ndarray, settings: Settings, blur_px: float, paddin
 
 
 def feather_reach(painted: np.ndarray, settings: Settings, blur_px: float, padding_px: int | None = None) -> float:
-    """Pixels that the feather reaches outward. Parameters as of `repaint_mask`."""
+    """Pixels that the feather reaches outward. Parameters as in `repaint_mask`."""
     if settings.feather_source != FEATHER_OWN:
         return blur_reach(blur_px, padding_px)
     width = settings.feather_width
@@ -73,20 +73,20 @@ def feather_reach(painted: np.ndarray, settings: Settings, blur_px: float, paddi
 
 @dataclass(frozen=True, eq=False)
 class PaintedMask:
-    """What was painted, and all else but the settings that its repaint mask depends on.
+    """The painted mask, and everything except the settings that its repaint mask depends on.
 
     Parameters
     ----------
     strengths : (H, W) float32, 0 to 1
     blur_px, padding_px
-        As of `repaint_mask`.
+        As in `repaint_mask`.
     size
-        Of the picture that it lies over.
+        Size of the image that the mask is for.
     stretched_to
-        Size to which it is brought before it is cut to `size`; None where it lies over the picture as it is,
-        corner on corner.
+        Size to which the mask is resized before it is cut to `size`. If None, it is not resized and starts at the image's
+        upper left corner.
     how
-        As of `resized`.
+        As in `resized`.
     """
 
     strengths: np.ndarray
@@ -97,17 +97,17 @@ class PaintedMask:
     how: str = "stretch"
 
     def repaint_px(self, settings: Settings) -> np.ndarray:
-        """Repaint mask over the picture, (H, W) float32, 0 to 1."""
+        """Repaint mask in image size, (H, W) float32, 0 to 1."""
         return self.placed(repaint_mask(self.strengths, settings, self.blur_px, self.padding_px))
 
     def placed(self, mask: np.ndarray) -> np.ndarray:
-        """A mask as large as the painted one, over the picture, (H, W) float32."""
+        """A mask of the painted mask's size, brought to image size, (H, W) float32."""
         height, width = self.size
         if self.stretched_to is not None:
             return resized(mask, self.stretched_to, self.how)[:height, :width]
         if mask.shape == self.size:
             return mask
-        # A crop's place counts from the picture's corner, also in a picture that is larger than the mask.
+        # Crops are placed from the image's corner, even if the image is larger than the mask.
         whole = np.zeros(self.size, np.float32)
         common = mask[:height, :width]
         whole[:common.shape[0], :common.shape[1]] = common
@@ -115,7 +115,7 @@ class PaintedMask:
 
 
 def shrink(painted: np.ndarray, by_px: float) -> np.ndarray:
-    """Painted mask without its rim; of a stroke that would vanish the innermost pixels stay.
+    """The painted mask without its rim. A stroke that would vanish keeps its innermost pixels.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def shrink(painted: np.ndarray, by_px: float) -> np.ndarray:
     -------
     (H, W) float32, 0 to 1
 
-    Source: own; erosion by a disc. The picture's border is no rim.
+    Source: own; erosion by a disc. The image border is not a rim.
     """
     mask = painted.astype(np.float32)
     if mask.all() or not mask.any():
@@ -138,7 +138,7 @@ def shrink(painted: np.ndarray, by_px: float) -> np.ndarray:
     strokes, count = cast(tuple[np.ndarray, int], label(inside, np.ones((3, 3))))
     left = np.bincount(strokes[kept], minlength=count + 1)
     for number, place in enumerate(find_objects(strokes), start=1):
-        if left[number] == 0:  # few strokes vanish, and each within its own box
+        if left[number] == 0:  # few strokes vanish, so only their boxes are processed
             stroke_depth = depth_px[place] * (strokes[place] == number)
             kept[place] |= stroke_depth > stroke_depth.max() - 0.5
     shrunk = np.zeros_like(mask)
@@ -147,7 +147,7 @@ def shrink(painted: np.ndarray, by_px: float) -> np.ndarray:
 
 
 def _box(inside: np.ndarray, margin_px: float) -> tuple[slice, slice]:
-    """Rows and columns that hold all of an area and a margin around it: what is further away need not be computed."""
+    """Rows and columns of an area and its margin. Nothing further away needs computing."""
     margin = math.ceil(margin_px)
     rows, columns = (slice(max(0, span[0] - margin), span[-1] + 1 + margin)
                      for span in (np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))))
@@ -155,16 +155,16 @@ def _box(inside: np.ndarray, margin_px: float) -> tuple[slice, slice]:
 
 
 def feather_outward(painted: np.ndarray, reach_px: float, grow_px: float = 0) -> np.ndarray:
-    """Painted mask with a feather around it: what was painted stays as it is, and fades to 0 over the reach.
+    """The painted mask with a feather around it that fades to 0 over the reach. The painted area is unchanged.
 
     Parameters
     ----------
     painted : (H, W) float, 0 to 1
-        Greys are strengths, and their feather starts at that strength.
+        Greys are strengths; a feather starts at the strength of its area.
     reach_px
         Distance over which the mask falls to 0.
     grow_px
-        Distance from the painted area up to which the mask is as strong as there.
+        Distance from the painted area over which the mask keeps its strength.
 
     Returns
     -------
@@ -190,9 +190,9 @@ def feather_outward(painted: np.ndarray, reach_px: float, grow_px: float = 0) ->
 
 
 def _outward(mask: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray | np.float32]]:
-    """Distance (H, W) to the painted area, and the strength of the nearest painted pixel (H, W), of each main grey.
+    """For each main grey: distance (H, W) to its area, and strength (H, W) of the nearest pixel in it.
 
-    Each starts from itself: an antialiased rim must not weaken the feather of the area inside it.
+    Each grey has its own feather: an antialiased rim must not weaken the feather of the area inside it.
     """
     strongest = mask.max()
     if (mask[mask > 0] == strongest).all():
@@ -204,30 +204,30 @@ def _outward(mask: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray | np.flo
 
 
 def _main_greys(mask: np.ndarray) -> list[float]:
-    """The strengths in which areas are painted; a mask of one strength alone needs none, nor does a gradient."""
+    """The strengths in which areas are painted; none for a single strength or a gradient."""
     greys, counts = np.unique(mask[mask > 0], return_counts=True)
     return [float(grey) for grey, count in zip(greys, counts) if count > AREA_SHARE * counts.sum() and grey > greys[0]]
 
 
 def resized(mask: np.ndarray, size: Size, how: str = "stretch") -> np.ndarray:
-    """Mask in another size: a core of 1 stays 1 however thin it is, and nothing rings.
+    """The mask in another size. A core of 1 stays 1 even if thin, and nothing rings.
 
     Parameters
     ----------
     mask : (H, W) float32, 0 to 1
     how
-        "stretch" to the size, "cover" it and cut off evenly what stands over, or be "contained" in it, the rest filled
-        with the border's values: the WebUI's resize modes 0 to 2.
+        "stretch" to the size, "cover" it and cut the excess off evenly, or "contained" in it, with the rest filled from
+        the border. These are the WebUI's resize modes 0 to 2.
 
     Returns
     -------
-    (H, W) float32, 0 to 1, of that size
+    (H, W) float32, 0 to 1
 
     Source: own.
     """
     scaled_to, (height, width) = scaled_size(Size.of(mask), size, how), size
     values = np.asarray(Image.fromarray(mask.astype(np.float32)).resize(scaled_to.width_height, Image.Resampling.BILINEAR))
-    # A nearest pixel of a core grown by half a step: any core within the step is found.
+    # The core is grown by half a step first, so that nearest-neighbour sampling cannot miss it.
     steps = [max(1, -(-old // new)) for old, new in zip(mask.shape, scaled_to)]
     core = Image.fromarray(maximum_filter((mask == 1).astype(np.uint8), size=steps))
     is_core = np.asarray(core.resize(scaled_to.width_height, Image.Resampling.NEAREST)) == 1
@@ -239,7 +239,7 @@ def resized(mask: np.ndarray, size: Size, how: str = "stretch") -> np.ndarray:
 
 
 def scaled_size(old: Size, new: Size, how: str) -> Size:
-    """Size to which something is scaled before it is cut or padded, as `resized` says; rounded down."""
+    """Size after scaling and before cutting or padding, as in `resized`; rounded down."""
     wider = new.width * old.height > new.height * old.width
     if how == "stretch":
         return new
@@ -249,7 +249,7 @@ def scaled_size(old: Size, new: Size, how: str) -> Size:
 
 
 def host_blur(painted: np.ndarray, blur_px: float) -> np.ndarray:
-    """Painted mask under the WebUI's own blur, which thins small masks out.
+    """The painted mask under the WebUI's own blur, which weakens small masks.
 
     Parameters
     ----------
@@ -257,7 +257,7 @@ def host_blur(painted: np.ndarray, blur_px: float) -> np.ndarray:
 
     Returns
     -------
-    (H, W) float32, multiples of 1/255 as the WebUI's 8-bit masks, so that the tails end
+    (H, W) float32, multiples of 1/255 like the WebUI's 8-bit masks, so that the tails end
 
     Source: observed in AUTOMATIC1111 1.10.1; its kernel is 2 * int(2.5 * blur + 0.5) + 1 wide.
     """
@@ -270,7 +270,7 @@ def host_blur(painted: np.ndarray, blur_px: float) -> np.ndarray:
 def edge_taper(repaint: np.ndarray, taper_px: float) -> np.ndarray:
     """Share of new content that pixels near the mask's outer rim may show: 0 outside, rising to 1 inside.
 
-    A mask value is itself a permission, so that a hard mask's edge stays hard and a painted core stays whole.
+    A pixel may always show at least its mask value, so a hard mask keeps its hard edge and a painted core stays complete.
 
     Parameters
     ----------
@@ -282,8 +282,8 @@ def edge_taper(repaint: np.ndarray, taper_px: float) -> np.ndarray:
     -------
     (H, W) float32, 0 to 1, exactly 0 where `repaint` is 0
 
-    Source: own. With a low preservation strength even a mask value of .01 repaints two thirds, so without a taper new
-    content would end at the rim in a line.
+    Source: own. With a low preservation strength even a mask value of 0.01 repaints two thirds. Without a taper, new
+    content would end in a line at the rim.
     """
     inside = repaint > 0
     if taper_px <= 0 or inside.all() or not inside.any():
@@ -298,12 +298,12 @@ def edge_taper(repaint: np.ndarray, taper_px: float) -> np.ndarray:
 def to_latent(repaint: np.ndarray, height: int, width: int) -> np.ndarray:
     """Repaint mask in latent size: mean of each latent pixel's area, and 1 where any of it is 1.
 
-    A stroke of one pixel's width survives, and nothing leaves [0, 1].
+    A stroke one pixel wide survives, and nothing leaves [0, 1].
 
     Parameters
     ----------
     repaint : (H, W) float32, 0 to 1
-        H and W at least `height` and `width`; what is left of a division is cut at the lower right, as by the VAE.
+        H and W are at least `height` and `width`. Any remainder is cut off at the lower right, as in the VAE.
 
     Returns
     -------
@@ -320,7 +320,7 @@ def to_latent(repaint: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def match_latent(mask: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
-    """A host's latent mask with as many dimensions as the latent and one channel.
+    """A host's latent mask with the latent's number of dimensions and one channel.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Noise level, and how much of each pixel is repainted at it."""
+"""Noise levels, and how much of each pixel is repainted at each level."""
 from __future__ import annotations
 
 from functools import cache
@@ -7,7 +7,7 @@ import torch
 
 NOISE_RATIO_LIMIT = 14.6146
 """Noise-to-signal ratio of Stable Diffusion 1 at its first step. Flow models and models with zero terminal SNR reach
-infinity or thousands there; capped, the same settings act alike on all of them."""
+thousands or infinity there. With this cap, the same settings act alike on all of them."""
 
 SMALLEST_ALPHA_BAR = 1e-8
 """Guards divisions by the signal's share where a model's schedule ends in pure noise (alpha_bar = 0)."""
@@ -19,7 +19,7 @@ LARGEST_ALPHA_BAR = 1 - 1e-6
 """Guards divisions by the noise's share where a schedule reaches the clean latent (alpha_bar = 1)."""
 
 TIME_EPSILON = 1e-4
-"""Share of training time. Guards the comparison of a grey of one half with half of the time, which rounding would decide."""
+"""Share of training time. Keeps rounding from deciding comparisons such as grey 0.5 with half the time."""
 
 
 def ratio_from_sigma(sigma: torch.Tensor) -> torch.Tensor:
@@ -70,7 +70,7 @@ def alpha_bar_at(timestep: torch.Tensor, alphas_cumprod: torch.Tensor) -> torch.
 
     Source: the discrete schedule of Zhao et al., arXiv 2302.04867 (UniPC), which has timesteps between integers.
     """
-    # In float32: Apple's and some of Intel's processors have no float64.
+    # In float32, because Apple GPUs and some Intel GPUs have no float64.
     timestep = timestep.to(alphas_cumprod.device, torch.float32).clamp(0, len(alphas_cumprod) - 1)
     log_alpha_bar = alphas_cumprod.float().clamp(SMALLEST_ALPHA_BAR, 1).log()
     below = timestep.floor().long()
@@ -79,7 +79,7 @@ def alpha_bar_at(timestep: torch.Tensor, alphas_cumprod: torch.Tensor) -> torch.
 
 
 def training_time(ratio: torch.Tensor) -> torch.Tensor:
-    """Time of training at which Stable Diffusion has this noise-to-signal ratio, as a share of all: 1 is pure noise.
+    """Training time at which Stable Diffusion has this noise-to-signal ratio, as a share: 1 is pure noise.
 
     Parameters
     ----------
@@ -89,8 +89,8 @@ def training_time(ratio: torch.Tensor) -> torch.Tensor:
     -------
     (B,) float32, 0 to 1
 
-    Source: own; the schedule of Stable Diffusion 1, 2 and XL (Rombach et al., arXiv 2112.10752), between whose steps it is
-    interpolated. One clock for all models, so that the same grey acts alike on all of them.
+    Source: own; the schedule of Stable Diffusion 1, 2 and XL (Rombach et al., arXiv 2112.10752), interpolated
+    between steps. One clock for all models, so that the same grey acts alike on all of them.
     """
     log_ratio = ratio.float().clamp(min=SMALLEST_RATIO).log()
     table = _log_ratios().to(log_ratio.device)
@@ -110,13 +110,13 @@ def _log_ratios() -> torch.Tensor:
 
 
 def unlocked_share(repaint: torch.Tensor, time_left: torch.Tensor) -> torch.Tensor:
-    """1 where the share of time that is left has fallen to the mask value, else 0: from there on a pixel is repainted.
+    """1 where the remaining share of time has fallen to the mask value, so that the pixel is repainted; else 0.
 
     Parameters
     ----------
     repaint : (B or 1, 1, ..., H, W) float, 0 to 1
     time_left : (B or 1,) float, 1 to 0
-        Training time at this step through that at the first.
+        Training time at this step divided by that at the first step.
 
     Source: Levin and Fried, arXiv 2306.00950, algorithm 1.
     """
@@ -127,12 +127,13 @@ def unlocked_share(repaint: torch.Tensor, time_left: torch.Tensor) -> torch.Tens
 def repaint_share(log_repaint: torch.Tensor, ratio: torch.Tensor, bias: float, strength: float) -> torch.Tensor:
     """How much of each pixel is repainted at a noise level: repaint ** (strength * ratio ** bias).
 
-    Where the mask is 0 the share is 0, and where it is 1 the share is 1, whatever the exponent.
+    Where the mask is 0 or 1, so is the share, for any exponent.
 
     Parameters
     ----------
     log_repaint : (B or 1, 1, ..., H, W) float
-        Natural logarithm of the repaint mask, -inf where it is 0: the same at every step, so it is taken once.
+        Natural logarithm of the repaint mask, -inf where it is 0. It is the same at every step, so it is
+        computed once.
     ratio : (B or 1,) float
         Noise-to-signal ratio.
 

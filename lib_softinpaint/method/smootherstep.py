@@ -10,7 +10,7 @@ Values = TypeVar("Values", np.ndarray, torch.Tensor)
 
 
 def smootherstep(way: Values) -> Values:
-    """From 0 at 0 to 1 at 1, with slope and curvature of 0 at both ends.
+    """Rises from 0 at 0 to 1 at 1, with slope and curvature 0 at both ends.
 
     Source: Perlin, Improving Noise, SIGGRAPH 2002.
     """

@@ -1,4 +1,4 @@
-"""Named settings: those that come with the extension, and the user's own in a file."""
+"""Presets: those that come with the extension, and the user's own in a file."""
 from __future__ import annotations
 
 import itertools
@@ -19,21 +19,21 @@ from lib_softinpaint.settings.settings import Settings, saved_fields
 
 BUNDLED_FILE = Path(__file__).with_name("presets.json")
 PRESETS_FILE = "softinpaint-presets.json"
-"""The user's own."""
+"""File of the user's own presets."""
 
 LONGEST_NAME = 60
 
 SURROGATE = re.compile("[\ud800-\udfff]")
-"""Half a character, which no page can be sent."""
+"""Half a character, which cannot be sent to a page."""
 
 OWN = " (own)"
-"""After a user's preset that has the name of a bundled one: a later version may take any name."""
+"""Added to a user's preset with the name of a bundled one: a later version may bundle any name."""
 
 LARGEST_FILE_BYTES = 4 * 2 ** 20
-"""Some ten thousand presets."""
+"""About ten thousand presets."""
 
 LONGEST_WAIT_S = 3
-"""For another program that writes the presets."""
+"""Wait for another program that is writing the presets."""
 
 MOST_BATCHES, LARGEST_BATCH = 100, 8
 """The WebUI's own limits."""
@@ -41,8 +41,7 @@ MOST_BATCHES, LARGEST_BATCH = 100, 8
 
 @dataclass(frozen=True)
 class _Batch:
-    """What the WebUI also has."""
-
+    """Batch fields, which only the WebUI has."""
     batch_count: Annotated[int, Field(
         "Batch count", range=Range(1, MOST_BATCHES, 1))] = 1
     batch_size: Annotated[int, Field(
@@ -51,21 +50,21 @@ class _Batch:
 
 REQUEST_FIELDS = MappingProxyType({field.name: field for field in (*FIELDS, *fields_of(_Batch).values())
                                    if field.name not in ("prompt", "negative_prompt", "seed", "width", "height", "clip_skip")})
-"""Fields of the program around the extension that a preset may set, by name."""
+"""Fields of the host that a preset may set, by name."""
 
 
 @dataclass(frozen=True)
 class Preset:
-    """Settings under a name. Raises ValueError on a value that is none of its field's.
+    """Settings under a name. Raises ValueError if a value is out of range or of the wrong type.
 
     Parameters
     ----------
     about
-        One sentence on what it is for.
+        One sentence on what the preset is for.
     settings
-        Of soft inpainting; those that are not named have their defaults.
+        Soft inpainting settings; the others have their defaults.
     request
-        Fields of REQUEST_FIELDS that it needs besides.
+        Fields of REQUEST_FIELDS that the preset also sets.
     """
 
     name: str
@@ -96,17 +95,17 @@ class Preset:
 @cache
 def bundled() -> dict[str, Preset]:
     """The presets that come with the extension, by name."""
-    told = json.loads(BUNDLED_FILE.read_text(encoding="utf8"))
-    return {name: Preset(name, **about) for name, about in told.items()}
+    entries = json.loads(BUNDLED_FILE.read_text(encoding="utf8"))
+    return {name: Preset(name, **entry) for name, entry in entries.items()}
 
 
 class PresetFile:
-    """The user's own presets, in a JSON file that need not exist yet and that others may write as well.
+    """The user's own presets, in a JSON file that may not exist yet and that other programs may also write.
 
-    Every call reads the file anew, and only `save`, `rename` and `delete` write it, under a lock. Each of these three raises
-    ValueError if it is asked for something impossible, and OSError if the file cannot be written; nothing has changed then.
+    Every call reads the file again. Only `save`, `rename` and `delete` write it, under a lock. They raise ValueError if the
+    change is impossible and OSError if the file cannot be written, and then change nothing.
 
-    A user's preset whose name is also that of a bundled one is shown with OWN after its name.
+    If a user's preset has the name of a bundled one, it is shown with OWN after its name.
 
     Parameters
     ----------
@@ -116,61 +115,61 @@ class PresetFile:
     def __init__(self, path: Path):
         self.path = path
         self.complaints: list[str] = []
-        """What the last reading could not read, and why; each is a sentence."""
+        """One sentence for each problem of the last read."""
         self._entries: dict[str, Any] = {}
 
     def presets(self) -> dict[str, Preset]:
-        """The user's presets that can be read, by the names under which they are shown. Raises nothing.
+        """The user's presets that can be read, by the names under which they are shown. Never raises.
 
-        While the file cannot be opened, these are the presets that were read last.
+        While the file cannot be opened, returns the presets from the last read.
         """
         complaints: list[str] = []
         try:
             self._entries = _read(self.path)
         except OSError as fault:
-            complaints.append(f"Your presets cannot be read now and will be tried again: {_reason(fault)}.")
+            complaints.append(f"Your presets cannot be read right now and will be tried again: {_reason(fault)}.")
         except ValueError as fault:
             self._entries = {}
             complaints.append(f"Your presets in {self.path.name} cannot be read: {fault}. When you save one, "
-                              f"the old file is kept as {_free_name(self.path).name}.")
+                              f"the damaged file is kept as {_free_name(self.path).name}.")
         entries = self._entries
         read = {shown: _preset(name, entries[name], complaints) for shown, name in _shown(entries).items()}
         self.complaints = complaints
         return {shown: preset for shown, preset in read.items() if preset is not None}
 
     def with_bundled(self) -> dict[str, Preset]:
-        """All presets by the names under which they are shown, bundled ones first. Raises nothing."""
+        """All presets by the names under which they are shown, bundled ones first. Never raises."""
         return {**bundled(), **self.presets()}
 
     def save(self, preset: Preset) -> str:
-        """Adds a preset, or replaces the user's of that name; the name under which it is shown."""
+        """Adds a preset or replaces the user's one of that name. Returns the name under which it is shown."""
         def saved(entries: dict[str, Any]) -> tuple[dict[str, Any], str]:
             name = _shown(entries).get(preset.name, preset.name)
             if name in bundled() and name not in entries:
-                raise ValueError(f"A preset of your own must not have the name of a bundled one, got {name!r}.")
-            about = {"about": preset.about, "settings": dict(preset.settings), "request": dict(preset.request)}
-            return {**entries, name: about}, name
+                raise ValueError(f"Your preset must not have the name of a bundled one, got {name!r}.")
+            entry = {"about": preset.about, "settings": dict(preset.settings), "request": dict(preset.request)}
+            return {**entries, name: entry}, name
         return self._change(saved)
 
     def rename(self, shown: str, new_name: str) -> str:
-        """The name under which it is shown then."""
+        """Returns the name under which the preset is then shown."""
         def renamed(entries: dict[str, Any]) -> tuple[dict[str, Any], str]:
             name = _own(entries, shown)
             if new_name != shown and new_name in {*_shown(entries), *entries, *bundled()}:
                 raise ValueError(f"A preset's new name must not be taken, got {new_name!r}.")
             Preset(new_name, **entries[name])
-            return {new_name if key == name else key: about for key, about in entries.items()}, new_name
+            return {new_name if key == name else key: entry for key, entry in entries.items()}, new_name
         return self._change(renamed)
 
     def delete(self, shown: str) -> None:
-        def left(entries: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        def deleted(entries: dict[str, Any]) -> tuple[dict[str, Any], str]:
             name = _own(entries, shown)
-            return {key: about for key, about in entries.items() if key != name}, name
-        self._change(left)
+            return {key: entry for key, entry in entries.items() if key != name}, name
+        self._change(deleted)
 
     def _change(self, change: Callable[[dict[str, Any]], tuple[dict[str, Any], str]]) -> str:
-        """Writes what `change` makes of the file's entries; the name under which the preset that it answers is shown."""
-        from filelock import FileLock  # takes long to import; comes with PyTorch
+        """Writes the entries that `change` returns. Returns the name under which its preset is shown."""
+        from filelock import FileLock  # slow to import; comes with PyTorch
 
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -182,20 +181,20 @@ class PresetFile:
                 entries, name = change(entries)
                 if damaged:
                     self.path.rename(_free_name(self.path))
-                with replacing(self.path) as file:  # a lone surrogate becomes its escape, as JSON also spells it
+                with replacing(self.path) as file:  # a lone surrogate is written as its JSON escape
                     file.write((json.dumps(entries, indent=1, ensure_ascii=False) + "\n").encode("utf8", "backslashreplace"))
         except OSError as fault:
-            raise OSError(f"Your presets cannot be written now and stay as they were: {_reason(fault)}.") from fault
+            raise OSError(f"Your presets cannot be written right now and are unchanged: {_reason(fault)}.") from fault
         return next((shown for shown, key in _shown(entries).items() if key == name), name)
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The file's entries by name, none if there is no file. Raises ValueError if it holds something else."""
+    """The file's entries by name; empty if there is no file. Raises ValueError if it is not a file of presets."""
     try:
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode) or about.st_size > LARGEST_FILE_BYTES:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_FILE_BYTES:
             raise OSError(f"{path} must be a file of at most {LARGEST_FILE_BYTES} bytes")
-        entries = json.loads(path.read_bytes())  # in UTF-8, 16 or 32, with a byte order mark or without
+        entries = json.loads(path.read_bytes())  # UTF-8, 16 or 32, with or without a byte order mark
     except FileNotFoundError:
         return {}
     except RecursionError as fault:
@@ -214,7 +213,7 @@ def _preset(name: str, entry: Any, complaints: list[str]) -> Preset | None:
 
 
 def _shown(entries: Iterable[str]) -> dict[str, str]:
-    """The file's names by those under which they are shown."""
+    """Names in the file, by the names under which they are shown."""
     taken, shown = {*bundled(), *entries}, {}
     for name in entries:
         free = name
@@ -227,14 +226,14 @@ def _shown(entries: Iterable[str]) -> dict[str, str]:
 
 def _own(entries: dict[str, Any], shown: str) -> str:
     if not shown:
-        raise ValueError("A preset of your own must be chosen first.")
+        raise ValueError("Choose one of your own presets first.")
     if shown not in _shown(entries):
-        raise ValueError(f"Only presets of your own can be renamed and deleted, got {shown!r}.")
+        raise ValueError(f"Only your own presets can be renamed or deleted, got {shown!r}.")
     return _shown(entries)[shown]
 
 
 def _free_name(path: Path) -> Path:
-    """Where a damaged file is kept."""
+    """A free path under which a damaged file is kept."""
     numbered = (path.with_suffix(f".damaged-{number}.json") for number in itertools.count(1))
     return next(each for each in numbered if not each.exists())
 

@@ -1,6 +1,6 @@
-"""Prompts in the WebUI's syntax: what they say of weights, breaks, chunks and extra networks. No model.
+"""Prompts in the WebUI's syntax: weights, breaks, chunks and extra networks. Needs no model.
 
-Source: what AUTOMATIC1111 1.10.1 makes of the same prompts, recorded in tests/contract/prompts_1_10_1.json.
+Source: the results of AUTOMATIC1111 1.10.1 for the same prompts, recorded in tests/contract/prompts_1_10_1.json.
 """
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ BREAK = ("BREAK", -1.0)
 """The piece of a prompt that ends a chunk."""
 
 ROUND_WEIGHT = 1.1
-"""What a pair of round brackets multiplies the weight by; a pair of square ones divides by it."""
+"""Factor of a pair of round brackets; a pair of square brackets divides by it."""
 
 CHUNK_TOKENS = 75
-"""Tokens that CLIP reads at a time, besides its start and its end."""
+"""Tokens that CLIP reads at once, without its start and end tokens."""
 
 COMMA_TOKENS = 20
-"""A chunk that is full ends at its last comma if fewer than this many tokens, or as many, come from there on."""
+"""A full chunk ends at its last comma if at most this many tokens come from that comma on."""
 
 LORA = ("lora", "lyco")
-"""Names of extra networks that are a LoRA."""
+"""Names of extra networks that mean a LoRA."""
 
 LORA_FOLDER = Path("models/Lora")
-"""Where LoRA files are looked for, from the current folder on; the WebUI's own name for it."""
+"""Folder of LoRA files, relative to the current folder; named as in the WebUI."""
 
 _BREAK = re.compile(r"\s*\bBREAK\b\s*")
 _SIGN = re.compile(r"""
@@ -42,8 +42,7 @@ _NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*")
 
 @dataclass(frozen=True)
 class Network:
-    """A LoRA that a prompt names, with its weights for the text encoder and for the UNet."""
-
+    """A LoRA in a prompt, with its weights for the text encoder and the UNet."""
     name: str
     text_encoder: float = 1.0
     unet: float = 1.0
@@ -52,10 +51,10 @@ class Network:
 # Weights
 
 def weighted(prompt: str) -> list[tuple[str, float]]:
-    """The pieces of a prompt with the weight of each, `BREAK` among them; neighbours differ in weight.
+    """The pieces of a prompt with their weights, including `BREAK`; neighbours differ in weight.
 
-    `(a)` weighs 1.1, `(a:1.3)` 1.3, `[a]` 1 / 1.1; a bracket that is never closed reaches to the end, one that was never
-    opened is text, and so is one behind a backslash. Raises BadInput on a weight that is no number.
+    `(a)` weighs 1.1, `(a:1.3)` 1.3, `[a]` 1 / 1.1. A bracket that is never closed reaches to the end. A closing bracket
+    without an opening one is text, and so is any bracket after a backslash. Raises BadInput if a weight is not a number.
     """
     pieces: list[list] = []
     opened: dict[str, list[int]] = {"(": [], "[": []}
@@ -107,7 +106,7 @@ def _merged(pieces: list[list]) -> list[tuple[str, float]]:
 
 
 def plain_text(prompt: str) -> str | None:
-    """The text of a prompt without weights and breaks; None if it has any."""
+    """The text of a prompt, or None if it has weights or breaks."""
     pieces = weighted(prompt)
     return pieces[0][0] if len(pieces) == 1 and pieces[0][1] == 1 else None
 
@@ -120,14 +119,14 @@ def chunks(pieces: Iterable[tuple[Sequence[int], float] | None], comma: int | No
     Parameters
     ----------
     pieces
-        Tokens and weight of each piece, None for a break.
+        Tokens and weight of each piece; None for a break.
     comma
-        The tokenizer's token of a comma: a chunk ends there rather than in the middle of a short clause.
+        The tokenizer's token for a comma. A chunk ends there to keep a short clause together.
     """
     finished: list[list[tuple[int, float]]] = []
     current: list[tuple[int, float]] = []
     clause = 0
-    """Where the tokens behind the chunk's last comma begin; 0 if it has none."""
+    """Start of the tokens after the chunk's last comma; 0 if it has none."""
     for piece in pieces:
         if piece is None:
             finished.append(current)
@@ -148,21 +147,21 @@ def chunks(pieces: Iterable[tuple[Sequence[int], float] | None], comma: int | No
 # What a single run on diffusers cannot do
 
 def demand_supported(prompt: str, negative_prompt: str) -> None:
-    """Raises BadInput on what would silently be taken as text: AND, prompts that change while sampling, hypernetworks."""
+    """Raises BadInput for syntax that would silently be read as text: AND, prompts that change in a run, hypernetworks."""
     for name, text in (("prompt", prompt), ("negative prompt", negative_prompt)):
         if changes_while_sampling(text):
-            raise BadInput(f"the {name} must stay the same in all steps: [from:to:when] and [one|other] work in the WebUI "
-                           "only; write \\[ for a bracket that is meant as text")
+            raise BadInput(f"the {name} must stay the same in all steps: [from:to:when] and [one|other] only work in the "
+                           "WebUI; write \\[ for a literal bracket")
         weighted(text)
     if re.search(r"\bAND\b", prompt):
-        raise BadInput("the prompt must be one: several joined by AND work in the WebUI only; write and if the word is meant")
+        raise BadInput("the prompt must be one: AND between prompts only works in the WebUI; write 'and' for the word")
     networks(prompt)
 
 
 def changes_while_sampling(prompt: str) -> bool:
-    """Whether the WebUI would read `[from:to:when]` or `[one|other]` anywhere in it."""
+    """Whether the WebUI would find `[from:to:when]` or `[one|other]` in the prompt."""
     text = re.sub(r"\\.", "__", prompt)
-    if "\\" in text:  # a last backslash: the WebUI then takes all of it as text
+    if "\\" in text:  # a final backslash: the WebUI then reads the whole prompt as text
         return False
     frames: list[_Bracket] = []
     found, bars_read = False, 0
@@ -179,11 +178,11 @@ def changes_while_sampling(prompt: str) -> bool:
             scheduled = frame.opened == "[" and frame.signs in (":", "::") and bool(_NUMBER.fullmatch(when))
             whole = alternating or scheduled or frame.signs == "" or frame.opened + frame.signs == "(:"
             if frame.opened + sign not in ("()", "[]") or not whole:
-                frames.clear()  # brackets around what is not well formed are text
+                frames.clear()  # brackets around malformed syntax are text
                 continue
             found |= alternating or scheduled
             bars_read += frame.signs.count("|") if alternating else 0
-    return found and bars_read == text.count("|")  # with a bar anywhere else the WebUI takes all of it as text
+    return found and bars_read == text.count("|")  # with a bar anywhere else the WebUI reads it all as text
 
 
 @dataclass
@@ -196,20 +195,20 @@ class _Bracket:
 # Extra networks
 
 def networks(prompt: str) -> tuple[str, list[Network]]:
-    """A prompt without its extra networks, and those, in its order.
+    """The prompt without its extra networks, and the networks in order.
 
-    `<lora:name>`, `<lora:name:weight>` and `<lora:name:of text encoder:of UNet>` are read, `te=` and `unet=` as well.
-    Raises BadInput on other networks and on weights that are no numbers.
+    Reads `<lora:name>`, `<lora:name:weight>` and `<lora:name:of text encoder:of UNet>`, also with `te=` and `unet=`.
+    Raises BadInput for other networks and for weights that are not numbers.
     """
     return _NETWORK.sub("", prompt), [_network(found[1], found[2], found[0]) for found in _NETWORK.finditer(prompt)]
 
 
-def _network(kind: str, arguments: str, written: str) -> Network:
-    if kind not in LORA:
+def _network(network_type: str, arguments: str, written: str) -> Network:
+    if network_type not in LORA:
         raise BadInput(f"an extra network in the prompt must be <lora:name:weight>, got {written}")
     name, *others = arguments.split(":")
-    named = dict(each.split("=", 1) for each in others if "=" in each)
-    weights = [each for each in others if "=" not in each]
+    named = dict(argument.split("=", 1) for argument in others if "=" in argument)
+    weights = [argument for argument in others if "=" not in argument]
     try:
         text_encoder = float(named.get("te", weights[0] if weights else 1))
         unet = float(named.get("unet", weights[1] if len(weights) > 1 else text_encoder))
@@ -221,7 +220,7 @@ def _network(kind: str, arguments: str, written: str) -> Network:
 
 
 def with_lora(prompt: str, name: str, weight: float | None) -> str:
-    """A prompt that names this LoRA once: with this weight, or if None with the one that it has, else 1."""
+    """The prompt with this LoRA once: with this weight, or if None with the weight it already has, or 1."""
     mentions = [found for found in _NETWORK.finditer(prompt) if found[1] in LORA and found[2].split(":")[0] == name]
     if mentions and weight is None:
         return prompt

@@ -223,7 +223,7 @@ def test_a_mask_of_noise_and_compression_repaints_what_the_clean_one_does(webui)
     MASK.convert("RGB").save(stream, "JPEG", quality=75)
     for only_masked in (False, True):
         clean = webui.inpaint(PICTURE, MASK, [True], inpaint_full_res=only_masked, steps=4)
-        for mask, note in ((noisy, "count as unpainted"), (Image.open(stream), "The mask holds noise")):
+        for mask, note in ((noisy, "count as unpainted"), (Image.open(stream), "The mask has noise")):
             result = webui.inpaint(PICTURE, mask, [True], inpaint_full_res=only_masked, steps=4)
             assert same(result, clean)
             assert note in result.infotexts[0]

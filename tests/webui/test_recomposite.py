@@ -78,7 +78,7 @@ def test_another_feather_shows_less_and_the_infotext_notes_it(webui, settings, a
     assert 0 < changed.sum() < changed_before.sum()
     assert not (changed & ~changed_before).any()
     kept, noted = infotext.parse(about), infotext.parse(told)
-    assert noted.pop("Soft inpainting note").startswith("Composited again with ")
+    assert noted.pop("Soft inpainting note").startswith("Re-composited with ")
     assert noted == kept
 
 
