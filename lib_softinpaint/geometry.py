@@ -34,6 +34,7 @@ class Size(NamedTuple):
 
 class Box(NamedTuple):
     """Part of an image, such as the crop that *Only masked* inpaints, from the image's upper left corner."""
+
     left: int
     top: int
     width: int

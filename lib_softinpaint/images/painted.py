@@ -167,8 +167,11 @@ def _oscillates(levels: np.ndarray) -> bool:
 
 
 def _without_noise(levels: np.ndarray) -> np.ndarray:
-    """Levels (H, W) uint8 without noise: nearly black or white pixels become black or white, and so do all pixels in and
-    beside each coded block with a hard edge and few greys."""
+    """Levels (H, W) uint8 without noise.
+
+    Nearly black or white pixels become black or white, and so do all pixels in and beside each coded block with a hard
+    edge and few greys.
+    """
     result = np.zeros_like(levels)
     box = _box(levels > GREY_LEVELS[0], CODED_PX)
     near = levels[box]

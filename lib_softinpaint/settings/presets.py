@@ -42,6 +42,7 @@ MOST_BATCHES, LARGEST_BATCH = 100, 8
 @dataclass(frozen=True)
 class _Batch:
     """Batch fields, which only the WebUI has."""
+
     batch_count: Annotated[int, Field(
         "Batch count", range=Range(1, MOST_BATCHES, 1))] = 1
     batch_size: Annotated[int, Field(

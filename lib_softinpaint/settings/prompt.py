@@ -43,6 +43,7 @@ _NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*")
 @dataclass(frozen=True)
 class Network:
     """A LoRA in a prompt, with its weights for the text encoder and the UNet."""
+
     name: str
     text_encoder: float = 1.0
     unet: float = 1.0
