@@ -44,9 +44,9 @@ def kept_image(identity: str) -> KeptImage:
 
 def save_image(result: Image.Image, about: str) -> str:
     """Saves a result where the host saves its own. Returns the path."""
-    params = infotext_utils.parse_generation_parameters(about, [])
+    fields = infotext_utils.parse_generation_parameters(about, [])
     folder = shared.opts.outdir_samples or shared.opts.outdir_img2img_samples
-    path, _ = images.save_image(result, folder, "", params.get("Seed"), params.get("Prompt"), shared.opts.samples_format,
+    path, _ = images.save_image(result, folder, "", fields.get("Seed"), fields.get("Prompt"), shared.opts.samples_format,
                                 info=about)
     return path
 
