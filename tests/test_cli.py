@@ -110,7 +110,7 @@ def test_folders_of_pictures_and_of_masks_and_several_results(tmp_path, monkeypa
     assert sorted(path.name for path in Path("made").iterdir()) == ["one-1.png", "one-2.png", "two-1.png", "two-2.png"]
     assert [infotext.parse(infotext_files.read(Path(f"made/one-{number}.png")))["Seed"] for number in (1, 2)] == ["5", "6"]
     assert cli.main(words) == cli.BAD_INPUT
-    assert "--force is needed to overwrite" in capsys.readouterr().err
+    assert "already exists; use --force to overwrite it" in capsys.readouterr().err
     assert cli.main([*words, "--force"]) == 0
 
 
@@ -445,13 +445,13 @@ def test_every_setting_is_an_option_by_its_name():
     ("inpaint picture.png mask.png --lora none.safetensors:0.5", "--lora must be an existing .safetensors file, got none"),
     ("inpaint picture.png mask.png --lora mask.png", "--lora must be an existing .safetensors file, got mask.png"),
     ("inpaint picture.png mask.png --clip-skip 12", "Clip skip must be at most"),
-    ("inpaint picture.png mask.png --lora a --webui http://127.0.0.1:9", "--lora adds files here; a WebUI adds its own"),
-    ("inpaint floats.tiff mask.png", "an image must be readable, floats.tiff is not: the image's values must be numbers"),
-    ("inpaint picture.png mask.png -o text.png/made.png --force", "text.png must be a folder that can be written to"),
+    ("inpaint picture.png mask.png --lora a --webui http://127.0.0.1:9", "--lora cannot be combined with --webui"),
+    ("inpaint floats.tiff mask.png", "floats.tiff cannot be read as an image: the image's values must be numbers"),
+    ("inpaint picture.png mask.png -o text.png/made.png --force", "cannot write to the folder text.png"),
     ("inpaint picture.png mask.png --device nonsense", "device must be available to PyTorch, got 'nonsense'"),
-    ("inpaint nothing.png mask.png", "an image must exist, nothing.png does not"),
-    ("inpaint picture.png nothing.png", "an image must exist, nothing.png does not"),
-    ("inpaint picture.png text.png", "an image must be readable, text.png is not: cannot identify image file"),
+    ("inpaint nothing.png mask.png", "nothing.png does not exist"),
+    ("inpaint picture.png nothing.png", "nothing.png does not exist"),
+    ("inpaint picture.png text.png", "text.png cannot be read as an image: cannot identify image file"),
     ("inpaint picture.png small.png", "the mask small.png must have the shape of its image, 256x256, got 64x48."),
     ("inpaint picture.png empty.png", "the mask empty.png has nothing to repaint"),
     ("inpaint picture.png mask.png --schedule-bias 9", "Invalid value for '--schedule-bias': 9.0 is not in the range"),
