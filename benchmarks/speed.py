@@ -214,7 +214,7 @@ def generation(size: int, batch: int, device: str, builtin: ModuleType | None) -
     pipeline = models.load(str(models.SCENE_MODEL), device)
     neighbour = StableDiffusionInpaintPipeline.from_pipe(pipeline)
     neighbour.set_progress_bar_config(disable=True)
-    picture, painted = (Image.open(ROOT / "demo" / name).resize((size, size)) for name in ("picture.png", "mask.png"))
+    picture, painted = (Image.open(ROOT / "demo" / name).resize((size, size)) for name in ("image.png", "mask.png"))
     asked = Request(prompt="a house", denoising_strength=1, mask_blur=8, seed=1, sampler="DDIM")
     kind, changes = models.scheduler_class(asked.sampler, asked.schedule_type)
     scheduler = kind.from_config(pipeline.scheduler.config, **changes)

@@ -1,7 +1,10 @@
 """Sizes and boxes, in pixels. Height comes before width, as in an array's shape; Pillow's order has a name of its own."""
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
+
+import numpy as np
 
 
 class Size(NamedTuple):
@@ -45,6 +48,17 @@ class Box(NamedTuple):
         """The whole of an image of this size."""
         return cls(0, 0, size.width, size.height)
 
+    @classmethod
+    def around(cls, area: np.ndarray, margin_px: float = 0) -> Box:
+        """Smallest box that holds the True pixels of an area (H, W) bool and a margin; the whole image if none is True."""
+        rows, columns = np.flatnonzero(area.any(1)), np.flatnonzero(area.any(0))
+        if not rows.size:
+            return cls.whole(Size.of(area))
+        margin = math.ceil(margin_px)
+        left, top = max(0, int(columns[0]) - margin), max(0, int(rows[0]) - margin)
+        right, bottom = int(columns[-1]) + 1 + margin, int(rows[-1]) + 1 + margin
+        return cls(left, top, min(right, area.shape[1]) - left, min(bottom, area.shape[0]) - top)
+
     @property
     def size(self) -> Size:
         return Size(self.height, self.width)
@@ -73,6 +87,11 @@ class Box(NamedTuple):
         """The same part of the image after it was resized from `old` to `new`."""
         down, across = new.height / old.height, new.width / old.width
         return Box(round(self.left * across), round(self.top * down), round(self.width * across), round(self.height * down))
+
+    def aligned_to(self, step: int) -> Box:
+        """The box with left and top moved out to a multiple of `step`."""
+        left, top = self.left // step * step, self.top // step * step
+        return Box(left, top, self.right - left, self.bottom - top)
 
     def fits(self, size: Size) -> bool:
         """Whether the box has pixels and lies within an image of this size."""

@@ -5,7 +5,7 @@ const LEAST_STRENGTH = 0.1, LEAST_STRENGTH_OF_NOISE = 0.7, LEAST_CONTEXT_PX = 16
 const LARGEST_STRETCH = 0.02;
 
 /** A sentence on each problem, and its fix. None for most requests. */
-export function advice({strength, content, paddingPx, picture, working}) {
+export function advice({strength, content, paddingPx, image, working}) {
     const found = [];
     if (strength < LEAST_STRENGTH) {
         found.push({sentence: `Denoising strength ${strength} changes almost nothing; new content needs 0.4 or more.`,
@@ -15,8 +15,8 @@ export function advice({strength, content, paddingPx, picture, working}) {
                               `got ${strength}; the fill will show through.`, fix: "Raise denoising"});
     }
     if (paddingPx === null) {
-        if (Math.abs(working[0] * picture[1] / (working[1] * picture[0]) - 1) > LARGEST_STRETCH) {
-            found.push({sentence: `Width and height ${working.join("x")} stretch the image, which is ${picture.join("x")}.`,
+        if (Math.abs(working[0] * image[1] / (working[1] * image[0]) - 1) > LARGEST_STRETCH) {
+            found.push({sentence: `Width and height ${working.join("x")} stretch the image, which is ${image.join("x")}.`,
                         fix: "Set size from image"});
         }
     } else if (paddingPx < LEAST_CONTEXT_PX && strength > HIGH_STRENGTH) {

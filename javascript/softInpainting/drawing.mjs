@@ -5,21 +5,21 @@ const CORE = [255, 255, 255], HALF = [255, 190, 60], RIM = [255, 90, 90], TINT =
 const CURVE_COLOURS = ["#4f8ef7", "#e0803c", "#3aa76d"];
 
 /** Draws the image, tinted as much as it is repainted. The outermost reach, the half and the core are outlined. */
-export function drawMask(canvas, picture, mask, width, height, crop) {
+export function drawMask(canvas, image, mask, width, height, crop) {
     canvas.width = width;
     canvas.height = height;
     const pen = canvas.getContext("2d", {willReadFrequently: true});
-    pen.drawImage(picture, 0, 0, width, height);
-    const image = pen.getImageData(0, 0, width, height);
+    pen.drawImage(image, 0, 0, width, height);
+    const pixels = pen.getImageData(0, 0, width, height);
     for (let place = 0; place < mask.length; place++) {
         const line = outline(mask, place, width);
         const colour = line ?? TINT, share = line ? 1 : 0.5 * mask[place];
         for (let band = 0; band < 3; band++) {
-            const old = image.data[4 * place + band];
-            image.data[4 * place + band] = old + share * (colour[band] - old);
+            const old = pixels.data[4 * place + band];
+            pixels.data[4 * place + band] = old + share * (colour[band] - old);
         }
     }
-    pen.putImageData(image, 0, 0);
+    pen.putImageData(pixels, 0, 0);
     if (crop) {
         pen.strokeStyle = "#fff";
         pen.setLineDash([4, 3]);

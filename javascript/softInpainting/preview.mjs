@@ -26,14 +26,14 @@ export function drawPreview(preview, find, kept) {
         const requested = resizeBy === null ? resizeTo : size.map((side) => Math.trunc(side * resizeBy));
         const working = requested.map((side, axis) => side || size[axis]);  // on the stand-alone page 0 means the image's own
         sentence = drawScene(shown, scene, controls, working);
-        problems = advice({...controls, picture: size, working: controls.stretches ? working : size});
+        problems = advice({...controls, image: size, working: controls.stretches ? working : size});
     }
     preview.querySelector(".told").textContent = sentence;
     listProblems(preview.querySelector(".advice"), problems, find);
 }
 
 /** Draws the mask, and returns a sentence on what it will do. */
-function drawScene(shown, {picture, size, scale, maskScale, grid, fault, strengths}, {settings, blurPx, paddingPx}, working) {
+function drawScene(shown, {image, size, scale, maskScale, grid, fault, strengths}, {settings, blurPx, paddingPx}, working) {
     const mask = repaintMask(strengths, ...grid, settings, blurPx, paddingPx, maskScale);
     let crop = null;
     if (paddingPx !== null) {
@@ -41,7 +41,7 @@ function drawScene(shown, {picture, size, scale, maskScale, grid, fault, strengt
             settings, blurPx, paddingPx, countPainted(strengths) / maskScale ** 2, Math.max(...size)));
         crop = cropRegion(mask, ...grid, Math.max(0, paddingPx - reach) * scale, ...working);
     }
-    drawMask(shown, picture, mask, ...grid, crop);
+    drawMask(shown, image, mask, ...grid, crop);
     if (fault) return fault;
     if (!strengths.some(Boolean)) return "Nothing is painted yet.";
     const share = countPainted(mask) / mask.length;

@@ -11,29 +11,29 @@ export const MASK_FILE = "#softinpaint_mask_image_file";
 
 /** For each tab of img2img and the stand-alone page: the image, the paint over it, and the function that reads the paint. */
 const SOURCES = [
-    {tab: "#softinpaint_paint", picture: "#softinpaint_paint img", painted: "#softinpaint_paint canvas", read: readMask},
-    {tab: "#img2img_inpaint_tab", picture: "#img2maskimg img", painted: "#img2maskimg canvas[key=mask]", read: readBrush},
-    {tab: "#img2img_inpaint_sketch_tab", picture: SKETCH, painted: SKETCH, read: readSketch},
-    {tab: "#img2img_inpaint_upload_tab", picture: "#img_inpaint_base img", painted: "#img_inpaint_mask img", read: readMask},
-    {tab: "#img2img_img2img_sketch_tab", picture: "#img2img_sketch canvas[key=drawing]"},
-    {tab: "#img2img_img2img_tab", picture: "#img2img_image img"},
+    {tab: "#softinpaint_paint", image: "#softinpaint_paint img", painted: "#softinpaint_paint canvas", read: readMask},
+    {tab: "#img2img_inpaint_tab", image: "#img2maskimg img", painted: "#img2maskimg canvas[key=mask]", read: readBrush},
+    {tab: "#img2img_inpaint_sketch_tab", image: SKETCH, painted: SKETCH, read: readSketch},
+    {tab: "#img2img_inpaint_upload_tab", image: "#img_inpaint_base img", painted: "#img_inpaint_mask img", read: readMask},
+    {tab: "#img2img_img2img_sketch_tab", image: "#img2img_sketch canvas[key=drawing]"},
+    {tab: "#img2img_img2img_tab", image: "#img2img_image img"},
 ];
 
 /** The image and the strengths that are painted over it, or null if there is nothing to inpaint.
  *
  *  `kept` holds the originals of sketches, and the accordion's mask image, which is null if the browser cannot read it. */
 export function readScene(controls, find, kept) {
-    const source = SOURCES.find(({tab}) => find(tab)?.offsetParent), picture = source && find(source.picture);
-    const hasFile = Boolean(find(`${MASK_FILE} .file-preview`)), size = picture && sizeOf(picture);
+    const source = SOURCES.find(({tab}) => find(tab)?.offsetParent), image = source && find(source.image);
+    const hasFile = Boolean(find(`${MASK_FILE} .file-preview`)), size = image && sizeOf(image);
     if (!size?.[0] || !(source.painted || hasFile)) return null;
     const scale = Math.min(1, LONGEST_SIDE / Math.max(...size));
-    const scene = {picture, size, scale, maskScale: scale, grid: scaled(size, scale), fault: ""};
-    const image = source.painted && find(source.painted);
-    if (image && sizeOf(image)[0]) {
+    const scene = {image, size, scale, maskScale: scale, grid: scaled(size, scale), fault: ""};
+    const paint = source.painted && find(source.painted);
+    if (paint && sizeOf(paint)[0]) {
         // A mask of another size is stretched to the image. With Only masked its top left corner is put on the image's.
-        const grid = controls.paddingPx === null ? scene.grid : scaled(sizeOf(image), scale);
-        scene.strengths = placed(source.read(image, grid, controls, kept.originals.get(find(SKETCHED))), grid, scene.grid);
-        scene.maskScale = grid[0] / sizeOf(image)[0];
+        const grid = controls.paddingPx === null ? scene.grid : scaled(sizeOf(paint), scale);
+        scene.strengths = placed(source.read(paint, grid, controls, kept.originals.get(find(SKETCHED))), grid, scene.grid);
+        scene.maskScale = grid[0] / sizeOf(paint)[0];
     }
     if (!scene.strengths?.some(Boolean) && hasFile) Object.assign(scene, readFile(kept.mask, scene));
     const inverted = scene.strengths && controls.inverted;

@@ -13,9 +13,9 @@ export function readSketch(canvas, grid, {transparency}, original) {
 }
 
 /** Keeps an image as the original of its sketches, unless it is such a sketch itself. The WebUI decides in the same way. */
-export function keepOriginal(originals, picture) {
-    const before = originals.get(picture), now = overWhite(picture, sizeOf(picture));
-    if (!before || !alike(before, now)) originals.set(picture, now);
+export function keepOriginal(originals, image) {
+    const before = originals.get(image), now = overWhite(image, sizeOf(image));
+    if (!before || !alike(before, now)) originals.set(image, now);
 }
 
 /** Whether any pixel is the same in both. */

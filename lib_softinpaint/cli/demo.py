@@ -21,7 +21,7 @@ from lib_softinpaint.settings.settings import Settings
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=OUTPUTS, help="Folder for the two images.")
 def demo(output: Path) -> None:
     """Inpaint the bundled image with the bundled model, hard and soft, and show both side by side."""
-    picture, mask = read_image(DEMO / "picture.png"), read_mask(DEMO / "mask.png")
+    image, mask = read_image(DEMO / "image.png"), read_mask(DEMO / "mask.png")
     result, compared = unused_paths(output / "demo.png", output / "demo-compared.png")
     make_folders([result])
     soft, _ = from_infotext(infotext.parse((DEMO / "infotext.txt").read_text(encoding="utf8")))
@@ -29,8 +29,8 @@ def demo(output: Path) -> None:
     click.echo(f'Inpainting "{soft.prompt}" with the bundled model')
     with Progress(2) as advance:
         make = local_maker(soft, None, None, advance)
-        (by_hard, _), (by_soft, text) = make(hard, picture, mask), make(soft, picture, mask)
-    tiles = {"original": picture, "mask": mask, "hard inpainting": by_hard, "soft inpainting": by_soft}
+        (by_hard, _), (by_soft, text) = make(hard, image, mask), make(soft, image, mask)
+    tiles = {"original": image, "mask": mask, "hard inpainting": by_hard, "soft inpainting": by_soft}
     for image, target in ((side_by_side(tiles), compared), (by_soft, result)):
         with rescuing(target, lambda place, image=image: infotext_files.save(image, place, text)):
             infotext_files.save(image, target, text)

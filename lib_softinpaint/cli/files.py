@@ -12,12 +12,15 @@ from PIL import Image
 from lib_softinpaint.bundled import bundled
 from lib_softinpaint.cli.command import print_note
 from lib_softinpaint.errors import BadInput
+from lib_softinpaint.generation.colours import Colours
+from lib_softinpaint.images import infotext_files
 from lib_softinpaint.images.read import UNREADABLE, as_original, opened
+from lib_softinpaint.method.composite import over_white
 
 DEMO = bundled("demo")
 JOB_SUFFIX = ".npz"
 LONGEST_RESCUED = 40  # characters of a file name
-WITH_TRANSPARENCY = (".png", ".webp")
+WITHOUT_TRANSPARENCY = (".jpg", ".jpeg")
 
 
 def read_image(path: Path, notes: list[str] | None = None) -> Image.Image:
@@ -69,6 +72,13 @@ def writing(target: Path) -> Iterator[None]:
         yield
     except OSError as fault:
         raise click.UsageError(f"could not write {target}: {fault.strerror or fault}") from fault
+
+
+def save_result(result: Image.Image, target: Path, text: str, colours: Colours) -> None:
+    """Saves a result with its infotext and colours, over white if the format has no transparency."""
+    if target.suffix.lower() in WITHOUT_TRANSPARENCY:
+        result = over_white(result)
+    infotext_files.save(result, target, text, colours)
 
 
 @contextmanager

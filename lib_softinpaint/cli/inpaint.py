@@ -11,7 +11,7 @@ import numpy as np
 from click.core import ParameterSource
 
 from lib_softinpaint.cli.command import OUTPUTS, Command, options_of, print_note
-from lib_softinpaint.cli.files import WITH_TRANSPARENCY, make_folders, read_image, read_mask, reading, rescuing
+from lib_softinpaint.cli.files import make_folders, read_image, read_mask, reading, rescuing, save_result
 from lib_softinpaint.cli.jobs import Job, check_targets, plan_jobs
 from lib_softinpaint.cli.makers import Progress, local_maker, remote_maker
 from lib_softinpaint.generation.colours import colours_of
@@ -20,7 +20,6 @@ from lib_softinpaint.generation.source import completed
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.images import infotext_files, job_file
 from lib_softinpaint.images.painted import fitted, strengths
-from lib_softinpaint.method.composite import over_white
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.advice import advice
 from lib_softinpaint.settings.fields import Value
@@ -88,8 +87,8 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
     check_targets([target for job in jobs for target in (job.target, *([job.kept] if keep else []))], force)
     notes: dict[Path, list[str]] = {}
     for job in jobs:
-        if job.picture not in notes:
-            notes[job.picture] = _checked(job.picture, job.mask, request.mask_mode)
+        if job.image not in notes:
+            notes[job.image] = _checked(job.image, job.mask, request.mask_mode)
     may_fit = like is not None and not given.keys() & {"width", "height"}
     requests = [_request_of(job, request, may_fit, model) for job in jobs]
     make_folders(job.target for job in jobs)
@@ -97,18 +96,16 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
         make = (local_maker(request, model, device, advance, [*lora_files, lora_dir]) if webui is None
                 else remote_maker(webui, model, advance))
         for job, numbered in zip(jobs, requests):
-            picture = read_image(job.picture)
+            original = read_image(job.image)
             kept: list[KeptImage] = []
-            result, text = make(numbered, picture, read_mask(job.mask), kept.append if keep else None, lambda note, job=job:
-                               None if note in notes[job.picture] else print_note(f"{job.target}: {note}"))
+            result, text = make(numbered, original, read_mask(job.mask), kept.append if keep else None, lambda note, job=job:
+                               None if note in notes[job.image] else print_note(f"{job.target}: {note}"))
             with rescuing(job.target, lambda place, result=result, text=text: infotext_files.save(result, place, text)):
-                if job.target.suffix.lower() not in WITH_TRANSPARENCY:
-                    result = over_white(result)
-                infotext_files.save(result, job.target, text, colours_of(picture))
+                save_result(result, job.target, text, colours_of(original))
             click.echo(job.target)
             for image in kept:
                 with rescuing(job.kept, lambda place, image=image: job_file.save(image, place)):
-                    job_file.save(completed(image, text, picture), job.kept)
+                    job_file.save(completed(image, text, original), job.kept)
                 click.echo(job.kept)
 
 
@@ -138,20 +135,20 @@ def _fitted(request: Request, path: Path, size: Size) -> Request:
 
 def _request_of(job: Job, request: Request, fitted: bool, model: str | None) -> Request:
     """The request for one result, checked as far as possible before generating."""
-    picture = read_image(job.picture)
-    size = Size.of(picture)
+    image = read_image(job.image)
+    size = Size.of(image)
     numbered = replace(request, seed=(request.seed + job.number) % (LARGEST_SEED + 1))
     if fitted:
-        numbered = _fitted(numbered, job.picture, size)
+        numbered = _fitted(numbered, job.image, size)
     padding = numbered.masked_area_padding if numbered.inpaint_area == ONLY_MASKED else None
     for sentence in advice(numbered.denoising_strength, numbered.masked_content, padding, size,
                            working_size(numbered, size)):
         print_note(sentence)
     text = infotext.dump(to_infotext(numbered, Model=model or SCENES)) + " " * LETTERS_MORE
-    colours = colours_of(picture)
+    colours = colours_of(image)
     infotext_files.demand_room(job.target, size, text, colours)
     if colours.kept_by_png_alone and job.target.suffix.lower() != ".png":
-        print_note(f"{job.target} cannot hold the {' and '.join(colours.kept_by_png_alone)} of {job.picture}: its colours "
+        print_note(f"{job.target} cannot hold the {' and '.join(colours.kept_by_png_alone)} of {job.image}: its colours "
                    "will look different. Use .png instead.")
     return numbered
 
@@ -180,20 +177,20 @@ def _request(start: Request, given: dict[str, Value]) -> Request:
     return replace(start, settings=settings, **{name: value for name, value in given.items() if name not in soft})
 
 
-def _checked(picture: Path, mask: Path, mask_mode: str) -> list[str]:
+def _checked(image: Path, mask: Path, mask_mode: str) -> list[str]:
     """Checks an image and its mask before anything is generated, so that no bad file shows up after an hour.
 
     Prints its notes and returns them.
     """
     notes: list[str] = []
-    size = Size.of(read_image(picture, notes))
+    size = Size.of(read_image(image, notes))
     if min(size) < SMALLEST_PX:
-        raise click.UsageError(f"images must be at least {SMALLEST_PX} pixels wide and high; {picture} is {size}")
+        raise click.UsageError(f"images must be at least {SMALLEST_PX} pixels wide and high; {image} is {size}")
     painted = fitted(_painted(mask, notes), size, f"the mask {mask}", notes)
     if (painted == (1 if mask_mode == INPAINT_NOT_MASKED else 0)).all():
         raise click.UsageError(f"the mask {mask} has nothing to repaint")
     for note in notes:
-        print_note(f"{picture}: {note}")
+        print_note(f"{image}: {note}")
     return notes
 
 

@@ -24,7 +24,7 @@ MOST_NAMES = 5  # of files in one sentence
 class Job:
     """One result to generate. `number` counts the results of one image from 0."""
 
-    picture: Path
+    image: Path
     mask: Path
     target: Path
     number: int
@@ -34,8 +34,8 @@ class Job:
         return self.target.with_suffix(JOB_SUFFIX)
 
 
-def plan_jobs(pictures: tuple[Path, ...], mask: Path, output: Path, count: int) -> Iterator[Job]:
-    paths = [file for path in pictures for file in (sorted(_in_folder(path)) if path.is_dir() else [path])]
+def plan_jobs(images: tuple[Path, ...], mask: Path, output: Path, count: int) -> Iterator[Job]:
+    paths = [file for path in images for file in (sorted(_in_folder(path)) if path.is_dir() else [path])]
     numbered = [(path, number) for path in paths for number in range(count)]
     names = [f"{path.stem}-{number + 1}" if count > 1 else path.stem for path, number in numbered]
     for (path, number), target in zip(numbered, targets_for(names, output)):
@@ -98,10 +98,10 @@ def _opens(path: Path) -> bool:
         return False
 
 
-def _mask_for(picture: Path, mask: Path) -> Path:
+def _mask_for(image: Path, mask: Path) -> Path:
     if not mask.is_dir():
         return mask
-    found = [path for path in sorted(mask.iterdir()) if path.stem == picture.stem and not _hidden(path) and _opens(path)]
+    found = [path for path in sorted(mask.iterdir()) if path.stem == image.stem and not _hidden(path) and _opens(path)]
     if len(found) != 1:
-        raise click.UsageError(f"the mask folder {mask} needs one mask named {picture.stem}; it has {len(found)}")
+        raise click.UsageError(f"the mask folder {mask} needs one mask named {image.stem}; it has {len(found)}")
     return found[0]

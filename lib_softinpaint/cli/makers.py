@@ -41,11 +41,11 @@ def local_maker(request: Request, model: str | None, device: str | None, advance
     if as_run(pipeline, request) != request:
         print_note("Clip skip has no effect with SDXL, as in the WebUI.")
 
-    def make(request: Request, picture: Image.Image, mask: Image.Image,
+    def make(request: Request, image: Image.Image, mask: Image.Image,
              keep: Callable[[KeptImage], None] | None = None,
              on_note: Callable[[str], None] | None = None) -> tuple[Image.Image, str]:
-        result = models.inpaint(pipeline, request, picture, mask, advance, keep, loras, on_note=on_note)
-        return result, models.infotext_of(as_run(pipeline, request), Size.of(picture), model, loras)
+        result = models.inpaint(pipeline, request, image, mask, advance, keep, loras, on_note=on_note)
+        return result, models.infotext_of(as_run(pipeline, request), Size.of(image), model, loras)
     return make
 
 
@@ -53,8 +53,8 @@ def remote_maker(url: str, model: str | None, advance: Callable[[float], None]) 
     """Generates in a running WebUI."""
     from lib_softinpaint.hosts import remote as webui_api
 
-    def make(request: Request, picture: Image.Image, mask: Image.Image, *others: Any) -> tuple[Image.Image, str]:
-        result = webui_api.inpaint(url, request, picture, mask, model)
+    def make(request: Request, image: Image.Image, mask: Image.Image, *others: Any) -> tuple[Image.Image, str]:
+        result = webui_api.inpaint(url, request, image, mask, model)
         advance(1)
         return result
     return make
@@ -63,9 +63,9 @@ def remote_maker(url: str, model: str | None, advance: Callable[[float], None]) 
 class Progress:
     """Progress bar over all images, updated with each image's share. Silent if stderr is not a terminal."""
 
-    def __init__(self, pictures: int):
+    def __init__(self, images: int):
         terminal = sys.stderr if sys.stderr.isatty() else io.StringIO()
-        self._bar = click.progressbar(length=pictures * PROGRESS_STEPS, file=terminal, show_pos=False)
+        self._bar = click.progressbar(length=images * PROGRESS_STEPS, file=terminal, show_pos=False)
         self._done = 0
 
     def __enter__(self) -> Callable[[float], None]:

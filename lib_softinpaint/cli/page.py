@@ -25,7 +25,7 @@ from lib_softinpaint.settings.request import Request, from_infotext
 @click.option("--browser/--no-browser", default=True, help="Open the page in a browser.")
 def page(path: Path | None, output: Path, model: str, device: str | None, port: int | None, browser: bool) -> None:
     """Open a page in the browser to paint on IMAGE, or on the bundled image. Ctrl+C stops it."""
-    picture = read_image(path or DEMO / "picture.png")
+    image = read_image(path or DEMO / "image.png")
     make_folders([output / PRESETS_FILE])
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     from lib_softinpaint.hosts.diffusers import models
@@ -40,7 +40,7 @@ def page(path: Path | None, output: Path, model: str, device: str | None, port: 
     start, _ = from_infotext(infotext.parse((DEMO / "infotext.txt").read_text(encoding="utf8")))
     mask = read_mask(DEMO / "mask.png") if path is None else None
     try:
-        serve(Painter(output, device).host(), PresetFile(output / PRESETS_FILE), start if path is None else Request(), picture,
+        serve(Painter(output, device).host(), PresetFile(output / PRESETS_FILE), start if path is None else Request(), image,
               mask, output, name, port, browser, lambda address: click.echo(f"The page: {address} (Ctrl+C to stop)"))
     except PortTaken as fault:
         raise click.UsageError(f"--port {port} is already in use") from fault

@@ -1,4 +1,4 @@
-"""The command recomposite: finished images with other settings, without a model."""
+"""The command recomposite: re-composites finished images with other settings, without a model."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import click
 from PIL import Image
 
 from lib_softinpaint.cli.command import OUTPUTS, Command, options_of
-from lib_softinpaint.cli.files import WITH_TRANSPARENCY, make_folders, writing
+from lib_softinpaint.cli.files import make_folders, save_result, writing
 from lib_softinpaint.cli.jobs import check_targets, targets_for
-from lib_softinpaint.images import infotext_files, job_file
-from lib_softinpaint.method.composite import over_white
+from lib_softinpaint.images import job_file
 from lib_softinpaint.settings.fields import Value
 from lib_softinpaint.settings.settings import composite_fields
 
@@ -35,8 +34,6 @@ def recomposite(paths: tuple[Path, ...], output: Path, force: bool, **values: Va
     for job, target in zip(jobs, targets):
         settings = job.settings_with(changes)
         result = Image.fromarray(job.composited(settings))
-        if target.suffix.lower() not in WITH_TRANSPARENCY:
-            result = over_white(result)
         with writing(target):
-            infotext_files.save(result, target, job.infotext_with(settings), job.colours)
+            save_result(result, target, job.infotext_with(settings), job.colours)
         click.echo(target)

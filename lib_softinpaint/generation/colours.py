@@ -6,8 +6,14 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-USUAL_GAMMA, USUAL_CICP = struct.pack(">I", 45455), bytes([1, 13, 0, 1])
+USUAL_GAMMA = 0.45455
+"""Gamma of sRGB as PNG files give it."""
+
+USUAL_GAMMA_CHUNK, USUAL_CICP_CHUNK = struct.pack(">I", round(USUAL_GAMMA * 100_000)), bytes([1, 13, 0, 1])
 """Contents of gAMA and cICP for sRGB."""
+
+PNG_COLOURS = b"cICP", b"gAMA", b"cHRM", b"sRGB"
+"""PNG chunks, apart from the ICC profile, that define what pixel values mean as colours."""
 
 COLOUR_CHUNKS = "softinpaint_colour_chunks"
 """Key in an image's info for its colour chunks, as pairs of name and content."""
@@ -33,10 +39,13 @@ class Colours:
         """Names of the chunks without which the colours look different."""
         chunks = dict(self.png_chunks)
         usual = b"sRGB" in chunks or self.icc_profile is not None
-        gamma = chunks.get(b"gAMA", USUAL_GAMMA)
-        return [name.decode() for name, content, plain in (
-            (b"cICP", chunks.get(b"cICP", USUAL_CICP), USUAL_CICP), (b"gAMA", USUAL_GAMMA if usual else gamma, USUAL_GAMMA))
-            if content != plain]
+        special = []
+        if chunks.get(b"cICP", USUAL_CICP_CHUNK) != USUAL_CICP_CHUNK:
+            special.append("cICP")
+        if not usual and chunks.get(b"gAMA", USUAL_GAMMA_CHUNK) != USUAL_GAMMA_CHUNK:
+            special.append("gAMA")
+        return special
+
 
 SRGB = Colours()
 

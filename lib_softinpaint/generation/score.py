@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch.nn.functional import avg_pool2d
 
+from lib_softinpaint.geometry import Box
 from lib_softinpaint.method.blend import channel_norm
 from lib_softinpaint.method.cielab import lab
 from lib_softinpaint.method.distance import depth_and_nearest
@@ -134,7 +135,7 @@ def score(original: np.ndarray, result: np.ndarray, repaint: np.ndarray, painted
     painted = shares >= min(0.5, shares.max())
     outside_mean = _mean(_distance(lab(original), lab(result)), repaint == 0) if changed else 0.0
 
-    near = _around(painted | (repaint > 0))
+    near = Box.around(painted | (repaint > 0), SURROUNDINGS_PX).inside
     original_lab, result_lab, repaint, painted = lab(original[near]), lab(result[near]), repaint[near], painted[near]
     jumps, ratios = seams(original_lab, result_lab, repaint, painted)
     ghost, contrast = math.nan, math.nan
@@ -142,13 +143,6 @@ def score(original: np.ndarray, result: np.ndarray, repaint: np.ndarray, painted
         ghost, contrast = mixture(original_lab, result_lab, lab(_reduced(decoded, factor)[near]), repaint)
     return Scores(largest, changed, outside_mean, max(jumps.values()), jumps[0], max(ratios.values()), ratios[0],
                   ghost, contrast, _mean(_distance(original_lab, result_lab), painted))
-
-
-def _around(area: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns of the area and of the surroundings needed to judge a seam at its rim."""
-    spans = (np.flatnonzero(area.any(axis)) for axis in (1, 0))
-    rows, columns = (slice(max(0, span[0] - SURROUNDINGS_PX), span[-1] + 1 + SURROUNDINGS_PX) for span in spans)
-    return rows, columns
 
 
 def _distance(one: torch.Tensor, other: torch.Tensor) -> np.ndarray:

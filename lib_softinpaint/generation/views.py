@@ -23,7 +23,7 @@ DIMMED = 0.4
 """Brightness away from the seam."""
 
 
-def picture(kept: KeptImage, settings: Settings) -> np.ndarray:
+def image(kept: KeptImage, settings: Settings) -> np.ndarray:
     """The result, (H, W, 3 or 4) uint8."""
     return kept.composited(settings)
 
@@ -66,7 +66,7 @@ def _grey(share: np.ndarray) -> np.ndarray:
 
 
 VIEWS: Mapping[str, tuple[Callable[[KeptImage, Settings], np.ndarray], str]] = MappingProxyType({
-    "Picture": (picture, ""),
+    "Image": (image, ""),
     "Opacity": (opacity, "White shows the new pixels, black the original."),
     "Difference map": (difference, "Brighter changed more. Middle grey is the difference threshold, where half is shown."),
     "Seam": (seam, f"Local contrast is amplified {AMPLIFIED} times along the mask's edge. Any seam that is left shows here."),

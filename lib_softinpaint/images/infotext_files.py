@@ -97,7 +97,7 @@ def demand_room(path: Path, size: Size, text: str, colours: Colours = SRGB) -> N
                        f"{len(profile)}; .png and .webp have no such limit")
 
 
-def save(picture: Image.Image, path: Path, text: str, colours: Colours = SRGB) -> None:
+def save(image: Image.Image, path: Path, text: str, colours: Colours = SRGB) -> None:
     """Writes an image with its infotext, in the format of the suffix, completely or not at all.
 
     Only a PNG keeps PNG colour chunks.
@@ -109,7 +109,7 @@ def save(picture: Image.Image, path: Path, text: str, colours: Colours = SRGB) -
     BadInput
         From `demand_room`.
     """
-    demand_room(path, Size.of(picture), text, colours)
+    demand_room(path, Size.of(image), text, colours)
     suffix = path.suffix.lower()
     if suffix == ".png":
         chunks = PngInfo()
@@ -120,7 +120,7 @@ def save(picture: Image.Image, path: Path, text: str, colours: Colours = SRGB) -
     else:
         options = {"exif": _exif(text), **SAVE_OPTIONS[suffix]}
     with replacing(path) as file:
-        picture.save(file, Image.registered_extensions()[suffix], icc_profile=colours.icc_profile, **options)
+        image.save(file, Image.registered_extensions()[suffix], icc_profile=colours.icc_profile, **options)
 
 
 def _exif(text: str) -> Image.Exif:

@@ -21,7 +21,7 @@ from PIL import Image, ImageChops
 from scipy.ndimage import maximum_filter, uniform_filter
 
 from lib_softinpaint.errors import BadInput
-from lib_softinpaint.geometry import Size
+from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.images.encoded import decoded
 from lib_softinpaint.images.read import LARGEST_BYTE, LARGEST_SHORT, at_own_scale
 from lib_softinpaint.method.mask import resized
@@ -159,7 +159,7 @@ def _note_peak(peak: int, share: float, notes: MutableSequence[str]) -> None:
 
 def _oscillates(levels: np.ndarray) -> bool:
     """Whether the faint levels go up and down: lossy compression and noise do, feathers and antialiased rims do not."""
-    near = levels[_box(levels > NOISE_LEVEL, CODED_PX)]
+    near = levels[Box.around(levels > NOISE_LEVEL, CODED_PX).aligned_to(CODED_PX).inside]
     middle = near[:, 1:-1]
     faint = (middle > 0) & (middle <= FAINT_LEVEL)
     peaks = faint & (middle > near[:, :-2]) & (middle > near[:, 2:])
@@ -173,7 +173,7 @@ def _without_noise(levels: np.ndarray) -> np.ndarray:
     edge and few greys.
     """
     result = np.zeros_like(levels)
-    box = _box(levels > GREY_LEVELS[0], CODED_PX)
+    box = Box.around(levels > GREY_LEVELS[0], CODED_PX).aligned_to(CODED_PX).inside
     near = levels[box]
     height, width = near.shape
     padded = np.pad(near, ((0, -height % CODED_PX), (0, -width % CODED_PX)), mode="edge")
@@ -187,14 +187,6 @@ def _without_noise(levels: np.ndarray) -> np.ndarray:
     decided = ~grey[:height, :width] | np.kron(hard, np.ones((CODED_PX, CODED_PX), bool))[:height, :width]
     result[box] = np.where(decided, np.where(near > LARGEST_BYTE // 2, np.uint8(LARGEST_BYTE), np.uint8(0)), near)
     return result
-
-
-def _box(inside: np.ndarray, margin_px: int) -> tuple[slice, slice]:
-    """Rows and columns of an area and its margin, aligned to coded blocks; everything if there is no area."""
-    spans = (np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0)))
-    rows, columns = (slice(max(0, span[0] - margin_px) // CODED_PX * CODED_PX, span[-1] + 1 + margin_px) if span.size
-                     else slice(None) for span in spans)
-    return rows, columns
 
 
 def _blocks(values: np.ndarray) -> np.ndarray:

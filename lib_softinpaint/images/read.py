@@ -13,7 +13,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin
 
 from lib_softinpaint.errors import BadInput
-from lib_softinpaint.generation.colours import COLOUR_CHUNKS
+from lib_softinpaint.generation.colours import COLOUR_CHUNKS, PNG_COLOURS, USUAL_GAMMA
 from lib_softinpaint.geometry import Size
 
 LARGEST_SHORT, LARGEST_BYTE = 65535, 255
@@ -31,11 +31,8 @@ QUARTER_TURNS = 5, 6, 7, 8
 LARGEST_TEXT_BYTES = 2 ** 26
 """Limit for one text or profile in a PNG. Pillow's own 1 MiB rejects files from photo editors and node editors."""
 
-PNG_COLOURS = b"cICP", b"gAMA", b"cHRM", b"sRGB"
-"""PNG chunks, apart from the ICC profile, that define what pixel values mean as colours."""
-
-USUAL_GAMMA_VALUE, GAMMA_TOLERANCE = 0.45455, 0.005
-"""The usual gamma as Pillow reads it, and an invisible difference from it."""
+GAMMA_TOLERANCE = 0.005
+"""An invisible difference from the usual gamma."""
 
 _text_limit = threading.Lock()
 
@@ -140,8 +137,8 @@ def needs_conversion(image: Image.Image) -> bool:
 
 def gamma_note(image: Image.Image) -> str | None:
     """A note if a PNG's gamma is not that of sRGB, for hosts whose files cannot keep it."""
-    gamma = image.info.get("gamma", USUAL_GAMMA_VALUE)
-    if "srgb" in image.info or "icc_profile" in image.info or abs(gamma - USUAL_GAMMA_VALUE) < GAMMA_TOLERANCE:
+    gamma = image.info.get("gamma", USUAL_GAMMA)
+    if "srgb" in image.info or "icc_profile" in image.info or abs(gamma - USUAL_GAMMA) < GAMMA_TOLERANCE:
         return None
     return f"The image's gamma of {gamma:g} was ignored: the result may look lighter or darker in some viewers."
 

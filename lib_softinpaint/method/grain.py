@@ -6,6 +6,7 @@ from typing import cast
 
 import numpy as np
 
+from lib_softinpaint.geometry import Box
 from lib_softinpaint.method.drift import NORMAL_DEVIATION
 
 FINE_PX = 1.0
@@ -50,8 +51,7 @@ def matched(original: np.ndarray, decoded: np.ndarray, repaint: np.ndarray, stre
     if strength == 0 or np.count_nonzero(outside) < FEWEST_PX or not inside.any():
         return result
     original = original.astype(np.float32)
-    rows, columns = (np.flatnonzero(inside.any(axis)) for axis in (1, 0))
-    box = np.s_[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+    box = Box.around(inside).inside
     new = result[box]
     wanted, present = _deviations(original, outside), _deviations(new, inside[box])
     missing = np.sqrt(np.maximum(wanted ** 2 - present ** 2, 0))

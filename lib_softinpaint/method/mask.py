@@ -1,7 +1,6 @@
 """Painted mask -> repaint mask in pixels -> repaint mask in latent size. 1 = repaint."""
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
@@ -11,7 +10,7 @@ import torch
 from PIL import Image
 from scipy.ndimage import find_objects, gaussian_filter, label, maximum_filter
 
-from lib_softinpaint.geometry import Size
+from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.method.distance import depth, depth_and_nearest
 from lib_softinpaint.method.smootherstep import smootherstep
 from lib_softinpaint.settings.settings import FEATHER_FROM_HOST, FEATHER_OWN, IN_PERCENT, Settings
@@ -131,7 +130,7 @@ def shrink(painted: np.ndarray, by_px: float) -> np.ndarray:
     if mask.all() or not mask.any():
         return mask
     inside = mask > 0
-    box = _box(inside, 1)
+    box = Box.around(inside, 1).inside
     inside = inside[box]
     depth_px = depth(np.pad(inside, 1, mode="edge"))[1:-1, 1:-1]
     kept = depth_px > by_px
@@ -144,14 +143,6 @@ def shrink(painted: np.ndarray, by_px: float) -> np.ndarray:
     shrunk = np.zeros_like(mask)
     shrunk[box] = np.where(kept, mask[box], 0)
     return shrunk
-
-
-def _box(inside: np.ndarray, margin_px: float) -> tuple[slice, slice]:
-    """Rows and columns of an area and its margin. Nothing further away needs computing."""
-    margin = math.ceil(margin_px)
-    rows, columns = (slice(max(0, span[0] - margin), span[-1] + 1 + margin)
-                     for span in (np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))))
-    return rows, columns
 
 
 def feather_outward(painted: np.ndarray, reach_px: float, grow_px: float = 0) -> np.ndarray:
@@ -176,7 +167,7 @@ def feather_outward(painted: np.ndarray, reach_px: float, grow_px: float = 0) ->
     if max(reach_px, grow_px) <= 0 or not mask.any():
         return mask
 
-    box = _box(mask > 0, max(reach_px, 0) + max(grow_px, 0))
+    box = Box.around(mask > 0, max(reach_px, 0) + max(grow_px, 0)).inside
     near = mask[box]
 
     def falloff(distance: np.ndarray) -> np.ndarray:
@@ -288,7 +279,7 @@ def edge_taper(repaint: np.ndarray, taper_px: float) -> np.ndarray:
     inside = repaint > 0
     if taper_px <= 0 or inside.all() or not inside.any():
         return inside.astype(np.float32)
-    box = _box(inside, 1)
+    box = Box.around(inside, 1).inside
     way = np.minimum(depth(inside[box]) / (taper_px + 1), 1).astype(np.float32)
     taper = np.zeros(inside.shape, np.float32)
     taper[box] = np.where(inside[box], np.maximum(repaint[box], way * way * (3 - 2 * way)), 0)

@@ -19,7 +19,7 @@ EMPTY = "The mask is empty: nothing is inpainted."
 EMPTY_OF_ALL = "The mask is empty: the WebUI repaints the whole image."
 
 
-def advice(denoising_strength: float, masked_content: str, padding_px: int | None, picture: Size, working: Size) -> list[str]:
+def advice(denoising_strength: float, masked_content: str, padding_px: int | None, image: Size, working: Size) -> list[str]:
     """Sentences about a request; most requests get none.
 
     Parameters
@@ -28,7 +28,7 @@ def advice(denoising_strength: float, masked_content: str, padding_px: int | Non
         "fill", "original", "latent noise" or "latent nothing".
     padding_px
         Only masked padding; None if the whole image is inpainted.
-    picture, working
+    image, working
         Size of the image, and the size to which it is stretched for the model.
     """
     sentences = []
@@ -38,9 +38,9 @@ def advice(denoising_strength: float, masked_content: str, padding_px: int | Non
         sentences.append(f"Masked content {masked_content} needs a denoising strength of {LEAST_STRENGTH_OF_NOISE} or more, "
                          f"got {denoising_strength:g}; the fill will show through.")
     if padding_px is None:
-        stretch = working.width * picture.height / (working.height * picture.width)
+        stretch = working.width * image.height / (working.height * image.width)
         if abs(stretch - 1) > LARGEST_STRETCH:
-            sentences.append(f"Width and height {working} stretch the image, which is {picture}.")
+            sentences.append(f"Width and height {working} stretch the image, which is {image}.")
     elif padding_px < LEAST_CONTEXT_PX and denoising_strength > HIGH_STRENGTH:
         sentences.append(f"Only masked with padding {padding_px} shows the model too little around the mask; at denoising "
                          f"strength {denoising_strength:g}, new content may not fit in.")

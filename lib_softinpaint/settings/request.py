@@ -149,12 +149,12 @@ def _known_keys() -> set[str]:
             *WITHOUT_EFFECT}
 
 
-def working_size(request: Request, picture: Size) -> Size:
+def working_size(request: Request, image: Size) -> Size:
     """Size at which the model works for an image of this size, in whole latent pixels.
 
     Raises BadInput if it is smaller than one latent pixel.
     """
-    size = Size(request.height or picture.height, request.width or picture.width)
+    size = Size(request.height or image.height, request.width or image.width)
     if min(size) < LATENT_PX:
         raise BadInput(f"Width and height must be {LATENT_PX} pixels or more, got {size}")
     return size.multiple_of(LATENT_PX)
@@ -162,9 +162,9 @@ def working_size(request: Request, picture: Size) -> Size:
 
 # The WebUI's API
 
-def to_api(request: Request, picture: Size) -> dict[str, Any]:
+def to_api(request: Request, image: Size) -> dict[str, Any]:
     """Body of a call to /sdapi/v1/img2img for an image of this size, without the image and its mask."""
-    height, width = working_size(request, picture)
+    height, width = working_size(request, image)
     soft = {"Soft Inpainting": {"args": [dataclasses.asdict(request.settings)]}} if request.settings.enabled else {}
     return {
         "prompt": request.prompt, "negative_prompt": request.negative_prompt, "steps": request.steps,

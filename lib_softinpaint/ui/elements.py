@@ -13,4 +13,4 @@ REQUEST = {
 """By the names of `presets.REQUEST_FIELDS`."""
 
 SIZES = WIDTH, HEIGHT = "img2img_width", "img2img_height"
-SIZE_FROM_PICTURE = "img2img_detect_image_size_btn"
+SIZE_FROM_IMAGE = "img2img_detect_image_size_btn"

@@ -40,7 +40,7 @@ from lib_softinpaint.ui.elements import (
     NEGATIVE_PROMPT,
     PROMPT,
     REQUEST,
-    SIZE_FROM_PICTURE,
+    SIZE_FROM_IMAGE,
     WIDTH,
 )
 from lib_softinpaint.ui.events import QUIETLY, javascript, redraw_on_change
@@ -50,7 +50,7 @@ STYLES = bundled("style.css"), Path(__file__).with_name("page.css")
 
 CANVAS, MODEL, SEED, INFOTEXT = "softinpaint_paint", "softinpaint_model", "softinpaint_seed", "softinpaint_infotext"
 
-PAINTED = (f"(picture, mask, ...values) => [document.querySelector('#{CANVAS} img').src, "
+PAINTED = (f"(image, mask, ...values) => [document.querySelector('#{CANVAS} img').src, "
            f"document.querySelector('#{CANVAS} canvas').toDataURL(), ...values]")
 """JavaScript that replaces an event's first two inputs by the image and the mask of the canvas."""
 
@@ -67,7 +67,7 @@ CANVAS_HTML = """<div id="{canvas}">
 <button class="clear" type="button">Clear</button>
 </div>
 <p class="told" role="status"></p>
-<div class="stage"><img alt="The image to inpaint" src="{picture}">
+<div class="stage"><img alt="The image to inpaint" src="{image}">
 <canvas key="mask" role="img" aria-label="The mask: paint what should change" data-mask="{mask}"></canvas>
 <div class="ring"></div></div>
 </div>"""
@@ -135,13 +135,13 @@ class PortTaken(OSError):
     """Another program is using the port."""
 
 
-def serve(host: PageHost, own_presets: PresetFile, start: Request, picture: Image.Image, mask: Image.Image | None,
+def serve(host: PageHost, own_presets: PresetFile, start: Request, image: Image.Image, mask: Image.Image | None,
           output: Path, model: str, port: int | None, open_browser: bool, started: Callable[[str], None]) -> None:
     """Shows the page until it is interrupted. Raises PortTaken if the port is taken, OSError if it cannot be used.
 
     Parameters
     ----------
-    start, picture, mask
+    start, image, mask
         Initial contents of the page.
     output
         Folder for the results.
@@ -155,7 +155,7 @@ def serve(host: PageHost, own_presets: PresetFile, start: Request, picture: Imag
     of_launch = look.keys() & inspect.signature(gr.Blocks.launch).parameters.keys()  # since Gradio 6
     with gr.Blocks(title="Soft inpainting", analytics_enabled=False,
                    **{name: value for name, value in look.items() if name not in of_launch}) as blocks:
-        _connect(_lay_out(host, own_presets, start, picture, mask, model), host, own_presets)
+        _connect(_lay_out(host, own_presets, start, image, mask, model), host, own_presets)
     if port is not None:
         _check_port(port)
     _, address, _ = blocks.launch(
@@ -203,11 +203,11 @@ class _Page:
         return {"prompt": self.prompt, "negative_prompt": self.negative_prompt, **self.request}
 
 
-def _lay_out(host: PageHost, own_presets: PresetFile, start: Request, picture: Image.Image, mask: Image.Image | None,
+def _lay_out(host: PageHost, own_presets: PresetFile, start: Request, image: Image.Image, mask: Image.Image | None,
              model: str) -> _Page:
     with gr.Row():
         with gr.Column():
-            gr.HTML(CANVAS_HTML.format(canvas=CANVAS, picture=_data_url(picture), mask=_data_url(_as_paint(mask))))
+            gr.HTML(CANVAS_HTML.format(canvas=CANVAS, image=_data_url(image), mask=_data_url(_as_paint(mask))))
             prompt = gr.Textbox(start.prompt, label="Prompt", lines=2, elem_id=PROMPT)
             negative_prompt = gr.Textbox(start.negative_prompt, label="Negative prompt", elem_id=NEGATIVE_PROMPT)
             with gr.Row():
@@ -249,13 +249,13 @@ def _connect(page: _Page, host: PageHost, own_presets: PresetFile) -> None:
         return {page.status: "", page.live: "Waiting for another tab's images to finish.",
                 page.generate: gr.update(interactive=False), page.stop: gr.update(interactive=True)}
 
-    def paint(browser: gr.Request, picture: str, mask: str, model: str, *values: Any) -> Iterator[dict]:
+    def paint(browser: gr.Request, image: str, mask: str, model: str, *values: Any) -> Iterator[dict]:
         stopped = running.setdefault(browser.session_hash, threading.Event())
         found: list[Finished] = []
         preview: Image.Image | None = None
         try:
             notes, wanted, count = _read_request(fields, values[:len(fields)], values[len(fields):])
-            source, painted = _painted(picture, mask, wanted, notes)
+            source, painted = _painted(image, mask, wanted, notes)
             yield {page.status: " ".join(notes)}
             for event in streamed(lambda step: host.paint(wanted, source, painted, count, model.strip(), step), line, stopped):
                 if isinstance(event, Finished):
@@ -288,14 +288,14 @@ def _connect(page: _Page, host: PageHost, own_presets: PresetFile) -> None:
         if browser.session_hash in running:
             running[browser.session_hash].set()
 
-    def select(pictures: Any, generation_info: str, event: gr.SelectData) -> tuple[str, Any]:
+    def select(gallery: Any, generation_info: str, event: gr.SelectData) -> tuple[str, Any]:
         texts = json.loads(generation_info or "{}").get("infotexts", [])
         text = texts[event.index] if event.index < len(texts) else ""
-        return text, gr.update(value=pictures[event.index][0], interactive=True)
+        return text, gr.update(value=gallery[event.index][0], interactive=True)
 
-    def read_infotext(picture: str, mask: str, text: str) -> list[Any]:
+    def read_infotext(image: str, mask: str, text: str) -> list[Any]:
         try:
-            taken, notes = _pasted(text, picture)
+            taken, notes = _pasted(text, image)
         except ValueError as fault:
             return [str(fault), *(gr.update() for _ in [*fields, *settings])]
         return [" ".join(notes), *(getattr(taken, name, gr.update()) for name in fields),
@@ -339,7 +339,7 @@ def _request(host: PageHost, start: Request) -> dict[str, Any]:
             for name in names:
                 components[name] = _field(fields[name], elements[name], choices.get(name))
                 components[name].value = getattr(start, name, USUAL_COUNT)
-    size = gr.Button("Use image size", elem_id=SIZE_FROM_PICTURE, size="sm")
+    size = gr.Button("Use image size", elem_id=SIZE_FROM_IMAGE, size="sm")
     size.click(lambda: (0, 0), None, [components["width"], components["height"]], **QUIETLY)
     return components
 
@@ -363,10 +363,10 @@ def _read_request(fields: Mapping[str, Any], values: Sequence[Any], soft: Sequen
     return notes, with_seed(Request(settings=settings, **wanted)), count
 
 
-def _painted(picture: str, mask: str, request: Request, notes: list[str]) -> tuple[Image.Image, Image.Image]:
+def _painted(image: str, mask: str, request: Request, notes: list[str]) -> tuple[Image.Image, Image.Image]:
     """The canvas's image, and the painted mask, or the mask image if nothing is painted."""
     try:
-        source = as_original(decoded(picture, "Image"), notes)
+        source = as_original(decoded(image, "Image"), notes)
     except ValueError as fault:
         raise ValueError(f"The image cannot be read: {fault.__cause__ or fault}.") from fault
     painted = painted_or_sent(strengths(decoded(mask, "Mask")), request.settings.mask_image, Size.of(source), notes)
@@ -376,10 +376,10 @@ def _painted(picture: str, mask: str, request: Request, notes: list[str]) -> tup
     return source, grey_image(painted, 16)
 
 
-def _pasted(text: str, picture: str) -> tuple[Request, list[str]]:
+def _pasted(text: str, image: str) -> tuple[Request, list[str]]:
     """Request from an infotext, or from the image's infotext if the text is none."""
     try:
-        found = text if "Steps: " in text else infotext_files.read(io.BytesIO(as_bytes(picture)))
+        found = text if "Steps: " in text else infotext_files.read(io.BytesIO(as_bytes(image)))
     except OSError as fault:
         raise ValueError(f"The image cannot be read: {fault}.") from fault
     if not found:
@@ -400,8 +400,8 @@ def _live(share: float, preview: Image.Image | None) -> str:
     return f'{bar}<img alt="The image so far" src="data:image/jpeg;base64,{source}">'
 
 
-def _data_url(picture: Image.Image | None) -> str:
-    return "" if picture is None else html.escape(f"data:image/png;base64,{encoded(picture)}")
+def _data_url(image: Image.Image | None) -> str:
+    return "" if image is None else html.escape(f"data:image/png;base64,{encoded(image)}")
 
 
 def _as_paint(mask: Image.Image | None) -> Image.Image | None:

@@ -116,10 +116,10 @@ function showBrush(event) {
 function open(blob) {
     const reader = new FileReader();
     reader.addEventListener("load", async () => {
-        const picture = new Image();
-        picture.src = reader.result;
+        const image = new Image();
+        image.src = reader.result;
         try {
-            await picture.decode();
+            await image.decode();
         } catch {
             showStatus(`This browser cannot show ${blob.name || "that file"} as an image.`);
             return;
@@ -131,10 +131,10 @@ function open(blob) {
 }
 
 /** Resizes the canvas to a loaded image. The first image may come with a mask. */
-async function loaded(picture) {
+async function loaded(image) {
     const canvas = find("canvas"), first = canvas.dataset.mask;
-    canvas.width = picture.naturalWidth;
-    canvas.height = picture.naturalHeight;
+    canvas.width = image.naturalWidth;
+    canvas.height = image.naturalHeight;
     done.length = 0;
     if (first) {
         delete canvas.dataset.mask;

@@ -112,29 +112,29 @@ def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_
             return _unchanged(), _unchanged()
         return shown, f"Re-composited in {taken_ms:.0f} ms; not saved. {reading}"
 
-    def take(pictures: Any, index: int, ticket: str, view: str, *values: Value) -> tuple[Any, ...]:
+    def take(gallery: Any, index: int, ticket: str, view: str, *values: Value) -> tuple[Any, ...]:
         try:
-            identity = results.find(pictures, index)
+            identity = results.find(gallery, index)
         except LookupError as fault:
             return "", "", _sentence(fault)
         return identity, *render(ticket, identity, view, *values)
 
-    def save(identity: str, pictures: Any, info: str, *values: Value) -> tuple[Any, ...]:
+    def save(identity: str, gallery: Any, info: str, *values: Value) -> tuple[Any, ...]:
         if not identity:
             return _unchanged(), _unchanged(), NOTHING_TAKEN
         try:
             kept, new_settings = chosen(identity, values)
             with recomposites.turn():
                 result = with_colours(Image.fromarray(kept.composited(new_settings)), kept.colours)
-            name, pictures, info = results.save(result, kept.infotext_with(new_settings), pictures, info)
+            name, gallery, info = results.save(result, kept.infotext_with(new_settings), gallery, info)
         except (LookupError, ValueError, OSError, Busy) as fault:
             return _unchanged(), _unchanged(), _sentence(fault)
-        return pictures, info, f"Saved as {name}."
+        return gallery, info, f"Saved as {name}."
 
     inputs = list(settings.values())
     # JavaScript replaces unused inputs by the index and the ticket.
-    with_index = javascript(panel.take.click, f"(pictures, index, ticket, ...values) => "
-                                              f"[pictures, {results.selected}, {TICKET}, ...values]")
+    with_index = javascript(panel.take.click, f"(gallery, index, ticket, ...values) => "
+                                              f"[gallery, {results.selected}, {TICKET}, ...values]")
     panel.take.click(take, [gallery, panel.status, panel.status, panel.view, *inputs],
                      [panel.identity, panel.preview, panel.status], **with_index, **QUIETLY)
     for component in (panel.view, *inputs):

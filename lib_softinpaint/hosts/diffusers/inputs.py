@@ -21,7 +21,7 @@ class View:
 
     Parameters
     ----------
-    picture
+    image
         The crop, at the model's working size.
     mask : (h, w) float32, 0 to 1
         Repaint mask at the same size.
@@ -32,7 +32,7 @@ class View:
     original: np.ndarray
     repaint_px: np.ndarray
     box: Box
-    picture: Image.Image
+    image: Image.Image
     mask: np.ndarray
     repaint: torch.Tensor
 
@@ -77,23 +77,23 @@ def source_image(image: Any, notes: list[str]) -> Image.Image:
     return Image.fromarray(values if values.dtype == np.uint8 else np.rint(values / white * 255).astype(np.uint8))
 
 
-def _array(picture: Any, name: str, channels: tuple[int, ...], whole: tuple[type, ...]) -> np.ndarray:
+def _array(image: Any, name: str, channels: tuple[int, ...], whole: tuple[type, ...]) -> np.ndarray:
     """Array (H, W, C), with C in `channels`, of a dtype in `whole` or float, 0 to 1."""
-    if isinstance(picture, torch.Tensor):
-        picture = picture.detach().float().cpu()
-        picture = (picture.squeeze(0).permute(1, 2, 0) if picture.squeeze(0).ndim == 3 else picture.squeeze(0)).numpy()
-    if not isinstance(picture, np.ndarray):
-        raise ValueError(f"{name} must be a PIL image, an array or a tensor, got {type(picture).__name__}")
-    if picture.ndim == 2:
-        picture = picture[..., None]
-    if picture.ndim != 3 or picture.shape[2] not in channels:
+    if isinstance(image, torch.Tensor):
+        image = image.detach().float().cpu()
+        image = (image.squeeze(0).permute(1, 2, 0) if image.squeeze(0).ndim == 3 else image.squeeze(0)).numpy()
+    if not isinstance(image, np.ndarray):
+        raise ValueError(f"{name} must be a PIL image, an array or a tensor, got {type(image).__name__}")
+    if image.ndim == 2:
+        image = image[..., None]
+    if image.ndim != 3 or image.shape[2] not in channels:
         raise ValueError(f"{name} must be one image of {' or '.join(map(str, channels))} channels, "
-                         f"got an array of shape {picture.shape}")
-    if picture.dtype in whole:
-        return picture
-    if not (picture.min() >= 0 and picture.max() <= 1):
-        raise ValueError(f"{name} as floats must be in [0, 1], got {picture.min()} to {picture.max()}")
-    return picture
+                         f"got an array of shape {image.shape}")
+    if image.dtype in whole:
+        return image
+    if not (image.min() >= 0 and image.max() <= 1):
+        raise ValueError(f"{name} as floats must be in [0, 1], got {image.min()} to {image.max()}")
+    return image
 
 
 def crop_box(repaint_px: np.ndarray, working: Size, padding: int | None) -> Box:

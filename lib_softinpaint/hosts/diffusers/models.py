@@ -58,13 +58,13 @@ SCHEDULE_TYPES: dict[str, dict[str, bool]] = {
     "Automatic": {}, "Uniform": {}, "Karras": {"use_karras_sigmas": True}, "Exponential": {"use_exponential_sigmas": True}}
 
 
-def soft_inpaint(picture: Image.Image, mask: Image.Image, prompt: str = "", *, model: str | Path = SCENE_MODEL,
+def soft_inpaint(image: Image.Image, mask: Image.Image, prompt: str = "", *, model: str | Path = SCENE_MODEL,
                  settings: Settings | None = None, device: str | None = None, **fields: Any) -> Image.Image:
     """The image with its masked area repainted softly. Pixels outside the mask and its feather stay unchanged.
 
     Parameters
     ----------
-    picture, mask
+    image, mask
         Same aspect ratio, any mode. `lib_softinpaint.images.read` and `lib_softinpaint.images.painted` describe how they
         are read. White is repainted, grey partly. A transparent image gives a transparent result.
     model
@@ -80,7 +80,7 @@ def soft_inpaint(picture: Image.Image, mask: Image.Image, prompt: str = "", *, m
         If the sizes do not match, the mask is empty, a value is out of range or the model cannot be loaded.
     """
     request = Request(prompt=prompt, settings=settings or Settings(enabled=True), **fields)
-    return inpaint(load(str(model), device), request, picture, mask, on_note=functools.partial(warnings.warn, stacklevel=3))
+    return inpaint(load(str(model), device), request, image, mask, on_note=functools.partial(warnings.warn, stacklevel=3))
 
 
 def chosen_device() -> str:
@@ -160,7 +160,7 @@ def scheduler_class(sampler: str, schedule_type: str) -> tuple[type, dict[str, A
     return kind, changes
 
 
-def inpaint(pipeline: DiffusionPipeline, request: Request, picture: Image.Image, mask: Image.Image,
+def inpaint(pipeline: DiffusionPipeline, request: Request, image: Image.Image, mask: Image.Image,
             on_step: Callable[[float], None] | None = None, keep: Callable[[KeptImage], None] | None = None,
             loras: Sequence[Path] = LORA_PLACES, *, on_running: Callable[[DiffusionPipeline], None] | None = None,
             on_note: Callable[[str], None] | None = None) -> Image.Image:
@@ -193,7 +193,7 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, picture: Image.Image,
     with running_alone(pipeline):
         running, prompts = prepared(pipeline, request, loras)
         result = running.with_scheduler(kind.from_config(pipeline.scheduler.config, **changes))(
-            image=picture, mask_image=1 - strengths(mask) if request.mask_mode == INPAINT_NOT_MASKED else mask,
+            image=image, mask_image=1 - strengths(mask) if request.mask_mode == INPAINT_NOT_MASKED else mask,
             height=request.height or None, width=request.width or None, strength=request.denoising_strength,
             padding_mask_crop=request.masked_area_padding if request.inpaint_area == ONLY_MASKED else None,
             num_inference_steps=request.steps, guidance_scale=request.cfg_scale, **prompts,
@@ -208,8 +208,8 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, picture: Image.Image,
     return result.images[0]
 
 
-def infotext_of(request: Request, picture: Size, model: str | None, loras: Sequence[Path] = LORA_PLACES) -> str:
+def infotext_of(request: Request, image: Size, model: str | None, loras: Sequence[Path] = LORA_PLACES) -> str:
     """Infotext for an `inpaint` result, given the image's size and the model's name (None: the bundled model)."""
     name = Path(model).name.removesuffix(".safetensors") if model else SCENES
-    return infotext.dump(to_infotext(request, Size=working_size(request, picture), Model=name,
+    return infotext.dump(to_infotext(request, Size=working_size(request, image), Model=name,
                                      **infotext_hashes(request.prompt, loras)))

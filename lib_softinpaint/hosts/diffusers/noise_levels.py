@@ -1,6 +1,6 @@
-"""Noise levels of diffusers' schedulers: an adapter for each family tells what a sample holds at a model call.
+"""Noise levels of diffusers' schedulers, with one adapter for each family.
 
-The words are those of k-diffusion's wrappers: a noisy sample is signal * latent + sigma * noise.
+The names follow k-diffusion's wrappers. A noisy sample is signal * latent + sigma * noise.
 """
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import torch
 from lib_softinpaint.method import schedule
 
 LARGEST_LMS_ORDER = 4
-"""diffusers' default, and k-diffusion's."""
+"""The default in diffusers and in k-diffusion."""
 
 
 @dataclass(frozen=True)
 class NoiseLevel:
-    """What a sample holds at one model call: signal * latent + sigma * noise.
+    """Signal and noise in the sample at one model call: signal * latent + sigma * noise.
 
     Parameters
     ----------
     signal, sigma : (1, 1, 1, 1) float32
     sigma_data
-        Standard deviation of the latents on which the model was trained.
+        Standard deviation of the latents that the model was trained on.
     """
 
     signal: torch.Tensor
@@ -40,14 +40,14 @@ class NoiseLevel:
         return schedule.ratio_from_sigma((self.sigma / self.signal / self.sigma_data).reshape(1))
 
     def scaled_for(self, kind: str, sample: torch.Tensor) -> tuple[NoiseLevel, torch.Tensor]:
-        """The level and the sample at the scale on which this prediction type is defined: v on samples of variance one."""
+        """Level and sample at the scale that this prediction type assumes: for v, samples of variance one."""
         if kind != "v_prediction":
             return self, sample
         scale = (self.signal ** 2 + self.sigma ** 2).rsqrt()
         return replace(self, signal=self.signal * scale, sigma=self.sigma * scale), sample * scale
 
     def denoised(self, kind: str, output: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
-        """Denoised prediction in a model's output of this prediction type; all float32 and scaled for it."""
+        """Denoised prediction from a model's output. All are float32 and scaled for this prediction type."""
         if kind == "epsilon":
             return (sample - self.sigma * output) / self.signal
         if kind == "v_prediction":
@@ -55,7 +55,7 @@ class NoiseLevel:
         return sample - self.sigma * output if kind == "flow_prediction" else output
 
     def output(self, kind: str, denoised: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
-        """The model's output of this prediction type that means this denoised prediction."""
+        """The model output that stands for this denoised prediction. The inverse of `denoised`."""
         if kind == "epsilon":
             return (sample - self.signal * denoised) / self.sigma
         if kind == "v_prediction":
@@ -65,7 +65,7 @@ class NoiseLevel:
 
 @dataclass(frozen=True)
 class PreconditionedLevel(NoiseLevel):
-    """Of a model whose output is scaled and added to its input.
+    """Level for a model whose output is scaled and added to its input.
 
     Source: Karras et al., arXiv 2206.00364, table 1.
     """
@@ -89,25 +89,25 @@ class PreconditionedLevel(NoiseLevel):
 
 
 class _Adapter:
-    """What is particular to a family; here what most have in common."""
+    """How a scheduler family keeps its noise level. The defaults fit most families."""
 
     kinds: tuple[str, ...] = ("epsilon", "v_prediction")
-    """Prediction types that its schedulers know."""
+    """Prediction types that its schedulers support."""
 
     def level(self, scheduler: Any, timestep: Any, index: int | None = None) -> NoiseLevel:
         raise NotImplementedError
 
     def timesteps(self, timesteps: torch.Tensor) -> torch.Tensor:
-        """Those of a run that begins within a schedule."""
+        """Timesteps of a run, given the part of the schedule where it begins."""
         return timesteps
 
     def step_arguments(self, scheduler: Any) -> dict[str, Any]:
-        """Of the scheduler's next step."""
+        """Extra arguments for the scheduler's next step."""
         return {}
 
 
 class _Discrete(_Adapter):
-    """DDPM and its kin: a level for each timestep of training."""
+    """The DDPM family: one level for each training timestep."""
 
     kinds = ("epsilon", "v_prediction", "sample")
 
@@ -117,18 +117,18 @@ class _Discrete(_Adapter):
 
 
 class _Plms(_Discrete):
-    """PLMS: its first step is made twice, the second time from the mean of the predictions at its two ends."""
+    """PLMS makes its first step twice, the second time with the mean of the predictions at both ends."""
 
     kinds = ("epsilon", "v_prediction")
 
     def timesteps(self, timesteps: torch.Tensor) -> torch.Tensor:
-        # A part of diffusers' schedule lacks the doubled timestep, and the sample would lag a step behind.
+        # Part of a schedule lacks the doubled timestep, so the sample would lag one step behind.
         once = timesteps.unique_consecutive()
         return torch.cat([once[:2], once[1:]])
 
 
 class _BySigma(_Adapter):
-    """Samplers of k-diffusion: noise of deviation sigma on an unscaled latent."""
+    """Samplers from k-diffusion: noise of standard deviation sigma on an unscaled latent."""
 
     def level(self, scheduler: Any, timestep: Any, index: int | None = None) -> NoiseLevel:
         index = _index(scheduler, timestep) if index is None else index
@@ -141,7 +141,7 @@ class _BySigma(_Adapter):
 
 class _Lms(_BySigma):
     def step_arguments(self, scheduler: Any) -> dict[str, Any]:
-        # diffusers counts the order from the start of the schedule, where a run that begins within it has no derivatives.
+        # diffusers counts the order from the start of the schedule, but a run that begins later has no derivatives yet.
         return {"order": min(len(scheduler.derivatives) + 1, LARGEST_LMS_ORDER)}
 
 
@@ -150,21 +150,21 @@ class _Heun(_BySigma):
 
 
 class _Interpolated(_BySigma):
-    """DPM2: the second model call of a step lies between two sigmas."""
+    """DPM2: the second model call of a step is between two sigmas."""
 
     def sigma(self, scheduler: Any, index: int) -> torch.Tensor:
         return scheduler.sigmas[index] if scheduler.state_in_first_order else scheduler.sigmas_interpol[index]
 
 
 class _Midpoint(_BySigma):
-    """DPM++ SDE: the second model call of a step lies in the middle of it, by the logarithm of sigma."""
+    """DPM++ SDE: the second model call of a step is halfway, in the logarithm of sigma."""
 
     def sigma(self, scheduler: Any, index: int) -> torch.Tensor:
         return scheduler.sigmas[index] if scheduler.state_in_first_order else scheduler.mid_point_sigma
 
 
 class _Solver(_BySigma):
-    """DPM-Solver and its kin: the same sigmas, on samples of variance one; or those of flow models."""
+    """The DPM-Solver family: the same sigmas on samples of variance one, or the sigmas of flow models."""
 
     kinds = ("epsilon", "v_prediction", "sample", "flow_prediction")
 
@@ -173,7 +173,7 @@ class _Solver(_BySigma):
 
 
 class _Preconditioned(_BySigma):
-    """EDM: the same sigmas, and a model whose output is scaled and added to its input."""
+    """EDM: the same sigmas, with a model whose output is scaled and added to its input."""
 
     def level(self, scheduler: Any, timestep: Any, index: int | None = None) -> NoiseLevel:
         plain = super().level(scheduler, timestep, index)
@@ -193,7 +193,7 @@ ADAPTERS = {
     "LMSDiscreteScheduler": _Lms(),
     "HeunDiscreteScheduler": _Heun(),
     "KDPM2DiscreteScheduler": _Interpolated(),
-    # Between a sigma and where its ancestral step goes down to lies, by the logarithm, the next sigma.
+    # Its second model call is at the logarithmic mean of a sigma and its sigma_down, which is the next entry of its sigmas.
     "KDPM2AncestralDiscreteScheduler": _BySigma(),
     "DPMSolverSDEScheduler": _Midpoint(),
     "DEISMultistepScheduler": _Solver(),
@@ -203,16 +203,16 @@ ADAPTERS = {
     "UniPCMultistepScheduler": _Solver(),
     "EDMDPMSolverMultistepScheduler": _Preconditioned(),
     "EDMEulerScheduler": _Preconditioned()}
-"""By the scheduler's class, or one that it derives from."""
+"""By the name of the scheduler's class or of one that it derives from."""
 
 HARMLESS: dict[str, tuple[Any, ...]] = {
     "clip_sample": (False,), "thresholding": (False,), "skip_prk_steps": (True,),
     "variance_type": (None, "fixed_small", "fixed_small_log")}
-"""Values of a scheduler's configuration under which it adds and removes as much noise as its level tells."""
+"""Configuration values that leave the noise level as reported. Other values change how much noise a step removes."""
 
 
 def adapter(scheduler: Any) -> _Adapter:
-    """Of the scheduler's family. Raises ValueError where that is not known."""
+    """The adapter for a scheduler's family. Raises ValueError if the family is unknown."""
     for kind in type(scheduler).__mro__:
         if kind.__name__ in ADAPTERS:
             return ADAPTERS[kind.__name__]
@@ -221,24 +221,24 @@ def adapter(scheduler: Any) -> _Adapter:
 
 
 def noise_level(scheduler: Any, timestep: Any, index: int | None = None) -> NoiseLevel:
-    """The level at the model call that comes next, or at the first one of a step.
+    """The noise level at the next model call.
 
     Parameters
     ----------
     timestep
-        With which the model is called.
+        The timestep that the model is called with.
     index
-        Of the timestep among the scheduler's, where no step was made yet; the one at which the scheduler stands if None.
+        Index of the timestep in the schedule, if no step has been made yet. None: the scheduler's current step.
     """
     return adapter(scheduler).level(scheduler, timestep, index)
 
 
 def check(scheduler: Any) -> None:
-    """Raises ValueError where a scheduler's noise level is not known, or not kept to."""
+    """Raises ValueError if a scheduler's noise level is unknown or if its configuration changes it."""
     kinds, name, config = adapter(scheduler).kinds, type(scheduler).__name__, scheduler.config
     if config.prediction_type not in kinds:
         raise ValueError(f"prediction_type of a {name} must be one of {', '.join(kinds)}, got {config.prediction_type!r}")
-    for key in HARMLESS.keys() & inspect.signature(type(scheduler)).parameters.keys():  # others it only carries along
+    for key in HARMLESS.keys() & inspect.signature(type(scheduler)).parameters.keys():  # a config may hold more
         if config[key] not in HARMLESS[key]:
             right = HARMLESS[key][0]
             raise ValueError(f"{key} of a {name} must be {right} for latents, got {config[key]!r}: use "
@@ -246,7 +246,7 @@ def check(scheduler: Any) -> None:
 
 
 def _index(scheduler: Any, timestep: Any) -> int:
-    """Of the sigma at which the scheduler stands."""
+    """Index of the scheduler's current sigma."""
     if scheduler.step_index is not None:
         return scheduler.step_index
     return scheduler.index_for_timestep(timestep) if scheduler.begin_index is None else scheduler.begin_index

@@ -49,7 +49,7 @@ class Painter:
         again = recomposite.Results(self._find, self._kept, self._add, SELECTED)
         return PageHost(self.paint, list(models.SAMPLERS), list(models.SCHEDULE_TYPES), again)
 
-    def paint(self, request: Request, picture: Image.Image, mask: Image.Image, count: int, model: str,
+    def paint(self, request: Request, image: Image.Image, mask: Image.Image, count: int, model: str,
               on_step: Step) -> Iterator[Finished]:
         """Implements `ui.page.PageHost.paint`."""
         pipeline = models.load(model or str(models.SCENE_MODEL), self.device)
@@ -68,32 +68,32 @@ class Painter:
             numbered = replace(request, seed=(request.seed + number) % (LARGEST_SEED + 1))
             kept: list[KeptImage] = []
             notes: list[str] = []
-            result = models.inpaint(pipeline, numbered, picture, mask, lambda share: on_step(share, preview),
+            result = models.inpaint(pipeline, numbered, image, mask, lambda share: on_step(share, preview),
                                   kept.append, on_running=look, on_note=notes.append)
-            yield self._finished(result, picture, models.infotext_of(numbered, Size.of(picture), model), numbered, kept, notes)
+            yield self._finished(result, image, models.infotext_of(numbered, Size.of(image), model), numbered, kept, notes)
 
-    def _finished(self, result: Image.Image, picture: Image.Image, image_infotext: str, request: Request,
+    def _finished(self, result: Image.Image, image: Image.Image, image_infotext: str, request: Request,
                   kept: list[KeptImage], notes: list[str]) -> Finished:
         blend_score = None
         for kept_image in kept:  # empty after hard inpainting
-            self.history.put(completed(kept_image, image_infotext, picture), np.asarray(result), USUAL_LIMIT_MB)
+            self.history.put(completed(kept_image, image_infotext, image), np.asarray(result), USUAL_LIMIT_MB)
             blend_score = kept_image.blend_score(kept_image.settings)
-        path = self._saved(result, image_infotext, str(request.seed), colours_of(picture))
+        path = self._saved(result, image_infotext, str(request.seed), colours_of(image))
         return Finished(path, image_infotext, blend_score, tuple(notes))
 
-    def _saved(self, picture: Image.Image, image_infotext: str, name: str, colours: Colours = SRGB) -> Path:
+    def _saved(self, image: Image.Image, image_infotext: str, name: str, colours: Colours = SRGB) -> Path:
         self.output.mkdir(parents=True, exist_ok=True)
         number = 1 + max((int(path.stem[:5]) for path in self.output.glob("[0-9]" * 5 + "-*.png")), default=0)
         path = self.output / f"{number:05d}-{name}.png"
-        infotext_files.save(picture, path, image_infotext, colours)
+        infotext_files.save(image, path, image_infotext, colours)
         return path
 
     # For the re-compositing panel
 
-    def _find(self, pictures: Any, index: int) -> str:
-        if not pictures:
+    def _find(self, gallery: Any, index: int) -> str:
+        if not gallery:
             raise LookupError("The gallery is empty: generate an image first.")
-        with Image.open(_path(pictures[max(0, index)])) as shown:
+        with Image.open(_path(gallery[max(0, index)])) as shown:
             identity = self.history.find(result=np.asarray(shown))
         if identity is None:
             raise LookupError("This image is not kept: soft inpainting did not make it, or newer images have replaced it.")
@@ -105,10 +105,10 @@ class Painter:
         except KeyError as missing:
             raise LookupError("This image is no longer kept: newer images have replaced it.") from missing
 
-    def _add(self, result: Image.Image, image_infotext: str, pictures: Any, generation_info: str) -> tuple[str, Any, str]:
+    def _add(self, result: Image.Image, image_infotext: str, gallery: Any, generation_info: str) -> tuple[str, Any, str]:
         path = self._saved(result, image_infotext, f"{infotext.parse(image_infotext).get('Seed')}-again", colours_of(result))
         texts = json.loads(generation_info or "{}").get("infotexts", [])
-        shown = [*(pictures or []), (os.fspath(path), "re-composited")]
+        shown = [*(gallery or []), (os.fspath(path), "re-composited")]
         return path.name, shown, json.dumps({"infotexts": [*texts, image_infotext]})
 
 

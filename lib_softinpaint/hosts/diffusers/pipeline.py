@@ -123,7 +123,7 @@ class _SoftInpainting(_ImageToImagePipeline):
     """What both pipelines add to their image-to-image parents."""
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> DiffusionPipeline:
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> _SoftInpainting:
         """Like diffusers', but float32 if no `torch_dtype` is given. Raises ValueError if the model is not supported."""
         config = cast(dict[str, Any], cls.load_config(pretrained_model_name_or_path, **{
             name: kwargs[name] for name in ("cache_dir", "local_files_only", "revision", "token") if name in kwargs}))
@@ -132,10 +132,11 @@ class _SoftInpainting(_ImageToImagePipeline):
         if not kwargs.keys() & {"dtype", "torch_dtype"}:
             # Otherwise each model keeps its saved precision, and half precision may be mixed with float32.
             kwargs[DTYPE] = torch.float32
-        return super(_SoftInpainting, cls._of_family(config)).from_pretrained(pretrained_model_name_or_path, **kwargs)
+        return cast(_SoftInpainting, super(_SoftInpainting, cls._of_family(config)).from_pretrained(
+            pretrained_model_name_or_path, **kwargs))
 
     @classmethod
-    def from_pipe(cls, pipeline: DiffusionPipeline, **kwargs: Any) -> DiffusionPipeline:
+    def from_pipe(cls, pipeline: DiffusionPipeline, **kwargs: Any) -> _SoftInpainting:
         """Like diffusers', but in the pipeline's own precision if no `torch_dtype` is given. The models are shared.
 
         Raises ValueError if the pipeline's model is not supported.
@@ -144,7 +145,7 @@ class _SoftInpainting(_ImageToImagePipeline):
         arguments.check_parts(type(pipeline).__name__, parts)
         if not kwargs.keys() & {"dtype", "torch_dtype"}:
             kwargs[DTYPE] = pipeline.unet.dtype
-        return super(_SoftInpainting, cls._of_family(pipeline.components)).from_pipe(pipeline, **kwargs)
+        return cast(_SoftInpainting, super(_SoftInpainting, cls._of_family(pipeline.components)).from_pipe(pipeline, **kwargs))
 
     @classmethod
     def _of_family(cls, parts: Mapping[str, Any]) -> type[_SoftInpainting]:
@@ -332,10 +333,10 @@ class _SoftInpainting(_ImageToImagePipeline):
             repaint_px = repaint_mask(painted, settings, mask_blur, padding)
             reach = feather_reach(painted, settings, mask_blur, padding)
             box = crop_box(repaint_px, working, None if padding is None else max(0, padding - int(reach)))
-            picture = Image.fromarray(original[box.inside]).resize(working.width_height, Image.Resampling.LANCZOS)
+            image = Image.fromarray(original[box.inside]).resize(working.width_height, Image.Resampling.LANCZOS)
             mask = resized(repaint_px[box.inside], working)
             repaint = torch.from_numpy(to_latent(mask, working.height // factor, working.width // factor))[None]
-            views.append(View(original, repaint_px, box, picture, mask, repaint if settings.enabled else repaint.round()))
+            views.append(View(original, repaint_px, box, image, mask, repaint if settings.enabled else repaint.round()))
         return views
 
     def _prepared(self, views: list[View], settings: Settings, masked_content: str, count: int, generator: Any,
@@ -343,14 +344,14 @@ class _SoftInpainting(_ImageToImagePipeline):
         """The run's job, its start latent before noise is added, and its scheduler."""
         # A single image is not repeated: the whole batch shares it.
         shared = count if len(views) > 1 else 1
-        reference = for_each([self._encoded(view.picture) for view in views], shared)
+        reference = for_each([self._encoded(view.image) for view in views], shared)
         repaint = for_each([view.repaint[None] for view in views], shared)
         many = repeated(views, count)
         job = SoftInpaintJob(settings, repaint, reference, [view.original for view in many],
                              [view.repaint_px for view in many], views[0].box)
         start = reference
         if masked_content == "fill":
-            start = for_each([self._encoded(Image.fromarray(fill_from_outside(np.asarray(view.picture), view.mask)))
+            start = for_each([self._encoded(Image.fromarray(fill_from_outside(np.asarray(view.image), view.mask)))
                                for view in views], shared)
         elif masked_content == "latent noise":
             noise = randn_tensor((count, *reference.shape[1:]), generator=generator, device=reference.device,
@@ -373,7 +374,7 @@ class _SoftInpainting(_ImageToImagePipeline):
         """The mask and the latent of the masked image, (1, 5, h, w)."""
         hard = settings.conditioning_mask == HARD
         hidden = (view.mask >= 0.5).astype(np.float32) if hard else view.mask
-        kept = np.asarray(view.picture) + hidden[..., None] * (HIDDEN_LEVEL - np.asarray(view.picture, np.float32))
+        kept = np.asarray(view.image) + hidden[..., None] * (HIDDEN_LEVEL - np.asarray(view.image, np.float32))
         channel = torch.from_numpy(to_latent(hidden, *reference.shape[-2:]))
         channel = channel.round() if hard else channel
         return torch.cat([channel.to(reference)[None, None],
@@ -430,10 +431,10 @@ class _SoftInpainting(_ImageToImagePipeline):
             placed = placed_in_original(pixels, job)
             yield np.where(np.isfinite(placed), placed, job.originals[index]) if lost.any() else placed
 
-    def _encoded(self, picture: Image.Image) -> torch.Tensor:
+    def _encoded(self, image: Image.Image) -> torch.Tensor:
         """Latent of an image, from the VAE's mode, so the same image always gives the same latent."""
         def encode(vae: Any) -> torch.Tensor:
-            pixels = self.image_processor.preprocess(picture).to(self._execution_device, vae.dtype)
+            pixels = self.image_processor.preprocess(image).to(self._execution_device, vae.dtype)
             return vae.encode(pixels).latent_dist.mode()
         encoded = self._by_vae(encode)
         if not encoded.isfinite().all():
@@ -491,7 +492,7 @@ class SoftInpaintPipeline(_SoftInpainting, StableDiffusionImg2ImgPipeline):
     --------
         >>> from lib_softinpaint.hosts.diffusers.pipeline import SoftInpaintPipeline
         >>> pipeline = SoftInpaintPipeline.from_pretrained("demo/model")
-        >>> result = pipeline("a red house", picture, mask, mask_blur=8).images[0]  # doctest: +SKIP
+        >>> result = pipeline("a red house", image, mask, mask_blur=8).images[0]  # doctest: +SKIP
     """
 
 

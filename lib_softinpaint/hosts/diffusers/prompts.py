@@ -1,7 +1,7 @@
-"""The WebUI's prompts for diffusers' pipelines: weights, prompts of any length and clip skip, as embeddings.
+"""Turns the WebUI's prompts into embeddings for diffusers' pipelines: weights, prompts of any length, clip skip.
 
-Source: AUTOMATIC1111 1.10.1, observed at its default settings: weights multiply CLIP's output, whose mean is then restored
-(emphasis mode "Original"); each chunk is encoded alone.
+Source: AUTOMATIC1111 1.10.1, observed at its default settings. Weights multiply CLIP's output, whose mean is then restored
+(emphasis mode "Original"). Each chunk is encoded on its own.
 """
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ from lib_softinpaint.settings.prompt import (
 from lib_softinpaint.settings.request import Request
 
 COMMA = ",</w>"
-"""In the vocabulary of CLIP's tokenizers."""
+"""The comma in the vocabulary of CLIP's tokenizers."""
 
 LORA_PLACES = (LORA_FOLDER,)
 
 PENULTIMATE = 2
-"""Layer, counted from the last, that SDXL's UNet was trained on, whatever the clip skip."""
+"""Layer that SDXL's UNet was trained on, counted from the last. Clip skip does not change it."""
 
 
 def prepared(pipeline: Any, request: Request, places: Sequence[Path] = LORA_PLACES) -> tuple[Any, dict[str, Any]]:
-    """The pipeline that runs a request, and its arguments for what the prompts say.
+    """The pipeline that runs a request, and its prompt arguments.
 
-    The pipeline is the given one, or one of its own with the LoRAs that the prompt names. Prompts that diffusers reads as
-    the WebUI does stay text.
+    If the prompt names LoRAs, the pipeline is a separate one with these LoRAs; otherwise it is the given one. Prompts that
+    diffusers and the WebUI read alike stay text.
 
     Raises
     ------
     BadInput
-        On what only the WebUI can do, on LoRAs that are not found or do not fit, and on too large a clip skip.
+        If the prompt needs the WebUI, if a LoRA is missing or does not fit the model, or if clip skip is too large.
     """
     demand_supported(request.prompt, request.negative_prompt)
     request = as_run(pipeline, request)
@@ -58,7 +58,7 @@ def prepared(pipeline: Any, request: Request, places: Sequence[Path] = LORA_PLAC
 
 
 def as_run(pipeline: Any, request: Request) -> Request:
-    """The request without what has no effect on this model: clip skip with SDXL, as in the WebUI."""
+    """The request without clip skip if the model is SDXL, where it has no effect. The WebUI ignores it as well."""
     return replace(request, clip_skip=1) if _is_xl(pipeline) else request
 
 
@@ -67,7 +67,7 @@ def _is_xl(pipeline: Any) -> bool:
 
 
 def _encoders(pipeline: Any) -> list[tuple[Any, Any]]:
-    """Tokenizers with their text encoders."""
+    """Pairs of tokenizer and text encoder."""
     names = ["", "_2"] if _is_xl(pipeline) else [""]
     return [(getattr(pipeline, f"tokenizer{name}"), getattr(pipeline, f"text_encoder{name}")) for name in names
             if getattr(pipeline, f"text_encoder{name}") is not None]
@@ -83,7 +83,7 @@ def _tokens(tokenizer: Any, text: str) -> list[int]:
 
 @torch.no_grad()
 def _embeddings(pipeline: Any, prompt: str, negative_prompt: str, clip_skip: int) -> dict[str, torch.Tensor]:
-    """The pipeline's arguments, each (1, T, C); T is 77 for each chunk of the longer prompt."""
+    """The pipeline's embedding arguments, each (1, T, C). T is 77 times the number of chunks in the longer prompt."""
     encoders = _encoders(pipeline)
     split = [[_chunks(tokenizer, text) for text in (prompt, negative_prompt)] for tokenizer, _ in encoders]
     count = max(len(each) for of_encoder in split for each in of_encoder)
@@ -104,7 +104,7 @@ def _chunks(tokenizer: Any, prompt: str) -> list[list[tuple[int, float]]]:
 
 def _encoded(tokenizer: Any, encoder: Any, of_prompt: list[list[tuple[int, float]]], clip_skip: int,
              large: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """(1, T, C) embedding of all chunks, and SDXL's pooled one (1, P) of the first."""
+    """Embedding (1, T, C) of all chunks, and SDXL's pooled embedding (1, P) of the first chunk."""
     embeddings, pooled = [], None
     for chunk in of_prompt:
         rest = CHUNK_TOKENS - len(chunk)
@@ -119,7 +119,7 @@ def _encoded(tokenizer: Any, encoder: Any, of_prompt: list[list[tuple[int, float
 
 
 def _layer(encoder: Any, output: Any, clip_skip: int, large: bool) -> torch.Tensor:
-    """What the UNet is told: the last layer's output, or that of an earlier one, normalised as the last."""
+    """The encoder output for the UNet: the last layer, or an earlier one with the last layer's normalisation."""
     if large:
         return output.hidden_states[-PENULTIMATE]
     if clip_skip == 1:
@@ -131,7 +131,7 @@ def _layer(encoder: Any, output: Any, clip_skip: int, large: bool) -> torch.Tens
 
 
 def _emphasised(embedding: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """(1, T, C) with each token times its weight, at the mean that it had."""
+    """The embedding (1, T, C) with each token multiplied by its weight. The mean stays the same."""
     if (weights == 1).all():
         return embedding
     heavy = embedding.float() * weights[None, :, None]

@@ -1,4 +1,4 @@
-"""The scheduler of one run on diffusers: its own copy, with the original blended into each prediction."""
+"""Wraps the scheduler of one diffusers run: blends the original into each prediction."""
 from __future__ import annotations
 
 import copy
@@ -12,7 +12,7 @@ from lib_softinpaint.hosts.diffusers.noise_levels import adapter, noise_level
 
 
 class BlendingScheduler:
-    """Hands each call on to a scheduler, with the job's original blended into each prediction on its way.
+    """Forwards every call to a scheduler, but blends the job's original into each prediction first.
 
     Parameters
     ----------
@@ -20,9 +20,9 @@ class BlendingScheduler:
         From `own_copy`.
     job
     conditioning : (1 or B, 5, H, W) float
-        Mask and latent of the image without what is masked, for an inpainting UNet; None for others.
+        Mask and masked-image latent for an inpainting UNet; None for other models.
     may_skip
-        Whether steps in which no pixel of the mask is unlocked may be left out.
+        Whether steps that unlock no pixel of the mask may be skipped.
     """
 
     def __init__(self, scheduler: Any, job: SoftInpaintJob, conditioning: torch.Tensor | None = None, may_skip: bool = False):
@@ -33,14 +33,14 @@ class BlendingScheduler:
         self.predicted: torch.Tensor | None = None
         """Denoised prediction of the last step, with the original blended in."""
 
-        @functools.wraps(scheduler.step)  # the pipelines look at its parameters
+        @functools.wraps(scheduler.step)  # the pipelines inspect its parameters
         def step(model_output, timestep, sample, *args, **kwargs):
             kwargs = {**adapter(scheduler).step_arguments(scheduler), **kwargs}
             return scheduler.step(self._blended(model_output, timestep, sample), timestep, sample, *args, **kwargs)
         self.step = step
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # asked for while it is copied, before there is a scheduler
+        if name.startswith("__"):  # looked up while copying, before there is a scheduler
             raise AttributeError(name)
         return getattr(self.scheduler, name)
 
@@ -52,14 +52,14 @@ class BlendingScheduler:
         return torch.cat([scaled, further.repeat(len(scaled) // len(further), 1, 1, 1)], dim=1)
 
     def _blended(self, output: torch.Tensor, timestep: Any, sample: torch.Tensor) -> torch.Tensor:
-        """The model's output whose denoised prediction has the original blended in; as it was where the mask is 1."""
+        """The model's output with the original blended into its denoised prediction; unchanged where the mask is 1."""
         kind = self.scheduler.config.prediction_type
         level, sample = noise_level(self.scheduler, timestep).to(sample.device).scaled_for(kind, sample.float())
         self.predicted = self.job.blend(level.denoised(kind, output.float(), sample), level.ratio)
         return torch.where(self.job.repaint == 1, output, level.output(kind, self.predicted, sample).to(output.dtype))
 
     def run_timesteps(self, timesteps: torch.Tensor) -> tuple[torch.Tensor, int]:
-        """Timesteps of a run that begins within a schedule, and how many of its first steps are left out.
+        """Timesteps of a run that begins within a schedule, and how many of its first steps are skipped.
 
         Parameters
         ----------
@@ -79,6 +79,6 @@ class BlendingScheduler:
 
 
 def own_copy(scheduler: Any) -> Any:
-    """A scheduler for one run: a copy, or the scheduler itself where its owner has replaced a method, which may hold it."""
+    """A scheduler for one run: a copy, or the scheduler itself if its owner has replaced a method, which may refer to it."""
     replaced = any(callable(getattr(type(scheduler), name, None)) for name in vars(scheduler))
     return scheduler if replaced else copy.deepcopy(scheduler)

@@ -1,4 +1,4 @@
-"""Axes of the host's X/Y/Z plot."""
+"""Axes for the host's X/Y/Z plot."""
 from __future__ import annotations
 
 import functools
@@ -17,7 +17,7 @@ REQUEST_ATTRIBUTES = {
     "masked_content": "inpainting_fill", "inpaint_area": "inpaint_full_res",
     "masked_area_padding": "inpaint_full_res_padding", "sampler": "sampler_name", "schedule_type": "scheduler",
     "steps": "steps", "cfg_scale": "cfg_scale"}
-"""What the processing object calls them; choices are numbers there."""
+"""Attribute names on the processing object. Choices are numbers there."""
 
 
 def add_axes() -> None:
@@ -48,7 +48,7 @@ def _apply_preset(p: Any, name: str, values: list[str]) -> None:
     for field in saved_fields():
         _apply_axis(field.name, p, getattr(settings, field.name), values)
     for field_name, value in preset.request.items():
-        if field_name in REQUEST_ATTRIBUTES:  # a cell is one picture
+        if field_name in REQUEST_ATTRIBUTES:  # the others, such as the batch size, do not fit a cell of one image
             _apply_request_axis(field_name, p, value, values)
 
 

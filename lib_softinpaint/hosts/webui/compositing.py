@@ -14,25 +14,24 @@ from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.webui.faults import guarded, overlay_of
 from lib_softinpaint.hosts.webui.kept import history, history_mb
-from lib_softinpaint.hosts.webui.run import Run, Sampled, Sampling, runs
+from lib_softinpaint.hosts.webui.run import Run, Sampled, runs
 from lib_softinpaint.images.painted import grey_image
 
 SLOW_PX = 6_000_000
-"""Pixels from which a composite takes about a second, so that the page tells what it waits for."""
+"""From this many pixels a composite takes about a second, so the page says what it is waiting for."""
 
 
 @guarded
 def postprocess_maskoverlay(p: Any, ppmo: Any) -> None:
-    """Before the host's overlay: takes it away, since it composites in 8 bits, premultiplied."""
+    """Before the host's overlay: takes it away, because it composites in premultiplied 8 bits."""
     run = runs.get(p)
-    if (run is None or run.sampling is None or run.sampled is None or ppmo.overlay_image is None
-            or ppmo.index >= len(run.sampled.images)):
+    if run is None or run.sampled is None or ppmo.overlay_image is None or ppmo.index >= len(run.sampled.images):
         return
-    job = run.sampling.job
+    job = run.sampled.sampling.job
     opacity_px = run.sampled.images[ppmo.index].opacity_px(run.settings)
     overlay = Image.new("RGBA", Size.of(opacity_px).width_height)
     if job.box is not None:
-        # The host sets the crop on an empty canvas: what it saves before colour correction needs what is around it.
+        # The host pastes the crop onto an empty canvas. Its copy from before colour correction needs the surroundings.
         inside = np.zeros(opacity_px.shape, bool)
         inside[job.box.inside] = True
         overlay = overlay_of(job.originals[ppmo.index], inside)
@@ -42,35 +41,35 @@ def postprocess_maskoverlay(p: Any, ppmo: Any) -> None:
 
 
 def postprocess_image_after_composite(p: Any, pp: Any) -> None:
-    """After the host's overlay: composites the decoded picture over the original."""
+    """After the host's overlay: composites the decoded image over the original."""
     run = runs.get(p)
-    if run is None or run.sampling is None or run.sampled is None or run.sampled.opacity_px is None:
+    if run is None or run.sampled is None or run.sampled.opacity_px is None:
         return
-    if not _composite(p, pp, run, run.sampling, run.sampled):
+    if not _composite(p, pp, run, run.sampled):
         pp.image, _ = processing.apply_overlay(pp.image, None, p.overlay_images[p.batch_index])
 
 
 @guarded
-def _composite(p: Any, pp: Any, run: Run, sampling: Sampling, sampled: Sampled) -> None:
-    opacity_px, sampled.opacity_px = sampled.opacity_px, None
+def _composite(p: Any, pp: Any, run: Run, sampled: Sampled) -> None:
+    sampling, opacity_px, sampled.opacity_px = sampled.sampling, sampled.opacity_px, None
     place = p.batch_index
     decoded = np.asarray(pp.image.convert("RGB"))
     with _progress_note(decoded.shape[0] * decoded.shape[1]):
         limit = history_mb()
-        about = processing.create_infotext(p, p.prompts, p.seeds, p.subseeds, index=place,
-                                           all_negative_prompts=p.negative_prompts) if limit > 0 else ""
+        infotext = processing.create_infotext(p, p.prompts, p.seeds, p.subseeds, index=place,
+                                              all_negative_prompts=p.negative_prompts) if limit > 0 else ""
         colours = colours_of(run.originals[place % len(run.originals)])
-        picture = KeptImage(run.settings, sampled.images[place], decoded, sampling.painted[place], about,
-                              sampling.sources[place], colours)
-        result = picture.composited(run.settings, opacity_px)
+        kept = KeptImage(run.settings, sampled.images[place], decoded, sampling.painted[place], infotext,
+                         sampling.sources[place], colours)
+        result = kept.composited(run.settings, opacity_px)
         pp.image = with_colours(Image.fromarray(result), colours)
         if limit > 0:
-            run.finished.append((pp.image, history.put(picture, result, limit)))
+            run.finished.append((pp.image, history.put(kept, result, limit)))
 
 
 @contextmanager
 def _progress_note(pixels: int) -> Iterator[None]:
-    """Says beside the progress bar what is waited for, where that is long."""
+    """Says beside the progress bar what takes so long, for large images."""
     if pixels >= SLOW_PX:
         shared.state.textinfo = "Soft inpainting: compositing"
     try:

@@ -1,4 +1,4 @@
-"""A second decoding of images that came out as NaN."""
+"""Decodes images again that came out as NaN."""
 from __future__ import annotations
 
 from typing import Any
@@ -18,7 +18,7 @@ from lib_softinpaint.hosts.webui.run import runs
 def postprocess_batch_list(p: Any, pp: Any) -> None:
     """After decoding: replaces NaN and infinity. The host checks only the first value and shows NaN as black."""
     run = runs.get(p)
-    if run is None or run.sampling is None or run.sampled is None or run.sampled.latents is None:
+    if run is None or run.sampled is None or run.sampled.latents is None:
         return
     latents, run.sampled.latents = run.sampled.latents, None
     for place, decoded in enumerate(pp.images):
@@ -34,7 +34,7 @@ def postprocess_batch_list(p: Any, pp: Any) -> None:
             tell_user(p, f"The VAE failed to decode {lost.float().mean():.0%} of image {place + 1}; the original is shown "
                          "there.")
             size = Size(*decoded.shape[1:])
-            shown = encoded_original(p, run.sampling.job, place).resize(size.width_height, Image.Resampling.LANCZOS)
+            shown = encoded_original(p, run.sampled.sampling.job, place).resize(size.width_height, Image.Resampling.LANCZOS)
             second = torch.where(lost, torch.from_numpy(np.array(shown)).permute(2, 0, 1).to(second) / 255, second)
         else:
             tell_user(p, f"The VAE failed on part of image {place + 1}, so it was decoded again.")

@@ -13,11 +13,11 @@ from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.hosts.webui.kept import history, history_mb
 
 
-def find_shown(pictures: Any, index: int) -> str:
+def find_shown(gallery: Any, index: int) -> str:
     """Id of the gallery image at this index. Raises LookupError with a sentence if it is not kept."""
-    if not pictures:
+    if not gallery:
         raise LookupError("The gallery is empty: generate an image first.")
-    shown = _gallery_image(pictures[max(0, index)])
+    shown = _gallery_image(gallery[max(0, index)])
     identity = history.find(shown.already_saved_as) or history.find(result=np.asarray(shown))
     if identity is None:
         raise LookupError("This image is not kept: it was not soft-inpainted, or newer ones have replaced it "
@@ -28,33 +28,33 @@ def find_shown(pictures: Any, index: int) -> str:
 def _gallery_image(entry: Any) -> Any:
     """A gallery image that knows its file, as the host's own saved images do."""
     file = entry[0] if isinstance(entry, (list, tuple)) else entry
-    picture: Any = infotext_utils.image_from_url_text([file])
-    picture.already_saved_as = file["name"].partition("?")[0]
-    return picture
+    image: Any = infotext_utils.image_from_url_text([file])
+    image.already_saved_as = file["name"].partition("?")[0]
+    return image
 
 
 def kept_image(identity: str) -> KeptImage:
     try:
-        picture = history.get(identity)
+        image = history.get(identity)
         history.shrink(history_mb())  # re-rendering may have added to it
-        return picture
+        return image
     except KeyError as missing:
         raise LookupError(f"id must name a kept image, got {identity!r}.") from missing
 
 
-def save_image(result: Image.Image, about: str) -> str:
+def save_image(result: Image.Image, infotext: str) -> str:
     """Saves a result where the host saves its own. Returns the path."""
-    fields = infotext_utils.parse_generation_parameters(about, [])
+    fields = infotext_utils.parse_generation_parameters(infotext, [])
     folder = shared.opts.outdir_samples or shared.opts.outdir_img2img_samples
     path, _ = images.save_image(result, folder, "", fields.get("Seed"), fields.get("Prompt"), shared.opts.samples_format,
-                                info=about)
+                                info=infotext)
     return path
 
 
-def save_to_gallery(result: Image.Image, about: str, pictures: Any, generation_info: str) -> tuple[str, Any, str]:
+def save_to_gallery(result: Image.Image, infotext: str, gallery: Any, generation_info: str) -> tuple[str, Any, str]:
     """Saves a result. Returns the file name, and the gallery and its generation info with the result added."""
-    path = save_image(result, about)
-    shown = [_gallery_image(picture) for picture in pictures or []]
+    path = save_image(result, infotext)
+    shown = [_gallery_image(image) for image in gallery or []]
     info = json.loads(generation_info or "{}")
     texts = (info.get("infotexts", []) + [""] * len(shown))[:len(shown)]
-    return os.path.basename(path), [*shown, result], json.dumps({**info, "infotexts": [*texts, about]})
+    return os.path.basename(path), [*shown, result], json.dumps({**info, "infotexts": [*texts, infotext]})

@@ -28,7 +28,7 @@ __all__ = ["process", "process_batch", "on_mask_blend", "post_sample", "postproc
            "postprocess_image_after_composite", "postprocess"]
 
 HASH_DIGITS = 10
-"""The WebUI shortens a model's hash to the same length."""
+"""As many as the WebUI shows of a model's hash."""
 
 INPAINTING_CONDITIONS = "hybrid", "concat"
 
@@ -36,7 +36,7 @@ INPAINTING_CONDITIONS = "hybrid", "concat"
 @guarded
 def process(p: Any, args: tuple[Any, ...]) -> None:
     """Before the host's `init`: reads the settings and shapes the mask."""
-    # Loopback and others call again with the same object, X/Y/Z and detailers with a copy that shares the dict.
+    # Loopback and others call again with the same object. X/Y/Z and detailers call with a copy that shares the dict.
     p.extra_generation_params = dict(p.extra_generation_params)
     withdraw(p)
     try:
@@ -82,11 +82,11 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     shape_masks(p, run)
     upscales = shared.opts.upscaler_for_img2img not in (None, "None") and p.resize_mode != JUST_RESIZE_LATENT
     if upscales and not p.inpaint_full_res:
-        # An upscaler is slow, and the composite must show the image that is encoded: upscale once for both.
+        # Upscaling is slow, and the composite must show the very image that is encoded. So upscale once for both.
         run.changes.set(p, "init_images", [images.resize_image(
-            p.resize_mode, images.flatten(picture, shared.opts.img2img_background_color), p.width, p.height)
-            for picture in p.init_images])
-    # Only the host can pass the mask to an inpainting model. If that is hard, "latent noise" and "latent nothing" are too.
+            p.resize_mode, images.flatten(image, shared.opts.img2img_background_color), p.width, p.height)
+            for image in p.init_images])
+    # Only the host can pass the mask to an inpainting model. Rounding it also makes "latent noise" and "latent nothing" hard.
     hard = settings.conditioning_mask == HARD and _is_inpainting_model(p.sd_model)
     if hard and run.shaped is None:
         tell_user(p, "Conditioning mask \"hard\" does not work with the feather source \"host\"; \"soft\" was used.")
@@ -128,14 +128,14 @@ def post_sample(p: Any, ps: Any) -> None:
     run.changes.put_back(p)
     job, size = run.sampling.job, decoded_size(p)
     if getattr(ps.samples, "already_decoded", False):
-        run.sampled = Sampled(job.measure_by_mask(len(ps.samples), size, p.seeds))
+        run.sampled = Sampled(run.sampling, job.measure_by_mask(len(ps.samples), size, p.seeds))
     else:
-        run.sampled = Sampled(job.measure(ps.samples, size, p.seeds), ps.samples)
+        run.sampled = Sampled(run.sampling, job.measure(ps.samples, size, p.seeds), ps.samples)
 
 
 @guarded
 def postprocess(p: Any, processed: Any) -> None:
-    """After the last image. A copy of `p` has no run and leaves the original's alone."""
+    """After the last image. A copy of `p` has no run, so it leaves the original's run alone."""
     run = runs.pop(p)
     if run is None:
         return

@@ -1,4 +1,4 @@
-"""The job of one run, from what the host has prepared."""
+"""Builds the job of one run from what the host has prepared."""
 from __future__ import annotations
 
 from typing import Any
@@ -16,23 +16,23 @@ from lib_softinpaint.method.mask import PaintedMask, resized
 def start_sampling(p: Any, run: Run) -> Sampling:
     """The run's state at its first batch, once the host's `init` has run."""
     box = Box(*p.paste_to) if p.inpaint_full_res else None
-    originals = [shown_original(p, picture, box) for picture in p.init_images]
+    originals = [shown_original(p, image, box) for image in p.init_images]
     sizes, working = [Size.of(original) for original in originals], Size(p.height, p.width)
-    overs = [PaintedMask(run.painted, run.blur_px, run.padding_px, size, working if box is None else None,
-                         MASK_RESIZES[p.resize_mode]) for size in sizes]
+    painted = [PaintedMask(run.painted, run.blur_px, run.padding_px, size, working if box is None else None,
+                           MASK_RESIZES[p.resize_mode]) for size in sizes]
     shaped = run.shaped
     if shaped is None:
         masks = [overlay_mask(overlay, size) for overlay, size in zip(p.overlay_images, sizes)]
     else:
-        masks = [over.placed(shaped.shown) for over in overs]
+        masks = [each.placed(shaped.shown) for each in painted]
     if shaped is None:
         repaint = p.nmask
     elif shaped.sampled is None:
         repaint = latent_mask_of(p, shaped.shown, box)
-    else:  # another script's, which the host stretches over the latent, also over that of a crop
+    else:  # another script's mask: the host stretches it over the latent, even over that of a crop
         repaint = in_latent_size(p, resized(shaped.sampled, working))
     repeat = p.batch_size if len(originals) == 1 else 1
-    sources = [transparent_source(p, picture, box) for picture in run.originals] * repeat
+    sources = [transparent_source(p, image, box) for image in run.originals] * repeat
     job = SoftInpaintJob(run.settings, repaint, reference_latent(p, originals, box),
                          [np.asarray(original) for original in originals] * repeat, masks * repeat, box)
-    return Sampling(job, overs * repeat, sources)
+    return Sampling(job, painted * repeat, sources)

@@ -16,11 +16,11 @@ from lib_softinpaint.ui.elements import GALLERY, GENERATION_INFO, REQUEST, SIZES
 from lib_softinpaint.ui.events import redraw_on_change
 
 _pages: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
-"""Components of the page by elem_id, for the script that is being set up."""
+"""Components of the page by elem_id, for each script that is being set up."""
 
 
 def build_ui(script: Any) -> list[Any]:
-    """The script's Gradio components; sets what the host pastes from infotext."""
+    """The script's Gradio components. Also tells the host which of them to fill from a pasted infotext."""
     preset_file = own_presets()
     built = accordion.build(ui_components.InputAccordion, preset_file, accordion.KeepSize(_keeps_size, _set_keep_size))
     components = built.settings
@@ -51,7 +51,7 @@ def _set_keep_size(keep: bool) -> None:
 
 
 def show(script: Any, is_img2img: bool) -> Any:
-    """Where the script stands; has the host hand over the components of the page that it works with, while they are made."""
+    """Where the host shows the script. Also collects the host's components that the script works with, as they are made."""
     page = _pages[script] = {}
     for elem_id in (GALLERY, GENERATION_INFO, *SIZES, *REQUEST.values()):
         script.on_after_component(lambda created: page.update({created.component.elem_id: created.component}), elem_id=elem_id)
@@ -59,9 +59,9 @@ def show(script: Any, is_img2img: bool) -> Any:
 
 
 def keep_floats() -> None:
-    """Keeps whole default values of float settings floats."""
-    # A ui-config.json that the built-in wrote holds 1 and 4 for floats; the host converts pasted values to the type
-    # that it finds here, and int("0.2") answers 500.
+    """Turns the default values of float settings into floats, even whole ones."""
+    # A ui-config.json written by the built-in holds 1 and 4 for floats. The host converts pasted values to the type that
+    # it finds here, and int("0.2") would answer with error 500.
     for script in scripts.scripts_img2img.alwayson_scripts:
         if getattr(script, "name", None) == TITLE.lower():
             for component, setting in zip(script.controls, FIELDS.values()):

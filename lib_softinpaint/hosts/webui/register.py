@@ -1,4 +1,4 @@
-"""Taking the built-in's place in the host's list of scripts."""
+"""Takes the built-in's place in the host's list of scripts."""
 from __future__ import annotations
 
 import os
@@ -19,9 +19,9 @@ axes, hooks, options, page, routes, sampling = map(Later, ("axes", "hooks", "opt
 def register(script_class: type) -> type | None:
     """Puts the script into the host's list. Returns what the host's loader should still append.
 
-    The built-in's entry is replaced where it is: other scripts read the mask in the same hooks, so the place matters, and
-    without a page there is no later time than while scripts load. Called on each load, also after "Reload UI", which
-    clears all callbacks.
+    The built-in's entry is replaced in place, because other scripts read the mask in the same hooks and the order matters.
+    It happens while scripts load, because without a page there is no later moment. Called on each load, even after
+    "Reload UI", which clears all callbacks.
     """
     script_callbacks.on_ui_settings(lambda: options.add_options())
     builtin = next((place for place, entry in enumerate(scripts.scripts_data)
@@ -45,5 +45,5 @@ def register(script_class: type) -> type | None:
 
 
 def _load_hooks(demo: Any, app: Any) -> None:
-    """Loads what the first image needs once the WebUI has started: from the files that it started with."""
+    """Loads what the first image needs once the WebUI has started, so an update on disk cannot mix versions."""
     threading.Thread(target=lambda: hooks.module, daemon=True).start()

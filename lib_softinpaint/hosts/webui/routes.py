@@ -41,13 +41,13 @@ def _recomposite(body: dict[str, Any]) -> dict[str, str]:
             raise ValueError(f"format must be one of {', '.join(ANSWER_FORMATS)}, got {file_format!r}.")
         if not isinstance(changes, dict) or not isinstance(body.get("save", False), bool):
             raise ValueError("settings must be an object, and save must be true or false.")
-        picture = kept_image(body.get("id", ""))
-        settings = picture.settings_with(changes)
+        image = kept_image(body.get("id", ""))
+        settings = image.settings_with(changes)
     except (LookupError, ValueError) as refused:
         raise HTTPException(422, str(refused.args[0])) from refused
     try:
         with recomposites.turn():
-            result, infotext = Image.fromarray(picture.composited(settings)), picture.infotext_with(settings)
+            result, infotext = Image.fromarray(image.composited(settings)), image.infotext_with(settings)
             shown = result.convert("RGB") if file_format == "jpeg" else result
             answer = {"image": encoded(shown, file_format, **ANSWER_FORMATS[file_format]), "infotext": infotext}
             if body.get("save"):

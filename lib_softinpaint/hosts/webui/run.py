@@ -17,15 +17,15 @@ from lib_softinpaint.settings.settings import Settings
 
 
 class Changes:
-    """What is changed on `p` for a while. It does not hold `p`: a run must not keep it alive."""
+    """Temporary changes to `p`. Does not hold `p`, because a run must not keep it alive."""
 
     def __init__(self):
         self.fields: dict[str, Any] = {}
-        """Values before the change."""
+        """The values before the change, by name."""
         self._masks: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def set(self, p: Any, name: str, value: Any) -> None:
-        """Sets a field of `p`. A field that refuses is not noted: there is nothing to put back."""
+        """Sets a field of `p`. If the setter raises, nothing is recorded, because there is nothing to put back."""
         before = getattr(p, name)
         setattr(p, name, value)
         self.fields.setdefault(name, before)
@@ -35,9 +35,10 @@ class Changes:
         put_back(p, fields)
 
     def make_masks_neutral(self, p: Any) -> None:
-        """Lets the host's own blends change nothing while its hooks are still called: the job blends instead.
+        """Makes the host's own blends change nothing. Its hooks are still called, and there the job blends instead.
 
-        Samplers that mask before denoising lerp noisy latents with the clean original, where greys do harm.
+        The host mixes noisy latents with the clean original for samplers that mask before denoising. With a grey mask
+        that spoils the result.
         """
         self._masks = p.mask, p.nmask
         p.mask, p.nmask = torch.zeros_like(p.mask), torch.ones_like(p.nmask)
@@ -48,7 +49,7 @@ class Changes:
             put_back(p, dict(zip(("mask", "nmask"), masks)))
 
     def put_back(self, p: Any) -> None:
-        """All of it. Never raises."""
+        """Undoes all changes. Never raises."""
         self.put_fields_back(p)
         self.put_masks_back(p)
 
@@ -60,9 +61,9 @@ class ShapedMasks:
     Parameters
     ----------
     shown : (H, W) float32, 0 to 1
-        Where the result may change, as large as the mask that came.
+        Where the result may change. The size is that of the mask we were given.
     sampled : (H, W) float32, 0 to 1
-        Where the latents may change, if another script asks for other places there.
+        Where the latents may change, if another script wants a different mask there.
     """
 
     shown: np.ndarray
@@ -71,14 +72,14 @@ class ShapedMasks:
 
 @dataclass
 class NoiseLevels:
-    """How the sampler of one batch tells its noise level; known from its first model call on."""
+    """How to read the noise level of one batch's sampler. Known from its first model call on."""
 
     ratio: Callable[[torch.Tensor], torch.Tensor] | None = None
-    """From the host's sigma, as the model kind has it; for samplers that ask for the denoised latent."""
+    """Converts the host's sigma, which depends on the kind of model; for samplers that ask for the denoised latent."""
     alphas_cumprod: torch.Tensor | None = None
-    """As the sampler reads it at its start; for samplers that ask for noise."""
+    """As the sampler reads it when it starts; for samplers that ask for noise."""
     call: tuple[torch.Tensor, torch.Tensor] | None = None
-    """Noisy input (B, C, h, w) and alpha_bar (B,) of the model call in progress, of samplers that ask for noise."""
+    """Noisy input (B, C, h, w) and alpha_bar (B,) of the model call in progress; for samplers that ask for noise."""
 
 
 @dataclass
@@ -89,9 +90,9 @@ class Sampling:
     ----------
     job
     painted
-        For each image of the batch what was painted over it.
+        The painted mask of each image in the batch.
     sources : (H, W, 4) uint8 each
-        The images whose result is to have their transparency, None for others.
+        Images whose transparency the result keeps; None for the others.
     """
 
     job: SoftInpaintJob
@@ -106,13 +107,16 @@ class Sampled:
 
     Parameters
     ----------
+    sampling
+        What the run knew before this batch was decoded.
     images
     latents : (B, C, h, w)
-        What the host decodes, None if that is not known.
+        What the host decodes; None if it is unknown.
     opacity_px : (H, W) float32, 0 to 1
-        Of the image that is between the host's overlay and ours.
+        Of the image for which the host's overlay was taken away, until ours is composited.
     """
 
+    sampling: Sampling
     images: list[SampledImage]
     latents: torch.Tensor | None = None
     opacity_px: np.ndarray | None = None
@@ -126,17 +130,17 @@ class Run:
     ----------
     settings
     painted : (H, W) float32, 0 to 1
-        What was painted, before any shaping.
+        The mask as painted, before shaping.
     blur_px, padding_px
-        The user's Mask blur and Only masked padding, None where the whole image is inpainted.
+        The user's Mask blur and Only masked padding; padding is None if the whole image is inpainted.
     originals
-        The images that were sent, in RGB or RGBA if they had a colour profile.
+        The images that were sent. Those with a colour profile are in RGB or RGBA.
     shaped
-        None where the host shapes the mask.
+        None if the host shapes the mask.
     host_is_ready
         Whether the host's `init` has run.
     finished
-        Results of all batches that are kept, and their ids.
+        Kept results of all batches, with their ids.
     """
 
     settings: Settings
@@ -156,6 +160,6 @@ runs: RunTable[Run] = RunTable()
 
 
 def sampling_of(p: Any) -> Sampling | None:
-    """The state of the run of `p` if that samples softly."""
+    """The sampling state of `p`'s run, or None if `p` is not inpainted softly."""
     run = runs.get(p)
     return None if run is None else run.sampling

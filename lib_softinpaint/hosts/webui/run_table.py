@@ -10,10 +10,10 @@ State = TypeVar("State")
 
 
 class RunTable(Generic[State]):
-    """What belongs to one processing object, and to no copy of it.
+    """State that belongs to one processing object and not to its copies.
 
-    An attribute of the object would be shared by its copies, and peers write all attributes as JSON; the objects have
-    no hash, so a weak dictionary cannot hold them.
+    Copies would share an attribute of the object, and some extensions write all attributes as JSON. The objects have no
+    hash, so a weak dictionary cannot hold them.
     """
 
     def __init__(self):
@@ -38,9 +38,9 @@ class RunTable(Generic[State]):
 
 
 def put_back(owner: Any, fields: Mapping[str, Any]) -> None:
-    """Sets attributes to what they were. One that refuses is logged, and the others are still set."""
+    """Restores attributes. A setter that raises is logged, and the other attributes are still restored."""
     for name, value in fields.items():
         try:
             setattr(owner, name, value)
-        except Exception:  # noqa: PERF203 - a setter may raise anything, and a clean-up must go on
+        except Exception:  # noqa: PERF203 - a setter may raise anything, and the clean-up must go on
             logging.getLogger(__name__).exception("%s could not be set back", name)

@@ -1,4 +1,4 @@
-"""Within each model call: the original is blended into the denoised prediction."""
+"""Blends the original into the denoised prediction, within each model call."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -12,11 +12,11 @@ from lib_softinpaint.hosts.webui.run import Sampling, sampling_of
 from lib_softinpaint.method import schedule
 
 _denoiser: Any = None
-"""The denoiser whose model call is in progress: the callback after it is not told."""
+"""The denoiser whose model call is in progress. The callback after the call does not name it."""
 
 
 def noise_ratio_of(denoiser: Any) -> Callable[[torch.Tensor], torch.Tensor]:
-    """From the host's sigma. A flow model's sigmas end at 1, the others' begin to matter there."""
+    """Converts the host's sigma to a noise ratio. Only a flow model's sigmas end at 1."""
     sigmas = getattr(denoiser.inner_model, "sigmas", None)
     is_flow = sigmas is not None and float(sigmas.max()) <= 1
     return schedule.ratio_from_flow if is_flow else schedule.ratio_from_sigma
@@ -49,7 +49,7 @@ def on_cfg_denoiser(params: Any) -> None:
 
 
 def on_cfg_after_cfg(params: Any) -> None:
-    """After the prompts' predictions were combined, in each model call of any run."""
+    """After CFG has combined the predictions, in each model call of any run."""
     global _denoiser
     denoiser, _denoiser = _denoiser, None
     p = getattr(denoiser, "p", None)
@@ -62,15 +62,15 @@ def on_cfg_after_cfg(params: Any) -> None:
 def _after_cfg(p: Any, params: Any, denoiser: Any, sampling: Sampling) -> None:
     job, levels = sampling.job, sampling.noise_levels
     if levels.call is None:
-        denoised = params.x.clone()  # LCM writes into what it is given
+        denoised = params.x.clone()  # LCM writes into its input
     else:
         (noisy, alpha_bar), levels.call = levels.call, None
         if getattr(denoiser, "need_last_noise_uncond", False):  # CFG++ steps along the unconditional noise
             denoiser.last_noise_uncond, _ = job.blend_noise(noisy, denoiser.last_noise_uncond, alpha_bar)
-        # Last, since the job measures the noise floor on the prediction that it blended last.
+        # Comes last, because the job measures the noise floor on the prediction that it blended last.
         params.x, denoised = job.blend_noise(noisy, params.x, alpha_bar)
-    # The host shows, and on interruption returns, a prediction into which nothing is blended. Its `store_latent` would
-    # decode a second time where it may not do so beside the sampler.
+    # The host previews, and returns on interruption, a prediction without the blend, so it is replaced here. The host's own
+    # `store_latent` would decode a second time, which is not always allowed beside the sampler.
     denoiser.sampler.last_latent = denoised
     if getattr(shared.opts, "live_preview_content", "Prompt") != "Negative prompt":
         shared.state.current_latent = denoised

@@ -1,4 +1,4 @@
-"""Skipping the steps of a run that change nothing."""
+"""Skips the steps of a run that change nothing."""
 from __future__ import annotations
 
 from typing import Any
@@ -11,15 +11,15 @@ from lib_softinpaint.hosts.webui.sampling import noise_ratio_of
 from lib_softinpaint.settings.request import MASKED_CONTENTS
 
 ONE_STEP_SAMPLERS = {"Euler": 1, "Heun": 2, "DPM2": 2}
-"""Order of the samplers that use only the last step and draw no noise."""
+"""Samplers that use only the last step and draw no noise, with their order."""
 
 
 def leave_out_locked_steps(p: Any, job: SoftInpaintJob, changes: Changes) -> None:
-    """Lets the host begin at the step that unlocks the mask's first pixel, if that cannot change the result.
+    """Makes the host begin at the step that unlocks the mask's first pixel, if that cannot change the result.
 
-    Until then the sampled latent is the original plus scaled first noise. This holds if sampling starts from the original
-    and the sampler uses only the last step, draws no noise and starts at the noise level of its first step. Features that
-    count steps would shift: prompts that change on the way, a refiner, skipped negative prompts.
+    Until then the latent is the original plus scaled first noise. This holds if sampling starts from the original and the
+    sampler uses only the last step, draws no noise and starts at the noise level of its first step. Features that count
+    steps would shift: prompts that change during sampling, a refiner, skipped negative prompts.
     """
     if (job.settings.threshold_mix < 1 or p.sampler.config.name not in ONE_STEP_SAMPLERS or p.s_churn
             or p.inpainting_fill != MASKED_CONTENTS.index("original")

@@ -43,7 +43,8 @@ def drop_outdated() -> dict[str, ModuleType]:
 def current() -> tuple[Any, Any, Callable[[type], type | None]]:
     """Hooks, page, and what registers the script. None, None on a host that lacks something."""
     outdated = drop_outdated()
-    from lib_softinpaint.hosts.webui import start  # itself anew, too: it knows of which files the others were loaded
+    # Reloads itself as well, because it remembers which files the others were loaded from.
+    from lib_softinpaint.hosts.webui import start
     return start.loaded(outdated)
 
 
