@@ -1,40 +1,14 @@
-"""What a pipeline is given (images, masks and lists of them) as arrays, and what the model sees of them."""
+"""Reads the images and masks that a pipeline is given, single or in lists, as arrays."""
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
-from lib_softinpaint.generation.job import SoftInpaintJob
-from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.images.painted import cleaned, strengths
 from lib_softinpaint.images.read import as_original
-
-
-@dataclass
-class View:
-    """The part of one image that the model sees.
-
-    Parameters
-    ----------
-    image
-        The crop, at the model's working size.
-    mask : (h, w) float32, 0 to 1
-        Repaint mask at the same size.
-    repaint : (1, h / 8, w / 8) float32, 0 to 1
-        The same mask at latent size.
-    """
-
-    original: np.ndarray
-    repaint_px: np.ndarray
-    box: Box
-    image: Image.Image
-    mask: np.ndarray
-    repaint: torch.Tensor
 
 
 def listed(images: Any) -> list[Any]:
@@ -94,22 +68,3 @@ def _array(image: Any, name: str, channels: tuple[int, ...], whole: tuple[type, 
     if not (image.min() >= 0 and image.max() <= 1):
         raise ValueError(f"{name} as floats must be in [0, 1], got {image.min()} to {image.max()}")
     return image
-
-
-def crop_box(repaint_px: np.ndarray, working: Size, padding: int | None) -> Box:
-    """The region of the image that the model sees."""
-    if padding is None:
-        return Box.whole(Size.of(repaint_px))
-    mask = Image.fromarray((repaint_px > 0).astype(np.uint8) * 255)
-    left, top, right, bottom = VaeImageProcessor.get_crop_region(mask, *working.width_height, padding)
-    return Box(left, top, right - left, bottom - top)
-
-
-def placed_in_original(pixels: np.ndarray, job: SoftInpaintJob) -> np.ndarray:
-    """Decoded pixels (h, w, 3) float32, placed at their box in an array as large as the original."""
-    assert job.box is not None, "_prepared gives every job one"
-    bands = [np.asarray(Image.fromarray(band).resize(job.box.size.width_height, Image.Resampling.LANCZOS))
-             for band in np.ascontiguousarray(pixels.transpose(2, 0, 1))]
-    whole = np.zeros(job.originals[0].shape, np.float32)
-    whole[job.box.inside] = np.stack(bands, axis=-1)
-    return whole

@@ -24,7 +24,8 @@ from lib_softinpaint.images import infotext_files
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.request import LARGEST_SEED, Request
 from lib_softinpaint.ui import recomposite
-from lib_softinpaint.ui.page import SELECTED, Finished, PageHost
+from lib_softinpaint.ui.page_host import Finished, PageHost
+from lib_softinpaint.ui.page_layout import SELECTED
 from lib_softinpaint.ui.painting import Step
 
 PREVIEW_COST = 4
@@ -51,7 +52,7 @@ class Painter:
 
     def paint(self, request: Request, image: Image.Image, mask: Image.Image, count: int, model: str,
               on_step: Step) -> Iterator[Finished]:
-        """Implements `ui.page.PageHost.paint`."""
+        """Implements `ui.page_host.PageHost.paint`."""
         pipeline = models.load(model or str(models.SCENE_MODEL), self.device)
         request = as_run(pipeline, request)
         free_at, preview = 0.0, None

@@ -14,7 +14,7 @@ import copy
 import inspect
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -40,21 +40,20 @@ from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers import arguments, noise_levels
 from lib_softinpaint.hosts.diffusers.inputs import (
-    View,
-    crop_box,
     for_each,
     listed,
     mask_strengths,
-    placed_in_original,
     repeated,
     seeds_of,
     source_image,
 )
 from lib_softinpaint.hosts.diffusers.scheduler import BlendingScheduler, own_copy
+from lib_softinpaint.hosts.diffusers.vae import decoded, encoded
+from lib_softinpaint.hosts.diffusers.views import View, placed_in_original, views_of
 from lib_softinpaint.images.painted import fitted
 from lib_softinpaint.method.composite import composite, over_white, with_alpha
 from lib_softinpaint.method.fill import fill_from_outside
-from lib_softinpaint.method.mask import PaintedMask, feather_reach, repaint_mask, resized, to_latent
+from lib_softinpaint.method.mask import PaintedMask, to_latent
 from lib_softinpaint.settings.settings import HARD, Settings
 
 logger = logging.get_logger(__name__)
@@ -250,7 +249,7 @@ class _SoftInpainting(_ImageToImagePipeline):
         originals = [np.asarray(over_white(each)) for each in sources]
         paintings = [fitted(mask_strengths(each, report.notes), Size.of(sources[0]), "mask_image", report.notes)
                      for each in masks]
-        views = self._views(originals, paintings, settings, mask_blur, padding_mask_crop, height, width)
+        views = views_of(originals, paintings, settings, mask_blur, padding_mask_crop, height, width, self.vae_scale_factor)
         # At least one step, as in the WebUI. diffusers runs int(strength * steps) steps.
         strength = min(1.0, max(strength, (1 + 1e-6) / num_inference_steps))
         with running_alone(self):
@@ -310,49 +309,22 @@ class _SoftInpainting(_ImageToImagePipeline):
         if predicted is None:
             raise RuntimeError("preview needs a run in progress: call it on the pipeline that the callback gets")
         with torch.no_grad():
-            return self.image_processor.postprocess(self._decode(predicted[:1]).nan_to_num(0, 1, -1))[0]
-
-    def _views(self, originals: list[np.ndarray], paintings: list[np.ndarray], settings: Settings, mask_blur: float,
-               padding: int | None, height: int | None, width: int | None) -> list[View]:
-        """What the model sees of each image and its mask."""
-        if len({each.shape for each in originals}) > 1:
-            sizes = ", ".join(str(Size.of(each)) for each in originals)
-            raise ValueError(f"images in a list must have the same size, got {sizes}")
-        working = Size(height or originals[0].shape[0], width or originals[0].shape[1])
-        factor = self.vae_scale_factor
-        if min(working) < factor:
-            raise ValueError(f"height and width must be {factor} pixels or more for this model, got "
-                             f"{working.height} and {working.width}")
-        working = working.multiple_of(factor)
-        for painted in paintings:
-            if not painted.any():
-                raise ValueError("mask_image must have a pixel to repaint, got an empty mask")
-        views = []
-        for number in range(max(len(originals), len(paintings))):
-            original, painted = originals[number % len(originals)], paintings[number % len(paintings)]
-            repaint_px = repaint_mask(painted, settings, mask_blur, padding)
-            reach = feather_reach(painted, settings, mask_blur, padding)
-            box = crop_box(repaint_px, working, None if padding is None else max(0, padding - int(reach)))
-            image = Image.fromarray(original[box.inside]).resize(working.width_height, Image.Resampling.LANCZOS)
-            mask = resized(repaint_px[box.inside], working)
-            repaint = torch.from_numpy(to_latent(mask, working.height // factor, working.width // factor))[None]
-            views.append(View(original, repaint_px, box, image, mask, repaint if settings.enabled else repaint.round()))
-        return views
+            return self.image_processor.postprocess(decoded(self, predicted[:1]).nan_to_num(0, 1, -1))[0]
 
     def _prepared(self, views: list[View], settings: Settings, masked_content: str, count: int, generator: Any,
                   others: Mapping[str, Any]) -> tuple[SoftInpaintJob, torch.Tensor, BlendingScheduler]:
         """The run's job, its start latent before noise is added, and its scheduler."""
         # A single image is not repeated: the whole batch shares it.
         shared = count if len(views) > 1 else 1
-        reference = for_each([self._encoded(view.image) for view in views], shared)
+        reference = for_each([encoded(self, view.image) for view in views], shared)
         repaint = for_each([view.repaint[None] for view in views], shared)
         many = repeated(views, count)
         job = SoftInpaintJob(settings, repaint, reference, [view.original for view in many],
                              [view.repaint_px for view in many], views[0].box)
         start = reference
         if masked_content == "fill":
-            start = for_each([self._encoded(Image.fromarray(fill_from_outside(np.asarray(view.image), view.mask)))
-                               for view in views], shared)
+            start = for_each([encoded(self, Image.fromarray(fill_from_outside(np.asarray(view.image), view.mask)))
+                              for view in views], shared)
         elif masked_content == "latent noise":
             noise = randn_tensor((count, *reference.shape[1:]), generator=generator, device=reference.device,
                                  dtype=reference.dtype)
@@ -378,7 +350,7 @@ class _SoftInpainting(_ImageToImagePipeline):
         channel = torch.from_numpy(to_latent(hidden, *reference.shape[-2:]))
         channel = channel.round() if hard else channel
         return torch.cat([channel.to(reference)[None, None],
-                          self._encoded(Image.fromarray(np.rint(kept).astype(np.uint8)))], 1)
+                          encoded(self, Image.fromarray(np.rint(kept).astype(np.uint8)))], 1)
 
     def _composited(self, job: SoftInpaintJob, samples: torch.Tensor, seeds: list[int],
                     painted_masks: list[PaintedMask], sources: list[np.ndarray | None],
@@ -413,72 +385,23 @@ class _SoftInpainting(_ImageToImagePipeline):
         """
         checker, watermark = getattr(self, "safety_checker", None), getattr(self, "watermark", None)
         for index, sample in enumerate(samples):
-            decoded = self._decode(sample[None])
-            lost = ~decoded.isfinite().all(1, keepdim=True)
+            new = decoded(self, sample[None])
+            lost = ~new.isfinite().all(1, keepdim=True)
             if checker is not None:
                 # The checker overwrites images that it flags.
-                seen = torch.where(lost, 0, decoded).clamp(-1, 1)
+                seen = torch.where(lost, 0, new).clamp(-1, 1)
                 report.flagged += self.run_safety_checker(seen, self._execution_device, self.unet.dtype)[1]
                 if report.flagged[-1]:
                     report.note(f"The model's safety checker flagged image {index + 1}, which is now black.")
             if watermark is not None:
-                decoded = watermark.apply_watermark(torch.where(lost, 0, decoded))
-            pixels = ((decoded[0].float().permute(1, 2, 0) + 1) * 127.5).clamp(0, 255).cpu().numpy()
+                new = watermark.apply_watermark(torch.where(lost, 0, new))
+            pixels = ((new[0].float().permute(1, 2, 0) + 1) * 127.5).clamp(0, 255).cpu().numpy()
             if lost.any():
                 report.note(f"The decoder gave no numbers for {lost.float().mean():.0%} of image {index + 1}, even in "
                             "float32: the original is shown there.")
                 pixels[lost[0, 0].cpu().numpy()] = np.nan
             placed = placed_in_original(pixels, job)
             yield np.where(np.isfinite(placed), placed, job.originals[index]) if lost.any() else placed
-
-    def _encoded(self, image: Image.Image) -> torch.Tensor:
-        """Latent of an image, from the VAE's mode, so the same image always gives the same latent."""
-        def encode(vae: Any) -> torch.Tensor:
-            pixels = self.image_processor.preprocess(image).to(self._execution_device, vae.dtype)
-            return vae.encode(pixels).latent_dist.mode()
-        encoded = self._by_vae(encode)
-        if not encoded.isfinite().all():
-            raise ValueError("the model's VAE must give finite numbers for the image, got NaN or infinity, even in float32")
-        statistics = self._latent_statistics(encoded)
-        if statistics is None:
-            scaled = encoded * self.vae.config.scaling_factor
-        else:
-            mean, std = statistics
-            scaled = (encoded - mean) * self.vae.config.scaling_factor / std
-        return scaled.to(self.unet.dtype)
-
-    def _decode(self, latent: torch.Tensor) -> torch.Tensor:
-        """Image of a latent (1, C, h, w), as (1, 3, H, W), -1 to 1. Not finite where the VAE fails even in float32."""
-        def decode(vae: Any) -> torch.Tensor:
-            statistics = self._latent_statistics(latent.to(vae.dtype))
-            if statistics is None:
-                scaled = latent.to(vae.dtype) / vae.config.scaling_factor
-            else:
-                mean, std = statistics
-                scaled = latent.to(vae.dtype) * std / vae.config.scaling_factor + mean
-            return vae.decode(scaled, return_dict=False)[0]
-        return self._by_vae(decode)
-
-    def _latent_statistics(self, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """Mean and standard deviation of the VAE's latents, (1, C, 1, 1), or None if the model does not normalise by them."""
-        values = [getattr(self.vae.config, name, None) for name in ("latents_mean", "latents_std")]
-        if None in values:
-            return None
-        mean, std = (torch.tensor(each).view(1, -1, 1, 1).to(like) for each in values)
-        return mean, std
-
-    def _by_vae(self, compute: Callable[[Any], torch.Tensor]) -> torch.Tensor:
-        """The VAE's result, in float32 if half precision is known to overflow, or if the result is not finite."""
-        dtype = self.vae.dtype
-        if not (getattr(self.vae.config, "force_upcast", False) and dtype == torch.float16):
-            result = compute(self.vae)
-            if dtype == torch.float32 or result.isfinite().all():
-                return result
-        self.vae.to(torch.float32)
-        try:
-            return compute(self.vae)
-        finally:
-            self.vae.to(dtype)
 
 
 class SoftInpaintXLPipeline(_SoftInpainting, StableDiffusionXLImg2ImgPipeline):

@@ -1,0 +1,52 @@
+"""What the stand-alone page needs from the program that generates images."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from lib_softinpaint.settings.request import Request
+from lib_softinpaint.ui import recomposite
+from lib_softinpaint.ui.painting import Step
+
+
+@dataclass(frozen=True)
+class Finished:
+    """One finished image.
+
+    path
+        PNG, with its infotext inside.
+    blend_score
+        From `score.blend_score`; None for hard inpainting.
+
+    Notes
+    -----
+        Sentences about problems that the run recovered from.
+    """
+
+    path: Path
+    infotext: str
+    blend_score: float | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PageHost:
+    """What generates and keeps images for the page.
+
+    Parameters
+    ----------
+    paint
+        Yields the images of a request, whose seeds rise by one. Takes the request, the image, the painted mask, the number
+        of images, the model's name or "", and a function to call after each step. Raises ValueError with a sentence if
+        the request cannot be run.
+    samplers, schedule_types
+        Names.
+    """
+
+    paint: Callable[[Request, Image.Image, Image.Image, int, str, Step], Iterator[Finished]]
+    samplers: Sequence[str]
+    schedule_types: Sequence[str]
+    recomposite: recomposite.Results
