@@ -60,10 +60,12 @@ print(json.dumps(found))
 
 WEBUI = """
 import hashlib, json
-from tests.webui.host import WebUI, checkout, drawn_disc, drawn_picture
-image, mask = drawn_picture(), drawn_disc()
+from tests.webui import host
+# Older checkouts have other names.
+drawn_image = getattr(host, "drawn_image", None) or host.drawn_picture
+image, mask = drawn_image(), host.drawn_disc()
 found = {}
-with WebUI(checkout(), "same_pixels") as running:
+with host.WebUI(host.checkout(), "same_pixels") as running:
     running.inpaint(image, mask, [True])
     for name, soft, fields in [
             ("usual", [True], {}), ("only masked", [True], {"inpaint_full_res": True}), ("off", None, {}),
@@ -77,7 +79,8 @@ with WebUI(checkout(), "same_pixels") as running:
             ("latent upscale", [True], {"width": 320, "height": 320, "resize_mode": 3}),
             ("not masked", [True], {"inpainting_mask_invert": 1})]:
         result = running.inpaint(image, mask, soft, steps=4, **fields)
-        for number, made in enumerate(result.pictures):
+        images = result.images if hasattr(result, "images") else result.pictures
+        for number, made in enumerate(images):
             found[f"{name} {number}"] = hashlib.sha256(repr(made.shape).encode() + made.tobytes()).hexdigest()[:16]
 print(json.dumps(found))
 """

@@ -27,7 +27,7 @@ from lib_softinpaint.settings.settings import saved_fields
 from tests.test_image_files import SRGB
 
 ROOT = Path(__file__).parent.parent
-PICTURE, MASK = ROOT / "demo/picture.png", ROOT / "demo/mask.png"
+IMAGE, MASK = ROOT / "demo/picture.png", ROOT / "demo/mask.png"
 README = (ROOT / "README.md").read_text(encoding="utf8")
 
 
@@ -38,8 +38,8 @@ def run(folder, *words):
 
 
 def pixels(path):
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB")).astype(int)
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB")).astype(int)
 
 
 def outside(mask, blur):
@@ -50,7 +50,7 @@ def outside(mask, blur):
 def complaint(tmp_path, monkeypatch, capsys):
     """What the command says of bad input; no file is written then."""
     monkeypatch.chdir(tmp_path)
-    shutil.copy(PICTURE, "picture.png")
+    shutil.copy(IMAGE, "picture.png")
     shutil.copy(MASK, "mask.png")
 
     def complain(*words):
@@ -72,7 +72,7 @@ def test_the_demo_shows_what_it_claims_twice_in_a_row(tmp_path):
     sheet, result = pixels(tmp_path / "outputs/demo-compared.png"), pixels(tmp_path / "outputs/demo.png")
     tiles = np.split(sheet[LABEL_PX:, :4 * (256 + GAP_PX)], [(256 + GAP_PX) * number for number in (1, 2, 3)], axis=1)
     original, mask, hard, soft = (tile[:, :256] for tile in tiles)
-    assert (original == pixels(PICTURE)).all()
+    assert (original == pixels(IMAGE)).all()
     assert (mask == pixels(MASK)).all()
     assert (soft == result).all()
     away = outside(MASK, int(infotext.parse((ROOT / "demo/infotext.txt").read_text())["Mask blur"]))
@@ -87,10 +87,10 @@ def test_the_demo_shows_what_it_claims_twice_in_a_row(tmp_path):
 
 
 def test_a_picture_is_made_again_from_its_own_infotext(tmp_path):
-    first = run(tmp_path, "inpaint", PICTURE, MASK, "--prompt", "a moon, night", "--steps", 4, "--schedule-bias", 0.5,
+    first = run(tmp_path, "inpaint", IMAGE, MASK, "--prompt", "a moon, night", "--steps", 4, "--schedule-bias", 0.5,
                 "--sampler", "UniPC", "--masked-content", "latent noise", "--no-enabled", "-o", "first.png")
-    again = run(tmp_path, "inpaint", PICTURE, MASK, "--like", "first.png", "-o", "again.webp")
-    other = run(tmp_path, "inpaint", PICTURE, MASK, "--like", "first.png", "--enabled", "-o", "made/other.png")
+    again = run(tmp_path, "inpaint", IMAGE, MASK, "--like", "first.png", "-o", "again.webp")
+    other = run(tmp_path, "inpaint", IMAGE, MASK, "--like", "first.png", "--enabled", "-o", "made/other.png")
     assert [done.returncode for done in (first, again, other)] == [0, 0, 0], first.stderr + again.stderr + other.stderr
     assert infotext_files.read(tmp_path / "first.png") == infotext_files.read(tmp_path / "again.webp")
     assert (pixels(tmp_path / "first.png") == pixels(tmp_path / "again.webp")).all()
@@ -103,7 +103,7 @@ def test_folders_of_pictures_and_of_masks_and_several_results(tmp_path, monkeypa
     for folder in ("pictures", "masks"):
         (tmp_path / folder).mkdir()
     for index, name in enumerate(("one.png", "two.jpg")):
-        Image.open(PICTURE).crop((0, 0, 64, 64 + 8 * index)).save(tmp_path / "pictures" / name)
+        Image.open(IMAGE).crop((0, 0, 64, 64 + 8 * index)).save(tmp_path / "pictures" / name)
         Image.open(MASK).crop((100, 140, 164, 204 + 8 * index)).save(tmp_path / "masks" / Path(name).with_suffix(".png"))
     words = ["inpaint", "pictures", "masks", "--steps", "2", "--count", "2", "--seed", "5", "-o", "made"]
     assert cli.main(words) == 0
@@ -122,7 +122,7 @@ def test_all_that_opens_in_a_folder_is_taken_and_the_rest_is_named(tmp_path, mon
         for hidden in ("._a.png", ".DS_Store", "Thumbs.db", "desktop.ini", "._bmp.png"):
             Path(folder, hidden).write_bytes(b"\0\5\x16\7")
     for kind in kinds:
-        Image.open(PICTURE).convert("RGB").save(f"images/{kind}.{kind}")
+        Image.open(IMAGE).convert("RGB").save(f"images/{kind}.{kind}")
         Image.open(MASK).save(f"masks/{kind}.png" if kind != "bmp" else "masks/bmp.bmp")
     Path("images/notes.txt").write_text("a note")
     Path("masks/bmp.txt").write_text("a note")
@@ -137,7 +137,7 @@ def test_all_that_opens_in_a_folder_is_taken_and_the_rest_is_named(tmp_path, mon
 def test_a_folder_with_hidden_files_is_inpainted(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("images").mkdir()
-    Image.open(PICTURE).save("images/a.bmp")
+    Image.open(IMAGE).save("images/a.bmp")
     Path("images/._a.bmp").write_bytes(b"\0\5\x16\7")
     assert cli.main(["inpaint", "images", str(MASK), "--steps", "1", "-o", "made"]) == 0
     assert capsys.readouterr().err == ""
@@ -164,22 +164,22 @@ def test_pictures_of_any_mode_are_read_as_they_look(tmp_path):
 
 def test_transparency_and_colour_profile_stay(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    picture = Image.open(PICTURE).convert("RGBA")
-    picture.putalpha(Image.open(MASK).convert("L"))
-    picture.save("layer.png", icc_profile=SRGB)
+    image = Image.open(IMAGE).convert("RGBA")
+    image.putalpha(Image.open(MASK).convert("L"))
+    image.save("layer.png", icc_profile=SRGB)
     assert cli.main(["inpaint", "layer.png", str(MASK), "--steps", "2", "-o", "made.png"]) == 0
     with Image.open("made.png") as made:
         alpha, before, far = np.asarray(made.getchannel("A")), np.asarray(Image.open(MASK).convert("L")), outside(MASK, 4)
         assert (alpha >= before).all() and (alpha[far] == before[far]).all() and (alpha[~far] > before[~far]).any()
         assert made.info["icc_profile"] == SRGB
-    np.testing.assert_array_equal(np.asarray(Image.open("made.png"))[:80], np.asarray(picture)[:80])
+    np.testing.assert_array_equal(np.asarray(Image.open("made.png"))[:80], np.asarray(image)[:80])
 
 
 def test_a_kept_job_is_composited_again_without_a_model(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    picture = Image.open(PICTURE).convert("RGBA")
-    picture.putalpha(Image.fromarray(np.tile(np.arange(256, dtype=np.uint8), (256, 1))))
-    picture.save("layer.png", icc_profile=SRGB)
+    image = Image.open(IMAGE).convert("RGBA")
+    image.putalpha(Image.fromarray(np.tile(np.arange(256, dtype=np.uint8), (256, 1))))
+    image.save("layer.png", icc_profile=SRGB)
     words = ["inpaint", "layer.png", str(MASK), "--prompt", "a tree", "--steps", "4", "--keep", "-o", "made.png"]
     assert cli.main(words) == 0
     assert "made.npz" in capsys.readouterr().out
@@ -206,7 +206,7 @@ def test_a_kept_job_is_composited_again_without_a_model(tmp_path, monkeypatch, c
     ("inpaint picture.png mask.png --keep --webui http://127.0.0.1:9", "--keep needs soft inpainting")])
 def test_what_cannot_be_composited_again_is_one_sentence(tmp_path, monkeypatch, capsys, words, sentence):
     monkeypatch.chdir(tmp_path)
-    shutil.copy(PICTURE, "picture.png")
+    shutil.copy(IMAGE, "picture.png")
     shutil.copy(MASK, "mask.png")
     assert cli.main(words.split()) == cli.BAD_INPUT
     told = capsys.readouterr().err
@@ -231,7 +231,7 @@ def test_a_lora_by_option_and_by_prompt(tmp_path, monkeypatch, lora):
     monkeypatch.chdir(tmp_path)
 
     def made(name, *words):
-        assert cli.main(["inpaint", str(PICTURE), str(MASK), "--steps", "2", "--seed", "1", "-o", name, *words]) == 0
+        assert cli.main(["inpaint", str(IMAGE), str(MASK), "--steps", "2", "--seed", "1", "-o", name, *words]) == 0
         return pixels(name)
     plain = made("plain.png", "--prompt", "a tree")
     styled = made("styled.png", "--prompt", "a tree", "--lora", f"{lora.name}:0.5")
@@ -246,7 +246,7 @@ def test_a_lora_by_option_and_by_prompt(tmp_path, monkeypatch, lora):
 def test_a_long_weighted_prompt_and_clip_skip_are_done_and_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     prompt = "an orange tree, " * 20 + "(moon:1.3) BREAK \\(night\\)"
-    words = ["inpaint", str(PICTURE), str(MASK), "--steps", "2", "--seed", "1"]
+    words = ["inpaint", str(IMAGE), str(MASK), "--steps", "2", "--seed", "1"]
     assert cli.main([*words, "--prompt", prompt, "--clip-skip", "2", "-o", "long.png"]) == 0
     assert cli.main([*words, "--prompt", "an orange tree", "-o", "short.png"]) == 0
     told = infotext.parse(infotext_files.read(Path("long.png")))
@@ -257,7 +257,7 @@ def test_a_long_weighted_prompt_and_clip_skip_are_done_and_told(tmp_path, monkey
 def test_like_names_what_it_does_not_take(tmp_path, capsys):
     text = ("a tree\nSteps: 2, Seed: 1, Size: 8x8, Clip skip: 2, Variation seed: 5, ADetailer model: f.pt, "
             "Soft inpainting enabled: True")
-    infotext_files.save(Image.open(PICTURE), tmp_path / "first.png", text)
+    infotext_files.save(Image.open(IMAGE), tmp_path / "first.png", text)
     assert inpaint._from_image(tmp_path / "first.png", None).clip_skip == 2
     assert capsys.readouterr().err == "softinpaint: Ignored in the infotext: Variation seed, ADetailer model.\n"
 
@@ -265,7 +265,7 @@ def test_like_names_what_it_does_not_take(tmp_path, capsys):
 def test_like_refuses_a_cameras_comment(complaint):
     exif = Image.Exif()
     exif.get_ifd(infotext_files.EXIF_IFD)[infotext_files.USER_COMMENT] = b"ASCII\0\0\0Holiday, f: 2.8, ISO: 100, Mode: auto"
-    Image.open(PICTURE).convert("RGB").save("photo.jpg", exif=exif)
+    Image.open(IMAGE).convert("RGB").save("photo.jpg", exif=exif)
     assert "--like needs an image with infotext; photo.jpg has none" in complaint(
         "inpaint", "picture.png", "mask.png", "--like", "photo.jpg")
 
@@ -301,7 +301,7 @@ def test_a_result_that_cannot_be_written_is_saved_elsewhere(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(inpaint, "make_folders", lambda targets: None)  # as if the folder went away while it was made
     monkeypatch.setattr(files.tempfile, "tempdir", str(tmp_path))
-    words = ["inpaint", str(PICTURE), str(MASK), "--steps", "2", "--seed", "1", "--prompt", "a tree"]
+    words = ["inpaint", str(IMAGE), str(MASK), "--steps", "2", "--seed", "1", "--prompt", "a tree"]
     assert cli.main([*words, "-o", "gone/made.jpg"]) == cli.BAD_INPUT
     place = tmp_path / "softinpaint-made.png"
     assert capsys.readouterr().err == (
@@ -396,8 +396,8 @@ def test_an_environment_of_someone_elses_is_not_cleared(entry, monkeypatch, caps
 def test_another_shape_than_the_likened_pictures_keeps_its_own(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = ["--steps", "2", "-o", "first.png"]
-    assert cli.main(["inpaint", str(PICTURE), str(MASK), "--width", "128", "--height", "128", *words]) == 0
-    for path in (PICTURE, MASK):
+    assert cli.main(["inpaint", str(IMAGE), str(MASK), "--width", "128", "--height", "128", *words]) == 0
+    for path in (IMAGE, MASK):
         Image.open(path).crop((80, 100, 208, 204)).save(path.name)
     assert cli.main(["inpaint", "picture.png", "mask.png", "--like", "first.png", "-o", "made.png"]) == 0
     assert "picture.png has another aspect ratio than 128x128; its own size is used" in capsys.readouterr().err
@@ -510,7 +510,7 @@ def test_the_readmes_commands(checkout):
         done = run(checkout, *shlex.split(command)[2:])
         assert done.returncode == 0, done.stderr
         made = next(line for line in done.stdout.splitlines() if line.endswith(".png"))
-        assert (pixels(checkout / made) != pixels(PICTURE)).any()
+        assert (pixels(checkout / made) != pixels(IMAGE)).any()
 
 
 def test_the_readmes_library_example(checkout):
@@ -521,8 +521,8 @@ def test_the_readmes_library_example(checkout):
     assert done.returncode == 0, done.stderr
     made = pixels(checkout / "result.png")
     away = outside(MASK, 64)
-    assert (made[away] == pixels(PICTURE)[away]).all()
-    assert (made != pixels(PICTURE)).any()
+    assert (made[away] == pixels(IMAGE)[away]).all()
+    assert (made != pixels(IMAGE)).any()
 
 
 def test_the_readmes_pipeline_example(checkout):

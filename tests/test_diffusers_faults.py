@@ -15,12 +15,12 @@ from lib_softinpaint.hosts.diffusers.pipeline import SoftInpaintPipeline, SoftIn
 from lib_softinpaint.settings.request import Request
 from lib_softinpaint.settings.settings import Settings
 from tests import tiny_models
-from tests.webui.host import drawn_disc, drawn_picture
+from tests.webui.host import drawn_disc, drawn_image
 
 pytestmark = tiny_models.KNOWN_WARNINGS
 
-PICTURE, MASK, BLUR = drawn_picture(96, 72), drawn_disc(96, 72, 10), 3
-ORIGINAL, PAINTED = np.asarray(PICTURE), np.asarray(MASK) == 255
+IMAGE, MASK, BLUR = drawn_image(96, 72), drawn_disc(96, 72, 10), 3
+ORIGINAL, PAINTED = np.asarray(IMAGE), np.asarray(MASK) == 255
 OUTSIDE = distance_transform_edt(np.asarray(MASK) == 0) > 2.4 * BLUR
 
 
@@ -46,7 +46,7 @@ def quiet(pipeline):
 
 def run(pipeline, seed=1, **fields):
     fields = {"mask_blur": BLUR, "num_inference_steps": 3, "generator": torch.Generator().manual_seed(seed), **fields}
-    return pipeline("a", PICTURE, MASK, **fields)
+    return pipeline("a", IMAGE, MASK, **fields)
 
 
 # Numbers that are none
@@ -160,7 +160,7 @@ def test_a_flagged_request_is_black_and_noted(pipeline):
     pipeline.safety_checker, pipeline.feature_extractor = Checker([True]), features
     notes, kept = [], []
     request = Request(prompt="a", steps=2, seed=1)
-    made = models.inpaint(pipeline, request, PICTURE, MASK, keep=kept.append, on_note=notes.append)
+    made = models.inpaint(pipeline, request, IMAGE, MASK, keep=kept.append, on_note=notes.append)
     assert not np.asarray(made).any()
     assert notes == ["The model's safety checker flagged image 1, which is now black."]
     assert not kept
@@ -182,12 +182,12 @@ def test_two_runs_at_once_give_what_each_gives_alone(pipeline):
     requests = [Request(prompt="a", steps=3, seed=1, sampler="DPM++ 2M", schedule_type="Karras", mask_blur=BLUR),
                 Request(prompt="b", steps=4, seed=2, sampler="Euler a", mask_blur=BLUR)]
     scheduler = pipeline.scheduler
-    alone = [np.asarray(models.inpaint(pipeline, each, PICTURE, MASK)) for each in requests]
+    alone = [np.asarray(models.inpaint(pipeline, each, IMAGE, MASK)) for each in requests]
     together = threading.Barrier(2)
 
     def paint(request):
         together.wait()
-        return np.asarray(models.inpaint(pipeline, request, PICTURE, MASK))
+        return np.asarray(models.inpaint(pipeline, request, IMAGE, MASK))
     with ThreadPoolExecutor(2) as threads:
         for _ in range(3):
             for one, other in zip(alone, threads.map(paint, requests)):
@@ -223,7 +223,7 @@ def test_a_cancelled_run_leaves_everything_as_it_was(pipeline, dtype):
     with pytest.raises(Cancelled):
         run(pipeline, callback_on_step_end=cancel)
     with pytest.raises(Cancelled):
-        models.inpaint(pipeline, Request(prompt="a", sampler="DPM2", steps=3), PICTURE, MASK,
+        models.inpaint(pipeline, Request(prompt="a", sampler="DPM2", steps=3), IMAGE, MASK,
                        on_running=lambda running: cancel(running, 0, 0, {}))
     assert vars(pipeline) == state[0]
     assert vars(pipeline.scheduler).keys() == state[1].keys()
@@ -248,9 +248,9 @@ def test_the_owners_own_step_is_called_in_each_run(pipeline):
 
 def test_a_callback_gets_the_running_pipeline(pipeline):
     sizes = []
-    models.inpaint(pipeline, Request(prompt="a", sampler="Euler", steps=3, seed=1), PICTURE, MASK,
+    models.inpaint(pipeline, Request(prompt="a", sampler="Euler", steps=3, seed=1), IMAGE, MASK,
                    on_running=lambda running: sizes.append(running.preview().size))
-    assert sizes == [PICTURE.size] * 2
+    assert sizes == [IMAGE.size] * 2
     with pytest.raises(RuntimeError, match="preview needs a run in progress"):
         pipeline.preview()
 
@@ -299,16 +299,16 @@ def test_all_arguments_of_the_parents_are_known(pipeline, xl):
     ({"settings": {"enabled": True}}, "settings must be lib_softinpaint.Settings, got dict"),
     ({"width": 4, "height": 4}, "height and width must be 8 pixels or more for this model, got 4 and 4"),
     ({"width": 4, "padding_mask_crop": 8}, "height and width must be 8 pixels or more"),
-    ({"image": PICTURE.resize((4, 4)), "mask_image": MASK.resize((4, 4))}, "height and width must be 8 pixels or more"),
-    ({"image": [PICTURE, PICTURE]}, r"image must be one image or a list with one per prompt \(1\), got 2"),
-    ({"image": [PICTURE, PICTURE.resize((64, 64))], "prompt": ["a", "b"]}, "images in a list must have the same size"),
+    ({"image": IMAGE.resize((4, 4)), "mask_image": MASK.resize((4, 4))}, "height and width must be 8 pixels or more"),
+    ({"image": [IMAGE, IMAGE]}, r"image must be one image or a list with one per prompt \(1\), got 2"),
+    ({"image": [IMAGE, IMAGE.resize((64, 64))], "prompt": ["a", "b"]}, "images in a list must have the same size"),
     ({"mask_image": [MASK, MASK], "prompt": ["a", "b"], "padding_mask_crop": 8}, "padding_mask_crop needs one image and one"),
-    ({"ip_adapter_image": PICTURE}, "ip_adapter_image needs an IP-Adapter in the model, got none")])
+    ({"ip_adapter_image": IMAGE}, "ip_adapter_image needs an IP-Adapter in the model, got none")])
 def test_what_cannot_be_used_is_told_before_anything_runs(pipeline, monkeypatch, changes, sentence):
     monkeypatch.setattr(pipeline.vae, "encode", None)
     monkeypatch.setattr(pipeline.unet, "forward", None)
     with pytest.raises(ValueError, match=sentence):
-        pipeline(**{"prompt": "a", "image": PICTURE, "mask_image": MASK, **changes})
+        pipeline(**{"prompt": "a", "image": IMAGE, "mask_image": MASK, **changes})
 
 
 @pytest.mark.parametrize("each", [1, 2])
@@ -316,16 +316,16 @@ def test_what_cannot_be_used_is_told_before_anything_runs(pipeline, monkeypatch,
 @pytest.mark.parametrize("channels", [4, 9])
 def test_lists_of_images_and_masks_give_what_each_gives_alone(tmp_path, channels, content, each):
     pipeline = quiet(SoftInpaintPipeline.from_pipe(tiny_models.sd1(tmp_path, channels)))
-    pictures = [PICTURE, Image.fromarray(ORIGINAL[:, ::-1].copy())]
+    images = [IMAGE, Image.fromarray(ORIGINAL[:, ::-1].copy())]
     masks = [MASK, drawn_disc(96, 72, 12, x=0.3)]
 
     def painted(prompts, images, masks, seeds):
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         return pipeline(prompts, images, masks, mask_blur=BLUR, num_inference_steps=3, num_images_per_prompt=each, keep=True,
                         masked_content=content, generator=generators)
-    together = painted(["a", "b"], pictures, masks, range(2 * each))
-    apart = [painted(prompt, [picture], [mask], range(number * each, (number + 1) * each))
-             for number, (prompt, picture, mask) in enumerate(zip("ab", pictures, masks))]
+    together = painted(["a", "b"], images, masks, range(2 * each))
+    apart = [painted(prompt, [image], [mask], range(number * each, (number + 1) * each))
+             for number, (prompt, image, mask) in enumerate(zip("ab", images, masks))]
     for one, other in zip(together.images, [image for output in apart for image in output.images]):
         assert np.abs(np.asarray(one).astype(int) - np.asarray(other)).max() <= 1
     for image, kept in zip(together.images, together.kept):
@@ -356,12 +356,12 @@ def test_an_ip_adapter_works_as_in_the_parents(pipeline):
 # Models
 
 def test_latents_are_normalised_by_the_statistics_of_the_vae(xl):
-    plain = xl._encoded(PICTURE)
+    plain = xl._encoded(IMAGE)
     xl.vae.register_to_config(latents_mean=[0.1, -0.2, 0.3, 0.4], latents_std=[2.0, 3.0, 4.0, 5.0], scaling_factor=0.5)
-    latent = xl._encoded(PICTURE)
+    latent = xl._encoded(IMAGE)
     parent = super(SoftInpaintXLPipeline, xl).prepare_latents
     torch.manual_seed(0)
-    pixels = xl.image_processor.preprocess(PICTURE)
+    pixels = xl.image_processor.preprocess(IMAGE)
     wanted = [parent(pixels, None, 1, 1, torch.float32, "cpu", add_noise=False) for _ in range(20)]
     assert (latent != plain).any()
     torch.testing.assert_close(latent, torch.cat(wanted).mean(0, keepdim=True), atol=0.2, rtol=0)

@@ -15,12 +15,12 @@ from lib_softinpaint.hosts.diffusers import models
 from lib_softinpaint.hosts.diffusers.painter import Painter
 from lib_softinpaint.settings.request import Request
 from tests import tiny_models
-from tests.test_cli import MASK, PICTURE, outside, pixels
+from tests.test_cli import IMAGE, MASK, outside, pixels
 
 pytestmark = tiny_models.KNOWN_WARNINGS
 
 REQUEST = Request(prompt="an orange tree", steps=5, denoising_strength=1, masked_content="fill", mask_blur=8, seed=3)
-ORIGINAL, PAINTED, AWAY = pixels(PICTURE), pixels(MASK)[..., 0] == 255, outside(MASK, REQUEST.mask_blur)
+ORIGINAL, PAINTED, AWAY = pixels(IMAGE), pixels(MASK)[..., 0] == 255, outside(MASK, REQUEST.mask_blur)
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +28,9 @@ def pipeline():
     return models.load(str(models.SCENE_MODEL), "cpu")
 
 
-def painted(pipeline, picture=PICTURE, mask=MASK, **changes):
+def painted(pipeline, image=IMAGE, mask=MASK, **changes):
     request = Request(**{**vars(REQUEST), **changes})
-    return np.asarray(models.inpaint(pipeline, request, Image.open(picture), Image.open(mask))).astype(int)
+    return np.asarray(models.inpaint(pipeline, request, Image.open(image), Image.open(mask))).astype(int)
 
 
 @pytest.mark.parametrize("sampler", models.SAMPLERS)
@@ -38,7 +38,7 @@ def test_every_sampler_keeps_the_outside_exact_and_repaints_the_core(pipeline, s
     made = painted(pipeline, sampler=sampler)
     hard = painted(pipeline, sampler=sampler, settings=Settings(enabled=False))
     assert (made[AWAY] == ORIGINAL[AWAY]).all()
-    change, by_hard = (np.abs(picture - ORIGINAL)[PAINTED].mean() for picture in (made, hard))
+    change, by_hard = (np.abs(image - ORIGINAL)[PAINTED].mean() for image in (made, hard))
     assert change > 0.7 * by_hard > 5  # the two paint different things: the mask's grey rim is theirs to use or not
 
 
@@ -75,11 +75,11 @@ def test_the_same_seed_gives_the_same_picture_and_another_another(pipeline):
 
 def test_a_batch_equals_its_singles(pipeline):
     fields = dict(strength=1.0, num_inference_steps=5, masked_content="fill", mask_blur=8, guidance_scale=5.0)
-    picture, mask = Image.open(PICTURE), Image.open(MASK)
+    image, mask = Image.open(IMAGE), Image.open(MASK)
 
     def made(*seeds):
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        return pipeline("a moon", picture, mask, num_images_per_prompt=len(seeds), generator=generators, **fields).images
+        return pipeline("a moon", image, mask, num_images_per_prompt=len(seeds), generator=generators, **fields).images
     together, apart = made(1, 2), [*made(1), *made(2)]
     for one, other in zip(together, apart):
         assert np.abs(np.asarray(one).astype(int) - np.asarray(other)).max() <= 1
@@ -95,12 +95,12 @@ def test_only_masked_and_not_masked(pipeline, tmp_path):
 
 def test_each_step_reports_the_share_that_is_done(pipeline):
     shares = []
-    models.inpaint(pipeline, REQUEST, Image.open(PICTURE), Image.open(MASK), on_step=shares.append)
+    models.inpaint(pipeline, REQUEST, Image.open(IMAGE), Image.open(MASK), on_step=shares.append)
     assert shares == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
 
 
 def test_one_function_does_it_all():
-    made = soft_inpaint(Image.open(PICTURE), Image.open(MASK), "a house", steps=2, mask_blur=8, seed=1)
+    made = soft_inpaint(Image.open(IMAGE), Image.open(MASK), "a house", steps=2, mask_blur=8, seed=1)
     assert (np.asarray(made)[AWAY] == ORIGINAL[AWAY]).all()
     with pytest.raises(TypeError, match="mask_blurr"):
         soft_inpaint(Image.new("RGB", (8, 8)), Image.new("L", (8, 8)), mask_blurr=8)
@@ -137,9 +137,9 @@ def test_the_device_is_chosen_by_what_there_is(monkeypatch, cuda, mps, chosen):
 
 def test_the_page_sees_what_becomes_of_each_picture(tmp_path):
     seen = []
-    with Image.open(PICTURE) as picture, Image.open(MASK) as mask:
+    with Image.open(IMAGE) as image, Image.open(MASK) as mask:
         painted = Painter(tmp_path, "cpu").paint(
-            replace(REQUEST, steps=2), picture, mask, 2, "", lambda share, preview: seen.append((share, preview)))
+            replace(REQUEST, steps=2), image, mask, 2, "", lambda share, preview: seen.append((share, preview)))
         finished = list(painted)
     assert len(finished) == 2
     assert [share for share, _ in seen] == pytest.approx([0, 0.5, 1] * 2)
@@ -201,9 +201,9 @@ def test_steps_before_the_first_pixel_is_unlocked_are_left_out(sampler, monkeypa
         blend = SoftInpaintJob.blend
         with monkeypatch.context() as patch:
             patch.setattr(SoftInpaintJob, "blend", lambda job, *given: calls.append(1) or blend(job, *given))
-            pictures = softly(run, **settings)
+            images = softly(run, **settings)
         steps.append(len(calls))
-        return pictures
+        return images
     skipping = made(threshold_mix=1.0)
     made(threshold_mix=0.95)
     with monkeypatch.context() as patch:

@@ -9,7 +9,7 @@ from lib_softinpaint.hosts.diffusers.pipeline import SoftInpaintPipeline
 from lib_softinpaint.hosts.diffusers.scheduler import BlendingScheduler
 from lib_softinpaint.method import schedule
 from tests import tiny_models
-from tests.webui.host import drawn_disc, drawn_picture
+from tests.webui.host import drawn_disc, drawn_image
 
 pytestmark = tiny_models.KNOWN_WARNINGS
 
@@ -85,8 +85,8 @@ def check(pipeline, monkeypatch, name, strength):
     base = {key: value for key, value in base.items() if not (kind == "DPMSolverSDEScheduler" and key == "steps_offset")}
     runner = pipeline.with_scheduler(getattr(diffusers, kind).from_config({**base, **changes}))
     side, images = (320, 4) if name in DRAWING else (96, 1)  # a mean of noise is known the better the more of it there is
-    picture = drawn_picture(side, side)
-    original = pipeline._encoded(picture)
+    image = drawn_image(side, side)
+    original = pipeline._encoded(image)
     first = torch.randn((images, *original.shape[1:]), generator=torch.Generator().manual_seed(1))
     calls = []
     blended = BlendingScheduler._blended
@@ -98,7 +98,7 @@ def check(pipeline, monkeypatch, name, strength):
         calls.append((noise[outside] - (0 if name in DRAWING else first[outside]), level, timestep))
         return blended(self, output, timestep, sample)
     monkeypatch.setattr(BlendingScheduler, "_blended", looking)
-    samples = runner("a", picture, drawn_disc(side, side, 20), num_inference_steps=STEPS, strength=strength,
+    samples = runner("a", image, drawn_disc(side, side, 20), num_inference_steps=STEPS, strength=strength,
                      num_images_per_prompt=images, guidance_scale=1.0, output_type="latent", mask_blur=4,
                      generator=torch.Generator().manual_seed(1), **fields).images
     assert len(calls) >= STEPS * strength - 1
@@ -139,7 +139,7 @@ def test_every_known_scheduler_is_looked_at():
                                   diffusers.DDIMInverseScheduler, diffusers.CMStochasticIterativeScheduler])
 def test_a_scheduler_of_unknown_level_is_refused_by_name(pipeline, kind):
     with pytest.raises(ValueError, match=rf"level is known \(DDIMParallelScheduler, .*\), got {kind.__name__}$"):
-        pipeline.with_scheduler(kind())("a", drawn_picture(64, 64), drawn_disc(64, 64, 10))
+        pipeline.with_scheduler(kind())("a", drawn_image(64, 64), drawn_disc(64, 64, 10))
 
 
 @pytest.mark.parametrize(("scheduler", "sentence"), [
@@ -150,7 +150,7 @@ def test_a_scheduler_of_unknown_level_is_refused_by_name(pipeline, kind):
     (diffusers.EulerDiscreteScheduler(prediction_type="sample"), "prediction_type of a EulerDiscreteScheduler must be")])
 def test_a_configuration_that_leaves_the_level_is_refused(pipeline, scheduler, sentence):
     with pytest.raises(ValueError, match=f"^{sentence}"):
-        pipeline.with_scheduler(scheduler)("a", drawn_picture(64, 64), drawn_disc(64, 64, 10))
+        pipeline.with_scheduler(scheduler)("a", drawn_image(64, 64), drawn_disc(64, 64, 10))
 
 
 def test_what_a_configuration_only_carries_along_is_not_refused():

@@ -21,11 +21,11 @@ from tests import tiny_models
 from tests.contract import prompts
 from tests.tiny_models import KNOWN_WARNINGS
 from tests.webui import host
-from tests.webui.host import drawn_disc, drawn_picture
+from tests.webui.host import drawn_disc, drawn_image
 
 pytestmark = KNOWN_WARNINGS
 
-IMAGE, MASK = drawn_picture(64, 64), drawn_disc(64, 64, 12)
+IMAGE, MASK = drawn_image(64, 64), drawn_disc(64, 64, 12)
 LAYER = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
 OF_TEXT = "text_model.encoder.layers.1.mlp.fc1"
 RANK, ALPHA = 2, 4.0

@@ -21,8 +21,8 @@ def truth():
     return new
 
 
-def error(picture):
-    return np.abs((picture - truth())[MASK == 1].mean(0)).max()
+def error(image):
+    return np.abs((image - truth())[MASK == 1].mean(0)).max()
 
 
 @pytest.mark.parametrize("shift", [SHIFT, SHIFT * (0.5 + ROWS)[..., None]], ids=["even", "sloping"])

@@ -16,8 +16,8 @@ def grainy(deviation):
     return SMOOTH + np.random.default_rng(1).normal(0, 1, SMOOTH.shape).astype(np.float32) * np.float32(deviation)
 
 
-def fine_deviation(picture, where):
-    return (picture - gaussian_filter(picture, (1, 1, 0)))[where].std(0)
+def fine_deviation(image, where):
+    return (image - gaussian_filter(image, (1, 1, 0)))[where].std(0)
 
 
 @pytest.mark.parametrize("deviation", [(6, 6, 6), (2, 5, 9)])

@@ -12,7 +12,7 @@ from lib_softinpaint.images import infotext_files
 from lib_softinpaint.images import read as image_files
 from lib_softinpaint.settings import infotext
 
-PICTURE = Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3))
+IMAGE = Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3))
 TEXT = "a house\nNegative prompt: blur\nSteps: 20, Sampler: Euler a, Size: 8x8"
 
 
@@ -50,11 +50,11 @@ def test_prompts_of_several_lines():
 @pytest.mark.parametrize("text", [TEXT, "Schnee, 雪\nSteps: 1, Seed: 2, Size: 8x8"])
 def test_files_carry_it(tmp_path, suffix, text):
     path = tmp_path / f"picture{suffix}"
-    infotext_files.save(PICTURE, path, text)
+    infotext_files.save(IMAGE, path, text)
     assert infotext_files.read(path) == text
     with Image.open(path) as saved:
         if suffix in (".png", ".webp"):
-            assert (np.asarray(saved) == np.asarray(PICTURE)).all()
+            assert (np.asarray(saved) == np.asarray(IMAGE)).all()
 
 
 WIDE = "ein Fuß, 雪, é\nNegative prompt: blur\nSteps: 20, Sampler: Euler a, Size: 8x8"
@@ -69,7 +69,7 @@ WIDE = "ein Fuß, 雪, é\nNegative prompt: blur\nSteps: 20, Sampler: Euler a, S
 def test_every_encoding_of_a_user_comment(tmp_path, suffix, comment):
     exif = Image.Exif()
     exif.get_ifd(infotext_files.EXIF_IFD)[infotext_files.USER_COMMENT] = comment
-    PICTURE.save(tmp_path / f"other{suffix}", exif=exif.tobytes())
+    IMAGE.save(tmp_path / f"other{suffix}", exif=exif.tobytes())
     found = infotext_files.read(tmp_path / f"other{suffix}")
     assert found in (WIDE, WIDE.replace("ß", "ss").replace("é", "e"), WIDE.replace("雪", ""))
 
@@ -80,21 +80,21 @@ def test_every_text_chunk_of_a_png(tmp_path):
     for name, (add, text, how) in whole.items():
         chunk = PngInfo()
         getattr(chunk, add)("parameters", text, **how)
-        PICTURE.save(tmp_path / f"{name}.png", pnginfo=chunk)
+        IMAGE.save(tmp_path / f"{name}.png", pnginfo=chunk)
         assert infotext_files.read(tmp_path / f"{name}.png") == text
     chunk = PngInfo()
     chunk.add(b"tEXt", b"parameters\0" + WIDE.encode())  # as some programs write it
-    PICTURE.save(tmp_path / "utf8.png", pnginfo=chunk)
+    IMAGE.save(tmp_path / "utf8.png", pnginfo=chunk)
     assert infotext_files.read(tmp_path / "utf8.png") == WIDE
     chunk = PngInfo()
     chunk.add(b"tEXt", b"parameters\0" + TEXT.encode(), after_idat=True)
-    PICTURE.save(tmp_path / "behind.png", pnginfo=chunk)
+    IMAGE.save(tmp_path / "behind.png", pnginfo=chunk)
     assert infotext_files.read(tmp_path / "behind.png") == TEXT
 
 
 def test_comments_of_gif_and_jpeg(tmp_path):
     for name in ("a.gif", "a.jpg"):
-        PICTURE.save(tmp_path / name, comment=WIDE.encode())
+        IMAGE.save(tmp_path / name, comment=WIDE.encode())
         assert infotext_files.read(tmp_path / name) == WIDE
 
 
@@ -103,7 +103,7 @@ def test_comments_of_gif_and_jpeg(tmp_path):
 def test_a_cameras_comment_is_no_infotext(tmp_path, comment):
     exif = Image.Exif()
     exif.get_ifd(infotext_files.EXIF_IFD)[infotext_files.USER_COMMENT] = comment
-    PICTURE.save(tmp_path / "photo.jpg", exif=exif)
+    IMAGE.save(tmp_path / "photo.jpg", exif=exif)
     assert infotext_files.read(tmp_path / "photo.jpg") is None
 
 
@@ -127,29 +127,29 @@ def test_what_a_format_cannot_hold_is_one_sentence(name, size, letters, profile,
 @pytest.mark.parametrize("name", ["a.webp", "a.png", "a.jpg"])
 def test_what_a_format_can_hold_comes_back(tmp_path, name):
     text = "a" * (32000 if name == "a.jpg" else 200_000) + "\nSteps: 1, Seed: 2, Size: 8x8"
-    infotext_files.save(PICTURE, tmp_path / name, text)
+    infotext_files.save(IMAGE, tmp_path / name, text)
     assert infotext_files.read(tmp_path / name) == text
 
 
 def test_a_file_that_was_there_stays_where_writing_fails(tmp_path):
     (tmp_path / "a.jpg").write_text("mine")
     with pytest.raises(BadInput):
-        infotext_files.save(PICTURE, tmp_path / "a.jpg", "a" * 40_000)
+        infotext_files.save(IMAGE, tmp_path / "a.jpg", "a" * 40_000)
     with pytest.raises(OSError):  # JPEG has no such mode
-        infotext_files.save(PICTURE.convert("RGBA"), tmp_path / "a.jpg", TEXT)
+        infotext_files.save(IMAGE.convert("RGBA"), tmp_path / "a.jpg", TEXT)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_a_colour_profile_stays(tmp_path):
     for suffix in infotext_files.SAVE_OPTIONS:
-        infotext_files.save(PICTURE, tmp_path / f"picture{suffix}", TEXT, Colours(b"a profile"))
+        infotext_files.save(IMAGE, tmp_path / f"picture{suffix}", TEXT, Colours(b"a profile"))
         with Image.open(tmp_path / f"picture{suffix}") as saved:
             assert saved.info["icc_profile"] == b"a profile"
 
 
 def test_what_a_png_says_of_its_colours_stays(tmp_path):
     chunks = (b"cICP", bytes([9, 16, 0, 1])), (b"gAMA", bytes([0, 1, 134, 160])), (b"cHRM", bytes(range(32)))
-    infotext_files.save(PICTURE, tmp_path / "a.png", TEXT, Colours(None, chunks))
+    infotext_files.save(IMAGE, tmp_path / "a.png", TEXT, Colours(None, chunks))
     with open(tmp_path / "a.png", "rb") as file:
         assert dict(image_files.opened(file).info[image_files.COLOUR_CHUNKS]) == dict(chunks)
     assert infotext_files.read(tmp_path / "a.png") == TEXT
@@ -166,5 +166,5 @@ def test_which_chunks_only_a_png_can_keep(colours, lost):
 
 
 def test_a_picture_without_it(tmp_path):
-    PICTURE.save(tmp_path / "plain.png")
+    IMAGE.save(tmp_path / "plain.png")
     assert infotext_files.read(tmp_path / "plain.png") is None

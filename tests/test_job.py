@@ -143,7 +143,7 @@ def test_frames_are_measured_each_by_itself():
     samples = job.reference.clone()
     samples[:, :, 1] += 5
     sampled = job.measure(samples, Size(SIZE, SIZE), SEEDS)
-    assert [picture.opacity_latent(job.settings).max() > 0.9 for picture in sampled] == [False, True, False]
+    assert [image.opacity_latent(job.settings).max() > 0.9 for image in sampled] == [False, True, False]
 
 
 def test_the_threshold_mix_goes_from_the_blend_to_nested_masks():

@@ -36,15 +36,15 @@ def kept(run=RUN, about=ABOUT, **fields):
     return KeptImage(run, sampled, decoded, over, about, **fields)
 
 
-def changed(picture, **changes):
-    result = picture.composited(picture.settings_with(changes))
-    return (result != picture.sampled.original).any(axis=-1)
+def changed(image, **changes):
+    result = image.composited(image.settings_with(changes))
+    return (result != image.sampled.original).any(axis=-1)
 
 
 def test_the_runs_own_settings_give_the_runs_own_result():
-    picture = kept()
-    np.testing.assert_array_equal(picture.composited(RUN), picture.sampled.composited(RUN, picture.decoded))
-    assert picture.infotext_with(RUN) == ABOUT
+    image = kept()
+    np.testing.assert_array_equal(image.composited(RUN), image.sampled.composited(RUN, image.decoded))
+    assert image.infotext_with(RUN) == ABOUT
 
 
 @pytest.mark.parametrize("changes", [
@@ -52,22 +52,22 @@ def test_the_runs_own_settings_give_the_runs_own_result():
     {"mask_influence": 1.0, "least_opacity": 0.0}, {"difference_contrast": 8.0},
     {"automatic_threshold": True, "least_opacity": 0.0}])
 def test_other_settings_of_the_composite_equal_a_run_with_them(changes):
-    picture = kept()
-    chosen = picture.settings_with(changes)
+    image = kept()
+    chosen = image.settings_with(changes)
     again = kept(dataclasses.replace(RUN, **changes))
-    np.testing.assert_array_equal(picture.composited(chosen), again.composited(again.settings))
-    assert (picture.composited(chosen) != picture.composited(RUN)).any()
-    told, was = infotext.parse(picture.infotext_with(chosen)), infotext.parse(ABOUT)
+    np.testing.assert_array_equal(image.composited(chosen), again.composited(again.settings))
+    assert (image.composited(chosen) != image.composited(RUN)).any()
+    told, was = infotext.parse(image.infotext_with(chosen)), infotext.parse(ABOUT)
     assert {key for key in told if told[key] != was[key]} == {
         settings.infotext_key(field) for field in composite_fields() if field.name in changes}
 
 
 def test_another_feather_narrows_what_is_shown_and_is_noted():
-    picture = kept()
-    assert changed(picture, feather_width=2.0).sum() < changed(picture).sum()
-    assert changed(picture, grow_px=-6.0).sum() < changed(picture).sum()
-    np.testing.assert_array_equal(changed(picture, feather_width=100.0) & ~changed(picture), False)
-    told = infotext.parse(picture.infotext_with(picture.settings_with({"feather_width": 2.0, "grain": 0.5})))
+    image = kept()
+    assert changed(image, feather_width=2.0).sum() < changed(image).sum()
+    assert changed(image, grow_px=-6.0).sum() < changed(image).sum()
+    np.testing.assert_array_equal(changed(image, feather_width=100.0) & ~changed(image), False)
+    told = infotext.parse(image.infotext_with(image.settings_with({"feather_width": 2.0, "grain": 0.5})))
     assert told.pop("Soft inpainting note") == "Re-composited with Feather width 2."
     assert told.pop("Soft inpainting grain") == "0.5"
     was = infotext.parse(ABOUT)
@@ -87,12 +87,12 @@ def test_what_cannot_be_changed_raises_one_sentence(changes, sentence):
 @pytest.mark.parametrize("transparent", [False, True])
 def test_a_job_file_brings_it_back(tmp_path, transparent):
     source = np.random.default_rng(1).integers(0, 256, (SIZE, SIZE, 4), dtype=np.uint8) if transparent else None
-    picture = kept(source=source, colours=Colours(b"profile", ((b"gAMA", b"\0\1\x86\xa0"),)) if transparent else Colours())
-    job_file.save(picture, tmp_path / "job.npz")
+    image = kept(source=source, colours=Colours(b"profile", ((b"gAMA", b"\0\1\x86\xa0"),)) if transparent else Colours())
+    job_file.save(image, tmp_path / "job.npz")
     back = job_file.load(tmp_path / "job.npz")
-    assert (back.settings, back.infotext, back.colours) == (RUN, ABOUT, picture.colours)
-    for chosen in (RUN, picture.settings_with({"grain": 1.0, "feather_width": 3.0, "automatic_threshold": True})):
-        np.testing.assert_array_equal(back.composited(chosen), picture.composited(chosen))
+    assert (back.settings, back.infotext, back.colours) == (RUN, ABOUT, image.colours)
+    for chosen in (RUN, image.settings_with({"grain": 1.0, "feather_width": 3.0, "automatic_threshold": True})):
+        np.testing.assert_array_equal(back.composited(chosen), image.composited(chosen))
 
 
 def test_what_is_no_job_file_raises_one_sentence(tmp_path):
@@ -100,7 +100,7 @@ def test_what_is_no_job_file_raises_one_sentence(tmp_path):
     (tmp_path / "cut.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:5000])
     (tmp_path / "text.npz").write_text("text")
     np.savez(tmp_path / "other.npz", about=np.array('{"kind": "other", "format": 1}'))
-    np.savez(tmp_path / "bare.npz", picture=np.zeros(3))
+    np.savez(tmp_path / "bare.npz", image=np.zeros(3))
     for name in ("missing.npz", "cut.npz", "text.npz", "other.npz", "bare.npz"):
         with pytest.raises(ValueError, match=f"a job file must be from inpaint --keep, .*{name} is not: ."):
             job_file.load(tmp_path / name)
@@ -158,10 +158,10 @@ def test_the_noise_floor_is_read_where_nothing_may_change():
 
 
 def test_the_blend_score_is_that_of_the_result_before_it_gets_its_transparency():
-    picture = kept()
-    score = picture.blend_score(RUN)
+    image = kept()
+    score = image.blend_score(RUN)
     assert 0 <= score <= 100
-    source = np.dstack([picture.sampled.original, np.full((SIZE, SIZE), 128, np.uint8)])
-    assert dataclasses.replace(picture, source=source).blend_score(RUN) == score
-    unseen = picture.settings_with({"least_opacity": 0.0, "difference_threshold": 8.0, "difference_contrast": 8.0})
-    assert picture.blend_score(unseen) > score  # what does not show has no seam
+    source = np.dstack([image.sampled.original, np.full((SIZE, SIZE), 128, np.uint8)])
+    assert dataclasses.replace(image, source=source).blend_score(RUN) == score
+    unseen = image.settings_with({"least_opacity": 0.0, "difference_threshold": 8.0, "difference_contrast": 8.0})
+    assert image.blend_score(unseen) > score  # what does not show has no seam

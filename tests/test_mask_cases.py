@@ -18,7 +18,7 @@ SIDE, RADIUS = 256, 32
 BLUR_PX = 8
 RINGING_PX = 8
 with Image.open(models.SCENE_MODEL.parent / "picture.png") as stored:
-    PICTURE = stored.convert("RGB")
+    IMAGE = stored.convert("RGB")
 REQUEST = Request(prompt="an orange tree", seed=1, steps=4, denoising_strength=1, masked_content="fill", mask_blur=BLUR_PX)
 ONLY_MASKED = Request(prompt="an orange tree", seed=1, steps=4, mask_blur=BLUR_PX, inpaint_area="Only masked")
 
@@ -81,14 +81,14 @@ MASKS = {"clean": CLEAN, **LIKE_THE_CLEAN_ONE, **{f"stroke {white}": stroke(whit
 @cache
 def effect(name):
     """Change of each pixel (H, W), mean of the channels."""
-    made = np.asarray(models.inpaint(models.load(str(models.SCENE_MODEL)), REQUEST, PICTURE, MASKS[name]))
-    return np.abs(made.astype(float) - np.asarray(PICTURE)).mean(-1)
+    made = np.asarray(models.inpaint(models.load(str(models.SCENE_MODEL)), REQUEST, IMAGE, MASKS[name]))
+    return np.abs(made.astype(float) - np.asarray(IMAGE)).mean(-1)
 
 
 @cache
 def crop(name):
     kept = []
-    models.inpaint(models.load(str(models.SCENE_MODEL)), ONLY_MASKED, PICTURE, MASKS[name], keep=kept.append)
+    models.inpaint(models.load(str(models.SCENE_MODEL)), ONLY_MASKED, IMAGE, MASKS[name], keep=kept.append)
     return kept[0].sampled.box
 
 

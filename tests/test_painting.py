@@ -117,16 +117,16 @@ def asked():
 
 
 def painting(painter, request, count=1):
-    picture, mask = demo("picture.png"), demo("mask.png")
-    return lambda step: painter.paint(request, picture, mask, count, "", step)
+    image, mask = demo("picture.png"), demo("mask.png")
+    return lambda step: painter.paint(request, image, mask, count, "", step)
 
 
 def made(events):
     results = []
     for event in events:
         if not isinstance(event, tuple):
-            with Image.open(event.path) as picture:
-                results.append(np.asarray(picture).tobytes())
+            with Image.open(event.path) as image:
+                results.append(np.asarray(image).tobytes())
     return results
 
 
@@ -180,9 +180,9 @@ def test_a_stop_while_the_model_is_loading_comes_right_after(painter, asked, mon
 
 def test_what_is_composited_again_keeps_its_colour_profile(painter, asked):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    picture = demo("picture.png").convert("RGB")
-    picture.info["icc_profile"] = profile
-    finished, = painter.paint(asked[0], picture, demo("mask.png"), 1, "", lambda *_: None)
+    image = demo("picture.png").convert("RGB")
+    image.info["icc_profile"] = profile
+    finished, = painter.paint(asked[0], image, demo("mask.png"), 1, "", lambda *_: None)
     host = painter.host().recomposite
     kept = host.get(host.find([str(finished.path)], 0))
     again = with_colours(Image.fromarray(kept.composited(kept.settings_with({"grain": 0.5}))), kept.colours)

@@ -68,12 +68,12 @@ def test_what_is_not_taken_is_named_and_what_says_nothing_is_not():
                      "TI hashes."]
 
 
-@pytest.mark.parametrize(("fields", "picture"), [
+@pytest.mark.parametrize(("fields", "image"), [
     ({"width": 4, "height": 4}, Size(64, 64)), ({"width": 4}, Size(64, 64)), ({}, Size(7, 64))])
-def test_a_size_without_a_latent_pixel_gets_a_sentence(fields, picture):
+def test_a_size_without_a_latent_pixel_gets_a_sentence(fields, image):
     for ask in (working_size, to_api):
         with pytest.raises(ValueError, match="^Width and height must be 8 pixels or more, got "):
-            ask(Request(**fields), picture)
+            ask(Request(**fields), image)
 
 
 @pytest.mark.parametrize("params", [{"Size": "512"}, {"Size": "large"}])

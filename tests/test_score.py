@@ -36,8 +36,8 @@ def mixed(original, new, opacity):
 
 def tinted(levels, opacity):
     """The scene, redder by as many levels where the opacity is 1."""
-    picture = SCENE.draw(SIDE)
-    return np.clip(picture + levels * opacity[..., None] * (1, 0.5, -0.5), 0, 255).astype(np.uint8)
+    image = SCENE.draw(SIDE)
+    return np.clip(image + levels * opacity[..., None] * (1, 0.5, -0.5), 0, 255).astype(np.uint8)
 
 
 def scored(result, repaint=SOFT, decoded=None, original=None, painted=PAINTED):
@@ -153,16 +153,16 @@ def test_scores_are_stable_under(change, case):
     new = OTHER.draw(SIDE)
     result, repaint = {"seam": (tinted(16, HARD), HARD), "feather": (tinted(32, SOFT), SOFT),
                        "ghost": (mixed(SCENE.draw(SIDE), new, SOFT), SOFT)}[case]
-    pictures = [SCENE.draw(SIDE), result, new]
-    before = score.score(pictures[0], pictures[1], repaint, PAINTED, pictures[2])
+    images = [SCENE.draw(SIDE), result, new]
+    before = score.score(images[0], images[1], repaint, PAINTED, images[2])
     painted = PAINTED
     if change == "JPEG 95":
-        pictures = [as_jpeg(picture) for picture in pictures]
+        images = [as_jpeg(image) for image in images]
     else:
-        pictures = [np.asarray(Image.fromarray(picture).resize((2 * SIDE, 2 * SIDE), Image.Resampling.BICUBIC))
-                    for picture in pictures]
+        images = [np.asarray(Image.fromarray(image).resize((2 * SIDE, 2 * SIDE), Image.Resampling.BICUBIC))
+                  for image in images]
         repaint, painted = (each.repeat(2, 0).repeat(2, 1) for each in (repaint, painted))
-    after = score.score(pictures[0], pictures[1], repaint, painted, pictures[2])
+    after = score.score(images[0], images[1], repaint, painted, images[2])
     assert after.jump == pytest.approx(before.jump, rel=0.2, abs=0.6)
     assert after.gradient_ratio == pytest.approx(before.gradient_ratio, rel=0.15)
     assert after.ghost == pytest.approx(before.ghost, abs=0.05)
@@ -170,9 +170,9 @@ def test_scores_are_stable_under(change, case):
     assert after.effect == pytest.approx(before.effect, rel=0.1)
 
 
-def as_jpeg(picture):
+def as_jpeg(image):
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", quality=95)
+    Image.fromarray(image).save(file, "JPEG", quality=95)
     return np.asarray(Image.open(file))
 
 
@@ -196,11 +196,11 @@ def test_without_the_decoded_picture_ghosts_are_not_known():
 
 
 def test_pictures_that_do_not_match_are_refused():
-    picture = SCENE.draw(SIDE)
+    image = SCENE.draw(SIDE)
     with pytest.raises(ValueError, match=r"images and masks must have the same size, got \[\(500, 512\), \(512, 512\)\]"):
-        score.score(picture, picture[:500], SOFT, PAINTED)
+        score.score(image, image[:500], SOFT, PAINTED)
     with pytest.raises(ValueError, match="painted must have at least one True pixel, got none"):
-        score.score(picture, picture, SOFT, np.zeros_like(PAINTED))
+        score.score(image, image, SOFT, np.zeros_like(PAINTED))
 
 
 def test_nothing_that_is_given_is_written_to():
@@ -220,6 +220,6 @@ def test_the_core_effect_is_the_mean_latent_distance():
 
 
 def test_colours_are_those_of_scikit_image():
-    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    picture[0, 0], picture[0, 1] = 0, 255
-    assert np.abs(lab(picture).permute(1, 2, 0).numpy() - rgb2lab(picture)).max() < 0.01
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    image[0, 0], image[0, 1] = 0, 255
+    assert np.abs(lab(image).permute(1, 2, 0).numpy() - rgb2lab(image)).max() < 0.01

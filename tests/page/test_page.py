@@ -19,7 +19,7 @@ from lib_softinpaint.settings.settings import Settings
 from tests.browser import choose, choose_preset, nameless_controls, number_in, pixels_of, set_number, squiggle
 
 ROOT = Path(__file__).parents[2]
-PICTURE, MASK = ROOT / "demo" / "picture.png", ROOT / "demo" / "mask.png"
+IMAGE, MASK = ROOT / "demo" / "picture.png", ROOT / "demo" / "mask.png"
 PYTHON = os.environ.get("SOFTINPAINT_PAGE_PYTHON", sys.executable)
 START = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from lib_softinpaint.cli.main import main; sys.exit(main())"
 START_S, GENERATION_MS = 120, 120_000
@@ -92,8 +92,8 @@ def saved(served):
 
 
 def read(path):
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB")).astype(int), picture.info["parameters"]
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB")).astype(int), image.info["parameters"]
 
 
 def shown_infotext(page):
@@ -122,7 +122,7 @@ def test_a_newcomer_presses_generate(served, page):
     scores = [float(caption.partition(",")[0]) for caption in captions]
     assert scores == sorted(scores, reverse=True)
     assert sorted(int(caption.rpartition("seed ")[2]) for caption in captions) == [2, 3, 4, 5]
-    original = np.asarray(Image.open(PICTURE).convert("RGB"))
+    original = np.asarray(Image.open(IMAGE).convert("RGB"))
     painted = np.asarray(Image.open(MASK).convert("L")) > 0
     for path in new:
         pixels, told = read(path)
@@ -186,7 +186,7 @@ def test_a_stroke_is_painted_and_composited_again(served, page):
     squiggle(page, CANVAS)
     generate(page, 1)
     made, told = read(saved(served)[-1])
-    original = np.asarray(Image.open(PICTURE).convert("RGB")).astype(int)
+    original = np.asarray(Image.open(IMAGE).convert("RGB")).astype(int)
     assert (made != original).any(axis=-1)[156:164, 95:150].mean() > 0.5
     assert not (made != original).any(axis=-1)[:100].any()
 

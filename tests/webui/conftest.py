@@ -18,7 +18,7 @@ def checkout():
 def webui(checkout):
     """A WebUI with page and API, warmed up: the first picture after a start may differ."""
     with host.WebUI(checkout, "main") as running:
-        running.inpaint(host.drawn_picture(), host.drawn_disc(), [True])
+        running.inpaint(host.drawn_image(), host.drawn_disc(), [True])
         yield running
 
 

@@ -80,7 +80,7 @@ def inpainting_checkpoint() -> Path:
 @dataclass
 class Result:
     """What one request brought back."""
-    pictures: list[np.ndarray]
+    images: list[np.ndarray]
     """Each (H, W, 3) uint8."""
     infotexts: list[str]
     seconds: float
@@ -176,7 +176,7 @@ class WebUI:
         with urllib.request.urlopen(request, timeout=600) as answer:
             return json.load(answer)
 
-    def inpaint(self, pictures: Image.Image | bytes | list[Image.Image], mask: Image.Image | None, soft: list | None = None,
+    def inpaint(self, images: Image.Image | bytes | list[Image.Image], mask: Image.Image | None, soft: list | None = None,
                 title: str = "Soft Inpainting", options: dict | None = None, others: dict | None = None,
                 **fields: Any) -> Result:
         """One request to the img2img API.
@@ -193,7 +193,7 @@ class WebUI:
         arguments = {**(others or {}), **({title: soft} if soft is not None else {})}
         scripts = {name: {"args": args} for name, args in arguments.items()}
         body = {
-            "init_images": [encoded(picture) for picture in (pictures if isinstance(pictures, list) else [pictures])],
+            "init_images": [encoded(image) for image in (images if isinstance(images, list) else [images])],
             "prompt": "a house on a hill", "seed": 1, "steps": 6, "width": 256, "height": 256, "cfg_scale": 7,
             "sampler_name": "Euler a", "denoising_strength": 0.75, "mask_blur": 4, "inpainting_fill": 1,
             "inpaint_full_res": False, "inpaint_full_res_padding": 32, "alwayson_scripts": scripts,
@@ -203,41 +203,41 @@ class WebUI:
             body["mask"] = encoded(mask)
         start = time.perf_counter()
         answer = self.post("/sdapi/v1/img2img", body)
-        seconds, made = time.perf_counter() - start, [opened(picture) for picture in answer["images"]]
+        seconds, made = time.perf_counter() - start, [opened(image) for image in answer["images"]]
         return Result([np.asarray(each.convert("RGB")) for each in made], json.loads(answer["info"])["infotexts"], seconds,
                       [each.info.get("icc_profile") for each in made])
 
 
-def encoded(picture: Image.Image | bytes) -> str:
+def encoded(image: Image.Image | bytes) -> str:
     """Of an image, or of a file's bytes as they are."""
-    if isinstance(picture, bytes):
-        return base64.b64encode(picture).decode()
+    if isinstance(image, bytes):
+        return base64.b64encode(image).decode()
     buffer = io.BytesIO()
     # PNG has no CMYK. With the profile that the image holds, if any.
-    picture.save(buffer, "TIFF" if picture.mode == "CMYK" else "PNG")
+    image.save(buffer, "TIFF" if image.mode == "CMYK" else "PNG")
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def decoded(picture: str) -> np.ndarray:
+def decoded(image: str) -> np.ndarray:
     """(H, W, 3) uint8."""
-    return np.asarray(opened(picture).convert("RGB"))
+    return np.asarray(opened(image).convert("RGB"))
 
 
-def opened(picture: str) -> Image.Image:
-    return Image.open(io.BytesIO(base64.b64decode(picture)))
+def opened(image: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(image)))
 
 
-def drawn_picture(width: int = 256, height: int = 256, seed: int = 0) -> Image.Image:
+def drawn_image(width: int = 256, height: int = 256, seed: int = 0) -> Image.Image:
     """Gradients, grain and two shapes: every pixel differs from its neighbours."""
     row, column = np.mgrid[:height, :width]
     waves = np.stack([128 + 90 * np.sin(column / 37 + seed) + 0 * row, 128 + 80 * np.cos(row / 29 + seed) + 0 * column,
                       100 + 60 * np.sin((column + row) / 53)], axis=-1)
     grain = np.random.default_rng(seed).normal(0, 6, (height, width, 3))
-    picture = Image.fromarray(np.clip(waves + grain, 0, 255).astype(np.uint8))
-    draw = ImageDraw.Draw(picture)
+    image = Image.fromarray(np.clip(waves + grain, 0, 255).astype(np.uint8))
+    draw = ImageDraw.Draw(image)
     draw.rectangle((width // 5, height // 5, width // 3, height // 2), fill=(200, 40, 40))
     draw.ellipse((width // 2, height // 2, width * 3 // 4, height * 3 // 4), fill=(20, 160, 60))
-    return picture
+    return image
 
 
 def drawn_disc(width: int = 256, height: int = 256, radius: int = 32, x: float = 0.5, y: float = 0.5) -> Image.Image:

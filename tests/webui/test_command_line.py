@@ -7,11 +7,11 @@ from PIL import Image
 from lib_softinpaint.cli import main as cli
 from lib_softinpaint.images import infotext_files
 from lib_softinpaint.settings import infotext
-from tests.test_cli import MASK, PICTURE, outside, pixels
+from tests.test_cli import IMAGE, MASK, outside, pixels
 
 pytestmark = [pytest.mark.usefixtures("clean_log"), pytest.mark.filterwarnings("ignore")]
 
-WORDS = ("inpaint", str(PICTURE), str(MASK), "--prompt", "an orange tree", "--denoising-strength", "1", "--mask-blur", "8",
+WORDS = ("inpaint", str(IMAGE), str(MASK), "--prompt", "an orange tree", "--denoising-strength", "1", "--mask-blur", "8",
          "--masked-content", "fill", "--cfg-scale", "5", "--seed", "3", "--preservation-strength", "0.25")
 
 
@@ -27,7 +27,7 @@ def made(tmp_path, name, *words):
 def test_a_running_webui_paints_what_diffusers_paints(webui, tmp_path, words):
     by_webui, about = made(tmp_path, "webui.png", "--webui", webui.url, *words)
     here, own = made(tmp_path, "here.png", *words)
-    original = pixels(PICTURE)
+    original = pixels(IMAGE)
     assert np.abs(here - original).mean() > 1
     assert np.abs(by_webui - here).mean() < 0.25 * np.abs(here - original).mean()
     if "--no-enabled" not in words:
@@ -39,7 +39,7 @@ def test_a_running_webui_paints_what_diffusers_paints(webui, tmp_path, words):
 
 def test_a_picture_of_the_webui_is_made_again_here(webui, tmp_path):
     by_webui, _ = made(tmp_path, "webui.png", "--webui", webui.url, "--sampler", "Euler")
-    words = ["inpaint", str(PICTURE), str(MASK), "--like", str(tmp_path / "webui.png"), "-o", str(tmp_path / "like.png")]
+    words = ["inpaint", str(IMAGE), str(MASK), "--like", str(tmp_path / "webui.png"), "-o", str(tmp_path / "like.png")]
     assert cli.main(words) == 0
     assert np.abs(by_webui - pixels(tmp_path / "like.png")).mean() < 1
 
@@ -51,7 +51,7 @@ def test_a_sampler_that_the_webui_lacks_gets_its_own_sentence(webui, tmp_path, c
 
 
 def test_grey_masks_and_a_picture_that_is_no_multiple_of_eight(webui, tmp_path):
-    Image.open(PICTURE).crop((0, 0, 250, 203)).save(tmp_path / "picture.png")
+    Image.open(IMAGE).crop((0, 0, 250, 203)).save(tmp_path / "picture.png")
     Image.open(MASK).crop((0, 0, 250, 203)).point(lambda value: value // 2).save(tmp_path / "mask.png")
     words = ["inpaint", str(tmp_path / "picture.png"), str(tmp_path / "mask.png"), "--steps", "4", "--webui", webui.url,
              "-o", str(tmp_path / "made.png")]

@@ -9,7 +9,7 @@ from PIL import Image
 from lib_softinpaint.settings.presets import bundled
 from tests import browser as driven
 from tests.browser import choose, choose_preset, nameless_controls, number_in, pixels_of, set_number
-from tests.webui.host import drawn_picture
+from tests.webui.host import drawn_image
 from tests.webui.test_requests import GUIDE, soft_keys
 
 pytestmark = pytest.mark.usefixtures("clean_log")
@@ -28,7 +28,7 @@ def page(webui, browser, tmp_path):
     opened.wait_for_function("window.opts && Object.keys(window.opts).length > 0")
     for tabs, name in (("#tabs", "img2img"), ("#mode_img2img", "Inpaint")):
         opened.locator(f"{tabs} > .tab-nav button", has_text=re.compile(f"^ *{name} *$")).click()
-    drawn_picture(512, 512).save(tmp_path / "picture.png")
+    drawn_image(512, 512).save(tmp_path / "picture.png")
     opened.set_input_files("#img2maskimg input[type=file]", tmp_path / "picture.png")
     opened.wait_for_selector("#img2maskimg canvas")
     yield opened
@@ -63,10 +63,10 @@ def test_the_guides_squiggle(webui, page):
     page.wait_for_function("document.querySelectorAll('#img2img_gallery .thumbnail-item').length >= 9", timeout=GENERATION_MS)
 
     saved = sorted((webui.data / "outputs" / "img2img-images").rglob("*.png"))[-9:]
-    original = np.asarray(drawn_picture(512, 512))
+    original = np.asarray(drawn_image(512, 512))
     for path in saved:
-        with Image.open(path) as picture:
-            infotext, pixels = picture.info["parameters"], np.asarray(picture.convert("RGB"))
+        with Image.open(path) as image:
+            infotext, pixels = image.info["parameters"], np.asarray(image.convert("RGB"))
         changed = (pixels != original).any(axis=-1)
         assert (np.abs(pixels.astype(int) - original).mean(axis=-1)[300:340, 190:300] > 0).mean() > 0.9  # on the squiggle
         assert not changed[:100].any()  # far above it, more than 154 px
@@ -88,8 +88,8 @@ def generated(webui, page):
     page.wait_for_selector("#img2img_interrupt", state="visible")
     page.wait_for_selector("#img2img_interrupt", state="hidden", timeout=GENERATION_MS)
     new, = set((webui.data / "outputs" / "img2img-images").rglob("*.png")) - before
-    with Image.open(new) as picture:
-        return np.asarray(picture.convert("RGB")).astype(int), picture.info["parameters"]
+    with Image.open(new) as image:
+        return np.asarray(image.convert("RGB")).astype(int), image.info["parameters"]
 
 
 def test_a_mask_is_chosen_in_the_accordion(webui, page, tmp_path):
@@ -104,7 +104,7 @@ def test_a_mask_is_chosen_in_the_accordion(webui, page, tmp_path):
     set_number(page, "softinpaint_threshold_mix", 1)
     set_number(page, "img2img_denoising_strength", 1)
     pixels, infotext = generated(webui, page)
-    change = np.abs(pixels - np.asarray(drawn_picture(512, 512))).mean(axis=-1)
+    change = np.abs(pixels - np.asarray(drawn_image(512, 512))).mean(axis=-1)
     assert not change[:120].any()
     assert change[150:360, 340:380].mean() > 2 * change[150:360, 132:172].mean()
     assert len(soft_keys(infotext)["mask image"]) == 10
@@ -122,7 +122,7 @@ def test_a_sketch_guides_and_does_not_bleed(webui, page, tmp_path):
         set_number(page, elem_id, value)
     pixels, infotext = generated(webui, page)
     page.screenshot(path=webui.data / "sketch.png", full_page=True)
-    original = np.asarray(drawn_picture(512, 512)).astype(int)
+    original = np.asarray(drawn_image(512, 512)).astype(int)
     changed = (pixels != original).any(axis=-1)
     assert changed[300:340, 190:300].mean() > 0.5
     assert not changed[:240].any()
@@ -189,7 +189,7 @@ def test_the_preview_takes_no_time_to_speak_of(page):
 
 
 def test_advice_comes_before_the_picture_and_mends_with_a_click(page, tmp_path):
-    drawn_picture(640, 448).save(tmp_path / "wide.png")
+    drawn_image(640, 448).save(tmp_path / "wide.png")
     open_accordion(page)
     page.locator("#img2maskimg button[aria-label=Clear], #img2maskimg button[title=Clear]").first.click()
     page.set_input_files("#img2maskimg input[type=file]", tmp_path / "wide.png")
@@ -302,9 +302,9 @@ def test_a_composite_is_made_again_under_the_sliders(webui, page):
     page.wait_for_function("document.querySelectorAll('#img2img_gallery .thumbnail-small').length === 2")
     saved, = set((webui.data / "outputs").rglob("*.png")) - before
     assert saved.name in told()
-    original = np.asarray(drawn_picture(512, 512)).astype(int)
-    with Image.open(saved) as picture:
-        again, about = np.asarray(picture.convert("RGB")).astype(int), picture.info["parameters"]
+    original = np.asarray(drawn_image(512, 512)).astype(int)
+    with Image.open(saved) as image:
+        again, about = np.asarray(image.convert("RGB")).astype(int), image.info["parameters"]
     assert np.abs(again - original).sum() < np.abs(pixels - original).sum() / 2
     assert {**soft_keys(infotext), "difference threshold": "8", "least opacity": "0"} == soft_keys(about)
     page.locator("#img2img_gallery .thumbnail-small").last.click()

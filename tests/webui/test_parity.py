@@ -13,20 +13,20 @@ import pytest
 from PIL import Image, ImageOps
 
 from lib_softinpaint.settings.settings import FIELDS
-from tests.webui.host import drawn_disc, drawn_picture
+from tests.webui.host import drawn_disc, drawn_image
 from tests.webui.test_requests import GUIDE
 
 pytestmark = pytest.mark.usefixtures("clean_log")
 
-PICTURE, MASK = drawn_picture(), drawn_disc(radius=40)
+IMAGE, MASK = drawn_image(), drawn_disc(radius=40)
 AS_BUILTIN = [field.builtin for field in FIELDS.values()][7:]
 LARGEST, MEAN, MEAN_UNROUNDED = 2, 0.5, 1.0
 
 
 def composited_as_builtin(decoded, shown):
     """Our decoded picture under the original, by the host's own 8-bit overlay."""
-    overlay = Image.new("RGBa", PICTURE.size)
-    overlay.paste(PICTURE.convert("RGBA").convert("RGBa"), mask=ImageOps.invert(Image.fromarray(shown)))
+    overlay = Image.new("RGBa", IMAGE.size)
+    overlay.paste(IMAGE.convert("RGBA").convert("RGBa"), mask=ImageOps.invert(Image.fromarray(shown)))
     below = Image.fromarray(decoded).convert("RGBA")
     below.alpha_composite(overlay.convert("RGBA"))
     return np.asarray(below.convert("RGB"))
@@ -39,9 +39,9 @@ def test_results_are_the_builtins(webui, sampler, denoising, soft):
     request = dict(sampler_name=sampler, denoising_strength=denoising, mask_blur=16, steps=8)
     with_mask, raw = {"return_mask": True}, {"overlay_inpaint": False}
     builtin, builtin_mask = webui.inpaint(
-        PICTURE, MASK, [True, *soft], title="Built-in soft inpainting", options=with_mask, **request).pictures
-    ours, mask = webui.inpaint(PICTURE, MASK, [True, *soft, *AS_BUILTIN], options=with_mask, **request).pictures
-    decoded = webui.inpaint(PICTURE, MASK, [True, *soft, *AS_BUILTIN], options=raw, **request).pictures[0]
+        IMAGE, MASK, [True, *soft], title="Built-in soft inpainting", options=with_mask, **request).images
+    ours, mask = webui.inpaint(IMAGE, MASK, [True, *soft, *AS_BUILTIN], options=with_mask, **request).images
+    decoded = webui.inpaint(IMAGE, MASK, [True, *soft, *AS_BUILTIN], options=raw, **request).images[0]
     inside = mask[..., 0] > 0
     assert inside.sum() > 10_000
     difference = np.abs(ours.astype(int) - builtin)[inside]

@@ -8,7 +8,7 @@ import pytest
 from lib_softinpaint import __version__
 from lib_softinpaint.generation.history import identify
 from tests.webui import host
-from tests.webui.test_requests import GUIDE, MASK, PICTURE, soft_keys
+from tests.webui.test_requests import GUIDE, IMAGE, MASK, soft_keys
 
 # Written by AUTOMATIC1111 1.10.1 with its built-in, integers for floats; a user has saved a preservation strength of 2.
 BUILTIN_UI_CONFIG = (Path(__file__).parent / "builtin_ui_config.json").read_text()
@@ -23,7 +23,7 @@ def owner_and_place(webui):
 
 
 def works(webui, args=(True,)):
-    return soft_keys(webui.inpaint(PICTURE, MASK, list(args), steps=4).infotexts[0])
+    return soft_keys(webui.inpaint(IMAGE, MASK, list(args), steps=4).infotexts[0])
 
 
 def test_it_stands_where_the_builtin_stood(webui):
@@ -46,8 +46,8 @@ def test_an_old_ui_config_keeps_its_defaults_and_pasting_works(checkout):
         sliders = [component["props"] for component in webui.get("/config")["components"]]
         strength = next(slider for slider in sliders if slider.get("elem_id") == "mask_blend_scale")
         assert strength["value"] == 2
-        old = webui.inpaint(PICTURE, MASK, [True, *GUIDE], title="Built-in soft inpainting").infotexts[0]
-        pasted = soft_keys(webui.inpaint(PICTURE, MASK, infotext=old).infotexts[0])
+        old = webui.inpaint(IMAGE, MASK, [True, *GUIDE], title="Built-in soft inpainting").infotexts[0]
+        pasted = soft_keys(webui.inpaint(IMAGE, MASK, infotext=old).infotexts[0])
         assert pasted["schedule bias"] == "0.2"
         assert pasted["feather source"] == "host"
 
@@ -98,8 +98,8 @@ def test_a_host_that_lacks_something_keeps_its_builtin_and_says_why(checkout):
 
 @pytest.mark.usefixtures("clean_log")
 def test_reload_ui_after_an_update_loads_the_new_library_and_keeps_the_history(webui):
-    about = webui.inpaint(PICTURE, MASK, [True], steps=4)
-    identity = identify(about.pictures[0])
+    about = webui.inpaint(IMAGE, MASK, [True], steps=4)
+    identity = identify(about.images[0])
     library = webui.data / "extensions" / "sd-webui-softinpaint" / "lib_softinpaint"
     old = {path: path.read_text(encoding="utf8") for path in (library / "__init__.py", library / "settings" / "settings.py")}
     try:
@@ -113,7 +113,7 @@ def test_reload_ui_after_an_update_loads_the_new_library_and_keeps_the_history(w
         listed = next(each for each in webui.get("/sdapi/v1/script-info") if each["name"] == "soft inpainting")
         assert "Mask grow, new" in [argument["label"] for argument in listed["args"]]
         again = webui.post("/softinpaint/recomposite", {"id": identity})
-        np.testing.assert_array_equal(host.decoded(again["image"]), about.pictures[0])
+        np.testing.assert_array_equal(host.decoded(again["image"]), about.images[0])
     finally:
         for path, text in old.items():
             path.write_text(text, encoding="utf8")

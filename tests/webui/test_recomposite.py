@@ -12,20 +12,20 @@ from PIL import Image, ImageDraw
 
 from lib_softinpaint.settings import infotext
 from tests.webui import host
-from tests.webui.host import decoded, drawn_disc, drawn_picture, encoded
+from tests.webui.host import decoded, drawn_disc, drawn_image, encoded
 from tests.webui.test_requests import soft_keys
 from tests.webui.test_runs import outside_of
 
 pytestmark = pytest.mark.usefixtures("clean_log")
 
-PICTURE, MASK = drawn_picture(), drawn_disc()
+IMAGE, MASK = drawn_image(), drawn_disc()
 ROUTE = "/softinpaint/recomposite"
 HISTORY = "softinpaint_history_mb"
 
 
-def made(webui, soft=None, picture=PICTURE, mask=MASK, options=None, **fields):
+def made(webui, soft=None, image=IMAGE, mask=MASK, options=None, **fields):
     """The first picture of a request, its infotext, and the ids of all that are kept."""
-    body = {"init_images": [encoded(picture)], "mask": encoded(mask), "prompt": "a house, red", "seed": 1, "steps": 4,
+    body = {"init_images": [encoded(image)], "mask": encoded(mask), "prompt": "a house, red", "seed": 1, "steps": 4,
             "width": 256, "height": 256, "denoising_strength": 0.75, "mask_blur": 8, "inpainting_fill": 1,
             "inpaint_full_res": False, "alwayson_scripts": {"Soft Inpainting": {"args": [soft or {}]}},
             "override_settings": {"return_grid": False, "softinpaint_keep_alpha": False, **(options or {})}, **fields}
@@ -49,11 +49,11 @@ def refusal(webui, body):
     {}, {"batch_size": 2, "n_iter": 2}, {"inpaint_full_res": True, "mask_blur": 4}, {"width": 320, "height": 192},
     {"resize_mode": 2, "width": 192, "height": 320}, {"sampler_name": "DDIM"}])
 def test_the_same_settings_give_the_same_picture_and_infotext(webui, fields):
-    pictures, infotexts, ids = made(webui, **fields)
-    assert len(ids) == len(pictures)
-    for picture, about, identity in zip(pictures, infotexts, ids):
+    images, infotexts, ids = made(webui, **fields)
+    assert len(ids) == len(images)
+    for image, about, identity in zip(images, infotexts, ids):
         result, told = again(webui, identity)
-        np.testing.assert_array_equal(result, decoded(picture))
+        np.testing.assert_array_equal(result, decoded(image))
         assert told == about
 
 
@@ -74,7 +74,7 @@ def test_other_settings_give_what_a_run_with_them_gives(webui, settings):
 def test_another_feather_shows_less_and_the_infotext_notes_it(webui, settings, area):
     (sampled,), (about,), (identity,) = made(webui, **area)
     result, told = again(webui, identity, **settings)
-    changed, changed_before = ((picture != np.asarray(PICTURE)).any(axis=-1) for picture in (result, decoded(sampled)))
+    changed, changed_before = ((image != np.asarray(IMAGE)).any(axis=-1) for image in (result, decoded(sampled)))
     assert 0 < changed.sum() < changed_before.sum()
     assert not (changed & ~changed_before).any()
     kept, noted = infotext.parse(about), infotext.parse(told)
@@ -122,8 +122,8 @@ def test_one_at_a_time_however_many_ask(webui):
 
 def test_it_takes_no_time_to_speak_of(webui):
     """At 1024 pixels, with the way there and back; goal 100 ms, measured 60."""
-    picture, mask = drawn_picture(1024, 1024), drawn_disc(1024, 1024, 150)
-    _, _, (identity,) = made(webui, picture=picture, mask=mask, width=1024, height=1024, steps=1, mask_blur=16)
+    image, mask = drawn_image(1024, 1024), drawn_disc(1024, 1024, 150)
+    _, _, (identity,) = made(webui, image=image, mask=mask, width=1024, height=1024, steps=1, mask_blur=16)
     taken = []
     for threshold in (1, 2, 3, 4, 5):
         start = time.perf_counter()
@@ -156,23 +156,23 @@ def test_the_oldest_are_dropped_and_0_keeps_none(webui):
         webui.post("/sdapi/v1/options", {HISTORY: 256})
 
 
-def transparent(picture):
+def transparent(image):
     """The picture with a clear stripe, a half-clear one, and colours that hide in them."""
-    alpha = Image.new("L", picture.size, 255)
+    alpha = Image.new("L", image.size, 255)
     draw = ImageDraw.Draw(alpha)
     draw.rectangle((0, 40, 256, 60), fill=0)
     draw.rectangle((0, 120, 256, 136), fill=128)
-    source = picture.copy()
+    source = image.copy()
     source.putalpha(alpha)
     return source
 
 
 @pytest.mark.parametrize("fields", [{}, {"inpaint_full_res": True}])
 def test_alpha_is_kept_when_asked_for_and_the_outside_to_the_byte(webui, fields):
-    source = transparent(PICTURE)
-    (flat,), _, _ = made(webui, picture=source, **fields)
+    source = transparent(IMAGE)
+    (flat,), _, _ = made(webui, image=source, **fields)
     assert Image.open(io.BytesIO(base64.b64decode(flat))).mode == "RGB"
-    (kept,), _, (identity,) = made(webui, picture=source, options={"softinpaint_keep_alpha": True}, **fields)
+    (kept,), _, (identity,) = made(webui, image=source, options={"softinpaint_keep_alpha": True}, **fields)
     result = np.asarray(Image.open(io.BytesIO(base64.b64decode(kept))))
     wanted = np.asarray(source)
     outside = outside_of(MASK, 8, 32 if fields else None)
@@ -192,7 +192,7 @@ def test_alpha_is_kept_when_asked_for_and_the_outside_to_the_byte(webui, fields)
 def test_grain_reaches_the_picture(webui):
     smooth, grainy = (decoded(made(webui, {"grain": grain})[0][0]).astype(float) for grain in (0, 1))
     inside = np.s_[112:144, 112:144]
-    fine = [np.abs(np.diff(picture[inside], axis=1)).mean() for picture in (smooth, grainy)]
+    fine = [np.abs(np.diff(image[inside], axis=1)).mean() for image in (smooth, grainy)]
     assert fine[1] > 1.1 * fine[0]
     np.testing.assert_array_equal(smooth[:60], grainy[:60])
 

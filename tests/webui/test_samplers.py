@@ -6,7 +6,7 @@ import pytest
 from scipy.ndimage import distance_transform_edt
 
 from lib_softinpaint.method.mask import blur_reach
-from tests.webui.host import drawn_disc, drawn_picture
+from tests.webui.host import drawn_disc, drawn_image
 
 SAMPLERS = (
     "DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 2S a", "DPM++ 3M SDE", "Euler a", "Euler", "LMS",
@@ -34,16 +34,16 @@ SAMPLED = {"drift_correction": 0}
 
 
 def check(webui, only_masked, width=256, height=256, settings=SAMPLED, **fields):
-    picture, mask = drawn_picture(width, height), drawn_disc(width, height, RADIUS)
+    image, mask = drawn_image(width, height), drawn_disc(width, height, RADIUS)
     request = dict(width=width, height=height, inpaint_full_res=only_masked, inpaint_full_res_padding=PADDING,
                    mask_blur=BLUR, **fields)
     reference = {**request, "sampler_name": REFERENCE.get(request["sampler_name"], request["sampler_name"])}
-    soft, hard = webui.inpaint(picture, mask, [settings], **request), webui.inpaint(picture, mask, **reference)
+    soft, hard = webui.inpaint(image, mask, [settings], **request), webui.inpaint(image, mask, **reference)
     painted = np.asarray(mask) == 255
     outside = distance_transform_edt(~painted) > blur_reach(BLUR, PADDING if only_masked else None)
-    original = np.asarray(picture).astype(float)
-    assert len(soft.pictures) == len(hard.pictures)
-    for ours, theirs in zip(soft.pictures, hard.pictures):
+    original = np.asarray(image).astype(float)
+    assert len(soft.images) == len(hard.images)
+    for ours, theirs in zip(soft.images, hard.images):
         assert (ours[outside] == original[outside]).all()
         if settings != SAMPLED:
             continue
@@ -65,8 +65,8 @@ def test_outside_is_exact_and_the_core_is_repainted(webui, sampler, area, conten
 def test_another_size_and_a_batch(webui, sampler, content, area):
     soft = check(webui, area == "only masked", 320, 192, {}, sampler_name=sampler, inpainting_fill=CONTENTS[content],
                  batch_size=2)
-    assert len(soft.pictures) == 2
-    assert (soft.pictures[0] != soft.pictures[1]).any()
+    assert len(soft.images) == 2
+    assert (soft.images[0] != soft.images[1]).any()
 
 
 STOCHASTIC = {"DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 2S a", "DPM++ 3M SDE", "Euler a", "DPM2 a", "DPM fast",
@@ -76,8 +76,8 @@ STOCHASTIC = {"DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 2S a", "D
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_each_model_call_sees_the_original_and_its_noise_outside(webui, sampler):
     """In the latents: the first noise of a deterministic sampler, noise of the right strength of a stochastic one."""
-    picture, mask = drawn_picture(512, 512), drawn_disc(512, 512, 48)
-    webui.inpaint(picture, mask, [{}], sampler_name=sampler, width=512, height=512, batch_size=2, steps=8)
+    image, mask = drawn_image(512, 512), drawn_disc(512, 512, 48)
+    webui.inpaint(image, mask, [{}], sampler_name=sampler, width=512, height=512, batch_size=2, steps=8)
     seen = webui.get("/companion/surroundings")
     assert len(seen["calls"]) >= 5
     apart, means, deviations, counts = np.transpose(seen["calls"])

@@ -222,13 +222,13 @@ def count_composites():
     from lib_softinpaint.generation.kept import KeptImage
     composited = KeptImage.composited
 
-    def counted(picture, *args, **kwargs):
+    def counted(image, *args, **kwargs):
         with Composites.lock:
             Composites.now += 1
             Composites.most = max(Composites.most, Composites.now)
         try:
             time.sleep(0.02)
-            return composited(picture, *args, **kwargs)
+            return composited(image, *args, **kwargs)
         finally:
             with Composites.lock:
                 Composites.now -= 1
