@@ -52,7 +52,7 @@ def test_orthogonal_vectors_keep_their_length():
     assert torch.lerp(original, denoised, 0.5).norm().item() == pytest.approx(2 ** 0.5)
 
 
-def test_its_arguments_stay_as_they_were():
+def test_blend_does_not_modify_its_arguments():
     original, denoised = latents()
     copies = original.clone(), denoised.clone()
     norm = channel_norm(original)

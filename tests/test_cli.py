@@ -63,7 +63,7 @@ def complaint(tmp_path, monkeypatch, capsys):
     return complain
 
 
-def test_the_demo_shows_what_it_claims_twice_in_a_row(tmp_path):
+def test_the_demo_shows_what_it_claims_and_can_run_twice(tmp_path):
     for number in ("", "-2"):
         done = run(tmp_path, "demo")
         assert done.returncode == 0, done.stderr
@@ -86,7 +86,7 @@ def test_the_demo_shows_what_it_claims_twice_in_a_row(tmp_path):
     assert (pixels(tmp_path / "outputs/demo-2.png") == result).all()
 
 
-def test_a_picture_is_made_again_from_its_own_infotext(tmp_path):
+def test_an_image_can_be_reproduced_from_its_infotext(tmp_path):
     first = run(tmp_path, "inpaint", IMAGE, MASK, "--prompt", "a moon, night", "--steps", 4, "--schedule-bias", 0.5,
                 "--sampler", "UniPC", "--masked-content", "latent noise", "--no-enabled", "-o", "first.png")
     again = run(tmp_path, "inpaint", IMAGE, MASK, "--like", "first.png", "-o", "again.webp")
@@ -98,7 +98,7 @@ def test_a_picture_is_made_again_from_its_own_infotext(tmp_path):
     assert "Soft inpainting schedule bias: 1," in infotext_files.read(tmp_path / "made/other.png")
 
 
-def test_folders_of_pictures_and_of_masks_and_several_results(tmp_path, monkeypatch, capsys):
+def test_folders_of_images_and_masks_with_several_results(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for folder in ("pictures", "masks"):
         (tmp_path / folder).mkdir()
@@ -114,7 +114,7 @@ def test_folders_of_pictures_and_of_masks_and_several_results(tmp_path, monkeypa
     assert cli.main([*words, "--force"]) == 0
 
 
-def test_all_that_opens_in_a_folder_is_taken_and_the_rest_is_named(tmp_path, monkeypatch, capsys):
+def test_every_image_in_a_folder_is_used_and_other_files_are_named(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     kinds = ["bmp", "gif", "jpg", "png", "tiff", "webp", *(["avif"] if features.check("avif") else [])]
     for folder in ("images", "masks"):
@@ -144,14 +144,14 @@ def test_a_folder_with_hidden_files_is_inpainted(tmp_path, monkeypatch, capsys):
     assert [path.name for path in Path("made").iterdir()] == ["a.png"]
 
 
-def test_a_mask_folder_is_asked_for_the_very_name(tmp_path):
+def test_a_mask_is_found_by_its_exact_name(tmp_path):
     for name in ("x.a.png", "x.png", "photo[1].png"):
         shutil.copy(MASK, tmp_path / name)
     assert jobs._mask_for(Path("x.jpg"), tmp_path).name == "x.png"
     assert jobs._mask_for(Path("photo[1].jpg"), tmp_path).name == "photo[1].png"
 
 
-def test_pictures_of_any_mode_are_read_as_they_look(tmp_path):
+def test_images_of_any_mode_are_read_correctly(tmp_path):
     deep = np.array([[0, 257 * 100, 65535]], np.uint16)
     Image.fromarray(deep).save(tmp_path / "deep.png")
     assert np.asarray(files.read_image(tmp_path / "deep.png"))[..., 0].tolist() == [[0, 100, 255]]
@@ -162,7 +162,7 @@ def test_pictures_of_any_mode_are_read_as_they_look(tmp_path):
     assert strengths(files.read_mask(tmp_path / "palette.png")).tolist() == [[0, 1]]
 
 
-def test_transparency_and_colour_profile_stay(tmp_path, monkeypatch):
+def test_transparency_and_the_colour_profile_are_kept(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     image = Image.open(IMAGE).convert("RGBA")
     image.putalpha(Image.open(MASK).convert("L"))
@@ -175,7 +175,7 @@ def test_transparency_and_colour_profile_stay(tmp_path, monkeypatch):
     np.testing.assert_array_equal(np.asarray(Image.open("made.png"))[:80], np.asarray(image)[:80])
 
 
-def test_a_kept_job_is_composited_again_without_a_model(tmp_path, monkeypatch, capsys):
+def test_a_kept_job_is_recomposited_without_a_model(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     image = Image.open(IMAGE).convert("RGBA")
     image.putalpha(Image.fromarray(np.tile(np.arange(256, dtype=np.uint8), (256, 1))))
@@ -204,7 +204,7 @@ def test_a_kept_job_is_composited_again_without_a_model(tmp_path, monkeypatch, c
     ("recomposite none.npz --schedule-bias 2", "--schedule-bias"),
     ("inpaint picture.png mask.png --keep --no-enabled", "--keep needs soft inpainting"),
     ("inpaint picture.png mask.png --keep --webui http://127.0.0.1:9", "--keep needs soft inpainting")])
-def test_what_cannot_be_composited_again_is_one_sentence(tmp_path, monkeypatch, capsys, words, sentence):
+def test_a_failed_recomposite_prints_one_sentence(tmp_path, monkeypatch, capsys, words, sentence):
     monkeypatch.chdir(tmp_path)
     shutil.copy(IMAGE, "picture.png")
     shutil.copy(MASK, "mask.png")
@@ -243,7 +243,7 @@ def test_a_lora_by_option_and_by_prompt(tmp_path, monkeypatch, lora):
     assert (made("plain-again.png", "--prompt", "a tree") == plain).all()
 
 
-def test_a_long_weighted_prompt_and_clip_skip_are_done_and_told(tmp_path, monkeypatch):
+def test_a_long_weighted_prompt_and_clip_skip_are_used_and_recorded(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     prompt = "an orange tree, " * 20 + "(moon:1.3) BREAK \\(night\\)"
     words = ["inpaint", str(IMAGE), str(MASK), "--steps", "2", "--seed", "1"]
@@ -254,7 +254,7 @@ def test_a_long_weighted_prompt_and_clip_skip_are_done_and_told(tmp_path, monkey
     assert (pixels("long.png") != pixels("short.png")).any()
 
 
-def test_like_names_what_it_does_not_take(tmp_path, capsys):
+def test_like_names_the_fields_that_it_ignores(tmp_path, capsys):
     text = ("a tree\nSteps: 2, Seed: 1, Size: 8x8, Clip skip: 2, Variation seed: 5, ADetailer model: f.pt, "
             "Soft inpainting enabled: True")
     infotext_files.save(Image.open(IMAGE), tmp_path / "first.png", text)
@@ -262,7 +262,7 @@ def test_like_names_what_it_does_not_take(tmp_path, capsys):
     assert capsys.readouterr().err == "softinpaint: Ignored in the infotext: Variation seed, ADetailer model.\n"
 
 
-def test_like_refuses_a_cameras_comment(complaint):
+def test_like_rejects_a_camera_comment(complaint):
     exif = Image.Exif()
     exif.get_ifd(infotext_files.EXIF_IFD)[infotext_files.USER_COMMENT] = b"ASCII\0\0\0Holiday, f: 2.8, ISO: 100, Mode: auto"
     Image.open(IMAGE).convert("RGB").save("photo.jpg", exif=exif)
@@ -271,14 +271,14 @@ def test_like_refuses_a_cameras_comment(complaint):
 
 
 @pytest.mark.parametrize("prompt", ["a [tree:house:0.5]", "a tree AND a house", "a tree <lora:none:1>", "<hypernet:a:1>"])
-def test_a_prompt_that_cannot_be_followed_is_refused_before_sampling(complaint, prompt):
+def test_an_unsupported_prompt_is_rejected_before_sampling(complaint, prompt):
     said = complaint("inpaint", "picture.png", "mask.png", "--prompt", prompt)
     assert "prompt must" in said or "needs a file none.safetensors in models/Lora" in said
 
 
 # Files that cannot be written
 
-def test_what_the_format_cannot_hold_is_told_before_sampling(complaint, monkeypatch):
+def test_format_limits_are_checked_before_sampling(complaint, monkeypatch):
     monkeypatch.setattr(inpaint, "local_maker", None)  # calling it would fail
     assert "bytes of infotext" in complaint("inpaint", "picture.png", "mask.png", "-o", "a.jpg", "--prompt", "a" * 40_000)
     for name in ("wide.png", "wide-mask.png"):
@@ -290,7 +290,7 @@ def test_what_the_format_cannot_hold_is_told_before_sampling(complaint, monkeypa
     ("/proc/self/made.png", "cannot write to the folder /proc/self"),
     ("a" * 300 + ".png", ".png: File name too long"), ("folder.png/picture.png", "it is a folder")])
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and Linux' limit of a name")
-def test_a_place_that_cannot_be_written_is_told_before_sampling(complaint, monkeypatch, output, sentence):
+def test_an_unwritable_output_path_is_reported_before_sampling(complaint, monkeypatch, output, sentence):
     monkeypatch.setattr(inpaint, "local_maker", None)
     Path("folder.png/picture.png").mkdir(parents=True)
     output = "folder.png" if output.startswith("folder") else output
@@ -311,7 +311,7 @@ def test_a_result_that_cannot_be_written_is_saved_elsewhere(tmp_path, monkeypatc
     assert infotext_files.read(place) == infotext_files.read(Path("made.png"))
 
 
-def test_a_result_is_saved_when_what_comes_after_sampling_fails(tmp_path, monkeypatch, capsys):
+def test_a_result_is_saved_if_a_step_after_sampling_fails(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(files.tempfile, "tempdir", str(tmp_path / "none"))  # so the current folder is taken
     saved = []
@@ -329,7 +329,7 @@ def test_a_result_is_saved_when_what_comes_after_sampling_fails(tmp_path, monkey
 # Whose fault
 
 @pytest.mark.parametrize("fault", [ValueError("no bad input"), ZeroDivisionError("a bug")])
-def test_a_fault_of_the_program_is_no_bad_input(monkeypatch, capsys, fault):
+def test_a_bug_in_the_program_is_not_reported_as_bad_input(monkeypatch, capsys, fault):
     def broken(*arguments):
         raise fault
     monkeypatch.setattr(inpaint, "plan_jobs", broken)
@@ -341,7 +341,7 @@ def test_a_fault_of_the_program_is_no_bad_input(monkeypatch, capsys, fault):
 
 @pytest.mark.parametrize("words", [
     "inpaint a.png b.png", "recomposite a.npz", "page a.png", "inpaint a.png b.png --width 4 --height 4"])
-def test_bad_input_shows_where_it_was_found_if_asked(words, tmp_path, monkeypatch, capsys):
+def test_bad_input_has_a_traceback_on_request(words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert cli.main(words.split()) == cli.BAD_INPUT
     assert "Traceback" not in capsys.readouterr().err
@@ -374,7 +374,7 @@ def test_going_back_to_older_requirements_installs_them(entry, tmp_path):
     assert installed == [str(file)] * 3
 
 
-def test_requirements_files_are_told_apart(entry, tmp_path):
+def test_several_requirements_files_are_installed_once_each(entry, tmp_path):
     module, installed = entry
     one, other = tmp_path / "one.txt", tmp_path / "other.txt"
     one.write_text("a")
@@ -384,7 +384,7 @@ def test_requirements_files_are_told_apart(entry, tmp_path):
     assert installed == [str(one), str(other)]
 
 
-def test_an_environment_of_someone_elses_is_not_cleared(entry, monkeypatch, capsys):
+def test_a_foreign_environment_is_not_cleared(entry, monkeypatch, capsys):
     module, _ = entry
     (module.VENV / "mine.txt").write_text("mine")
     monkeypatch.setattr(module, "PYTHON", module.VENV / "bin/python")
@@ -393,7 +393,7 @@ def test_an_environment_of_someone_elses_is_not_cleared(entry, monkeypatch, caps
     assert (module.VENV / "mine.txt").read_text() == "mine"
 
 
-def test_another_shape_than_the_likened_pictures_keeps_its_own(tmp_path, monkeypatch, capsys):
+def test_an_image_of_another_aspect_ratio_than_like_keeps_its_own_size(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = ["--steps", "2", "-o", "first.png"]
     assert cli.main(["inpaint", str(IMAGE), str(MASK), "--width", "128", "--height", "128", *words]) == 0
@@ -404,7 +404,7 @@ def test_another_shape_than_the_likened_pictures_keeps_its_own(tmp_path, monkeyp
     assert "Size: 128x104" in infotext_files.read(Path("made.png"))
 
 
-def test_the_bar_is_full_at_the_end():
+def test_the_progress_bar_is_full_at_the_end():
     for steps in (7, 30, 150):
         progress = makers.Progress(2)
         with progress as advance:
@@ -414,7 +414,7 @@ def test_the_bar_is_full_at_the_end():
         assert progress._bar.pos == progress._bar.length
 
 
-def test_every_verb_of_the_entry_points_help_exists(tmp_path):
+def test_every_command_in_the_entry_points_help_exists(tmp_path):
     verbs = re.findall(r"python3 softinpaint.py (\w+)", run(tmp_path).stdout)
     assert {"demo", "inpaint", "page", "recomposite", "checkpoint", "test", "bench"} == set(verbs)
     done = run(tmp_path, "checkpoint", "models")
@@ -431,7 +431,7 @@ def test_a_mask_painted_on_a_transparent_layer(tmp_path):
     assert strengths(files.read_mask(tmp_path / "mask.png")).tolist() == [[0, 1]]
 
 
-def test_every_setting_is_an_option_by_its_name():
+def test_every_setting_is_an_option_of_the_same_name():
     names = {option.name for option in cli.inpaint.params}
     assert {*(field.name for field in saved_fields()), *(field.name for field in FIELDS)} <= names
 
@@ -482,7 +482,7 @@ def test_bad_input_gets_one_sentence(complaint, words, sentence):
     assert f"softinpaint: {sentence}" in complaint(*words.split())
 
 
-def test_the_exit_code_of_bad_input_passes_through_the_entry_point(tmp_path):
+def test_the_entry_point_returns_the_exit_code_for_bad_input(tmp_path):
     done = run(tmp_path, "inpaint", "nothing.png", "nothing.png")
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "softinpaint: nothing.png does not exist\n")
 
@@ -539,7 +539,7 @@ def test_the_readmes_pipeline_example(checkout):
     assert (checkout / "house.npz").exists()
 
 
-def test_a_broken_installation_is_named_as_such(monkeypatch, capsys):
+def test_a_broken_installation_is_reported(monkeypatch, capsys):
     def broken(*arguments):
         raise ImportError("diffusers needs another version of peft")
     monkeypatch.setattr(inpaint, "plan_jobs", broken)

@@ -51,24 +51,24 @@ def test_every_schedule_type(pipeline, schedule_type):
 
 
 @pytest.mark.parametrize(("sampler", "schedule_type"), [("DDIM", "Karras"), ("Restart", "Automatic"), ("Euler", "Beta")])
-def test_names_without_a_counterpart(sampler, schedule_type):
+def test_unsupported_sampler_names_are_rejected(sampler, schedule_type):
     with pytest.raises(ValueError, match=r"^(Sampler|Schedule type) must be .*, got '"):
         models.scheduler_class(sampler, schedule_type)
 
 
 @pytest.mark.parametrize("changes", [{"steps": 1}, {"denoising_strength": 0.01}])
 @pytest.mark.parametrize("enabled", [True, False])
-def test_there_is_always_a_step(pipeline, changes, enabled):
+def test_there_is_always_at_least_one_step(pipeline, changes, enabled):
     made = painted(pipeline, settings=Settings(enabled=enabled), **{"denoising_strength": 0.5, **changes})
     assert (made[PAINTED] != ORIGINAL[PAINTED]).any()
 
 
-def test_the_pipelines_own_scheduler_is_left_as_it_was(pipeline):
+def test_the_pipelines_own_scheduler_is_unchanged(pipeline):
     painted(pipeline, sampler="UniPC")
     assert isinstance(pipeline.scheduler, diffusers.DDIMScheduler)
 
 
-def test_the_same_seed_gives_the_same_picture_and_another_another(pipeline):
+def test_the_seed_decides_the_image(pipeline):
     assert (painted(pipeline) == painted(pipeline)).all()
     assert (painted(pipeline) != painted(pipeline, seed=4)).any()
 
@@ -93,7 +93,7 @@ def test_only_masked_and_not_masked(pipeline, tmp_path):
     assert (painted(pipeline, mask=tmp_path / "inverted.png", mask_mode="Inpaint not masked") == painted(pipeline)).all()
 
 
-def test_each_step_reports_the_share_that_is_done(pipeline):
+def test_each_step_reports_progress(pipeline):
     shares = []
     models.inpaint(pipeline, REQUEST, Image.open(IMAGE), Image.open(MASK), on_step=shares.append)
     assert shares == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
@@ -122,20 +122,20 @@ def missing_package():
     (missing_package, ImportError, "must be installed .*, got ImportError: T5Tokenizer requires the SentencePiece library"),
     (lambda: 1 / torch.zeros(1, dtype=torch.int8)[2], ValueError, "model must be a diffusers folder"),
     (lambda: torch.nn.Linear(2, 2).load_state_dict({}), ValueError, "model must be a diffusers folder")])
-def test_a_broken_installation_is_no_bad_model(monkeypatch, load, kind, sentence):
+def test_a_broken_installation_is_not_reported_as_a_bad_model(monkeypatch, load, kind, sentence):
     monkeypatch.setattr(models.SoftInpaintPipeline, "from_pretrained", lambda *args, **kwargs: load())
     with pytest.raises(kind, match=sentence):
         models.load("some/model", "cpu")
 
 
 @pytest.mark.parametrize(("cuda", "mps", "chosen"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")])
-def test_the_device_is_chosen_by_what_there_is(monkeypatch, cuda, mps, chosen):
+def test_the_best_available_device_is_chosen(monkeypatch, cuda, mps, chosen):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert models.chosen_device() == chosen
 
 
-def test_the_page_sees_what_becomes_of_each_picture(tmp_path):
+def test_the_page_gets_progress_and_a_preview_of_each_image(tmp_path):
     seen = []
     with Image.open(IMAGE) as image, Image.open(MASK) as mask:
         painted = Painter(tmp_path, "cpu").paint(
@@ -146,7 +146,7 @@ def test_the_page_sees_what_becomes_of_each_picture(tmp_path):
     assert seen[1][1].size == (256, 256)
 
 
-def test_what_is_no_model_gets_a_sentence(tmp_path):
+def test_an_invalid_model_is_rejected_with_a_message(tmp_path):
     (tmp_path / "broken.safetensors").write_bytes(b"no weights")
     for name in (tmp_path, tmp_path / "broken.safetensors"):
         with pytest.raises(ValueError, match="model must be a diffusers folder, a .safetensors file .*, got "):
@@ -171,7 +171,7 @@ def by_stripe(difference, count=4):
 
 
 @pytest.mark.parametrize("sampler", ["Euler", "DDIM"])
-def test_threshold_mix_1_is_differential_diffusion_a_step_later(sampler):
+def test_threshold_mix_1_equals_differential_diffusion_one_step_later(sampler):
     """Its masks replace the noisy latent before a step, ours the prediction within it: so a pixel is free one step later."""
     run, later = striped((0.25, 0.5, 0.75, 1), sampler), 1.5 / 20  # half a step for the rounding of 8-bit masks
     published = peers.differential_diffusion(run, Image.fromarray(run.task.picture), run.task.painted)
@@ -181,7 +181,7 @@ def test_threshold_mix_1_is_differential_diffusion_a_step_later(sampler):
 
 
 @pytest.mark.parametrize("mix", [0.0, 0.5])
-def test_what_greys_preserve_does_not_depend_on_the_number_of_steps(mix):
+def test_how_much_greys_preserve_does_not_depend_on_the_step_count(mix):
     """How much of the original shows in each grey, at 10, 20 and 40 steps."""
     shares = []
     for steps in (10, 20, 40):
@@ -192,7 +192,7 @@ def test_what_greys_preserve_does_not_depend_on_the_number_of_steps(mix):
 
 
 @pytest.mark.parametrize("sampler", ["Euler", "DDIM", "Heun"])
-def test_steps_before_the_first_pixel_is_unlocked_are_left_out(sampler, monkeypatch):
+def test_steps_before_the_first_unlocked_pixel_are_skipped(sampler, monkeypatch):
     run = striped((0, 0.3, 0.55, 0.55), sampler)
     steps = []
 

@@ -120,24 +120,24 @@ def betas_of_stable_diffusion():
 
 @pytest.mark.parametrize("strength", [0.75, 1.0])
 @pytest.mark.parametrize("name", CASES)
-def test_the_outside_holds_the_original_and_its_noise_at_each_model_call(pipeline, monkeypatch, name, strength):
+def test_each_model_call_sees_the_original_and_its_noise_outside(pipeline, monkeypatch, name, strength):
     check(pipeline, monkeypatch, name, strength)
 
 
 @pytest.mark.parametrize("name", ["DPM2", "DPM2 Karras"])
-def test_a_level_that_forgets_the_second_call_of_a_step_is_found(pipeline, monkeypatch, name):
+def test_the_check_detects_a_wrong_level_in_a_second_call(pipeline, monkeypatch, name):
     monkeypatch.setitem(noise_levels.ADAPTERS, "KDPM2DiscreteScheduler", noise_levels._BySigma())
     with pytest.raises(AssertionError):
         check(pipeline, monkeypatch, name, 0.75)
 
 
-def test_every_known_scheduler_is_looked_at():
+def test_every_known_scheduler_is_tested():
     assert {kind for kind, _, _ in CASES.values()} == set(noise_levels.ADAPTERS)
 
 
 @pytest.mark.parametrize("kind", [diffusers.IPNDMScheduler, diffusers.FlowMatchEulerDiscreteScheduler,
                                   diffusers.DDIMInverseScheduler, diffusers.CMStochasticIterativeScheduler])
-def test_a_scheduler_of_unknown_level_is_refused_by_name(pipeline, kind):
+def test_an_unknown_scheduler_is_rejected_by_name(pipeline, kind):
     with pytest.raises(ValueError, match=rf"level is known \(DDIMParallelScheduler, .*\), got {kind.__name__}$"):
         pipeline.with_scheduler(kind())("a", drawn_image(64, 64), drawn_disc(64, 64, 10))
 
@@ -148,18 +148,18 @@ def test_a_scheduler_of_unknown_level_is_refused_by_name(pipeline, kind):
     (diffusers.PNDMScheduler(), "skip_prk_steps of a PNDMScheduler must be True"),
     (diffusers.UniPCMultistepScheduler(thresholding=True), "thresholding of a UniPCMultistepScheduler must be False"),
     (diffusers.EulerDiscreteScheduler(prediction_type="sample"), "prediction_type of a EulerDiscreteScheduler must be")])
-def test_a_configuration_that_leaves_the_level_is_refused(pipeline, scheduler, sentence):
+def test_a_configuration_with_unknown_noise_levels_is_rejected(pipeline, scheduler, sentence):
     with pytest.raises(ValueError, match=f"^{sentence}"):
         pipeline.with_scheduler(scheduler)("a", drawn_image(64, 64), drawn_disc(64, 64, 10))
 
 
-def test_what_a_configuration_only_carries_along_is_not_refused():
+def test_unused_configuration_keys_are_accepted():
     carried = diffusers.EulerDiscreteScheduler.from_config(diffusers.DDPMScheduler(clip_sample=True).config)
     assert carried.config.clip_sample
     noise_levels.check(carried)
 
 
-def test_edm_takes_its_own_preconditioning_back():
+def test_the_edm_preconditioning_is_inverted():
     scheduler = diffusers.EDMEulerScheduler()
     scheduler.set_timesteps(4)
     scheduler.set_begin_index(1)

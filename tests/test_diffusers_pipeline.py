@@ -57,7 +57,7 @@ def quiet(pipeline):
 
 
 @pytest.mark.parametrize("fields", [{}, {"padding_mask_crop": 8}, {"num_images_per_prompt": 2}])
-def test_what_is_kept_makes_the_same_pictures_again(small, fields):
+def test_kept_images_recomposite_to_the_same_result(small, fields):
     output = small("a", IMAGE, MASK, mask_blur=BLUR, num_inference_steps=3, keep=True,
                    generator=torch.Generator().manual_seed(1), **fields)
     assert len(output.kept) == len(output.images)
@@ -105,7 +105,7 @@ def test_the_family_decides_the_class(models, tmp_path):
         assert isinstance(SoftInpaintPipeline.from_pretrained(tmp_path / family, local_files_only=True), wanted)
 
 
-def test_the_same_seed_gives_the_same_picture_and_another_one_another(small):
+def test_the_seed_decides_the_image(small):
     first, again, other = inpaint(small), inpaint(small), inpaint(small, seed=2)
     assert (first == again).all()
     assert (first != other).any()
@@ -125,14 +125,14 @@ def test_full_strength_and_no_guidance_and_prompts_in_a_list(small):
     assert len(result.images) == 2
 
 
-def test_hard_inpainting_is_one_setting_away(small):
+def test_with_soft_inpainting_off_the_run_is_hard_inpainting(small):
     hard = inpaint(small, settings=Settings(enabled=False))
     assert (hard[0] != inpaint(small)[0]).any()
     far = distance_transform_edt(~PAINTED) > 3 * BLUR
     assert (hard[0][far] == np.asarray(IMAGE)[far]).all()
 
 
-def test_a_callback_sees_each_step_and_the_scheduler_is_left_as_it_was(small):
+def test_a_callback_sees_each_step_and_the_scheduler_is_unchanged(small):
     steps = []
     step = small.scheduler.step.__func__
     inpaint(small, callback_on_step_end=lambda pipeline, step, timestep, tensors: steps.append(step) or tensors)
@@ -163,7 +163,7 @@ def test_half_precision(models, dtype):
 
 
 @pytest.mark.parametrize("kind", ["pil", "uint8", "float", "tensor"])
-def test_pictures_come_as_pil_arrays_and_tensors(small, kind):
+def test_images_may_be_pil_arrays_or_tensors(small, kind):
     image, mask = {
         "pil": (IMAGE, MASK), "uint8": (np.asarray(IMAGE), np.asarray(MASK)),
         "float": (np.asarray(IMAGE) / np.float32(255), np.asarray(MASK) / np.float32(255)),
@@ -190,7 +190,7 @@ NESTED = Settings(enabled=True, threshold_mix=1)
 
 
 @pytest.mark.parametrize("scheduler", ["Euler", "Heun", "DDIM"])
-def test_steps_before_the_first_pixel_is_unlocked_are_left_out(small, scheduler, monkeypatch):
+def test_steps_before_the_first_unlocked_pixel_are_skipped(small, scheduler, monkeypatch):
     kind, changes = SCHEDULERS[scheduler]
     small.scheduler = kind.from_config(small.scheduler.config, **changes)
     grey = Image.fromarray(np.asarray(MASK) // 2)
@@ -212,7 +212,7 @@ def test_steps_before_the_first_pixel_is_unlocked_are_left_out(small, scheduler,
 @pytest.mark.parametrize(("changes", "scheduler"), [
     ({"masked_content": "fill"}, "Euler"), ({}, "DPM++ 2M"), ({}, "Euler ancestral"),
     ({"settings": Settings(enabled=True, threshold_mix=0.95)}, "Euler")])
-def test_no_step_is_left_out_where_that_could_change_anything(small, changes, scheduler):
+def test_no_step_is_skipped_if_that_would_change_the_result(small, changes, scheduler):
     kind, config = SCHEDULERS[scheduler]
     small.scheduler = kind.from_config(small.scheduler.config, **config)
     steps = []
@@ -222,7 +222,7 @@ def test_no_step_is_left_out_where_that_could_change_anything(small, changes, sc
     assert len(steps) == 6
 
 
-def test_an_inpainting_model_is_told_the_mask_soft_or_hard(models):
+def test_an_inpainting_model_gets_the_mask_soft_or_hard(models):
     pipeline = quiet(SoftInpaintPipeline.from_pipe(models["SD1 inpainting"]))
     told = []
     forward = pipeline.unet.forward
@@ -241,7 +241,7 @@ def test_an_inpainting_model_is_told_the_mask_soft_or_hard(models):
     assert (soft != hard).any()
 
 
-def test_a_mask_of_sixteen_bits_or_with_an_alpha_channel_repaints_by_its_strength(small):
+def test_16_bit_and_alpha_masks_repaint_by_their_strength(small):
     fine = np.asarray(MASK).astype(np.uint16) // 255 * 30011
     alpha = Image.new("RGBA", IMAGE.size)
     alpha.putalpha(Image.fromarray(np.asarray(MASK) // 2))
@@ -253,7 +253,7 @@ def test_a_mask_of_sixteen_bits_or_with_an_alpha_channel_repaints_by_its_strengt
 
 
 @pytest.mark.parametrize("padding", [None, 8])
-def test_ten_rounds_leave_what_no_mask_reached_as_it_was(small, padding):
+def test_ten_rounds_keep_pixels_that_no_mask_reached(small, padding):
     image, untouched = IMAGE, np.ones(IMAGE.size[::-1], bool)
     for number in range(10):
         mask = drawn_disc(96, 72, 6, x=0.1 + 0.08 * number)
@@ -282,14 +282,14 @@ def test_a_transparent_image_gives_a_transparent_result_whose_holes_are_filled(p
 @pytest.mark.parametrize("as_kind", [
     lambda image: Image.fromarray(np.uint16(image.convert("L")) * 257), lambda image: image.convert("L"),
     lambda image: np.uint16(image.convert("RGB")) * 257])
-def test_images_of_every_kind_are_as_bright_as_they_look(pipeline, as_kind):
+def test_images_of_every_kind_keep_their_brightness(pipeline, as_kind):
     grey = IMAGE.convert("L").convert("RGB")
     one, other = (np.asarray(pipeline("a", image, MASK, num_inference_steps=1, generator=torch.manual_seed(0)).images[0])
                   for image in (grey, as_kind(grey)))
     np.testing.assert_array_equal(one, other)
 
 
-def test_what_was_read_is_noted(pipeline):
+def test_notes_on_reading_the_image_and_mask_are_returned(pipeline):
     result = pipeline("a", IMAGE.convert("CMYK"), MASK.point(lambda level: level // 255), num_inference_steps=1)
     assert result.notes == ["The image is CMYK without a colour profile, so its colours were converted approximately.",
                             "The mask's values are 0 and 1; 1 was read as white."]

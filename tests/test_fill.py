@@ -20,14 +20,14 @@ def test_the_outside_stays_and_the_inside_takes_its_neighbours_colours():
     assert np.abs(filled[32, 70].astype(int) - (20, 60, 220)).max() < 40
 
 
-def test_what_was_inside_leaves_no_trace():
+def test_the_inside_has_no_effect_on_the_fill():
     image, mask = two_colours()
     other = image.copy()
     other[mask == 1] = (0, 255, 0)
     assert (fill_from_outside(image, mask) == fill_from_outside(other, mask)).all()
 
 
-def test_a_wholly_masked_picture_stays_as_it_is():
+def test_a_fully_masked_image_is_unchanged():
     image, _ = two_colours()
     assert (fill_from_outside(image, np.ones((64, 96))) == image).all()
 

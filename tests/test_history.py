@@ -8,7 +8,7 @@ from tests.test_kept import RUN, kept
 LIMIT_MB = 8
 
 
-def test_a_picture_is_found_by_its_result_alone():
+def test_an_image_is_found_by_its_result():
     history, image = History(), kept()
     result = image.composited(RUN)
     identity = history.put(image, result, LIMIT_MB)
@@ -18,7 +18,7 @@ def test_a_picture_is_found_by_its_result_alone():
     assert history.find(result=result.reshape(32, 128, 3)) is None
 
 
-def test_a_picture_is_found_by_the_file_that_it_was_saved_as():
+def test_an_image_is_found_by_its_file_name():
     history, image = History(), kept()
     identity = history.put(image, image.composited(RUN), LIMIT_MB)
     history.set_file(identity, "lossy.jpg")
@@ -28,7 +28,7 @@ def test_a_picture_is_found_by_the_file_that_it_was_saved_as():
     assert history.find(None) is None
 
 
-def test_the_oldest_go_first_and_what_they_share_counts_once():
+def test_the_oldest_go_first_and_shared_arrays_count_once():
     history, shared = History(), kept()
     size_mb = sum(array.nbytes for array in shared.arrays()) / 2 ** 20
     results = [np.full((2, 2, 3), level, np.uint8) for level in range(4)]
@@ -43,7 +43,7 @@ def test_the_oldest_go_first_and_what_they_share_counts_once():
     assert len(history) == 0
 
 
-def test_a_picture_larger_than_the_limit_is_not_kept():
+def test_an_image_larger_than_the_limit_is_not_kept():
     history, image = History(), kept()
     history.put(image, image.composited(RUN), 0.01)
     assert len(history) == 0
@@ -69,7 +69,7 @@ def test_threads_do_not_disturb_each_other():
     assert not faults
 
 
-def test_what_re_rendering_adds_is_counted_and_goes_before_any_picture():
+def test_cached_masks_count_and_are_dropped_before_any_image():
     history, first, second = History(), kept(), kept()
     size_mb = sum(array.nbytes for array in first.arrays()) / 2 ** 20
     limit_mb = 2.05 * size_mb
@@ -86,7 +86,7 @@ def test_what_re_rendering_adds_is_counted_and_goes_before_any_picture():
     assert len(history) == 0
 
 
-def test_the_picture_that_was_asked_for_last_goes_last():
+def test_the_most_recently_used_image_goes_last():
     history, images = History(), [kept(), kept()]
     size_mb = sum(array.nbytes for array in images[0].arrays()) / 2 ** 20
     one, other = (history.put(image, np.full((2, 2, 3), level, np.uint8), 9) for level, image in enumerate(images))
@@ -97,7 +97,7 @@ def test_the_picture_that_was_asked_for_last_goes_last():
     assert other not in history._images
 
 
-def test_a_history_takes_over_what_another_keeps():
+def test_a_history_takes_over_the_images_of_another():
     before, after, image = History(), History(), kept()
     identity = before.put(image, image.composited(RUN), LIMIT_MB)
     before.set_file(identity, "result.jpg")

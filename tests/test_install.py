@@ -75,7 +75,7 @@ def files_of(path):
     return {file.relative_to(ROOT).as_posix(): file for file in files if file.is_file() and "__pycache__" not in file.parts}
 
 
-def test_the_wheel_holds_the_library_and_what_comes_with_it(wheel):
+def test_the_wheel_holds_the_library_and_its_data_files(wheel):
     expected = files_of("lib_softinpaint")
     for path in OF_THE_REPOSITORY:
         expected.update({BUNDLED + name: file for name, file in files_of(path).items()})
@@ -108,7 +108,7 @@ def lines_of(file):
     return {line for line in (ROOT / file).read_text(encoding="utf8").splitlines() if not line.startswith("#")}
 
 
-def test_the_requirements_files_are_the_extras_word_for_word():
+def test_the_requirements_files_equal_the_extras():
     """But PyTorch, which the files pin, and Pillow, of which the commands need a newer one than the library."""
     tomllib = pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli", reason="tomli is not installed")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]
@@ -119,7 +119,7 @@ def test_the_requirements_files_are_the_extras_word_for_word():
     assert lines_of("development-requirements.txt") == extras["dev"]
 
 
-def test_the_installed_command_inpaints_away_from_the_repository(installed, tmp_path):
+def test_the_installed_command_works_outside_the_repository(installed, tmp_path):
     command, demo = shutil.which("softinpaint", path=installed / "bin"), installed / BUNDLED / "demo"
     words = ("--prompt", "a pine", "--steps", "1", "-o", "made.png")
     run(command, "inpaint", demo / "picture.png", demo / "mask.png", *words, folder=tmp_path, PYTHONPATH=str(installed))
@@ -127,14 +127,14 @@ def test_the_installed_command_inpaints_away_from_the_repository(installed, tmp_
         assert made.size == (256, 256)
 
 
-def test_the_commands_help_says_its_name(distribution, capsys):
+def test_the_commands_help_shows_its_name(distribution, capsys):
     script, = distribution.entry_points.select(group="console_scripts")
     assert (script.name, script.value) == ("softinpaint", "lib_softinpaint.cli.main:main")
     assert cli.main([]) == cli.BAD_INPUT
     assert capsys.readouterr().out.startswith("Usage: softinpaint [OPTIONS] COMMAND")
 
 
-def test_the_installed_library_finds_all_that_it_asks_for(installed, tmp_path):
+def test_the_installed_library_finds_its_data_files(installed, tmp_path):
     asked = {path for file in (ROOT / "lib_softinpaint").rglob("*.py")
              for path in re.findall(r'\bbundled\("([^"]+)"\)', file.read_text(encoding="utf8"))}
     assert {"demo", "demo/model", "docs/settings.md", "style.css"} <= asked
@@ -154,7 +154,7 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch, capsys, missing,
         f"softinpaint: No module named '{missing}'. To install it: pip install \"sd-webui-softinpaint[{extra}]\"")
 
 
-def test_the_entry_points_help_says_the_entry_points_name(monkeypatch, capsys):
+def test_the_entry_points_help_shows_its_name(monkeypatch, capsys):
     spec = importlib.util.spec_from_file_location("entry_point", ROOT / "softinpaint.py")
     entry = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(entry)

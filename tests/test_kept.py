@@ -41,7 +41,7 @@ def changed(image, **changes):
     return (result != image.sampled.original).any(axis=-1)
 
 
-def test_the_runs_own_settings_give_the_runs_own_result():
+def test_the_runs_own_settings_give_its_result():
     image = kept()
     np.testing.assert_array_equal(image.composited(RUN), image.sampled.composited(RUN, image.decoded))
     assert image.infotext_with(RUN) == ABOUT
@@ -51,7 +51,7 @@ def test_the_runs_own_settings_give_the_runs_own_result():
     {"difference_threshold": 8.0, "least_opacity": 0.0}, {"drift_correction": 0.0}, {"grain": 1.0}, {"edge_taper_px": 12.0},
     {"mask_influence": 1.0, "least_opacity": 0.0}, {"difference_contrast": 8.0},
     {"automatic_threshold": True, "least_opacity": 0.0}])
-def test_other_settings_of_the_composite_equal_a_run_with_them(changes):
+def test_other_composite_settings_equal_a_run_with_them(changes):
     image = kept()
     chosen = image.settings_with(changes)
     again = kept(dataclasses.replace(RUN, **changes))
@@ -62,7 +62,7 @@ def test_other_settings_of_the_composite_equal_a_run_with_them(changes):
         settings.infotext_key(field) for field in composite_fields() if field.name in changes}
 
 
-def test_another_feather_narrows_what_is_shown_and_is_noted():
+def test_another_feather_shows_less_and_is_noted():
     image = kept()
     assert changed(image, feather_width=2.0).sum() < changed(image).sum()
     assert changed(image, grow_px=-6.0).sum() < changed(image).sum()
@@ -79,13 +79,13 @@ def test_another_feather_narrows_what_is_shown_and_is_noted():
     ({"schedule_bias": 1.0}, "a re-composite can change mask_influence, .* got 'schedule_bias'"),
     ({"seed": 1}, "got 'seed'"), ({"grain": 2}, "grain must be a number from 0 to 1, got 2"),
     ({"grain": float("nan")}, "got nan"), ({"feather_source": "soft"}, "feather_source must be one of .* got 'soft'")])
-def test_what_cannot_be_changed_raises_one_sentence(changes, sentence):
+def test_settings_that_cannot_be_changed_raise_one_sentence(changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         kept().settings_with(changes)
 
 
 @pytest.mark.parametrize("transparent", [False, True])
-def test_a_job_file_brings_it_back(tmp_path, transparent):
+def test_a_job_file_makes_the_round_trip(tmp_path, transparent):
     source = np.random.default_rng(1).integers(0, 256, (SIZE, SIZE, 4), dtype=np.uint8) if transparent else None
     image = kept(source=source, colours=Colours(b"profile", ((b"gAMA", b"\0\1\x86\xa0"),)) if transparent else Colours())
     job_file.save(image, tmp_path / "job.npz")
@@ -95,7 +95,7 @@ def test_a_job_file_brings_it_back(tmp_path, transparent):
         np.testing.assert_array_equal(back.composited(chosen), image.composited(chosen))
 
 
-def test_what_is_no_job_file_raises_one_sentence(tmp_path):
+def test_an_invalid_job_file_raises_one_sentence(tmp_path):
     job_file.save(kept(), tmp_path / "whole.npz")
     (tmp_path / "cut.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:5000])
     (tmp_path / "text.npz").write_text("text")
@@ -117,7 +117,7 @@ def written(path, left_out=(), sampled=None, **arrays):
     return path
 
 
-def test_what_a_later_version_adds_is_left_out(tmp_path):
+def test_arrays_of_a_later_version_are_ignored(tmp_path):
     back = job_file.load(written(tmp_path / "later.npz", layer=np.zeros((3, 3), np.float32)))
     np.testing.assert_array_equal(back.composited(RUN), kept().composited(RUN))
 
@@ -132,12 +132,12 @@ def test_what_a_later_version_adds_is_left_out(tmp_path):
     ({"strengths": np.zeros((0, 3), np.float32)}, "its strengths must have 2 dimensions of float32"),
     ({"source": np.zeros((SIZE, SIZE, 3), np.uint8)}, "its source must be of shape"),
     ({"sampled": {"box": [60, 0, 8, 8]}}, r"its box must lie within 64x64 pixels, got \[60, 0, 8, 8\]")])
-def test_arrays_that_do_not_fit_are_one_sentence(tmp_path, changed, sentence):
+def test_arrays_of_the_wrong_shape_raise_one_sentence(tmp_path, changed, sentence):
     with pytest.raises(BadInput, match=f"a job file must be from inpaint --keep, .* is not: {sentence}"):
         job_file.load(written(tmp_path / "odd.npz", **changed))
 
 
-def test_a_job_file_that_was_there_stays_where_writing_fails(tmp_path, monkeypatch):
+def test_a_failed_save_keeps_the_existing_job_file(tmp_path, monkeypatch):
     path = written(tmp_path / "job.npz")
     before = path.read_bytes()
 
@@ -151,13 +151,13 @@ def test_a_job_file_that_was_there_stays_where_writing_fails(tmp_path, monkeypat
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_noise_floor_is_read_where_nothing_may_change():
+def test_the_noise_floor_is_measured_outside_the_mask():
     assert kept().sampled.noise_floor == pytest.approx(0.8)  # 0.4 in each of four channels
     job = SoftInpaintJob(RUN, torch.zeros(1, SIDE, SIDE), torch.zeros(2, 4, SIDE, SIDE), [], [])
     assert job.noise_floors(2) == [None, None]
 
 
-def test_the_blend_score_is_that_of_the_result_before_it_gets_its_transparency():
+def test_the_blend_score_ignores_transparency():
     image = kept()
     score = image.blend_score(RUN)
     assert 0 <= score <= 100

@@ -93,17 +93,17 @@ def crop(name):
 
 
 @pytest.mark.parametrize("name", [*LIKE_THE_CLEAN_ONE, "side 64", "side 128", "side 512"])
-def test_it_repaints_what_the_clean_mask_repaints_and_nothing_else(name):
+def test_it_repaints_the_same_area_as_the_clean_mask(name):
     assert not effect(name)[DISTANCE > REACH_PER_BLUR * BLUR_PX + RINGING_PX].any()
     assert effect(name)[INSIDE].mean() >= 0.85 * effect("clean")[INSIDE].mean() > 10
 
 
 @pytest.mark.parametrize("name", ["noise", "black 2", "jpeg 95", "jpeg 75", "jpeg in colour", "webp", "noise, then jpeg"])
-def test_only_masked_sees_the_crop_of_the_clean_mask(name):
+def test_only_masked_uses_the_crop_of_the_clean_mask(name):
     assert crop(name) == crop("clean") != (0, 0, SIDE, SIDE)
 
 
 @pytest.mark.parametrize("white", [250, 252, 254])
-def test_a_thin_stroke_that_is_not_quite_white_works_as_a_white_one(white):
+def test_a_thin_nearly_white_stroke_works_like_a_white_one(white):
     painted = np.asarray(stroke()) > 0
     assert effect(f"stroke {white}")[painted].mean() >= 0.9 * effect("stroke 255")[painted].mean() > 10

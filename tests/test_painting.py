@@ -61,7 +61,7 @@ def test_a_closed_request_keeps_its_turn_until_its_step_ends():
     assert taken == [(0, None), (0.5, None), "following"]
 
 
-def test_requests_come_in_turn_and_a_stopped_one_leaves_at_once():
+def test_requests_run_in_turn_and_a_stopped_one_leaves_at_once():
     line, log, release, began = Line(), [], threading.Event(), threading.Event()
     stops = [threading.Event() for _ in range(4)]
     taken = [[] for _ in stops]
@@ -87,7 +87,7 @@ def test_requests_come_in_turn_and_a_stopped_one_leaves_at_once():
     assert line._requests == []
 
 
-def test_a_fault_is_raised_where_it_was_asked_for_and_frees_the_line():
+def test_an_exception_reaches_its_caller_and_frees_the_queue():
     def broken(step):
         yield 1
         raise MemoryError("none left")
@@ -134,7 +134,7 @@ def alone(painter, requests):
     return [made(streamed(painting(painter, each), Line(), threading.Event())) for each in requests]
 
 
-def test_after_a_closed_request_the_next_one_gives_what_it_gives_alone(painter, asked):
+def test_a_request_after_a_closed_one_equals_a_single_request(painter, asked):
     wanted = alone(painter, asked)
     line = Line()
     closed = streamed(painting(painter, replace(asked[1], steps=150), 9), line, threading.Event())
@@ -144,7 +144,7 @@ def test_after_a_closed_request_the_next_one_gives_what_it_gives_alone(painter, 
 
 
 
-def test_requests_at_once_give_what_they_give_alone(painter, asked):
+def test_concurrent_requests_equal_single_requests(painter, asked):
     wanted = alone(painter, asked)
     line, found = Line(), [[], []]
 
@@ -159,7 +159,7 @@ def test_requests_at_once_give_what_they_give_alone(painter, asked):
 
 
 
-def test_a_stop_while_the_model_is_loading_comes_right_after(painter, asked, monkeypatch):
+def test_a_stop_during_model_loading_takes_effect_after_it(painter, asked, monkeypatch):
     from lib_softinpaint.hosts.diffusers import models as diffusers_models
     loading, loaded, load = threading.Event(), threading.Event(), diffusers_models.load
 
@@ -178,7 +178,7 @@ def test_a_stop_while_the_model_is_loading_comes_right_after(painter, asked, mon
     assert list(events) == []
 
 
-def test_what_is_composited_again_keeps_its_colour_profile(painter, asked):
+def test_a_recomposite_keeps_its_colour_profile(painter, asked):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     image = demo("picture.png").convert("RGB")
     image.info["icc_profile"] = profile

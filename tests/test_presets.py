@@ -39,7 +39,7 @@ def named(name):
     return Preset(name, "", {}, {})
 
 
-def test_the_guides_squiggle_comes_along():
+def test_the_guides_squiggle_is_bundled():
     squiggle = bundled()["Squiggle"]
     assert squiggle.all_settings() == Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25)
     assert squiggle.request == {
@@ -47,11 +47,11 @@ def test_the_guides_squiggle_comes_along():
         "masked_area_padding": 0, "sampler": "Euler a", "steps": 20, "cfg_scale": 7, "batch_count": 9}
 
 
-def test_the_builtins_defaults_are_its_equivalents():
+def test_the_built_in_preset_equals_the_builtins_defaults():
     assert bundled()["Built-in defaults"].all_settings() == as_builtin()
 
 
-def test_each_says_what_it_is_for_in_a_sentence_of_its_own():
+def test_each_bundled_preset_has_its_own_sentence():
     sentences = [preset.about for preset in bundled().values()]
     assert all(sentence.endswith(".") and len(sentence) < 110 for sentence in sentences)
     assert len(set(sentences)) == len(sentences) == 9
@@ -83,7 +83,7 @@ def test_own_presets_are_saved_renamed_and_deleted(tmp_path):
     (lambda mine: Preset("a", "", [], {}), r"objects `settings` and `request`, got '', \[\] and {}"),
     (lambda mine: Preset("a", 1, {}, {}), "must hold a text `about`"),
     (lambda mine: Preset("\ud83c", "", {}, {}), "must hold whole Unicode characters")])
-def test_what_cannot_be_done_is_one_sentence_and_changes_nothing(tmp_path, do, sentence):
+def test_an_invalid_change_raises_one_sentence_and_changes_nothing(tmp_path, do, sentence):
     mine = PresetFile(tmp_path / "presets.json")
     mine.save(MINE)
     with pytest.raises(ValueError, match=sentence):
@@ -93,7 +93,7 @@ def test_what_cannot_be_done_is_one_sentence_and_changes_nothing(tmp_path, do, s
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\x00" * 50, b'"a"', b"[" * 100_000, '{"größer": '.encode("cp1252"),
                                      b"1" * 10_000])
-def test_a_damaged_file_is_told_and_kept_once_another_is_written(tmp_path, content):
+def test_a_damaged_file_is_reported_and_kept_when_another_is_written(tmp_path, content):
     path = tmp_path / "presets.json"
     path.write_bytes(content)
     mine = PresetFile(path)
@@ -111,7 +111,7 @@ def test_a_damaged_file_is_told_and_kept_once_another_is_written(tmp_path, conte
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
-def test_what_editors_write_is_read(tmp_path, encoding):
+def test_encodings_of_text_editors_are_read(tmp_path, encoding):
     path = tmp_path / "presets.json"
     PresetFile(path).save(named("größer"))
     path.write_text(path.read_text(encoding="utf8"), encoding=encoding)
@@ -120,7 +120,7 @@ def test_what_editors_write_is_read(tmp_path, encoding):
     assert mine.presets() == {"größer": named("größer"), "Mine": MINE}
 
 
-def test_what_others_write_meanwhile_is_kept(tmp_path):
+def test_changes_by_other_programs_are_kept(tmp_path):
     path = tmp_path / "presets.json"
     one, other = PresetFile(path), PresetFile(path)
     one.presets()
@@ -140,7 +140,7 @@ def save_some(path, names):
         PresetFile(path).save(named(name))
 
 
-def test_two_processes_and_two_threads_lose_nothing(tmp_path):
+def test_concurrent_processes_and_threads_lose_nothing(tmp_path):
     path = tmp_path / "presets.json"
     names = [[f"{number} of {writer}" for number in range(20)] for writer in range(4)]
     spawn = multiprocessing.get_context("spawn")
@@ -153,7 +153,7 @@ def test_two_processes_and_two_threads_lose_nothing(tmp_path):
     assert set(PresetFile(path).presets()) == set(sum(names, []))
 
 
-def test_while_another_program_writes_nothing_is_written(tmp_path, monkeypatch):
+def test_nothing_is_written_while_another_program_writes(tmp_path, monkeypatch):
     monkeypatch.setattr(presets, "LONGEST_WAIT_S", 0.1)
     mine = PresetFile(tmp_path / "presets.json")
     mine.save(MINE)
@@ -163,7 +163,7 @@ def test_while_another_program_writes_nothing_is_written(tmp_path, monkeypatch):
     assert list(mine.presets()) == ["Mine", "B"]
 
 
-def test_a_file_that_is_locked_for_a_moment_is_not_damaged(common_folder):
+def test_a_temporarily_unreadable_file_is_not_treated_as_damaged(common_folder):
     path = common_folder / "presets.json"
     mine = PresetFile(path)
     mine.save(MINE)
@@ -181,7 +181,7 @@ def test_a_file_that_is_locked_for_a_moment_is_not_damaged(common_folder):
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"Mine": {"about": "Mine.", "settings": {"grain": 0.5}, "request": {}}}'])
-def test_a_folder_that_cannot_be_written_to_is_one_sentence(common_folder, content):
+def test_an_unwritable_folder_raises_one_sentence(common_folder, content):
     path = common_folder / "presets.json"
     if content:
         path.write_text(content)
@@ -207,7 +207,7 @@ def huge(path):
 
 
 @pytest.mark.parametrize("made", [folder, below_a_file, huge, getattr(os, "mkfifo", folder)], ids=lambda made: made.__name__)
-def test_what_is_no_file_of_presets_is_left_alone(tmp_path, made):
+def test_a_path_that_is_not_a_presets_file_is_left_alone(tmp_path, made):
     path = tmp_path / "user" / "presets.json"
     path.parent.mkdir()
     made(path)
@@ -219,7 +219,7 @@ def test_what_is_no_file_of_presets_is_left_alone(tmp_path, made):
     assert not list(tmp_path.glob("*/*damaged*"))
 
 
-def test_a_name_that_a_later_version_takes_stays_usable(tmp_path):
+def test_an_own_preset_named_like_a_bundled_one_stays_usable(tmp_path):
     path = tmp_path / "presets.json"
     about = {"about": "Mine.", "settings": {"grain": 0.5}, "request": {}}
     path.write_text(json.dumps({"Squiggle": about, "Recolour": about, "Recolour (own)": about}))
@@ -240,7 +240,7 @@ def test_a_name_that_a_later_version_takes_stays_usable(tmp_path):
                                    {"about": "", "settings": {"grain": float("nan")}, "request": {}},
                                    {"about": "\ud800", "settings": {}, "request": {}},
                                    {"about": "", "settings": {"of a later version": 1}, "request": {}}])
-def test_an_entry_that_cannot_be_read_stays_in_the_file(tmp_path, entry):
+def test_an_unreadable_entry_stays_in_the_file(tmp_path, entry):
     path = tmp_path / "presets.json"
     path.write_text(json.dumps({"Odd": entry}))
     mine = PresetFile(path)

@@ -211,7 +211,7 @@ def whole(values):
     return np.rint(WHOLE * np.asarray(values)).astype(int).tolist()
 
 
-def test_what_is_recorded_is_what_python_computes():
+def test_the_recording_matches_python():
     stored, fresh = json.loads(RECORD.read_text()), recorded()
     assert stored.keys() == fresh.keys()
     # Decoders of JPEG and WebP differ by a level from version to version; what node reads is what was recorded.
@@ -227,7 +227,7 @@ def test_what_is_recorded_is_what_python_computes():
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no node on the PATH")
-def test_javascript_agrees():
+def test_javascript_matches_the_recording():
     done = subprocess.run(["node", "--test", "tests/javascript/"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 

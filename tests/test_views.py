@@ -33,14 +33,14 @@ def test_the_difference_map_follows_the_automatic_threshold():
     assert views.difference(noisy, automatic).mean() < views.difference(noisy, SOFT).mean()
 
 
-def test_a_difference_that_is_not_known():
+def test_an_unknown_difference_raises():
     image = kept()
     unknown = dataclasses.replace(image, sampled=dataclasses.replace(image.sampled, distance=None))
     with pytest.raises(LookupError, match="^How much this image changed is unknown"):
         views.difference(unknown, SOFT)
 
 
-def test_the_seams_view_amplifies_a_step_at_the_edge_and_dims_the_rest():
+def test_the_seam_view_amplifies_a_step_at_the_edge_and_dims_the_rest():
     image = kept()
     original = np.full_like(image.sampled.original, 100)
     decoded = np.full(original.shape, 104, np.float32)
@@ -52,7 +52,7 @@ def test_the_seams_view_amplifies_a_step_at_the_edge_and_dims_the_rest():
 
 
 @pytest.mark.parametrize("name", views.VIEWS)
-def test_every_view_is_a_picture_as_large_as_the_result(name):
+def test_every_view_has_the_size_of_the_result(name):
     image = kept()
     make, _ = views.VIEWS[name]
     made = make(image, SOFT)

@@ -64,7 +64,7 @@ GOOD = {"/sdapi/v1/script-info": script(len(dataclasses.fields(Settings))), "/sd
     ({**GOOD, "/sdapi/v1/img2img": (200, {"images": [], "info": "{}"})}, "returned no image"),
     ({**GOOD, "/sdapi/v1/img2img": (200, {"images": None})}, "not from a WebUI"),
     ({"/sdapi/v1/script-info": (200, {"some": "other"})}, "not from a WebUI")])
-def test_each_thing_that_is_wrong_gets_its_sentence(server, answers, sentence):
+def test_each_problem_has_its_own_message(server, answers, sentence):
     server.answers = answers
     with pytest.raises((ConnectionError, ValueError), match=sentence):
         webui_api.inpaint(f"http://127.0.0.1:{server.server_port}/", Request(), IMAGE, MASK)
@@ -72,13 +72,13 @@ def test_each_thing_that_is_wrong_gets_its_sentence(server, answers, sentence):
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://127.0.0.1:x", "127.0.0.1:9", "ftp://127.0.0.1:9",
                                  "http://me:secret@127.0.0.1:9"])
-def test_an_address_where_nothing_answers(url):
+def test_an_address_without_a_webui(url):
     with pytest.raises(ConnectionError, match="a WebUI must answer at (http|ftp)://127.0.0.1:") as fault:
         webui_api.inpaint(url, Request(), IMAGE, MASK)
     assert "secret" not in str(fault.value)
 
 
-def test_the_picture_and_its_infotext_come_back(server):
+def test_the_image_and_its_infotext_are_returned(server):
     server.answers = GOOD
     address = f"me:secret@127.0.0.1:{server.server_port}"
     made, about = webui_api.inpaint(address, Request(), IMAGE, MASK, "scenes")

@@ -34,7 +34,7 @@ def stand_in(package, recorded, folder):
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_it_runs_where_all_is_there_and_names_what_is_not(monkeypatch, tmp_path, host):
+def test_supported_hosts_pass_and_missing_names_are_reported(monkeypatch, tmp_path, host):
     for name, module in stand_in("stand_in", HOSTS[host], tmp_path).items():
         monkeypatch.setitem(sys.modules, name, module)
     lacking = detect.missing("stand_in")

@@ -102,7 +102,7 @@ def shown_infotext(page):
 
 @pytest.mark.parametrize(("words", "sentence"), [
     (["none.png"], "none.png does not exist"), (["--port", "PORT"], "--port PORT is already in use")])
-def test_what_it_cannot_start_with(served, tmp_path, words, sentence):
+def test_invalid_options_stop_the_start(served, tmp_path, words, sentence):
     port = served[0].rpartition(":")[2]
     done = subprocess.run([PYTHON, "-c", START, "page", "--no-browser", *(word.replace("PORT", port) for word in words)],
                           cwd=tmp_path, capture_output=True, text=True)
@@ -111,7 +111,7 @@ def test_what_it_cannot_start_with(served, tmp_path, words, sentence):
     assert "Traceback" not in done.stderr
 
 
-def test_a_newcomer_presses_generate(served, page):
+def test_generate_works_without_any_change(served, page):
     before = saved(served)
     assert number_in(page, "img2img_batch_count") == 4
     generate(page, 4)
@@ -137,7 +137,7 @@ def test_a_newcomer_presses_generate(served, page):
                            arg=captions[3].rpartition("seed ")[2])
 
 
-def test_paint_is_previewed_erased_and_taken_back(page):
+def test_paint_can_be_previewed_erased_and_undone(page):
     seen = [pixels_of(page, PREVIEW)]
     first = pixels_of(page, CANVAS)
     page.click("#softinpaint_paint .clear")
@@ -181,7 +181,7 @@ def test_a_preset_sets_sliders_and_fields(page):
     assert number_in(page, "img2img_batch_count") == 9
 
 
-def test_a_stroke_is_painted_and_composited_again(served, page):
+def test_a_stroke_is_inpainted_and_recomposited(served, page):
     page.click("#softinpaint_paint .clear")
     squiggle(page, CANVAS)
     generate(page, 1)
@@ -207,7 +207,7 @@ def test_a_stroke_is_painted_and_composited_again(served, page):
     assert infotext.parse(about)["Seed"] == infotext.parse(told)["Seed"]
 
 
-def test_a_download_carries_its_infotext(served, page, tmp_path):
+def test_a_download_contains_its_infotext(served, page, tmp_path):
     generate(page, 1)
     with page.expect_download() as download:
         page.click("#softinpaint_download")
@@ -217,7 +217,7 @@ def test_a_download_carries_its_infotext(served, page, tmp_path):
     assert (pixels == read(saved(served)[-1])[0]).all()
 
 
-def test_infotext_sets_the_page(served, page):
+def test_pasted_infotext_sets_the_page(served, page):
     set_number(page, "mask_blend_scale", 3)
     choose(page, "softinpaint_feather_source", "own")
     generate(page, 1)
@@ -244,7 +244,7 @@ def test_a_result_is_inpainted_again(served, page):
     page.wait_for_function("document.querySelector('#img2img_prompt textarea').value === 'an orange tree'")
 
 
-def test_what_is_missing_is_told(page, tmp_path):
+def test_missing_input_is_reported(page, tmp_path):
     page.click("#softinpaint_paint .clear")
     page.click("#img2img_generate")
     page.wait_for_function("document.querySelector('#softinpaint_told').innerText.startsWith('Nothing is painted')")
@@ -262,7 +262,7 @@ def test_what_is_missing_is_told(page, tmp_path):
                            timeout=GENERATION_MS)
 
 
-def test_stopping_keeps_what_is_done(served, page):
+def test_stopping_keeps_finished_images(served, page):
     before = len(saved(served))
     set_number(page, "img2img_steps", 150)
     set_number(page, "img2img_batch_count", 20)
@@ -294,7 +294,7 @@ def test_another_page_waits_its_turn(served, page, browser):
     second.close()
 
 
-def test_a_tab_that_is_closed_while_it_paints_leaves_the_next_what_it_gives_alone(served, browser):
+def test_a_tab_closed_during_a_run_does_not_affect_the_next_one(served, browser):
     def opened(steps, count):
         tab = browser.new_page(viewport={"width": 1400, "height": 1200})
         tab.goto(served[0])
@@ -320,7 +320,7 @@ def test_a_tab_that_is_closed_while_it_paints_leaves_the_next_what_it_gives_alon
     following.close()
 
 
-def test_stopping_while_it_waits_is_at_once(served, page, browser):
+def test_stopping_a_waiting_request_is_immediate(served, page, browser):
     set_number(page, "img2img_batch_count", 20)
     set_number(page, "img2img_steps", 150)
     second = browser.new_page(viewport={"width": 1400, "height": 1200})
@@ -338,7 +338,7 @@ def test_stopping_while_it_waits_is_at_once(served, page, browser):
     page.wait_for_function("!document.querySelector('#softinpaint_live progress')", timeout=GENERATION_MS)
 
 
-def test_a_fault_of_the_models_frees_the_button(page):
+def test_after_an_error_of_the_model_the_button_is_enabled(page):
     for elem_id in ("img2img_width", "img2img_height"):
         set_number(page, elem_id, 7)
     page.click("#img2img_generate")
@@ -346,7 +346,7 @@ def test_a_fault_of_the_models_frees_the_button(page):
     page.wait_for_function("!document.querySelector('#img2img_generate').disabled")
 
 
-def test_own_presets_are_there_when_the_page_is_loaded_again(page):
+def test_own_presets_survive_a_reload(page):
     page.locator("#softinpaint_own_presets button").first.click()
     page.locator("#softinpaint_preset_name").locator("input, textarea").first.fill(" <b>mine</b>")
     page.click("#softinpaint_preset_save")
@@ -358,7 +358,7 @@ def test_own_presets_are_there_when_the_page_is_loaded_again(page):
     page.wait_for_function("document.querySelector('#softinpaint_preset_about').innerText.includes('Your own')")
 
 
-def test_the_sliders_go_with_the_switch(page):
+def test_the_switch_hides_the_sliders(page):
     page.locator("#soft_inpainting_enabled_switch input").uncheck()
     page.locator("#mask_blend_scale").wait_for(state="hidden")
     generate(page, 1)
@@ -374,7 +374,7 @@ def test_every_control_has_a_name(page):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_narrow_window_shows_it_all(served, browser, theme):
+def test_the_page_fits_a_narrow_window(served, browser, theme):
     narrow = browser.new_page(viewport={"width": 420, "height": 900})
     narrow.goto(f"{served[0]}/?__theme={theme}")
     narrow.wait_for_selector(PREVIEW)

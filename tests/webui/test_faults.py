@@ -16,7 +16,7 @@ METHODS = {"process": "shape_masks", "process_batch": "start_sampling", "blend":
 @pytest.mark.parametrize("blur", [4, 24])
 @pytest.mark.parametrize("only_masked", [False, True])
 @pytest.mark.parametrize("method", METHODS)
-def test_the_hosts_own_result_follows_and_all_is_said(webui, method, only_masked, blur):
+def test_after_a_fault_the_hosts_own_result_is_kept_and_noted(webui, method, only_masked, blur):
     request = dict(sampler_name="DDIM" if method == "blend_noise" else "Euler a", inpaint_full_res=only_masked,
                    mask_blur=blur)
     before = len(webui.log)
@@ -51,7 +51,7 @@ def assert_ordinary_inpainting_follows(webui, result, sentence, ordinary):
 
 @pytest.mark.parametrize("only_masked", [False, True])
 @pytest.mark.parametrize("field", ["image_mask", "inpainting_mask_invert", "mask_blur_x", "mask_blur_y", "mask_round"])
-def test_a_field_that_refuses_to_be_set(webui, field, only_masked):
+def test_a_read_only_field(webui, field, only_masked):
     request = dict(inpaint_full_res=only_masked, inpaint_full_res_padding=24, mask_blur=8)
     ordinary = webui.inpaint(IMAGE, MASK, **request)
     result = webui.inpaint(IMAGE, MASK, [True], others={"Refusing field": [field, 0]}, **request)
@@ -60,7 +60,7 @@ def test_a_field_that_refuses_to_be_set(webui, field, only_masked):
     assert webui.get("/companion/witness")["fields"] == {"mask_blur_x": 8, "mask_round": True, "inpaint_full_res_padding": 24}
 
 
-def test_a_field_that_refuses_to_be_put_back_keeps_no_other_from_it(webui):
+def test_a_field_that_cannot_be_restored_does_not_affect_others(webui):
     ordinary, before = webui.inpaint(IMAGE, MASK, mask_blur=8), len(webui.log)
     result = webui.inpaint(IMAGE, MASK, [True], mask_blur=8, others={
         "Refusing field": ["inpainting_mask_invert", 1], "Injected fault": ["start_sampling"]})
@@ -71,14 +71,14 @@ def test_a_field_that_refuses_to_be_put_back_keeps_no_other_from_it(webui):
 
 
 @pytest.mark.parametrize("only_masked", [False, True])
-def test_a_decoder_that_gives_no_numbers_once_is_asked_again(webui, only_masked):
+def test_after_nan_the_image_is_decoded_again(webui, only_masked):
     result = webui.inpaint(IMAGE, MASK, [True], inpaint_full_res=only_masked, others={"NaN": [0.5]})
     assert_alike(result, webui.inpaint(IMAGE, MASK, [True], inpaint_full_res=only_masked))
     assert "The VAE failed on part of image 1, so it was decoded again." in result.infotexts[0]
 
 
 @pytest.mark.parametrize("only_masked", [False, True])
-def test_where_the_decoder_never_gives_numbers_the_original_is_shown(webui, only_masked):
+def test_where_the_decoder_always_gives_nan_the_original_is_shown(webui, only_masked):
     result = webui.inpaint(IMAGE, MASK, [True], inpaint_full_res=only_masked, others={"NaN": [0.5, 2]})
     original = np.asarray(IMAGE).astype(int)
     apart = np.abs(result.images[0] - original)
@@ -89,7 +89,7 @@ def test_where_the_decoder_never_gives_numbers_the_original_is_shown(webui, only
     assert "The VAE failed to decode 50% of image 1; the original is shown there." in result.infotexts[0]
 
 
-def test_a_decoder_that_answers_nothing_but_nan_is_the_hosts_own_fault(webui):
+def test_nan_everywhere_is_the_hosts_own_error(webui):
     """It decodes again with higher precision; on the processor there is none, and the request is refused."""
     for soft in (None, [True]):
         with pytest.raises(urllib.error.HTTPError) as refused:
@@ -100,12 +100,12 @@ def test_a_decoder_that_answers_nothing_but_nan_is_the_hosts_own_fault(webui):
     assert "Soft inpainting enabled: True" in webui.inpaint(IMAGE, MASK, [True]).infotexts[0]
 
 
-def test_a_detailer_after_a_fault_does_not_make_the_infotext_lie(webui):
+def test_the_infotext_is_right_if_a_detailer_runs_after_a_fault(webui):
     result = webui.inpaint(IMAGE, MASK, [True], others={"Injected fault": ["measure"], "Nested runs": [True]})
     assert "Soft inpainting failed and was left out" in result.infotexts[0]
     assert "Soft inpainting enabled" not in result.infotexts[0]
 
 
-def test_the_next_run_is_whole_again(webui):
+def test_a_fault_does_not_affect_the_next_run(webui):
     webui.inpaint(IMAGE, MASK, [True], others={"Injected fault": ["blend"]})
     assert "Soft inpainting enabled: True" in webui.inpaint(IMAGE, MASK, [True]).infotexts[0]

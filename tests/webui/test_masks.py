@@ -38,14 +38,14 @@ def changed(result):
     ({"grow_px": 12, "edge_taper_px": 0}, 12 + 2.4 * 4),
     ({"grow_px": -12, "edge_taper_px": 0}, -12 + 2.4 * 4)])
 @pytest.mark.parametrize("only_masked", [False, True])
-def test_the_feather_reaches_as_far_as_it_is_told(webui, settings, reach, only_masked):
+def test_the_feather_has_the_reach_of_its_settings(webui, settings, reach, only_masked):
     result = webui.inpaint(IMAGE, MASK, [settings], inpaint_full_res=only_masked, **WIDE)
     inside = np.where(DISTANCE > 0, DISTANCE, -distance_transform_edt(np.asarray(MASK) == 255))
     assert not changed(result)[inside > reach + 1.5].any()
     assert changed(result)[(inside < reach - 4) & (inside > reach - 8)].mean() > 0.5
 
 
-def test_a_feather_of_ones_own_does_not_follow_the_blur(webui):
+def test_an_own_feather_does_not_follow_the_blur(webui):
     own = [{"feather_source": "own", "feather_width": 20}]
     one, other = (webui.inpaint(IMAGE, MASK, own, mask_blur=blur) for blur in (0, 48))
     assert same(one, other)
@@ -81,7 +81,7 @@ def test_grey_paint_repaints_by_its_strength_at_any_threshold_mix(webui, sampler
     ({"inpainting_fill": 2, "denoising_strength": 0.5}, "Masked content latent noise needs a denoising strength of 0.7"),
     ({"width": 384}, "Width and height 384x256 stretch the image, which is 256x256."),
     ({"inpaint_full_res": True, "inpaint_full_res_padding": 0, "denoising_strength": 0.9}, "Only masked with padding 0 ")])
-def test_what_is_likely_to_disappoint_is_said_under_the_picture(webui, fields, sentence):
+def test_likely_problems_are_shown_below_the_image(webui, fields, sentence):
     result = webui.inpaint(IMAGE, MASK, [True], steps=2, **fields)
     assert sentence in webui.get("/companion/witness")["comments"]
     assert sentence not in result.infotexts[0]
@@ -89,7 +89,7 @@ def test_what_is_likely_to_disappoint_is_said_under_the_picture(webui, fields, s
 
 @pytest.mark.parametrize(("only_masked", "sentence"), [
     (False, "The mask is empty: nothing is inpainted."), (True, "The mask is empty: the WebUI repaints the whole image.")])
-def test_an_empty_mask_is_said_to_be_empty(webui, only_masked, sentence):
+def test_an_empty_mask_is_reported(webui, only_masked, sentence):
     webui.inpaint(IMAGE, Image.new("L", IMAGE.size), [True], steps=2, inpaint_full_res=only_masked)
     assert sentence in webui.get("/companion/witness")["comments"]
 
@@ -97,7 +97,7 @@ def test_an_empty_mask_is_said_to_be_empty(webui, only_masked, sentence):
 GREY = Image.fromarray(np.asarray(MASK) // 2)
 
 
-def test_a_mask_of_our_own_counts_where_nothing_is_painted(webui):
+def test_the_mask_image_is_used_if_nothing_is_painted(webui):
     painted = webui.inpaint(IMAGE, MASK, [{"threshold_mix": 0.5}])
     blank, elsewhere = Image.new("L", IMAGE.size), drawn_disc(radius=20, x=0.2, y=0.2)
     for sent in (encoded(MASK), "data:image/png;base64," + encoded(MASK)):
@@ -111,7 +111,7 @@ def test_a_mask_of_our_own_counts_where_nothing_is_painted(webui):
     assert "mask image" not in soft_keys(not_used.infotexts[0])
 
 
-def test_a_mask_of_our_own_needs_no_painted_one(webui):
+def test_the_mask_image_works_without_a_painted_mask(webui):
     fields = {"inpainting_fill": 1, "inpaint_full_res": False}
     assert same(webui.inpaint(IMAGE, None, [{"mask_image": encoded(MASK)}], **fields),
                 webui.inpaint(IMAGE, MASK, [{}], **fields))
@@ -120,7 +120,7 @@ def test_a_mask_of_our_own_needs_no_painted_one(webui):
 @pytest.mark.parametrize("size", [(128, 128), (512, 512), (256, 128), (384, 256)])
 @pytest.mark.parametrize("mode", [0, 1, 2])
 @pytest.mark.parametrize("only_masked", [False, True])
-def test_a_mask_of_another_size_lies_where_the_hosts_own_lies(webui, only_masked, mode, size):
+def test_a_mask_of_another_size_is_placed_like_the_hosts_own(webui, only_masked, mode, size):
     """The host resizes it by the resize mode. Only masked: it crops elsewhere then, and is no measure of the effect."""
     mask = drawn_disc(*size, min(size) // 6)
     placed = np.asarray(Image.fromarray(np.rint(255 * resized(np.asarray(mask, np.float32) / 255, Size(256, 256), HOW[mode]))))
@@ -137,7 +137,7 @@ def test_a_mask_of_another_size_lies_where_the_hosts_own_lies(webui, only_masked
     assert "The mask ({}x{}) was resized to fit the image (256x256).".format(*size) in result.infotexts[0]
 
 
-def test_a_mask_of_our_own_is_inverted(webui):
+def test_the_mask_image_can_be_inverted(webui):
     result = webui.inpaint(IMAGE, None, [{"mask_image": encoded(MASK)}], inpainting_mask_invert=1, **WIDE)
     assert not changed(result)[distance_transform_edt(np.asarray(MASK)) > 2.4 * 4 + 1].any()
     assert changed(result)[DISTANCE > 30].mean() > 0.5
@@ -146,14 +146,14 @@ def test_a_mask_of_our_own_is_inverted(webui):
 @pytest.mark.parametrize(("sent", "sentence"), [
     ("bm8gcGljdHVyZQ==", "Mask image must be an image as base64"),
     (encoded(drawn_disc(128, 64)), "Mask image must have the shape of its image, 256x256, got 128x64.")])
-def test_what_is_no_mask_is_said_and_costs_the_soft_inpainting_only(webui, sent, sentence):
+def test_an_invalid_mask_image_gives_normal_inpainting_and_a_note(webui, sent, sentence):
     blank = Image.new("L", IMAGE.size)
     result = webui.inpaint(IMAGE, blank, [{"mask_image": sent}])
     assert sentence in result.infotexts[0]
     assert same(result, webui.inpaint(IMAGE, blank))
 
 
-def test_masks_of_sixteen_bits_and_alpha_channels_repaint_by_their_strength(webui):
+def test_16_bit_and_alpha_masks_repaint_by_their_strength(webui):
     """The host would cut 16 bits off above 255, and its own canvas' alpha channel is its mask."""
     grey = [{"threshold_mix": 0, "mask_image": ""}]
     wanted = webui.inpaint(IMAGE, GREY, grey)
@@ -169,7 +169,7 @@ def test_masks_of_sixteen_bits_and_alpha_channels_repaint_by_their_strength(webu
 
 
 @pytest.mark.parametrize("sampler", ["Euler", "Heun", "DPM2"])
-def test_locked_steps_are_left_out_and_change_nothing(webui, sampler):
+def test_locked_steps_are_skipped_without_changing_the_result(webui, sampler):
     fields = {"sampler_name": sampler, "steps": 16, "denoising_strength": 0.9, "mask_blur": 0}
     soft = [{"threshold_mix": 1, "edge_taper_px": 0}]
     shortened = webui.inpaint(IMAGE, GREY, soft, options={"img2img_extra_noise": 0}, **fields)
@@ -186,7 +186,7 @@ def test_locked_steps_are_left_out_and_change_nothing(webui, sampler):
     ({"threshold_mix": 0.95}, {}), ({"threshold_mix": 1}, {"sampler_name": "DPM++ 2M"}),
     ({"threshold_mix": 1}, {"sampler_name": "Euler a"}), ({"threshold_mix": 1}, {"inpainting_fill": 0}),
     ({"threshold_mix": 1}, {"prompt": "a [red:blue:0.5] house"}), ({"threshold_mix": 1}, {"s_min_uncond": 1})])
-def test_no_step_is_left_out_where_that_could_change_anything(webui, settings, fields):
+def test_no_step_is_skipped_if_that_would_change_the_result(webui, settings, fields):
     webui.inpaint(IMAGE, GREY, [settings], **{"sampler_name": "Euler", "mask_blur": 0, **fields})
     assert "left out" not in webui.get("/companion/witness")["comments"]
 
@@ -201,7 +201,7 @@ def inpainting_model(webui):
 
 @pytest.mark.parametrize("sampler", ["Euler a", "DDIM"])
 @pytest.mark.parametrize("only_masked", [False, True])
-def test_an_inpainting_model_is_told_the_mask_soft_or_hard(webui, inpainting_model, sampler, only_masked):
+def test_an_inpainting_model_gets_the_mask_soft_or_hard(webui, inpainting_model, sampler, only_masked):
     fields = {"sampler_name": sampler, "inpaint_full_res": only_masked, "mask_blur": 16}
     soft, hard = (webui.inpaint(IMAGE, MASK, [{"conditioning_mask": mask}], **fields) for mask in ("soft", "hard"))
     assert not same(soft, hard)
@@ -211,12 +211,12 @@ def test_an_inpainting_model_is_told_the_mask_soft_or_hard(webui, inpainting_mod
         assert changed(result)[DISTANCE == 0].mean() > 0.9
 
 
-def test_another_model_is_told_nothing(webui):
+def test_conditioning_mask_has_no_effect_on_other_models(webui):
     soft, hard = (webui.inpaint(IMAGE, GREY, [{"conditioning_mask": mask}]) for mask in ("soft", "hard"))
     assert same(soft, hard)
 
 
-def test_a_mask_of_noise_and_compression_repaints_what_the_clean_one_does(webui):
+def test_a_noisy_or_compressed_mask_works_like_the_clean_one(webui):
     noise = np.random.default_rng(0).integers(0, 9, np.asarray(MASK).shape)
     noisy = Image.fromarray(np.maximum(np.asarray(MASK), noise).astype(np.uint8))
     stream = io.BytesIO()
@@ -230,7 +230,7 @@ def test_a_mask_of_noise_and_compression_repaints_what_the_clean_one_does(webui)
             assert note in webui.get("/companion/witness")["comments"]
 
 
-def test_a_colour_profile_stays_with_the_result(webui):
+def test_the_result_keeps_the_colour_profile(webui):
     image = drawn_image()
     image.info["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     result = webui.inpaint(image, MASK, [True])
@@ -239,7 +239,7 @@ def test_a_colour_profile_stays_with_the_result(webui):
 
 
 @pytest.mark.parametrize("gamma", [1.0, 2.2])
-def test_a_profile_of_grey_is_applied(webui, gamma):
+def test_a_grey_profile_is_applied(webui, gamma):
     grey = IMAGE.convert("L")
     grey.info["icc_profile"] = grey_profile(gamma)
     result = webui.inpaint(grey, MASK, [True])
@@ -250,7 +250,7 @@ def test_a_profile_of_grey_is_applied(webui, gamma):
     assert (np.abs(seen.astype(int) - np.asarray(grey)[..., None]).max() > 40) == (gamma == 1)
 
 
-def test_a_gamma_that_the_result_cannot_keep_is_told(webui):
+def test_an_ignored_gamma_is_noted(webui):
     buffer = io.BytesIO()
     IMAGE.save(buffer, "PNG")
     data = buffer.getvalue()

@@ -92,7 +92,7 @@ def generated(webui, page):
         return np.asarray(image.convert("RGB")).astype(int), image.info["parameters"]
 
 
-def test_a_mask_is_chosen_in_the_accordion(webui, page, tmp_path):
+def test_a_mask_image_is_loaded_in_the_accordion(webui, page, tmp_path):
     open_accordion(page)
     ramp = np.zeros((512, 512), np.uint16)
     ramp[128:384, 128:384] = np.linspace(0, 65535, 256).astype(np.uint16)
@@ -110,7 +110,7 @@ def test_a_mask_is_chosen_in_the_accordion(webui, page, tmp_path):
     assert len(soft_keys(infotext)["mask image"]) == 10
 
 
-def test_a_sketch_guides_and_does_not_bleed(webui, page, tmp_path):
+def test_a_sketch_guides_the_result_without_bleeding(webui, page, tmp_path):
     """At Mask blur 0 the host hands the paint over as it is, and the feather of our own softens its edge."""
     page.locator("#mode_img2img > .tab-nav button", has_text=re.compile("^ *Inpaint sketch *$")).click()
     page.set_input_files("#inpaint_sketch input[type=file]", tmp_path / "picture.png")
@@ -169,7 +169,7 @@ def test_the_preview_follows_the_paint_and_every_slider(page):
     assert not faults
 
 
-def test_the_preview_takes_no_time_to_speak_of(page):
+def test_the_preview_is_fast(page):
     """From an event to the paint, with two frames of 17 ms; goal 50 ms at 1024 pixels, measured 33."""
     open_accordion(page)
     squiggle(page)
@@ -188,7 +188,7 @@ def test_the_preview_takes_no_time_to_speak_of(page):
     assert min(taken) < 200  # several times what is measured: machines differ
 
 
-def test_advice_comes_before_the_picture_and_mends_with_a_click(page, tmp_path):
+def test_advice_comes_before_generating_with_a_one_click_fix(page, tmp_path):
     drawn_image(640, 448).save(tmp_path / "wide.png")
     open_accordion(page)
     page.locator("#img2maskimg button[aria-label=Clear], #img2maskimg button[title=Clear]").first.click()
@@ -206,7 +206,7 @@ def test_advice_comes_before_the_picture_and_mends_with_a_click(page, tmp_path):
     assert number_in(page, "img2img_denoising_strength") == 0.75
 
 
-def test_presets_set_the_sliders_and_with_a_second_click_the_pages_fields(webui, page):
+def test_presets_set_the_sliders_and_on_a_second_click_the_pages_fields(webui, page):
     open_accordion(page)
     set_number(page, "softinpaint_grain", 1)
     choose_preset(page, "Squiggle")
@@ -245,7 +245,7 @@ def test_presets_set_the_sliders_and_with_a_second_click_the_pages_fields(webui,
     assert json.loads((webui.data / "softinpaint-presets.json").read_text()) == {}
 
 
-def test_the_accordion_starts_with_the_preset_of_the_settings(webui, page):
+def test_the_accordion_starts_with_the_default_preset(webui, page):
     webui.post("/sdapi/v1/options", {"softinpaint_default_preset": "Squiggle"})
     try:
         page.reload()
@@ -258,7 +258,7 @@ def test_the_accordion_starts_with_the_preset_of_the_settings(webui, page):
         webui.post("/sdapi/v1/options", {"softinpaint_default_preset": ""})
 
 
-def test_the_size_stays_when_asked_to(webui, page):
+def test_keep_size_sets_the_hosts_option(webui, page):
     try:
         open_accordion(page)
         assert not page.locator("#softinpaint_keep_size input").is_checked()
@@ -269,7 +269,7 @@ def test_the_size_stays_when_asked_to(webui, page):
         webui.post("/sdapi/v1/options", {"send_size": True})
 
 
-def test_a_composite_is_made_again_under_the_sliders(webui, page):
+def test_an_image_is_recomposited_in_the_accordion(webui, page):
     def told():
         return page.locator("#softinpaint_recomposite_told").first.inner_text()
 
@@ -312,7 +312,7 @@ def test_a_composite_is_made_again_under_the_sliders(webui, page):
     assert not faults
 
 
-def test_an_old_picture_pastes_with_the_builtins_equivalents(page):
+def test_an_infotext_of_the_builtin_pastes_its_equivalents(page):
     page.locator("#img2img_prompt textarea").fill(
         "a hill\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512, Denoising strength: 1, "
         "Soft inpainting enabled: True, Soft inpainting schedule bias: 0.2, Soft inpainting preservation strength: 0.05, "
@@ -334,7 +334,7 @@ def test_every_control_of_the_accordion_has_a_name(page):
         assert page.get_by_role(role, name=name, exact=True).count() == 1
 
 
-def test_the_accordion_stands_once_under_the_inpaint_area(page):
+def test_there_is_one_accordion_below_the_inpaint_area(page):
     labels = page.locator(".input-accordion").filter(has=page.locator("#softinpaint_feather_source"))
     assert labels.count() == 1
     box, area = labels.first.bounding_box(), page.locator("#img2img_inpaint_full_res").first.bounding_box()
@@ -399,7 +399,7 @@ def test_the_preview_shows_an_uploaded_mask_and_its_greys(page, tmp_path):
     assert outlined(page) == RIGHT_GREY
 
 
-def test_the_preview_shows_a_sketch_as_strong_as_it_is_opaque(page, tmp_path):
+def test_the_preview_shows_a_sketchs_opacity_as_strength(page, tmp_path):
     choose_tab(page, "Inpaint sketch")
     open_accordion(page)
     Image.new("RGB", (512, 512), (90, 120, 60)).save(tmp_path / "plain.png")
@@ -418,7 +418,7 @@ def test_the_preview_shows_a_sketch_as_strong_as_it_is_opaque(page, tmp_path):
     wait_for_preview(page, "Nothing is painted yet.")
 
 
-def test_the_preview_knows_the_original_of_a_sketch_that_another_tab_sent(page):
+def test_the_preview_knows_the_original_of_a_sketch_from_another_tab(page):
     open_accordion(page)
     page.locator("#img2img_inpaint_tab").get_by_role("button", name="inpaint sketch", exact=True).click()
     page.wait_for_selector("#inpaint_sketch canvas")
@@ -430,7 +430,7 @@ def test_the_preview_knows_the_original_of_a_sketch_that_another_tab_sent(page):
     page.wait_for_timeout(3000)  # the host does not survive Reload UI where a page left while its copying was being answered
 
 
-def test_the_preview_shows_the_accordions_mask_image_until_there_is_paint(page, tmp_path):
+def test_the_preview_shows_the_mask_image_until_something_is_painted(page, tmp_path):
     clear = "#softinpaint_mask_image_file button[aria-label=Clear], #softinpaint_mask_image_file button[title=Clear]"
     open_accordion(page)
     wait_for_preview(page, "Nothing is painted yet.")
@@ -451,7 +451,7 @@ def test_the_preview_shows_the_accordions_mask_image_until_there_is_paint(page, 
     assert outlined(page)[1] > 0.5
 
 
-def test_the_preview_works_at_the_size_that_resize_by_makes(page, tmp_path):
+def test_the_preview_uses_the_size_set_by_resize_by(page, tmp_path):
     open_accordion(page)
     set_number(page, "img2img_width", 640)
     wait_for_preview(page, "stretch the image")

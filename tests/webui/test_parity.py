@@ -35,7 +35,7 @@ def composited_as_builtin(decoded, shown):
 @pytest.mark.parametrize("soft", [[1, 0.5, 4, 0, 0.5, 2], GUIDE], ids=["defaults", "guide"])
 @pytest.mark.parametrize("denoising", [0.5, 0.75, 1.0])
 @pytest.mark.parametrize("sampler", ["Euler a", "Euler", "DPM++ 2M", "DPM++ 2M SDE"])
-def test_results_are_the_builtins(webui, sampler, denoising, soft):
+def test_results_match_the_builtin(webui, sampler, denoising, soft):
     request = dict(sampler_name=sampler, denoising_strength=denoising, mask_blur=16, steps=8)
     with_mask, raw = {"return_mask": True}, {"overlay_inpaint": False}
     builtin, builtin_mask = webui.inpaint(

@@ -26,7 +26,7 @@ def works(webui, args=(True,)):
     return soft_keys(webui.inpaint(IMAGE, MASK, list(args), steps=4).infotexts[0])
 
 
-def test_it_stands_where_the_builtin_stood(webui):
+def test_the_script_has_the_builtins_place(webui):
     owner, place, paths = owner_and_place(webui)
     assert owner == "ours"
     builtin = [index for index, path in enumerate(paths) if "extensions-builtin" in path]
@@ -84,7 +84,7 @@ del script_callbacks.on_cfg_after_cfg
 """
 
 
-def test_a_host_that_lacks_something_keeps_its_builtin_and_says_why(checkout):
+def test_an_unsupported_host_keeps_its_builtin_and_a_message_says_why(checkout):
     with host.WebUI(checkout, "lacking", (), {"extensions/aa-lacking/scripts/lacking.py": LACKING}) as webui:
         reason = "The soft inpainting extension is off because this WebUI lacks script_callbacks.on_cfg_after_cfg."
         assert owner_and_place(webui)[0] == "built-in"

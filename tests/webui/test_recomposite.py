@@ -48,7 +48,7 @@ def refusal(webui, body):
 @pytest.mark.parametrize("fields", [
     {}, {"batch_size": 2, "n_iter": 2}, {"inpaint_full_res": True, "mask_blur": 4}, {"width": 320, "height": 192},
     {"resize_mode": 2, "width": 192, "height": 320}, {"sampler_name": "DDIM"}])
-def test_the_same_settings_give_the_same_picture_and_infotext(webui, fields):
+def test_the_same_settings_give_the_same_image_and_infotext(webui, fields):
     images, infotexts, ids = made(webui, **fields)
     assert len(ids) == len(images)
     for image, about, identity in zip(images, infotexts, ids):
@@ -61,7 +61,7 @@ def test_the_same_settings_give_the_same_picture_and_infotext(webui, fields):
     {"difference_threshold": 4, "least_opacity": 0}, {"difference_contrast": 8, "least_opacity": 0},
     {"mask_influence": 1, "least_opacity": 0}, {"edge_taper_px": 60, "least_opacity": 0}, {"least_opacity": 0.25},
     {"drift_correction": 0}, {"grain": 1}, {"automatic_threshold": True, "difference_threshold": 8, "least_opacity": 0}])
-def test_other_settings_give_what_a_run_with_them_gives(webui, settings):
+def test_other_settings_equal_a_run_with_them(webui, settings):
     _, _, (identity,) = made(webui)
     result, told = again(webui, identity, **settings)
     (sampled,), (about,), _ = made(webui, settings)
@@ -82,7 +82,7 @@ def test_another_feather_shows_less_and_the_infotext_notes_it(webui, settings, a
     assert noted == kept
 
 
-def test_what_cannot_be_done_is_refused_with_a_sentence(webui):
+def test_an_invalid_request_is_rejected_with_a_message(webui):
     _, _, (identity,) = made(webui)
     for body, sentence in (
             ({"id": "unknown"}, "id must name a kept image, got 'unknown'."), ({}, "id must be"),
@@ -97,7 +97,7 @@ def test_what_cannot_be_done_is_refused_with_a_sentence(webui):
         assert sentence in detail
 
 
-def test_one_at_a_time_however_many_ask(webui):
+def test_concurrent_requests_run_one_at_a_time(webui):
     _, _, (identity,) = made(webui)
     answers = []
 
@@ -120,7 +120,7 @@ def test_one_at_a_time_however_many_ask(webui):
     assert len(answers) == 20
 
 
-def test_it_takes_no_time_to_speak_of(webui):
+def test_a_recomposite_is_fast(webui):
     """At 1024 pixels, with the way there and back; goal 100 ms, measured 60."""
     image, mask = drawn_image(1024, 1024), drawn_disc(1024, 1024, 150)
     _, _, (identity,) = made(webui, image=image, mask=mask, width=1024, height=1024, steps=1, mask_blur=16)
@@ -132,7 +132,7 @@ def test_it_takes_no_time_to_speak_of(webui):
     assert min(taken) < 0.3  # several times what is measured: machines differ
 
 
-def test_a_saved_one_holds_its_infotext_and_its_pixels(webui):
+def test_a_saved_recomposite_has_its_infotext_and_pixels(webui):
     _, _, (identity,) = made(webui)
     answer = webui.post(ROUTE, {"id": identity, "settings": {"least_opacity": 0.5}, "save": True})
     with Image.open(next((webui.data / "outputs").rglob(answer["saved_as"]))) as saved:
@@ -140,7 +140,7 @@ def test_a_saved_one_holds_its_infotext_and_its_pixels(webui):
         np.testing.assert_array_equal(np.asarray(saved), decoded(answer["image"]))
 
 
-def test_the_oldest_are_dropped_and_0_keeps_none(webui):
+def test_the_oldest_images_are_dropped_and_0_keeps_none(webui):
     """One of these takes about 0.9 MB; those of one batch share their original and masks."""
     _, _, (first,) = made(webui, seed=11)
     try:
@@ -168,7 +168,7 @@ def transparent(image):
 
 
 @pytest.mark.parametrize("fields", [{}, {"inpaint_full_res": True}])
-def test_alpha_is_kept_when_asked_for_and_the_outside_to_the_byte(webui, fields):
+def test_alpha_is_kept_on_request_and_the_outside_is_exact(webui, fields):
     source = transparent(IMAGE)
     (flat,), _, _ = made(webui, image=source, **fields)
     assert Image.open(io.BytesIO(base64.b64decode(flat))).mode == "RGB"
@@ -189,7 +189,7 @@ def test_alpha_is_kept_when_asked_for_and_the_outside_to_the_byte(webui, fields)
         np.asarray(Image.open(io.BytesIO(base64.b64decode(webui.post(ROUTE, {"id": identity})["image"])))), result)
 
 
-def test_grain_reaches_the_picture(webui):
+def test_grain_is_added_to_the_image(webui):
     smooth, grainy = (decoded(made(webui, {"grain": grain})[0][0]).astype(float) for grain in (0, 1))
     inside = np.s_[112:144, 112:144]
     fine = [np.abs(np.diff(image[inside], axis=1)).mean() for image in (smooth, grainy)]
@@ -197,7 +197,7 @@ def test_grain_reaches_the_picture(webui):
     np.testing.assert_array_equal(smooth[:60], grainy[:60])
 
 
-def test_the_route_is_behind_the_hosts_own_lock(checkout):
+def test_the_route_needs_the_hosts_login(checkout):
     with host.WebUI(checkout, "locked", ("--api-auth", "user:secret", "--nowebui"), user="user:secret") as webui:
         assert refusal(webui, {"id": ""})[0] == 422
         webui.headers = {}

@@ -41,7 +41,7 @@ def assert_alike(one, other):
 
 @pytest.mark.parametrize("only_masked", [False, True])
 @pytest.mark.parametrize("outer_sampler", ["Euler a", "DDIM"])
-def test_a_detailer_inside_a_run_leaves_the_outer_run_as_it_was(webui, only_masked, outer_sampler):
+def test_a_detailer_inside_a_run_does_not_affect_the_outer_run(webui, only_masked, outer_sampler):
     request = dict(sampler_name=outer_sampler, inpaint_full_res=only_masked, batch_size=2)
     nested = webui.inpaint(IMAGE, MASK, [True], others={"Nested runs": [True]}, **request)
     plain = webui.inpaint(IMAGE, MASK, [True], **request)
@@ -60,7 +60,7 @@ def test_a_mask_changed_in_place_between_two_runs_on_one_p(webui):
     assert_inpainted(result.images[1], IMAGE, moved)
 
 
-def test_loopback_shapes_its_mask_once_a_loop(webui):
+def test_loopback_shapes_its_mask_in_each_loop(webui):
     result = webui.inpaint(IMAGE, MASK, [True], script_name="loopback", script_args=[3, 0.75, "Linear", "None"],
                            mask_blur=8)
     assert len(result.images) == 3
@@ -116,7 +116,7 @@ def test_batch_size_and_count(webui):
     assert len({image.tobytes() for image in result.images}) == 4
 
 
-def test_six_requests_at_once_give_what_each_gives_alone(webui):
+def test_six_concurrent_requests_equal_single_requests(webui):
     requests = [dict(seed=number, mask_blur=4 + number, inpaint_full_res=bool(number % 2),
                      sampler_name="DDIM" if number == 3 else "Euler a") for number in range(6)]
     alone = [webui.inpaint(IMAGE, MASK, [True], steps=3, **request) for request in requests]
@@ -130,7 +130,7 @@ def test_six_requests_at_once_give_what_each_gives_alone(webui):
 @pytest.mark.parametrize("feather", ["Mask blur", "host"])
 @pytest.mark.parametrize("only_masked", [False, True])
 @pytest.mark.parametrize("content", [0, 1])
-def test_several_init_images_of_different_size(webui, only_masked, content, feather):
+def test_several_init_images_of_different_sizes(webui, only_masked, content, feather):
     if feather == "host" and only_masked:
         pytest.skip("the host itself resizes its mask to each picture, but not the crop's place")
     images = [drawn_image(), drawn_image(300, 280, 2)]
@@ -169,7 +169,7 @@ def test_a_blank_mask_after_another_job(webui, only_masked):
 
 @pytest.mark.parametrize("sampler", ["Euler a", "DDIM", "UniPC"])
 @pytest.mark.parametrize("content", [0, 1, 2])
-def test_a_full_mask_gives_the_hosts_own_picture(webui, sampler, content):
+def test_a_full_mask_gives_the_hosts_own_image(webui, sampler, content):
     # Also: our VAE encode leaves the random stream as it was, else the noise would differ.
     request = dict(sampler_name=sampler, inpainting_fill=content, options={"overlay_inpaint": False})
     full = Image.new("L", IMAGE.size, 255)
@@ -223,7 +223,7 @@ def test_only_masked_at_the_border(webui, x, y, size):
 
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("content", range(4))
-def test_the_original_is_encoded_once_more_at_most(webui, content, batch):
+def test_the_original_is_encoded_at_most_once_more(webui, content, batch):
     webui.inpaint(IMAGE, MASK, [True], inpainting_fill=content, batch_size=batch, n_iter=2)
     assert webui.get("/companion/witness")["encodes"] == (0 if content == 1 else 1)
 
@@ -234,7 +234,7 @@ OUTPAINTING = {"poor man's outpainting": lambda blur: [64, blur, 0, ["left", "ri
 
 @pytest.mark.parametrize("blur", [8, 16])
 @pytest.mark.parametrize("script", OUTPAINTING)
-def test_outpainting_changes_no_more_of_the_original_than_without_us(webui, script, blur):
+def test_outpainting_changes_no_more_of_the_original_than_the_host(webui, script, blur):
     image = Image.fromarray(Scene.from_seed(HELD_OUT + 11).draw(256))
     original = np.asarray(image).astype(float)
     request = dict(script_name=script, script_args=OUTPAINTING[script](blur), inpainting_fill=0, denoising_strength=0.9)
@@ -269,7 +269,7 @@ def test_an_alpha_mask_keeps_its_greys(webui):
     assert not same(webui.inpaint(IMAGE, alpha, [True]), webui.inpaint(IMAGE, MASK, [True]))
 
 
-def test_overlay_switched_off_gives_the_decoded_picture(webui):
+def test_without_the_overlay_the_decoded_image_is_returned(webui):
     raw = webui.inpaint(IMAGE, MASK, [True], options={"overlay_inpaint": False})
     changed = (raw.images[0] != np.asarray(IMAGE)).any(axis=-1)
     assert changed[outside_of(MASK)].mean() > 0.5  # the VAE's own loss
@@ -281,7 +281,7 @@ def test_colour_correction_keeps_the_outside(webui, only_masked):
     assert_inpainted(result.images[0], IMAGE, MASK, outside_of(MASK, padding=32 if only_masked else None))
 
 
-def test_the_picture_saved_before_colour_correction_is_not_black(webui):
+def test_the_image_saved_before_colour_correction_is_not_black(webui):
     webui.inpaint(IMAGE, MASK, [True], inpaint_full_res=True, save_images=True, inpaint_full_res_padding=0, options={
         "img2img_color_correction": True, "save_images_before_color_correction": True})
     saved = np.asarray(Image.open(next(webui.data.rglob("*-before-color-correction.png"))).convert("RGB"))
@@ -303,7 +303,7 @@ def test_returned_masks_are_the_pixels_shown(webui, only_masked):
 
 
 @pytest.mark.parametrize("only_masked", [False, True])
-def test_ten_rounds_leave_what_no_mask_reached_as_it_was(webui, only_masked):
+def test_ten_rounds_keep_pixels_that_no_mask_reached(webui, only_masked):
     """Moved masks over one picture, each result the next one's start: what decays elsewhere decays with every round."""
     image = original = drawn_image()
     untouched = np.ones(np.asarray(original).shape[:2], bool)

@@ -62,7 +62,7 @@ def test_outside_is_exact_and_the_core_is_repainted(webui, sampler, area, conten
 
 @pytest.mark.parametrize("area", ["whole picture", "only masked"])
 @pytest.mark.parametrize(("sampler", "content"), list(zip(SAMPLERS, itertools.cycle(CONTENTS))))
-def test_another_size_and_a_batch(webui, sampler, content, area):
+def test_another_size_with_a_batch(webui, sampler, content, area):
     soft = check(webui, area == "only masked", 320, 192, {}, sampler_name=sampler, inpainting_fill=CONTENTS[content],
                  batch_size=2)
     assert len(soft.images) == 2
