@@ -119,11 +119,11 @@ def _commands(checkout: Path) -> dict[str, str]:
 
 def main() -> int:
     before, after = (made_by(Path(each).resolve()) for each in sys.argv[1:3])
-    apart = [name for name in before | after if before.get(name) != after.get(name)]
-    for name in apart:
+    differing = [name for name in before | after if before.get(name) != after.get(name)]
+    for name in differing:
         print(f"differs: {name}")
-    print(f"{len(before)} images, {len(apart)} differ")
-    return bool(apart)
+    print(f"{len(before)} images, {len(differing)} differ")
+    return bool(differing)
 
 
 if __name__ == "__main__":

@@ -47,20 +47,20 @@ def outside(mask, blur):
 
 
 @pytest.fixture
-def complaint(tmp_path, monkeypatch, capsys):
+def error_message(tmp_path, monkeypatch, capsys):
     """What the command says of bad input; no file is written then."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(IMAGE, "picture.png")
     shutil.copy(MASK, "mask.png")
 
-    def complain(*words):
+    def message_for(*words):
         before = sorted(path for path in tmp_path.rglob("*") if path.is_file())
         assert cli.main(list(words)) == cli.BAD_INPUT
         assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == before
-        said = capsys.readouterr().err
-        assert said.count("softinpaint: ") == 1, said
-        return said
-    return complain
+        message = capsys.readouterr().err
+        assert message.count("softinpaint: ") == 1, message
+        return message
+    return message_for
 
 
 def test_the_demo_shows_what_it_claims_and_can_run_twice(tmp_path):
@@ -209,9 +209,9 @@ def test_a_failed_recomposite_prints_one_sentence(tmp_path, monkeypatch, capsys,
     shutil.copy(IMAGE, "picture.png")
     shutil.copy(MASK, "mask.png")
     assert cli.main(words.split()) == cli.BAD_INPUT
-    told = capsys.readouterr().err
-    assert sentence in told
-    assert told.count("\n") == 1
+    message = capsys.readouterr().err
+    assert sentence in message
+    assert message.count("\n") == 1
 
 
 @pytest.fixture
@@ -236,9 +236,9 @@ def test_a_lora_by_option_and_by_prompt(tmp_path, monkeypatch, lora):
     plain = made("plain.png", "--prompt", "a tree")
     styled = made("styled.png", "--prompt", "a tree", "--lora", f"{lora.name}:0.5")
     assert (styled != plain).any()
-    told = infotext.parse(infotext_files.read(Path("styled.png")))
-    assert told["Prompt"] == "a tree <lora:style:0.5>"
-    assert re.fullmatch("style: [0-9a-f]{12}", told["Lora hashes"])
+    params = infotext.parse(infotext_files.read(Path("styled.png")))
+    assert params["Prompt"] == "a tree <lora:style:0.5>"
+    assert re.fullmatch("style: [0-9a-f]{12}", params["Lora hashes"])
     assert (made("again.png", "--like", "styled.png", "--lora-dir", ".") == styled).all()
     assert (made("plain-again.png", "--prompt", "a tree") == plain).all()
 
@@ -249,8 +249,8 @@ def test_a_long_weighted_prompt_and_clip_skip_are_used_and_recorded(tmp_path, mo
     words = ["inpaint", str(IMAGE), str(MASK), "--steps", "2", "--seed", "1"]
     assert cli.main([*words, "--prompt", prompt, "--clip-skip", "2", "-o", "long.png"]) == 0
     assert cli.main([*words, "--prompt", "an orange tree", "-o", "short.png"]) == 0
-    told = infotext.parse(infotext_files.read(Path("long.png")))
-    assert (told["Prompt"], told["Clip skip"]) == (prompt, "2")
+    params = infotext.parse(infotext_files.read(Path("long.png")))
+    assert (params["Prompt"], params["Clip skip"]) == (prompt, "2")
     assert (pixels("long.png") != pixels("short.png")).any()
 
 
@@ -262,39 +262,39 @@ def test_like_names_the_fields_that_it_ignores(tmp_path, capsys):
     assert capsys.readouterr().err == "softinpaint: Ignored in the infotext: Variation seed, ADetailer model.\n"
 
 
-def test_like_rejects_a_camera_comment(complaint):
+def test_like_rejects_a_camera_comment(error_message):
     exif = Image.Exif()
     exif.get_ifd(infotext_files.EXIF_IFD)[infotext_files.USER_COMMENT] = b"ASCII\0\0\0Holiday, f: 2.8, ISO: 100, Mode: auto"
     Image.open(IMAGE).convert("RGB").save("photo.jpg", exif=exif)
-    assert "--like needs an image with infotext; photo.jpg has none" in complaint(
+    assert "--like needs an image with infotext; photo.jpg has none" in error_message(
         "inpaint", "picture.png", "mask.png", "--like", "photo.jpg")
 
 
 @pytest.mark.parametrize("prompt", ["a [tree:house:0.5]", "a tree AND a house", "a tree <lora:none:1>", "<hypernet:a:1>"])
-def test_an_unsupported_prompt_is_rejected_before_sampling(complaint, prompt):
-    said = complaint("inpaint", "picture.png", "mask.png", "--prompt", prompt)
-    assert "prompt must" in said or "needs a file none.safetensors in models/Lora" in said
+def test_an_unsupported_prompt_is_rejected_before_sampling(error_message, prompt):
+    message = error_message("inpaint", "picture.png", "mask.png", "--prompt", prompt)
+    assert "prompt must" in message or "needs a file none.safetensors in models/Lora" in message
 
 
 # Files that cannot be written
 
-def test_format_limits_are_checked_before_sampling(complaint, monkeypatch):
+def test_format_limits_are_checked_before_sampling(error_message, monkeypatch):
     monkeypatch.setattr(inpaint, "local_maker", None)  # calling it would fail
-    assert "bytes of infotext" in complaint("inpaint", "picture.png", "mask.png", "-o", "a.jpg", "--prompt", "a" * 40_000)
+    assert "bytes of infotext" in error_message("inpaint", "picture.png", "mask.png", "-o", "a.jpg", "--prompt", "a" * 40_000)
     for name in ("wide.png", "wide-mask.png"):
         Image.new("L", (16384, 8), 255).save(name)
-    assert "16383 pixels a side" in complaint("inpaint", "wide.png", "wide-mask.png", "-o", "a.webp")
+    assert "16383 pixels a side" in error_message("inpaint", "wide.png", "wide-mask.png", "-o", "a.webp")
 
 
 @pytest.mark.parametrize(("output", "sentence"), [
     ("/proc/self/made.png", "cannot write to the folder /proc/self"),
     ("a" * 300 + ".png", ".png: File name too long"), ("folder.png/picture.png", "it is a folder")])
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and Linux' limit of a name")
-def test_an_unwritable_output_path_is_reported_before_sampling(complaint, monkeypatch, output, sentence):
+def test_an_unwritable_output_path_is_reported_before_sampling(error_message, monkeypatch, output, sentence):
     monkeypatch.setattr(inpaint, "local_maker", None)
     Path("folder.png/picture.png").mkdir(parents=True)
     output = "folder.png" if output.startswith("folder") else output
-    assert sentence in complaint("inpaint", "picture.png", "mask.png", "-o", output, "--force")
+    assert sentence in error_message("inpaint", "picture.png", "mask.png", "-o", output, "--force")
 
 
 def test_a_result_that_cannot_be_written_is_saved_elsewhere(tmp_path, monkeypatch, capsys):
@@ -334,9 +334,9 @@ def test_a_bug_in_the_program_is_not_reported_as_bad_input(monkeypatch, capsys, 
         raise fault
     monkeypatch.setattr(inpaint, "plan_jobs", broken)
     assert cli.main(["inpaint", "a.png", "b.png"]) == cli.OWN_FAULT
-    said = capsys.readouterr().err
-    assert "Traceback" in said
-    assert f"softinpaint: this is a bug in the program, not in your input: {type(fault).__name__};" in said.splitlines()[-1]
+    message = capsys.readouterr().err
+    assert "Traceback" in message
+    assert f"softinpaint: this is a bug in the program, not in your input: {type(fault).__name__};" in message.splitlines()[-1]
 
 
 @pytest.mark.parametrize("words", [
@@ -469,7 +469,7 @@ def test_every_setting_is_an_option_of_the_same_name():
     ("inpaint picture.png mask.png --webui http://127.0.0.1:9", "a WebUI must answer at http://127.0.0.1:9"),
     ("inpaint picture.png mask.png --width 4 --height 4", "Width and height must be 8 pixels or more, got 4x4"),
     ("paint", "No such command 'paint'.")])
-def test_bad_input_gets_one_sentence(complaint, words, sentence):
+def test_bad_input_gets_one_sentence(error_message, words, sentence):
     Path("text.png").write_text("no picture")
     for folder in ("folder", "twice"):
         Path(folder).mkdir()
@@ -479,7 +479,7 @@ def test_bad_input_gets_one_sentence(complaint, words, sentence):
     Image.new("L", (7, 9), 255).save("speck.png")
     Image.fromarray(np.full((256, 256), np.inf, np.float32)).save("floats.tiff")
     Image.new("L", (256, 256)).save("empty.png")
-    assert f"softinpaint: {sentence}" in complaint(*words.split())
+    assert f"softinpaint: {sentence}" in error_message(*words.split())
 
 
 def test_the_entry_point_returns_the_exit_code_for_bad_input(tmp_path):

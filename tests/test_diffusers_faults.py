@@ -51,7 +51,7 @@ def run(pipeline, seed=1, **fields):
 
 # Numbers that are none
 
-def spoiled(decode, value, where, dtypes=(torch.float32, torch.bfloat16, torch.float16)):
+def broken_decoder(decode, value, where, dtypes=(torch.float32, torch.bfloat16, torch.float16)):
     """A decoder that gives a value instead of a number where `where` is."""
     def overflowing(latent, *args, **kwargs):
         decoded = decode(latent, *args, **kwargs)[0]
@@ -66,7 +66,7 @@ def spoiled(decode, value, where, dtypes=(torch.float32, torch.bfloat16, torch.f
 @pytest.mark.parametrize("padding", [None, 8])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_if_the_decoder_gives_nan_the_original_is_shown_and_noted(pipeline, value, padding, settings):
-    pipeline.vae.decode = spoiled(pipeline.vae.decode, value, np.s_[:, :])
+    pipeline.vae.decode = broken_decoder(pipeline.vae.decode, value, np.s_[:, :])
     output = run(pipeline, settings=settings, padding_mask_crop=padding, keep=True)
     result = np.asarray(output.images[0])
     assert (result[OUTSIDE] == ORIGINAL[OUTSIDE]).all()
@@ -78,7 +78,7 @@ def test_if_the_decoder_gives_nan_the_original_is_shown_and_noted(pipeline, valu
 
 def test_only_nan_pixels_show_the_original(pipeline):
     whole = np.asarray(run(pipeline, settings=Settings(enabled=True, drift_correction=0)).images[0])
-    pipeline.vae.decode = spoiled(pipeline.vae.decode, np.nan, np.s_[30:32, 40:44])
+    pipeline.vae.decode = broken_decoder(pipeline.vae.decode, np.nan, np.s_[30:32, 40:44])
     output = run(pipeline, settings=Settings(enabled=True, drift_correction=0))
     result = np.asarray(output.images[0])
     same = np.ones(MASK.size[::-1], bool)
@@ -92,7 +92,7 @@ def test_only_nan_pixels_show_the_original(pipeline):
 def test_an_overflow_in_half_precision_is_decoded_in_float32(pipeline, dtype):
     pipeline.vae.to(dtype)
     decode = pipeline.vae.decode
-    pipeline.vae.decode = spoiled(decode, np.inf, np.s_[:, :], [dtype])
+    pipeline.vae.decode = broken_decoder(decode, np.inf, np.s_[:, :], [dtype])
     output = run(pipeline)
     assert np.abs(np.asarray(output.images[0]).astype(int) - ORIGINAL)[PAINTED].mean() > 10
     assert not output.notes
@@ -235,15 +235,15 @@ def test_a_cancelled_run_restores_the_pipeline(pipeline, dtype):
 def test_the_owners_own_step_is_called_in_each_run(pipeline):
     calls, step = [], pipeline.scheduler.step
 
-    def mine(*args, **kwargs):
+    def own_step(*args, **kwargs):
         calls.append(1)
         return step(*args, **kwargs)
     plain = np.asarray(run(pipeline).images[0])
-    pipeline.scheduler.step = mine
+    pipeline.scheduler.step = own_step
     for count in (1, 2):
         np.testing.assert_array_equal(np.asarray(run(pipeline).images[0]), plain)
         assert len(calls) == 2 * count
-    assert pipeline.scheduler.step is mine
+    assert pipeline.scheduler.step is own_step
 
 
 def test_a_callback_gets_the_running_pipeline(pipeline):
@@ -319,12 +319,12 @@ def test_lists_of_images_and_masks_equal_single_runs(tmp_path, channels, content
     images = [IMAGE, Image.fromarray(ORIGINAL[:, ::-1].copy())]
     masks = [MASK, drawn_disc(96, 72, 12, x=0.3)]
 
-    def painted(prompts, images, masks, seeds):
+    def inpaint(prompts, images, masks, seeds):
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         return pipeline(prompts, images, masks, mask_blur=BLUR, num_inference_steps=3, num_images_per_prompt=each, keep=True,
                         masked_content=content, generator=generators)
-    together = painted(["a", "b"], images, masks, range(2 * each))
-    apart = [painted(prompt, [image], [mask], range(number * each, (number + 1) * each))
+    together = inpaint(["a", "b"], images, masks, range(2 * each))
+    apart = [inpaint(prompt, [image], [mask], range(number * each, (number + 1) * each))
              for number, (prompt, image, mask) in enumerate(zip("ab", images, masks))]
     for one, other in zip(together.images, [image for output in apart for image in output.images]):
         assert np.abs(np.asarray(one).astype(int) - np.asarray(other)).max() <= 1

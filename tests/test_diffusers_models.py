@@ -28,15 +28,15 @@ def pipeline():
     return models.load(str(models.SCENE_MODEL), "cpu")
 
 
-def painted(pipeline, image=IMAGE, mask=MASK, **changes):
+def inpainted(pipeline, image=IMAGE, mask=MASK, **changes):
     request = Request(**{**vars(REQUEST), **changes})
     return np.asarray(models.inpaint(pipeline, request, Image.open(image), Image.open(mask))).astype(int)
 
 
 @pytest.mark.parametrize("sampler", models.SAMPLERS)
 def test_every_sampler_keeps_the_outside_exact_and_repaints_the_core(pipeline, sampler):
-    made = painted(pipeline, sampler=sampler)
-    hard = painted(pipeline, sampler=sampler, settings=Settings(enabled=False))
+    made = inpainted(pipeline, sampler=sampler)
+    hard = inpainted(pipeline, sampler=sampler, settings=Settings(enabled=False))
     assert (made[AWAY] == ORIGINAL[AWAY]).all()
     change, by_hard = (np.abs(image - ORIGINAL)[PAINTED].mean() for image in (made, hard))
     assert change > 0.7 * by_hard > 5  # the two paint different things: the mask's grey rim is theirs to use or not
@@ -44,9 +44,9 @@ def test_every_sampler_keeps_the_outside_exact_and_repaints_the_core(pipeline, s
 
 @pytest.mark.parametrize("schedule_type", models.SCHEDULE_TYPES)
 def test_every_schedule_type(pipeline, schedule_type):
-    made = painted(pipeline, sampler="DPM++ 2M", schedule_type=schedule_type)
+    made = inpainted(pipeline, sampler="DPM++ 2M", schedule_type=schedule_type)
     assert (made[AWAY] == ORIGINAL[AWAY]).all()
-    karras = (made == painted(pipeline, sampler="DPM++ 2M", schedule_type="Karras")).all()
+    karras = (made == inpainted(pipeline, sampler="DPM++ 2M", schedule_type="Karras")).all()
     assert karras == (schedule_type in ("Automatic", "Karras"))
 
 
@@ -59,18 +59,18 @@ def test_unsupported_sampler_names_are_rejected(sampler, schedule_type):
 @pytest.mark.parametrize("changes", [{"steps": 1}, {"denoising_strength": 0.01}])
 @pytest.mark.parametrize("enabled", [True, False])
 def test_there_is_always_at_least_one_step(pipeline, changes, enabled):
-    made = painted(pipeline, settings=Settings(enabled=enabled), **{"denoising_strength": 0.5, **changes})
+    made = inpainted(pipeline, settings=Settings(enabled=enabled), **{"denoising_strength": 0.5, **changes})
     assert (made[PAINTED] != ORIGINAL[PAINTED]).any()
 
 
 def test_the_pipelines_own_scheduler_is_unchanged(pipeline):
-    painted(pipeline, sampler="UniPC")
+    inpainted(pipeline, sampler="UniPC")
     assert isinstance(pipeline.scheduler, diffusers.DDIMScheduler)
 
 
 def test_the_seed_decides_the_image(pipeline):
-    assert (painted(pipeline) == painted(pipeline)).all()
-    assert (painted(pipeline) != painted(pipeline, seed=4)).any()
+    assert (inpainted(pipeline) == inpainted(pipeline)).all()
+    assert (inpainted(pipeline) != inpainted(pipeline, seed=4)).any()
 
 
 def test_a_batch_equals_its_singles(pipeline):
@@ -86,11 +86,11 @@ def test_a_batch_equals_its_singles(pipeline):
 
 
 def test_only_masked_and_not_masked(pipeline, tmp_path):
-    only = painted(pipeline, inpaint_area="Only masked", masked_area_padding=16)
+    only = inpainted(pipeline, inpaint_area="Only masked", masked_area_padding=16)
     assert (only[AWAY] == ORIGINAL[AWAY]).all()
-    assert (only != painted(pipeline)).any()
+    assert (only != inpainted(pipeline)).any()
     ImageOps.invert(Image.open(MASK).convert("L")).save(tmp_path / "inverted.png")
-    assert (painted(pipeline, mask=tmp_path / "inverted.png", mask_mode="Inpaint not masked") == painted(pipeline)).all()
+    assert (inpainted(pipeline, mask=tmp_path / "inverted.png", mask_mode="Inpaint not masked") == inpainted(pipeline)).all()
 
 
 def test_each_step_reports_progress(pipeline):
@@ -138,9 +138,9 @@ def test_the_best_available_device_is_chosen(monkeypatch, cuda, mps, chosen):
 def test_the_page_gets_progress_and_a_preview_of_each_image(tmp_path):
     seen = []
     with Image.open(IMAGE) as image, Image.open(MASK) as mask:
-        painted = Painter(tmp_path, "cpu").paint(
+        events = Painter(tmp_path, "cpu").paint(
             replace(REQUEST, steps=2), image, mask, 2, "", lambda share, preview: seen.append((share, preview)))
-        finished = list(painted)
+        finished = list(events)
     assert len(finished) == 2
     assert [share for share, _ in seen] == pytest.approx([0, 0.5, 1] * 2)
     assert seen[1][1].size == (256, 256)

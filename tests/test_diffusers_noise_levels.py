@@ -91,13 +91,13 @@ def check(pipeline, monkeypatch, name, strength):
     calls = []
     blended = BlendingScheduler._blended
 
-    def looking(self, output, timestep, sample):
+    def recording(self, output, timestep, sample):
         level = noise_levels.noise_level(self.scheduler, timestep)
         noise = (sample - level.signal * original) / level.sigma
         outside = (self.job.repaint == 0).expand_as(noise)
         calls.append((noise[outside] - (0 if name in DRAWING else first[outside]), level, timestep))
         return blended(self, output, timestep, sample)
-    monkeypatch.setattr(BlendingScheduler, "_blended", looking)
+    monkeypatch.setattr(BlendingScheduler, "_blended", recording)
     samples = runner("a", image, drawn_disc(side, side, 20), num_inference_steps=STEPS, strength=strength,
                      num_images_per_prompt=images, guidance_scale=1.0, output_type="latent", mask_blur=4,
                      generator=torch.Generator().manual_seed(1), **fields).images

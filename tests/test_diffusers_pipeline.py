@@ -224,20 +224,20 @@ def test_no_step_is_skipped_if_that_would_change_the_result(small, changes, sche
 
 def test_an_inpainting_model_gets_the_mask_soft_or_hard(models):
     pipeline = quiet(SoftInpaintPipeline.from_pipe(models["SD1 inpainting"]))
-    told = []
+    seen_masks = []
     forward = pipeline.unet.forward
 
-    def listening(sample, *args, **kwargs):
-        told.append(sample[0, 4].unique().tolist())
+    def recording(sample, *args, **kwargs):
+        seen_masks.append(sample[0, 4].unique().tolist())
         return forward(sample, *args, **kwargs)
-    pipeline.unet.forward = listening
+    pipeline.unet.forward = recording
     try:
         soft, hard = (inpaint(pipeline, num_inference_steps=2, settings=Settings(enabled=True, conditioning_mask=mask))
                       for mask in ("soft", "hard"))
     finally:
         del pipeline.unet.forward
-    assert len(told[0]) > 2
-    assert told[-1] == [0, 1]
+    assert len(seen_masks[0]) > 2
+    assert seen_masks[-1] == [0, 1]
     assert (soft != hard).any()
 
 

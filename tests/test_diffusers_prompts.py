@@ -27,7 +27,7 @@ pytestmark = KNOWN_WARNINGS
 
 IMAGE, MASK = drawn_image(64, 64), drawn_disc(64, 64, 12)
 LAYER = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
-OF_TEXT = "text_model.encoder.layers.1.mlp.fc1"
+TEXT_LAYER = "text_model.encoder.layers.1.mlp.fc1"
 RANK, ALPHA = 2, 4.0
 
 
@@ -164,13 +164,13 @@ def parts(pipelines):
     pipeline = pipelines["SD1"]
     text_layers = {name.removeprefix("text_model."): module for name, module in pipeline.text_encoder.named_modules()}
     return changes({LAYER: pipeline.unet.get_submodule(LAYER).weight.shape,
-                    OF_TEXT: text_layers[OF_TEXT.removeprefix("text_model.")].weight.shape})
+                    TEXT_LAYER: text_layers[TEXT_LAYER.removeprefix("text_model.")].weight.shape})
 
 
 @pytest.fixture
 def style(tmp_path, parts):
     return written_as_kohya(tmp_path / "style.safetensors", {
-        "lora_unet_" + LAYER.replace(".", "_"): parts[LAYER], "lora_te_" + OF_TEXT.replace(".", "_"): parts[OF_TEXT]})
+        "lora_unet_" + LAYER.replace(".", "_"): parts[LAYER], "lora_te_" + TEXT_LAYER.replace(".", "_"): parts[TEXT_LAYER]})
 
 
 def test_a_lora_changes_only_its_own_run(small, style):
@@ -186,10 +186,10 @@ def test_a_lora_changes_only_its_own_run(small, style):
 
 def test_lora_weights_are_scaled_by_alpha_over_rank(small, style, parts):
     running = diffusers_lora.with_loras(small, [diffusers_lora.Lora(style, text_encoder=0.5, unet=0.25)])
-    for component, layer, weight in (("unet", LAYER, 0.25), ("text_encoder", OF_TEXT.removeprefix("text_model."), 0.5)):
+    for component, layer, weight in (("unet", LAYER, 0.25), ("text_encoder", TEXT_LAYER.removeprefix("text_model."), 0.5)):
         old, new = (dict(each.named_modules()) for each in (getattr(small, component), getattr(running, component)))
         name = layer if layer in old else f"text_model.{layer}"
-        down, up = parts[layer if layer in parts else OF_TEXT]
+        down, up = parts[layer if layer in parts else TEXT_LAYER]
         torch.testing.assert_close(new[name].weight - old[name].weight, up @ down * weight * ALPHA / RANK, atol=1e-5, rtol=0)
     other = "mid_block.attentions.0.proj_in"
     assert running.unet.get_submodule(other).weight is small.unet.get_submodule(other).weight
@@ -198,11 +198,11 @@ def test_lora_weights_are_scaled_by_alpha_over_rank(small, style, parts):
 def test_diffusers_files_give_the_same_result_as_kohya_files(small, style, parts, tmp_path):
     tensors = {}
     for prefix, layer, names in (("unet", LAYER, ("lora_A", "lora_B")),
-                                 ("text_encoder", OF_TEXT, ("lora_linear_layer.down", "lora_linear_layer.up"))):
+                                 ("text_encoder", TEXT_LAYER, ("lora_linear_layer.down", "lora_linear_layer.up"))):
         tensors |= {f"{prefix}.{layer}.{name}.weight": part for name, part in zip(names, parts[layer])}
-    about = json.dumps({"unet.lora_alpha": ALPHA, "text_encoder.lora_alpha": 1,
-                        "text_encoder.alpha_pattern": {OF_TEXT: ALPHA}})
-    save_file(tensors, tmp_path / "other.safetensors", {"lora_adapter_metadata": about})
+    metadata = json.dumps({"unet.lora_alpha": ALPHA, "text_encoder.lora_alpha": 1,
+                           "text_encoder.alpha_pattern": {TEXT_LAYER: ALPHA}})
+    save_file(tensors, tmp_path / "other.safetensors", {"lora_adapter_metadata": metadata})
     ours = made(small, "abc <lora:style:2>", [style])
     assert (made(small, "abc <lora:other:2>", [tmp_path / "other.safetensors"]) == ours).all()
 
@@ -256,9 +256,9 @@ def test_a_missing_lora_is_named(small, tmp_path):
 
 def test_the_infotext_names_the_lora_as_the_webui_does(style):
     request = Request(prompt="abc <lora:style:0.5>", seed=1, clip_skip=2)
-    told = infotext.parse(models.infotext_of(request, Size(64, 64), None, [style.parent]))
-    assert told["Prompt"] == "abc <lora:style:0.5>"
-    assert told["Clip skip"] == "2"
-    name, digits = told["Lora hashes"].split(": ")
+    params = infotext.parse(models.infotext_of(request, Size(64, 64), None, [style.parent]))
+    assert params["Prompt"] == "abc <lora:style:0.5>"
+    assert params["Clip skip"] == "2"
+    name, digits = params["Lora hashes"].split(": ")
     assert (name, len(digits)) == ("style", 12)
     assert "Lora hashes" not in infotext.parse(models.infotext_of(Request(prompt="abc"), Size(64, 64), None, [style.parent]))

@@ -35,8 +35,8 @@ def grey_profile(gamma):
     curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
     white = b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)
     text = b"text" + bytes(4) + b"none\0" + bytes(3)
-    about = b"desc" + bytes(4) + struct.pack(">I", 5) + b"grey\0" + bytes(78) + bytes(1)
-    tags = {b"kTRC": curve, b"wtpt": white, b"cprt": text, b"desc": about}
+    description = b"desc" + bytes(4) + struct.pack(">I", 5) + b"grey\0" + bytes(78) + bytes(1)
+    tags = {b"kTRC": curve, b"wtpt": white, b"cprt": text, b"desc": description}
     offset, table, body = 128 + 4 + 12 * len(tags), struct.pack(">I", len(tags)), b""
     for name, content in tags.items():
         table += struct.pack(">4sII", name, offset + len(body), len(content))
@@ -54,14 +54,14 @@ def test_every_mode_is_read_correctly(mode):
     np.testing.assert_array_equal(np.asarray(original.convert("RGB")), np.asarray(image.convert("RGB")))
 
 
-@pytest.mark.parametrize(("values", "kind", "told"), [
+@pytest.mark.parametrize(("values", "kind", "expected_notes"), [
     (np.uint16(COLOURS[..., 0]) * 257, "PNG", []), (np.uint16(COLOURS[..., 0]) * 257, "TIFF", []),
     (np.int32(COLOURS[..., 0]) * 257, "TIFF", []), (np.float32(COLOURS[..., 0]) / 255, "TIFF", []),
     (np.float32(COLOURS[..., 0]), "TIFF", [f"The image's values end at {COLOURS[..., 0].max()}; 255 was read as white."])])
-def test_16_bit_and_float_images_keep_their_brightness(values, kind, told):
+def test_16_bit_and_float_images_keep_their_brightness(values, kind, expected_notes):
     original, notes = read(Image.fromarray(values), kind)
     np.testing.assert_array_equal(np.asarray(original), np.repeat(COLOURS[..., :1], 3, -1))
-    assert notes == told
+    assert notes == expected_notes
 
 
 @pytest.mark.parametrize("bad", [np.nan, -1])
@@ -121,22 +121,22 @@ def test_a_grey_image_with_a_profile_keeps_its_alpha():
     assert original.mode == "RGBA" and original.getchannel("A").getextrema() == (77, 77)
 
 
-@pytest.mark.parametrize(("image", "profile", "told"), [
+@pytest.mark.parametrize(("image", "profile", "note"), [
     (IMAGE, b"no profile at all", "The image's colour profile cannot be read and was dropped: "),
     (IMAGE.convert("CMYK"), SRGB, "The image's colour profile is for RGB and was not used."),
     (IMAGE, grey_profile(1.0), "The image's colour profile is for GRAY and was not used."),
     (IMAGE.convert("CMYK"), None, "The image is CMYK without a colour profile, so its colours were converted approximately.")])
-def test_dropped_colour_information_is_noted(image, profile, told):
+def test_dropped_colour_information_is_noted(image, profile, note):
     original, notes = read(image, "TIFF" if image.mode == "CMYK" else "PNG", **({"icc_profile": profile} if profile else {}))
     assert original.mode == "RGB" and "icc_profile" not in original.info
-    assert len(notes) == 1 and notes[0].startswith(told)
+    assert len(notes) == 1 and notes[0].startswith(note)
 
 
 def test_png_colour_chunks_are_found():
-    about = PngInfo()
-    about.add(b"gAMA", struct.pack(">I", 100000))
-    about.add(b"cICP", bytes([9, 16, 0, 1]))
-    original, notes = read(IMAGE, pnginfo=about)
+    chunks = PngInfo()
+    chunks.add(b"gAMA", struct.pack(">I", 100000))
+    chunks.add(b"cICP", bytes([9, 16, 0, 1]))
+    original, notes = read(IMAGE, pnginfo=chunks)
     assert dict(original.info[COLOUR_CHUNKS]) == {b"gAMA": struct.pack(">I", 100000), b"cICP": bytes([9, 16, 0, 1])}
     assert notes == []
 

@@ -98,10 +98,10 @@ def test_the_source_distribution_builds_the_same_wheel(wheel, tmp_path):
 
 
 def test_the_metadata(distribution):
-    about = distribution.metadata
-    assert (about["Name"], about["Version"], about["License-Expression"]) == ("sd-webui-softinpaint", __version__, "MIT")
-    assert about["License-File"] == "LICENSE"
-    assert set(about.get_all("Provides-Extra")) == {"diffusers", "page", "dev"}
+    metadata = distribution.metadata
+    expected = {"Name": "sd-webui-softinpaint", "Version": __version__, "License-Expression": "MIT", "License-File": "LICENSE"}
+    assert {key: metadata[key] for key in expected} == expected
+    assert set(metadata.get_all("Provides-Extra")) == {"diffusers", "page", "dev"}
 
 
 def lines_of(file):

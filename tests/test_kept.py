@@ -19,11 +19,11 @@ SIZE, SIDE = 64, 8
 PAINTED = np.zeros((SIZE, SIZE), np.float32)
 PAINTED[20:44, 20:44] = 1
 RUN = Settings(enabled=True, feather_source="own", feather_width=12, edge_taper_px=4)
-ABOUT = "a hill, red\nNegative prompt: rain\nSteps: 4, Lora hashes: \"a: b, c: d\", Size: 64x64, " + ", ".join(
+INFOTEXT = "a hill, red\nNegative prompt: rain\nSteps: 4, Lora hashes: \"a: b, c: d\", Size: 64x64, " + ", ".join(
     f"{key}: {value}" for key, value in settings.to_infotext(RUN).items()) + ", Version: v1"
 
 
-def kept(run=RUN, about=ABOUT, **fields):
+def kept(run=RUN, text=INFOTEXT, **fields):
     over = PaintedMask(PAINTED, 4, None, Size.of(PAINTED))
     repaint_px = over.repaint_px(run)
     drawn = np.random.default_rng(0)
@@ -33,7 +33,7 @@ def kept(run=RUN, about=ABOUT, **fields):
     job = SoftInpaintJob(run, torch.from_numpy(to_latent(repaint_px, SIDE, SIDE))[None], reference, [original], [repaint_px])
     samples = job.finish(job.blend(reference + 0.4, torch.tensor([0.1])))
     sampled, = job.measure(samples, Size(SIZE, SIZE), [3])
-    return KeptImage(run, sampled, decoded, over, about, **fields)
+    return KeptImage(run, sampled, decoded, over, text, **fields)
 
 
 def changed(image, **changes):
@@ -44,7 +44,7 @@ def changed(image, **changes):
 def test_the_runs_own_settings_give_its_result():
     image = kept()
     np.testing.assert_array_equal(image.composited(RUN), image.sampled.composited(RUN, image.decoded))
-    assert image.infotext_with(RUN) == ABOUT
+    assert image.infotext_with(RUN) == INFOTEXT
 
 
 @pytest.mark.parametrize("changes", [
@@ -57,8 +57,8 @@ def test_other_composite_settings_equal_a_run_with_them(changes):
     again = kept(dataclasses.replace(RUN, **changes))
     np.testing.assert_array_equal(image.composited(chosen), again.composited(again.settings))
     assert (image.composited(chosen) != image.composited(RUN)).any()
-    told, was = infotext.parse(image.infotext_with(chosen)), infotext.parse(ABOUT)
-    assert {key for key in told if told[key] != was[key]} == {
+    params, was = infotext.parse(image.infotext_with(chosen)), infotext.parse(INFOTEXT)
+    assert {key for key in params if params[key] != was[key]} == {
         settings.infotext_key(field) for field in composite_fields() if field.name in changes}
 
 
@@ -67,12 +67,12 @@ def test_another_feather_shows_less_and_is_noted():
     assert changed(image, feather_width=2.0).sum() < changed(image).sum()
     assert changed(image, grow_px=-6.0).sum() < changed(image).sum()
     np.testing.assert_array_equal(changed(image, feather_width=100.0) & ~changed(image), False)
-    told = infotext.parse(image.infotext_with(image.settings_with({"feather_width": 2.0, "grain": 0.5})))
-    assert told.pop("Soft inpainting note") == "Re-composited with Feather width 2."
-    assert told.pop("Soft inpainting grain") == "0.5"
-    was = infotext.parse(ABOUT)
+    params = infotext.parse(image.infotext_with(image.settings_with({"feather_width": 2.0, "grain": 0.5})))
+    assert params.pop("Soft inpainting note") == "Re-composited with Feather width 2."
+    assert params.pop("Soft inpainting grain") == "0.5"
+    was = infotext.parse(INFOTEXT)
     del was["Soft inpainting grain"]
-    assert told == was
+    assert params == was
 
 
 @pytest.mark.parametrize(("changes", "sentence"), [
@@ -90,7 +90,7 @@ def test_a_job_file_makes_the_round_trip(tmp_path, transparent):
     image = kept(source=source, colours=Colours(b"profile", ((b"gAMA", b"\0\1\x86\xa0"),)) if transparent else Colours())
     job_file.save(image, tmp_path / "job.npz")
     back = job_file.load(tmp_path / "job.npz")
-    assert (back.settings, back.infotext, back.colours) == (RUN, ABOUT, image.colours)
+    assert (back.settings, back.infotext, back.colours) == (RUN, INFOTEXT, image.colours)
     for chosen in (RUN, image.settings_with({"grain": 1.0, "feather_width": 3.0, "automatic_threshold": True})):
         np.testing.assert_array_equal(back.composited(chosen), image.composited(chosen))
 
@@ -111,9 +111,9 @@ def written(path, left_out=(), sampled=None, **arrays):
     job_file.save(kept(), path)
     with np.load(path) as file:
         held = {name: file[name] for name in file.files if name not in left_out}
-    about = json.loads(str(held["about"]))
-    about["sampled"] |= sampled or {}
-    np.savez(path, **{**held, **arrays, "about": np.array(json.dumps(about))})
+    metadata = json.loads(str(held["about"]))
+    metadata["sampled"] |= sampled or {}
+    np.savez(path, **{**held, **arrays, "about": np.array(json.dumps(metadata))})
     return path
 
 

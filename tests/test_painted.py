@@ -113,10 +113,10 @@ def test_a_grey_patch_survives_compression():
     assert (mask[80:176, 72:120] == 1).all() and not mask[:48].any()
 
 
-@pytest.mark.parametrize(("peak", "told"), [(230, []), (128, []), (127, [
+@pytest.mark.parametrize(("peak", "expected_notes"), [(230, []), (128, []), (127, [
     "The strongest level in the mask is 127 of 255, so nothing is repainted at more than 50% strength."])])
-def test_a_mask_of_one_weak_grey_is_noted(peak, told):
-    assert read(Image.fromarray(np.where(PAINTED, peak, 0).astype(np.uint8)))[1] == told
+def test_a_mask_of_one_weak_grey_is_noted(peak, expected_notes):
+    assert read(Image.fromarray(np.where(PAINTED, peak, 0).astype(np.uint8)))[1] == expected_notes
 
 
 def test_a_feather_without_a_full_strength_core_is_noted():
@@ -127,17 +127,17 @@ def test_a_feather_without_a_full_strength_core_is_noted():
 
 # Scales
 
-@pytest.mark.parametrize(("values", "kind", "told"), [
+@pytest.mark.parametrize(("values", "kind", "note"), [
     (PAINTED.astype(np.uint8), "PNG", "The mask's values are 0 and 1; 1 was read as white."),
     (PAINTED.astype(np.uint16), "PNG", "The mask's values end at 1; 1 was read as white."),
     (PAINTED.astype(np.uint16) * 255, "PNG", "The mask's values end at 255; 255 was read as white."),
     (PAINTED.astype(np.int32) * 255, "TIFF", "The mask's values end at 255; 255 was read as white."),
     (PAINTED.astype(np.int32) * 65535, "TIFF", None), (PAINTED.astype(np.float32), "TIFF", None),
     (PAINTED.astype(np.float32) * 255, "TIFF", "The mask's values end at 255; 255 was read as white.")])
-def test_a_mask_is_read_at_its_own_scale(values, kind, told):
+def test_a_mask_is_read_at_its_own_scale(values, kind, note):
     mask, notes = read(as_file(Image.fromarray(values), kind))
     np.testing.assert_array_equal(mask, PAINTED)
-    assert notes == ([told] if told else [])
+    assert notes == ([note] if note else [])
 
 
 def test_a_dark_mask_of_16_bits_with_few_pixels_at_its_peak_is_dark():

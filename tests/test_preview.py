@@ -193,11 +193,11 @@ def recorded():
                 nested = schedule.unlocked_share(values, (time / times[0])[None])
                 shares.append(torch.lerp(blended, nested, chosen.threshold_mix).flatten().tolist())
             curves.append({"run": request, "settings": changes, "shares": [whole(row) for row in np.transpose(shares)]})
-    told = [{"request": dict(zip(("strength", "content", "paddingPx", "picture", "working"), asked)),
-             "sentences": advice(*asked[:3], *(Size(height, width) for width, height in asked[3:]))} for asked in REQUESTS]
+    advised = [{"request": dict(zip(("strength", "content", "paddingPx", "picture", "working"), asked)),
+                "sentences": advice(*asked[:3], *(Size(height, width) for width, height in asked[3:]))} for asked in REQUESTS]
     read = [{"image": name, "size": image.size, "pixels": in_bytes(np.asarray(image.convert("RGBA"))),
              "levels": in_bytes(np.rint(255 * strengths(image)).astype(np.uint8))} for name, image in mask_images().items()]
-    return {"advice": told, "read": read, "width": WIDTH, "height": HEIGHT, "whole": WHOLE,
+    return {"advice": advised, "read": read, "width": WIDTH, "height": HEIGHT, "whole": WHOLE,
             "defaults": dataclasses.asdict(Settings()),
             "painted": {name: whole(paint.ravel()) for name, paint in PAINTED.items()}, "masks": masks, "runs": runs,
             "curves": curves}

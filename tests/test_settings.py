@@ -33,9 +33,9 @@ def test_the_apis_order_names_and_defaults():
 
 
 def test_the_first_seven_settings_are_the_builtins():
-    about = [(field.label, field.elem_id, *(field.limits if field.range else (None, None)))
+    found = [(field.label, field.elem_id, *(field.limits if field.range else (None, None)))
              for field in list(FIELDS.values())[:7]]
-    assert about == [
+    assert found == [
         ("Soft inpainting", "soft_inpainting_enabled", None, None),
         ("Schedule bias", "mask_blend_power", 0, 8),
         ("Preservation strength", "mask_blend_scale", 0, 8),
@@ -151,8 +151,8 @@ def test_the_readme_contains_the_settings_table():
 
 
 def test_the_documentation_describes_every_setting_in_its_group():
-    told = (Path(__file__).parent.parent / "docs" / "settings.md").read_text(encoding="utf8")
+    text = (Path(__file__).parent.parent / "docs" / "settings.md").read_text(encoding="utf8")
     for field in FIELDS.values():
         if field.name != "enabled":
-            group = told.partition(f"## {field.group}\n")[2].partition("\n## ")[0]
+            group = text.partition(f"## {field.group}\n")[2].partition("\n## ")[0]
             assert f"**{field.label.partition(',')[0]}" in group

@@ -30,7 +30,7 @@ def server():
 
         do_POST = do_GET
 
-        def log_message(self, *about):
+        def log_message(self, *args):
             pass
 
     running = HTTPServer(("127.0.0.1", 0), Answers)
@@ -81,8 +81,8 @@ def test_an_address_without_a_webui(url):
 def test_the_image_and_its_infotext_are_returned(server):
     server.answers = GOOD
     address = f"me:secret@127.0.0.1:{server.server_port}"
-    made, about = webui_api.inpaint(address, Request(), IMAGE, MASK, "scenes")
-    assert (made.size, about) == (IMAGE.size, "Steps: 1")
+    made, text = webui_api.inpaint(address, Request(), IMAGE, MASK, "scenes")
+    assert (made.size, text) == (IMAGE.size, "Steps: 1")
     assert server.authorization == "Basic " + base64.b64encode(b"me:secret").decode()
     with pytest.raises(ValueError, match="model must be one of scenes, got 'other'"):
         webui_api.inpaint(address, Request(), IMAGE, MASK, "other")

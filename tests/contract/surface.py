@@ -139,8 +139,8 @@ def detectable(checkout: Path) -> dict:
     for name, names in detect.NEEDED.items():
         wanted = {*names, *(each for module, each in detect.ARGUMENTS if module == name)}
         if (checkout / "modules" / f"{name}.py").exists():
-            modules[name] = {each: about if (name, each) in detect.ARGUMENTS else None
-                             for each, about in of_module(checkout, name).items() if each in wanted}
+            modules[name] = {each: arguments if (name, each) in detect.ARGUMENTS else None
+                             for each, arguments in of_module(checkout, name).items() if each in wanted}
     script = of_class(checkout, "scripts", "Script") & set(detect.HOOKS)
     fields = {name for where in PARAMETERS["p"] for name in of_class(checkout, *where)} & set(detect.PROCESSING_FIELDS)
     denoiser = (checkout / "modules" / "sd_samplers_cfg_denoiser.py").read_text(encoding="utf8")

@@ -14,7 +14,7 @@ import {repaintShares} from "../../javascript/softInpainting/schedule.mjs";
 
 const LEAST_STEP = 1 / 255;
 const recorded = JSON.parse(readFileSync(new URL("recorded.json", import.meta.url)));
-const {width, height, painted, defaults, whole, masks, runs, curves, advice: told} = recorded;
+const {width, height, painted, defaults, whole, masks, runs, curves, advice: adviceCases} = recorded;
 
 function farthest(one, other) {
     assert.equal(one.length, other.length);
@@ -49,7 +49,7 @@ for (const {run, settings: changes, shares} of curves) {
     });
 }
 
-for (const {request, sentences} of told) {
+for (const {request, sentences} of adviceCases) {
     test(`advice: ${JSON.stringify(request)}`, () => {
         assert.deepEqual(advice(request).map(({sentence}) => sentence), sentences);
     });

@@ -125,11 +125,11 @@ def test_generate_works_without_any_change(served, page):
     original = np.asarray(Image.open(IMAGE).convert("RGB"))
     painted = np.asarray(Image.open(MASK).convert("L")) > 0
     for path in new:
-        pixels, told = read(path)
+        pixels, text = read(path)
         changed = (pixels != original).any(axis=-1)
         assert changed[painted].mean() > 0.9
         assert not changed[:60].any()
-        assert infotext.parse(told)["Prompt"] == "an orange tree"
+        assert infotext.parse(text)["Prompt"] == "an orange tree"
     best = infotext.parse(shown_infotext(page))
     assert int(best["Seed"]) == int(captions[0].rpartition("seed ")[2])
     page.locator("#img2img_gallery .thumbnail-item").nth(3).click()
@@ -185,7 +185,7 @@ def test_a_stroke_is_inpainted_and_recomposited(served, page):
     page.click("#softinpaint_paint .clear")
     squiggle(page, CANVAS)
     generate(page, 1)
-    made, told = read(saved(served)[-1])
+    made, text = read(saved(served)[-1])
     original = np.asarray(Image.open(IMAGE).convert("RGB")).astype(int)
     assert (made != original).any(axis=-1)[156:164, 95:150].mean() > 0.5
     assert not (made != original).any(axis=-1)[:100].any()
@@ -201,10 +201,10 @@ def test_a_stroke_is_inpainted_and_recomposited(served, page):
     page.wait_for_timeout(1000)
     page.click("#softinpaint_recomposite_save")
     page.wait_for_function("document.querySelector('#softinpaint_recomposite_told').innerText.startsWith('Saved as ')")
-    again, about = read(saved(served)[-1])
+    again, new_text = read(saved(served)[-1])
     assert np.abs(again - original).sum() < np.abs(made - original).sum() / 2
-    assert infotext.parse(about)["Soft inpainting difference threshold"] == "8"
-    assert infotext.parse(about)["Seed"] == infotext.parse(told)["Seed"]
+    assert infotext.parse(new_text)["Soft inpainting difference threshold"] == "8"
+    assert infotext.parse(new_text)["Seed"] == infotext.parse(text)["Seed"]
 
 
 def test_a_download_contains_its_infotext(served, page, tmp_path):
@@ -212,8 +212,8 @@ def test_a_download_contains_its_infotext(served, page, tmp_path):
     with page.expect_download() as download:
         page.click("#softinpaint_download")
     download.value.save_as(tmp_path / "picture.png")
-    pixels, told = read(tmp_path / "picture.png")
-    assert told == shown_infotext(page)
+    pixels, text = read(tmp_path / "picture.png")
+    assert text == shown_infotext(page)
     assert (pixels == read(saved(served)[-1])[0]).all()
 
 
@@ -221,13 +221,13 @@ def test_pasted_infotext_sets_the_page(served, page):
     set_number(page, "mask_blend_scale", 3)
     choose(page, "softinpaint_feather_source", "own")
     generate(page, 1)
-    told = shown_infotext(page)
-    assert infotext.parse(told)["Soft inpainting feather source"] == "own"
+    text = shown_infotext(page)
+    assert infotext.parse(text)["Soft inpainting feather source"] == "own"
     page.reload()
     page.wait_for_selector(CANVAS)
     page.wait_for_timeout(1000)
     assert number_in(page, "mask_blend_scale") == Settings().preservation_strength
-    page.locator("#img2img_prompt textarea").fill(told)
+    page.locator("#img2img_prompt textarea").fill(text)
     page.click("#paste")
     page.wait_for_function("document.querySelector('#mask_blend_scale input[type=number]').value === '3'")
     assert page.locator("#softinpaint_feather_source input:checked").input_value() == "own"

@@ -65,15 +65,15 @@ def inpainting_checkpoint() -> Path:
     path = checkpoint().with_name("softinpaint-inpainting.safetensors")
     weights = load_file(checkpoint())
     first = weights["model.diffusion_model.input_blocks.0.0.weight"]
-    told = 0.02 * torch.randn(len(first), 5, 3, 3, generator=torch.Generator().manual_seed(0))
-    weights["model.diffusion_model.input_blocks.0.0.weight"] = torch.cat([first, told.to(first)], 1)
+    mask_weights = 0.02 * torch.randn(len(first), 5, 3, 3, generator=torch.Generator().manual_seed(0))
+    weights["model.diffusion_model.input_blocks.0.0.weight"] = torch.cat([first, mask_weights.to(first)], 1)
     save_file(weights, path)
-    about = checkpoint().with_suffix(".yaml").read_text()
+    config = checkpoint().with_suffix(".yaml").read_text()
     for old, new in (("ddpm.LatentDiffusion", "ddpm.LatentInpaintDiffusion"), ("in_channels: 4", "in_channels: 9"),
                      ("conditioning_key: crossattn", "conditioning_key: hybrid\n    finetune_keys: null")):
-        assert old in about, old
-        about = about.replace(old, new)
-    path.with_suffix(".yaml").write_text(about)
+        assert old in config, old
+        config = config.replace(old, new)
+    path.with_suffix(".yaml").write_text(config)
     return path
 
 

@@ -25,15 +25,15 @@ def made(tmp_path, name, *words):
     ("--sampler", "Euler", "--inpaint-area", "Only masked", "--width", "256", "--height", "256"),
     ("--sampler", "Euler", "--prompt", "(orange:1.4) [tree] BREAK \\(night\\)", "--clip-skip", "2")], ids=" ".join)
 def test_a_running_webui_matches_diffusers(webui, tmp_path, words):
-    by_webui, about = made(tmp_path, "webui.png", "--webui", webui.url, *words)
-    here, own = made(tmp_path, "here.png", *words)
+    by_webui, text = made(tmp_path, "webui.png", "--webui", webui.url, *words)
+    here, own_text = made(tmp_path, "here.png", *words)
     original = pixels(IMAGE)
     assert np.abs(here - original).mean() > 1
     assert np.abs(by_webui - here).mean() < 0.25 * np.abs(here - original).mean()
     if "--no-enabled" not in words:
         assert (by_webui == original)[outside(MASK, 8)].all()
-        soft = {key: value for key, value in infotext.parse(about).items() if key.startswith("Soft inpainting")}
-        assert soft == {key: value for key, value in infotext.parse(own).items() if key.startswith("Soft inpainting")}
+        soft = {key: value for key, value in infotext.parse(text).items() if key.startswith("Soft inpainting")}
+        assert soft == {key: value for key, value in infotext.parse(own_text).items() if key.startswith("Soft inpainting")}
         assert soft["Soft inpainting preservation strength"] == "0.25"
 
 

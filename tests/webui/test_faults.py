@@ -81,10 +81,10 @@ def test_after_nan_the_image_is_decoded_again(webui, only_masked):
 def test_where_the_decoder_always_gives_nan_the_original_is_shown(webui, only_masked):
     result = webui.inpaint(IMAGE, MASK, [True], inpaint_full_res=only_masked, others={"NaN": [0.5, 2]})
     original = np.asarray(IMAGE).astype(int)
-    apart = np.abs(result.images[0] - original)
-    assert not apart[outside_of(MASK, padding=32 if only_masked else None)].any()
-    assert apart[:126][np.asarray(MASK)[:126] == 255].mean() > 20
-    below, painted = apart[132:], np.asarray(MASK)[132:] == 255
+    change = np.abs(result.images[0] - original)
+    assert not change[outside_of(MASK, padding=32 if only_masked else None)].any()
+    assert change[:126][np.asarray(MASK)[:126] == 255].mean() > 20
+    below, painted = change[132:], np.asarray(MASK)[132:] == 255
     assert below[painted].mean() < 3
     assert "The VAE failed to decode 50% of image 1; the original is shown there." in result.infotexts[0]
 

@@ -223,11 +223,11 @@ def test_presets_set_the_sliders_and_on_a_second_click_the_pages_fields(webui, p
 
     page.locator("#softinpaint_own_presets .label-wrap").click()
 
-    def press(button, name, told):
+    def press(button, name, text):
         page.locator("#softinpaint_preset_name").locator("input, textarea").first.fill(name)
         page.click(f"#softinpaint_preset_{button}")
         page.wait_for_function(
-            "told => document.querySelector('#softinpaint_preset_told').innerText.includes(told)", arg=told)
+            "text => document.querySelector('#softinpaint_preset_told').innerText.includes(text)", arg=text)
     set_number(page, "softinpaint_grain", 0.5)
     page.locator("#softinpaint_preset_with_request input").click()
     press("save", "Mine", "Saved as Mine.")
@@ -270,7 +270,7 @@ def test_keep_size_sets_the_hosts_option(webui, page):
 
 
 def test_an_image_is_recomposited_in_the_accordion(webui, page):
-    def told():
+    def message():
         return page.locator("#softinpaint_recomposite_told").first.inner_text()
 
     def shown_again():
@@ -283,12 +283,12 @@ def test_an_image_is_recomposited_in_the_accordion(webui, page):
     page.locator("#softinpaint_recomposite .label-wrap").click()
     page.click("#softinpaint_recomposite_save")
     page.wait_for_timeout(300)
-    assert told() == "No image selected."
+    assert message() == "No image selected."
     pixels, infotext = generated(webui, page)
     page.wait_for_selector("#img2img_gallery img")
     page.click("#softinpaint_recomposite_take")
     page.wait_for_selector("#softinpaint_recomposite_preview img")
-    assert "not saved" in told()
+    assert "not saved" in message()
     for view in ("Opacity", "Difference map", "Seam", "Picture"):
         choose(page, "softinpaint_recomposite_view", view)
         page.wait_for_selector(f"#softinpaint_recomposite_preview img[alt='{view}, re-composited']")
@@ -301,12 +301,12 @@ def test_an_image_is_recomposited_in_the_accordion(webui, page):
     page.click("#softinpaint_recomposite_save")
     page.wait_for_function("document.querySelectorAll('#img2img_gallery .thumbnail-small').length === 2")
     saved, = set((webui.data / "outputs").rglob("*.png")) - before
-    assert saved.name in told()
+    assert saved.name in message()
     original = np.asarray(drawn_image(512, 512)).astype(int)
     with Image.open(saved) as image:
-        again, about = np.asarray(image.convert("RGB")).astype(int), image.info["parameters"]
+        again, text = np.asarray(image.convert("RGB")).astype(int), image.info["parameters"]
     assert np.abs(again - original).sum() < np.abs(pixels - original).sum() / 2
-    assert {**soft_keys(infotext), "difference threshold": "8", "least opacity": "0"} == soft_keys(about)
+    assert {**soft_keys(infotext), "difference threshold": "8", "least opacity": "0"} == soft_keys(text)
     page.locator("#img2img_gallery .thumbnail-small").last.click()
     page.wait_for_function("document.querySelector('#html_info_img2img').innerText.includes('difference threshold: 8')")
     assert not faults
@@ -345,8 +345,8 @@ def choose_tab(page, name):
     page.locator("#mode_img2img > .tab-nav button", has_text=re.compile(f"^ *{name} *$")).click()
 
 
-def wait_for_preview(page, told):
-    page.wait_for_function("told => document.querySelector('#softinpaint_preview').innerText.includes(told)", arg=told)
+def wait_for_preview(page, text):
+    page.wait_for_function("text => document.querySelector('#softinpaint_preview').innerText.includes(text)", arg=text)
 
 
 def outlined(page):
@@ -442,9 +442,9 @@ def test_the_preview_shows_the_mask_image_until_something_is_painted(page, tmp_p
     page.set_input_files("#softinpaint_mask_image_file input[type=file]", saved_mask(tmp_path / "mask.png"))
     wait_for_preview(page, "White: ")
     assert outlined(page) == RIGHT_GREY
-    told = preview(page)
+    before = preview(page)
     squiggle(page)
-    page.wait_for_function("told => document.querySelector('#softinpaint_preview').innerText !== told", arg=told)
+    page.wait_for_function("before => document.querySelector('#softinpaint_preview').innerText !== before", arg=before)
     assert outlined(page)[1] > 0.5
     page.locator(clear).first.click()
     page.wait_for_timeout(500)

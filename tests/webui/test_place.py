@@ -17,9 +17,9 @@ BUILTIN_UI_CONFIG = (Path(__file__).parent / "builtin_ui_config.json").read_text
 def owner_and_place(webui):
     """Whose script answers to the title, and after which scripts it was loaded."""
     paths = [path.replace("\\", "/") for path, _ in webui.get("/companion/loaded")]
-    mine = [place for place, path in enumerate(paths) if path.endswith("soft_inpainting.py")]
-    assert len(mine) == 1
-    return ("built-in" if "extensions-builtin" in paths[mine[0]] else "ours"), mine[0], paths
+    places = [place for place, path in enumerate(paths) if path.endswith("soft_inpainting.py")]
+    assert len(places) == 1
+    return ("built-in" if "extensions-builtin" in paths[places[0]] else "ours"), places[0], paths
 
 
 def works(webui, args=(True,)):
@@ -98,8 +98,8 @@ def test_an_unsupported_host_keeps_its_builtin_and_a_message_says_why(checkout):
 
 @pytest.mark.usefixtures("clean_log")
 def test_reload_ui_after_an_update_loads_the_new_library_and_keeps_the_history(webui):
-    about = webui.inpaint(IMAGE, MASK, [True], steps=4)
-    identity = identify(about.images[0])
+    result = webui.inpaint(IMAGE, MASK, [True], steps=4)
+    identity = identify(result.images[0])
     library = webui.data / "extensions" / "sd-webui-softinpaint" / "lib_softinpaint"
     old = {path: path.read_text(encoding="utf8") for path in (library / "__init__.py", library / "settings" / "settings.py")}
     try:
@@ -113,7 +113,7 @@ def test_reload_ui_after_an_update_loads_the_new_library_and_keeps_the_history(w
         listed = next(each for each in webui.get("/sdapi/v1/script-info") if each["name"] == "soft inpainting")
         assert "Mask grow, new" in [argument["label"] for argument in listed["args"]]
         again = webui.post("/softinpaint/recomposite", {"id": identity})
-        np.testing.assert_array_equal(host.decoded(again["image"]), about.images[0])
+        np.testing.assert_array_equal(host.decoded(again["image"]), result.images[0])
     finally:
         for path, text in old.items():
             path.write_text(text, encoding="utf8")

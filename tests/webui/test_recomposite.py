@@ -51,10 +51,10 @@ def refusal(webui, body):
 def test_the_same_settings_give_the_same_image_and_infotext(webui, fields):
     images, infotexts, ids = made(webui, **fields)
     assert len(ids) == len(images)
-    for image, about, identity in zip(images, infotexts, ids):
-        result, told = again(webui, identity)
+    for image, expected, identity in zip(images, infotexts, ids):
+        result, text = again(webui, identity)
         np.testing.assert_array_equal(result, decoded(image))
-        assert told == about
+        assert text == expected
 
 
 @pytest.mark.parametrize("settings", [
@@ -63,21 +63,21 @@ def test_the_same_settings_give_the_same_image_and_infotext(webui, fields):
     {"drift_correction": 0}, {"grain": 1}, {"automatic_threshold": True, "difference_threshold": 8, "least_opacity": 0}])
 def test_other_settings_equal_a_run_with_them(webui, settings):
     _, _, (identity,) = made(webui)
-    result, told = again(webui, identity, **settings)
-    (sampled,), (about,), _ = made(webui, settings)
+    result, text = again(webui, identity, **settings)
+    (sampled,), (expected,), _ = made(webui, settings)
     np.testing.assert_array_equal(result, decoded(sampled))
-    assert soft_keys(told) == soft_keys(about)
+    assert soft_keys(text) == soft_keys(expected)
 
 
 @pytest.mark.parametrize("settings", [{"feather_source": "own", "feather_width": 4}, {"grow_px": -12}])
 @pytest.mark.parametrize("area", [{}, {"inpaint_full_res": True}])
 def test_another_feather_shows_less_and_the_infotext_notes_it(webui, settings, area):
-    (sampled,), (about,), (identity,) = made(webui, **area)
-    result, told = again(webui, identity, **settings)
+    (sampled,), (expected,), (identity,) = made(webui, **area)
+    result, text = again(webui, identity, **settings)
     changed, changed_before = ((image != np.asarray(IMAGE)).any(axis=-1) for image in (result, decoded(sampled)))
     assert 0 < changed.sum() < changed_before.sum()
     assert not (changed & ~changed_before).any()
-    kept, noted = infotext.parse(about), infotext.parse(told)
+    kept, noted = infotext.parse(expected), infotext.parse(text)
     assert noted.pop("Soft inpainting note").startswith("Re-composited with ")
     assert noted == kept
 
@@ -181,10 +181,11 @@ def test_alpha_is_kept_on_request_and_the_outside_is_exact(webui, fields):
     assert result[120:136, 118:138, 3].min() > 250  # what was painted into the half-clear stripe is visible
     assert (result[110:150, 110:150] != wanted[110:150, 110:150]).any(axis=-1).mean() > 0.8
     over_white = np.asarray(Image.alpha_composite(Image.new("RGBA", source.size, "white"), Image.fromarray(result)))[..., :3]
-    apart = np.abs(over_white.astype(int) - decoded(flat))
-    assert apart[wanted[..., 3] == 255].max() <= 1  # the host's own last bit
-    told = (wanted[..., 3:] > 0) & (result[..., :3] > 0) & (result[..., :3] < 255)  # what no clear pixel can show is cut off
-    assert apart[told].max() <= 2
+    difference = np.abs(over_white.astype(int) - decoded(flat))
+    assert difference[wanted[..., 3] == 255].max() <= 1  # the host's own last bit
+    # Colours that no clear pixel can show are cut off.
+    comparable = (wanted[..., 3:] > 0) & (result[..., :3] > 0) & (result[..., :3] < 255)
+    assert difference[comparable].max() <= 2
     np.testing.assert_array_equal(
         np.asarray(Image.open(io.BytesIO(base64.b64decode(webui.post(ROUTE, {"id": identity})["image"])))), result)
 

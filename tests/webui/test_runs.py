@@ -70,8 +70,8 @@ def test_loopback_shapes_its_mask_in_each_loop(webui):
 
 def test_an_xyz_plot_overrides_each_setting_and_each_cell_has_its_own_infotext(webui):
     axes = xyz_axes(webui)
-    mine = [axis for axis in axes if axis.startswith("[Soft inpainting] ")]
-    assert len(mine) == len(set(mine)) == len(saved_fields()) + 3  # Mask blur, padding and preset
+    own_axes = [axis for axis in axes if axis.startswith("[Soft inpainting] ")]
+    assert len(own_axes) == len(set(own_axes)) == len(saved_fields()) + 3  # Mask blur, padding and preset
     arguments = [axes.index("[Soft inpainting] Preservation strength"), "0.1, 4", [],
                  axes.index("[Soft inpainting] Soft inpainting"), "", ["True", "False"], 0, "", [],
                  False, True, False, False, False, False, False, 0, False]

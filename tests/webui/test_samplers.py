@@ -80,13 +80,13 @@ def test_each_model_call_sees_the_original_and_its_noise_outside(webui, sampler)
     webui.inpaint(image, mask, [{}], sampler_name=sampler, width=512, height=512, batch_size=2, steps=8)
     seen = webui.get("/companion/surroundings")
     assert len(seen["calls"]) >= 5
-    apart, means, deviations, counts = np.transpose(seen["calls"])
+    distances, means, deviations, counts = np.transpose(seen["calls"])
     assert counts.min() > 25_000
     if sampler in STOCHASTIC:
         assert np.abs(means).max() < 0.03
         assert np.abs(deviations - 1).max() < 0.03
     else:  # the host starts timestep samplers with the noise of the level before, which then stays as it is
-        assert apart.max() < 1e-3
+        assert distances.max() < 1e-3
     assert seen["predicted_apart"] < 1e-3  # the noise floor's prediction is the combined one, of CFG++ also
 
 

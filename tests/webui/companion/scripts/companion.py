@@ -154,7 +154,7 @@ class NotANumber(scripts.Script):
         decode = processing.decode_first_stage
         left = int(times or 1)
 
-        def spoilt(model, latent):
+        def broken(model, latent):
             nonlocal left
             left -= 1
             if left == 0:
@@ -162,7 +162,7 @@ class NotANumber(scripts.Script):
             decoded = decode(model, latent)
             decoded[..., round((1 - share) * decoded.shape[-2]):, :] = float("nan")
             return decoded
-        processing.decode_first_stage = spoilt
+        processing.decode_first_stage = broken
 
 
 class Surroundings:
