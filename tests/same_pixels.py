@@ -1,9 +1,9 @@
-"""Compares the images that two checkouts make, byte for byte: by the command line, by the pipeline and in a real WebUI.
+"""Compares the images of two checkouts byte for byte, from the command line, the pipeline and a real WebUI.
 
     python tests/same_pixels.py BEFORE AFTER
 
-Each is a checkout of this repository. SOFTINPAINT_WEBUI names the WebUI, as for tests/webui; without it that part is left
-out. Exits with 1 if any image differs.
+Each is a checkout of this repository. SOFTINPAINT_WEBUI names the WebUI, as for tests/webui; without it, that part is
+skipped. Exits with 1 if any image differs.
 """
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ COMMANDS = {
     "only masked": ["--seed", "5", "--steps", "4", "--inpaint-area", "Only masked", "--masked-area-padding", "16"],
     "kept": ["--seed", "5", "--steps", "4", "--keep", "--mask-blur", "12"],
 }
-"""Options of the command inpaint."""
+"""Options of the inpaint command."""
 
 RECOMPOSITES = (["--edge-taper-px", "4"], ["--least-opacity", "0", "--mask-influence", "0.5"], ["--grain", "1"],
                 ["--feather-source", "own", "--feather-width", "9"], ["--grow-px", "-6", "--drift-correction", "0"])
-"""Options of the command recomposite, on the image that was kept."""
+"""Options of the recomposite command, for the kept image."""
 
 PIPELINE = """
 import hashlib, json, sys, warnings
@@ -61,7 +61,7 @@ print(json.dumps(found))
 WEBUI = """
 import hashlib, json
 from tests.webui import host
-# Older checkouts have other names.
+# Older checkouts say drawn_picture and result.pictures.
 drawn_image = getattr(host, "drawn_image", None) or host.drawn_picture
 image, mask = drawn_image(), host.drawn_disc()
 found = {}
@@ -87,7 +87,7 @@ print(json.dumps(found))
 
 
 def made_by(checkout: Path) -> dict[str, str]:
-    """Hash of each image by its name."""
+    """Name and hash of each image."""
     found = {f"command line, {name}": value for name, value in _commands(checkout).items()}
     found |= {f"pipeline, {name}": value for name, value in _printed(checkout, PIPELINE).items()}
     if os.environ.get("SOFTINPAINT_WEBUI"):

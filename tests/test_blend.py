@@ -57,7 +57,7 @@ def test_blend_does_not_modify_its_arguments():
     copies = original.clone(), denoised.clone()
     norm = channel_norm(original)
     got = blend(original, norm, denoised, share_of(), 4.0)
-    got.add_(1)  # LCM writes into what it is given
+    got.add_(1)  # LCM writes into its argument
     assert torch.equal(original, copies[0])
     assert torch.equal(denoised, copies[1])
     assert torch.equal(norm, channel_norm(original))

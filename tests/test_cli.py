@@ -1,4 +1,4 @@
-"""The command line: once through its real entry point, its sentences in this process."""
+"""The command line, through its real entry point and in this process."""
 
 import importlib.util
 import re
@@ -32,7 +32,7 @@ README = (ROOT / "README.md").read_text(encoding="utf8")
 
 
 def run(folder, *words):
-    """The entry point, in a folder of its own as a user's would be."""
+    """Runs the entry point in its own folder, as a user would."""
     command = [sys.executable, ROOT / "softinpaint.py", *map(str, words)]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
@@ -48,7 +48,7 @@ def outside(mask, blur):
 
 @pytest.fixture
 def error_message(tmp_path, monkeypatch, capsys):
-    """What the command says of bad input; no file is written then."""
+    """The message that the command prints for bad input. It must not write a file."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(IMAGE, "picture.png")
     shutil.copy(MASK, "mask.png")
@@ -81,8 +81,8 @@ def test_the_demo_shows_what_it_claims_and_can_run_twice(tmp_path):
         assert np.abs(made - original)[mask[..., 0] == 255].mean() > 10
     orange = [(made[..., 0] > made[..., 1] + 40) & (made[..., 1] > made[..., 2]) for made in (original, hard, soft)]
     before, by_hard, by_soft = (found[~away].sum() for found in orange)
-    assert by_hard > 5 * before + 500  # a tree stands there ...
-    assert by_soft > 1.1 * by_hard  # ... and whole, where the mask's edge cuts the hard one
+    assert by_hard > 5 * before + 500  # there is a tree ...
+    assert by_soft > 1.1 * by_hard  # ... in full; the mask's edge cuts the hard one
     assert (pixels(tmp_path / "outputs/demo-2.png") == result).all()
 
 
@@ -100,12 +100,12 @@ def test_an_image_can_be_reproduced_from_its_infotext(tmp_path):
 
 def test_folders_of_images_and_masks_with_several_results(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    for folder in ("pictures", "masks"):
+    for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
     for index, name in enumerate(("one.png", "two.jpg")):
-        Image.open(IMAGE).crop((0, 0, 64, 64 + 8 * index)).save(tmp_path / "pictures" / name)
+        Image.open(IMAGE).crop((0, 0, 64, 64 + 8 * index)).save(tmp_path / "images" / name)
         Image.open(MASK).crop((100, 140, 164, 204 + 8 * index)).save(tmp_path / "masks" / Path(name).with_suffix(".png"))
-    words = ["inpaint", "pictures", "masks", "--steps", "2", "--count", "2", "--seed", "5", "-o", "made"]
+    words = ["inpaint", "images", "masks", "--steps", "2", "--count", "2", "--seed", "5", "-o", "made"]
     assert cli.main(words) == 0
     assert sorted(path.name for path in Path("made").iterdir()) == ["one-1.png", "one-2.png", "two-1.png", "two-2.png"]
     assert [infotext.parse(infotext_files.read(Path(f"made/one-{number}.png")))["Seed"] for number in (1, 2)] == ["5", "6"]
@@ -299,7 +299,7 @@ def test_an_unwritable_output_path_is_reported_before_sampling(error_message, mo
 
 def test_a_result_that_cannot_be_written_is_saved_elsewhere(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(inpaint, "make_folders", lambda targets: None)  # as if the folder went away while it was made
+    monkeypatch.setattr(inpaint, "make_folders", lambda targets: None)  # as if the folder was deleted during the run
     monkeypatch.setattr(files.tempfile, "tempdir", str(tmp_path))
     words = ["inpaint", str(IMAGE), str(MASK), "--steps", "2", "--seed", "1", "--prompt", "a tree"]
     assert cli.main([*words, "-o", "gone/made.jpg"]) == cli.BAD_INPUT
@@ -313,7 +313,7 @@ def test_a_result_that_cannot_be_written_is_saved_elsewhere(tmp_path, monkeypatc
 
 def test_a_result_is_saved_if_a_step_after_sampling_fails(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(files.tempfile, "tempdir", str(tmp_path / "none"))  # so the current folder is taken
+    monkeypatch.setattr(files.tempfile, "tempdir", str(tmp_path / "none"))  # so that the current folder is used
     saved = []
     with pytest.raises(ZeroDivisionError), files.rescuing(Path("made.npz"), saved.append):
         1 / 0  # noqa: B018
@@ -326,7 +326,7 @@ def test_a_result_is_saved_if_a_step_after_sampling_fails(tmp_path, monkeypatch,
     assert (tmp_path / "softinpaint-made.png").exists()
 
 
-# Whose fault
+# Bugs and bad input
 
 @pytest.mark.parametrize("fault", [ValueError("no bad input"), ZeroDivisionError("a bug")])
 def test_a_bug_in_the_program_is_not_reported_as_bad_input(monkeypatch, capsys, fault):
@@ -349,11 +349,11 @@ def test_bad_input_has_a_traceback_on_request(words, tmp_path, monkeypatch, caps
     assert "Traceback" in capsys.readouterr().err
 
 
-# The set-up
+# Setup
 
 @pytest.fixture
 def entry(tmp_path, monkeypatch):
-    """The entry point with an environment of its own, and the requirements files that it would install."""
+    """The entry point with its own environment, and the requirements files that it would install."""
     spec = importlib.util.spec_from_file_location("entry_point", ROOT / "softinpaint.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -470,7 +470,7 @@ def test_every_setting_is_an_option_of_the_same_name():
     ("inpaint picture.png mask.png --width 4 --height 4", "Width and height must be 8 pixels or more, got 4x4"),
     ("paint", "No such command 'paint'.")])
 def test_bad_input_gets_one_sentence(error_message, words, sentence):
-    Path("text.png").write_text("no picture")
+    Path("text.png").write_text("no image")
     for folder in ("folder", "twice"):
         Path(folder).mkdir()
     for path in ("twice/picture.png", "twice/picture.webp"):
@@ -495,7 +495,7 @@ def blocks(language):
 
 @pytest.fixture
 def checkout(tmp_path):
-    """The demo's files where the README's examples look for them."""
+    """The demo's files in the place that the README's examples use."""
     for name in ("picture.png", "mask.png"):
         (tmp_path / "demo").mkdir(exist_ok=True)
         shutil.copy(ROOT / "demo" / name, tmp_path / "demo")

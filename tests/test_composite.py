@@ -48,7 +48,7 @@ def test_enlarging_keeps_a_constant_and_the_range():
     step = enlarge(np.tile(np.float32([0, 0, 1, 1]), (4, 1)), Size(32, 32))
     assert step.min() >= 0
     assert step.max() <= 1
-    assert np.diff(step[16]).min() > -0.01  # what Lanczos rings, softened
+    assert np.diff(step[16]).min() > -0.01  # a trace of Lanczos ringing
 
 
 def test_a_crop_is_placed_where_it_was_cut():

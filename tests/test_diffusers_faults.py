@@ -1,4 +1,4 @@
-"""What goes wrong around a run on diffusers: numbers that are none, other runs at the same time, wrong arguments."""
+"""Faults around a run on diffusers: NaN and infinity, concurrent runs, invalid arguments."""
 import inspect
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -49,10 +49,10 @@ def run(pipeline, seed=1, **fields):
     return pipeline("a", IMAGE, MASK, **fields)
 
 
-# Numbers that are none
+# NaN and infinity
 
 def broken_decoder(decode, value, where, dtypes=(torch.float32, torch.bfloat16, torch.float16)):
-    """A decoder that gives a value instead of a number where `where` is."""
+    """A decoder that gives this value, NaN or infinity, at these pixels."""
     def overflowing(latent, *args, **kwargs):
         decoded = decode(latent, *args, **kwargs)[0]
         if latent.dtype in dtypes:
@@ -115,7 +115,7 @@ def test_if_the_model_gives_nan_the_original_is_shown_and_noted(pipeline):
         assert (np.asarray(image)[OUTSIDE] == ORIGINAL[OUTSIDE]).all()
 
 
-# What a model brings along to look at its results
+# Safety checker and watermark
 
 class Checker(torch.nn.Module):
     """Flags images by their number."""

@@ -1,4 +1,4 @@
-"""Requests on the bundled scene model: what must hold whichever sampler paints."""
+"""Requests on the bundled scene model. These properties hold for every sampler."""
 from dataclasses import replace
 
 import diffusers
@@ -39,7 +39,7 @@ def test_every_sampler_keeps_the_outside_exact_and_repaints_the_core(pipeline, s
     hard = inpainted(pipeline, sampler=sampler, settings=Settings(enabled=False))
     assert (made[AWAY] == ORIGINAL[AWAY]).all()
     change, by_hard = (np.abs(image - ORIGINAL)[PAINTED].mean() for image in (made, hard))
-    assert change > 0.7 * by_hard > 5  # the two paint different things: the mask's grey rim is theirs to use or not
+    assert change > 0.7 * by_hard > 5  # the two treat the mask's grey rim differently
 
 
 @pytest.mark.parametrize("schedule_type", models.SCHEDULE_TYPES)
@@ -154,14 +154,14 @@ def test_an_invalid_model_is_rejected_with_a_message(tmp_path):
 
 
 def striped(grey, sampler="Euler", steps=20):
-    """A run whose mask is stripes of these strengths, without a feather."""
+    """A run with a mask of stripes with these strengths, without a feather."""
     stripes = np.repeat(np.float32(grey), 256 // len(grey)) * np.ones((256, 1), np.float32)
     asked = replace(task("yellow house", "large area"), painted=stripes, mask_blur=0, masked_content="original")
     return peers.Run(asked, WHOLE, sampler, steps, (1, 2))
 
 
 def softly(run, **settings):
-    """Decoded pictures of ours."""
+    """Decoded images of our soft inpainting."""
     chosen = Settings(enabled=True, edge_taper_px=0, feather_source="own", feather_width=0, **settings)
     return peers.soft("ours", peers.Recorded, chosen)(run)["ours"].decoded.astype(int)
 
@@ -172,8 +172,8 @@ def by_stripe(difference, count=4):
 
 @pytest.mark.parametrize("sampler", ["Euler", "DDIM"])
 def test_threshold_mix_1_equals_differential_diffusion_one_step_later(sampler):
-    """Its masks replace the noisy latent before a step, ours the prediction within it: so a pixel is free one step later."""
-    run, later = striped((0.25, 0.5, 0.75, 1), sampler), 1.5 / 20  # half a step for the rounding of 8-bit masks
+    """Its masks replace the noisy latent before a step, ours the prediction within it. So a pixel unlocks one step later."""
+    run, later = striped((0.25, 0.5, 0.75, 1), sampler), 1.5 / 20  # half a step for the rounding to 8 bits
     published = peers.differential_diffusion(run, Image.fromarray(run.task.picture), run.task.painted)
     earlier = striped((0.25 + later, 0.5 + later, 0.75 + later, 1), sampler)
     assert np.abs(softly(earlier, threshold_mix=1.0) - published).max() <= 1
@@ -210,5 +210,5 @@ def test_steps_before_the_first_unlocked_pixel_are_skipped(sampler, monkeypatch)
         patch.setattr(SoftInpaintJob, "locked_steps", lambda job, ratios, order=1: 0)
         whole = made(threshold_mix=1.0)
     assert steps[0] == pytest.approx(0.55 * steps[2], abs=3)
-    assert steps[1] == steps[2]  # anything of the blend changes grey pixels from the first step on
+    assert steps[1] == steps[2]  # any share of the blend changes grey pixels from the first step on
     assert np.abs(skipping - whole).max() <= 1

@@ -1,4 +1,4 @@
-"""What a sample holds where the mask is 0, at each model call of each scheduler: the original, and noise of the level told."""
+"""Where the mask is 0, each model call of each scheduler sees the original with noise of the expected level."""
 import diffusers
 import numpy as np
 import pytest
@@ -15,9 +15,9 @@ pytestmark = tiny_models.KNOWN_WARNINGS
 
 STEPS = 6
 DETERMINISTIC, STOCHASTIC = 1e-3, 0.03
-"""Of each value of the noise against the first noise; of its mean against 0 and of its deviation against 1."""
+"""Tolerances: for each value of the noise against the first noise; for its mean against 0 and its deviation against 1."""
 WRONG_TIME = 0.1
-"""Of the noise-to-signal ratio against that of the timestep that the model is told, which some schedulers round."""
+"""Tolerance for the noise-to-signal ratio against that of the model's timestep, which some schedulers round."""
 
 KARRAS = {"use_karras_sigmas": True}
 SDE = {"algorithm_type": "sde-dpmsolver++"}
@@ -64,9 +64,9 @@ CASES = {
     "EDM, v": ("EDMEulerScheduler", {"prediction_type": "v_prediction"}, {})}
 DRAWING = {"DDIM, eta 1", "DDPM", "DDPM parallel", "LCM", "TCD, eta 0.3", "Euler a", "DPM2 a", "DPM2 a Karras", "DPM++ SDE",
            "DPM++ SDE Karras", "DPM++ 2M SDE", "DPM++ 2S SDE", "SA"}
-"""Which draw noise of their own."""
+"""Cases that draw their own noise."""
 OTHER_TIME = {"UniPC, flow", "EDM Euler", "EDM DPM++ 2M", "EDM, v"}
-"""Whose timesteps are not those of Stable Diffusion."""
+"""Cases with timesteps other than Stable Diffusion's."""
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def check(pipeline, monkeypatch, name, strength):
         "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
     base = {key: value for key, value in base.items() if not (kind == "DPMSolverSDEScheduler" and key == "steps_offset")}
     runner = pipeline.with_scheduler(getattr(diffusers, kind).from_config({**base, **changes}))
-    side, images = (320, 4) if name in DRAWING else (96, 1)  # a mean of noise is known the better the more of it there is
+    side, images = (320, 4) if name in DRAWING else (96, 1)  # more noise makes its mean more precise
     image = drawn_image(side, side)
     original = pipeline._encoded(image)
     first = torch.randn((images, *original.shape[1:]), generator=torch.Generator().manual_seed(1))

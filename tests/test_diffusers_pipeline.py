@@ -1,4 +1,4 @@
-"""The pipelines on random models of a few thousand parameters: what must hold whatever a model paints."""
+"""The pipelines on random models of a few thousand parameters. These properties hold for every model."""
 import diffusers
 import numpy as np
 import pytest

@@ -151,7 +151,7 @@ def changes(layer_sizes, seed=0):
 
 
 def written_as_kohya(path, parts):
-    """`parts` by prefix and layer."""
+    """`parts` maps prefix and layer to down and up."""
     tensors = {}
     for name, (down, up) in parts.items():
         tensors |= {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up, f"{name}.alpha": torch.tensor(ALPHA)}

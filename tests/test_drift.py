@@ -41,7 +41,7 @@ def test_half_the_drift_can_be_removed():
 
 def test_new_content_at_the_masks_edge_is_not_drift():
     decoded = truth()
-    decoded[36:92, 36:92] = 250, 250, 0  # four pixels over the mask's edge, as a decoder spreads it
+    decoded[36:92, 36:92] = 250, 250, 0  # spread by the decoder four pixels over the mask's edge
     corrected = drift.corrected(ORIGINAL, decoded, MASK)
     assert np.abs(corrected - decoded).max() < 2
 
@@ -81,7 +81,7 @@ def test_sizes_that_are_not_multiples_of_a_block(size):
 
 
 def test_lost_texture_is_not_lost_contrast():
-    """A tight crop of dark grainy surroundings, which the decoder smooths: a bright object in it must not shift."""
+    """The decoder smooths a tight crop of dark grainy surroundings. A bright object in it must not shift."""
     grainy = np.clip(40 + np.random.default_rng(0).normal(0, 6, ORIGINAL.shape), 0, 255)
     grainy[52:76, 52:76] = 200
     decoded = gaussian_filter(grainy, (1, 1, 0))

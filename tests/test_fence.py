@@ -1,4 +1,4 @@
-"""The import fence: which file may know which program, and that the library needs none of them."""
+"""The import fence: which folder may import which program. The library needs none of them."""
 import ast
 import subprocess
 import sys
@@ -51,7 +51,7 @@ def test_the_script_is_short():
 
 ORDER = ("geometry", "errors", "atomic_file", "bundled"), ("settings",), ("method",), ("generation",), ("images",), (
     "hosts", "ui", "cli")
-"""Rooms of the library. Each knows its own and those before it."""
+"""Packages of the library. Each may import itself and those before it."""
 
 
 def test_packages_import_only_earlier_packages():

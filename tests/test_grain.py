@@ -24,7 +24,7 @@ def fine_deviation(image, where):
 def test_smooth_new_content_gets_the_originals_grain(deviation):
     original = grainy(deviation)
     matched = grain.matched(original, SMOOTH, MASK, 1.0, 0)
-    away = INSIDE & (np.abs(np.arange(SIZE) - SIZE // 2) > 3)  # from the edge between the tones
+    away = INSIDE & (np.abs(np.arange(SIZE) - SIZE // 2) > 3)  # away from the edge between the tones
     np.testing.assert_allclose(fine_deviation(matched, away), fine_deviation(original, OUTSIDE & (
         np.abs(np.arange(SIZE) - SIZE // 2) > 3)), rtol=0.15)
 

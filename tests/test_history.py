@@ -33,7 +33,7 @@ def test_the_oldest_go_first_and_shared_arrays_count_once():
     size_mb = sum(array.nbytes for array in shared.arrays()) / 2 ** 20
     results = [np.full((2, 2, 3), level, np.uint8) for level in range(4)]
     for result in results[:2]:
-        history.put(shared, result, 1.5 * size_mb)  # twice the same arrays
+        history.put(shared, result, 1.5 * size_mb)  # the same arrays twice
     assert len(history) == 2
     history.put(kept(), results[2], 2.5 * size_mb)
     assert len(history) == 3
@@ -50,7 +50,7 @@ def test_an_image_larger_than_the_limit_is_not_kept():
 
 
 def test_threads_do_not_disturb_each_other():
-    """Re-renders share one picture's remembered taper and mask."""
+    """Re-composites share the cached taper and mask of one image."""
     image = kept()
     wanted = {taper: image.composited(image.settings_with({"edge_taper_px": taper, "grow_px": -taper}))
               for taper in (2.0, 5.0, 9.0)}

@@ -1,4 +1,4 @@
-"""Image files of every kind, read as they look."""
+"""Reading image files of every kind."""
 import io
 import struct
 import zlib
@@ -25,13 +25,13 @@ def stored(image, kind="PNG", **options):
 
 
 def read(image, kind="PNG", **options):
-    """As a run takes it, and the notes."""
+    """The image as a run reads it, and the notes."""
     notes = []
     return as_original(opened(stored(image, kind, **options)), notes), notes
 
 
 def grey_profile(gamma):
-    """An ICC profile of grey with a power law, of version 2."""
+    """An ICC profile (version 2) for grey with a power law."""
     curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
     white = b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)
     text = b"text" + bytes(4) + b"none\0" + bytes(3)

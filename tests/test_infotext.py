@@ -49,7 +49,7 @@ def test_prompts_of_several_lines():
 @pytest.mark.parametrize("suffix", sorted(infotext_files.SAVE_OPTIONS))
 @pytest.mark.parametrize("text", [TEXT, "Schnee, 雪\nSteps: 1, Seed: 2, Size: 8x8"])
 def test_infotext_is_saved_and_read_in_every_format(tmp_path, suffix, text):
-    path = tmp_path / f"picture{suffix}"
+    path = tmp_path / f"image{suffix}"
     infotext_files.save(IMAGE, path, text)
     assert infotext_files.read(path) == text
     with Image.open(path) as saved:
@@ -83,7 +83,7 @@ def test_every_text_chunk_of_a_png_is_read(tmp_path):
         IMAGE.save(tmp_path / f"{name}.png", pnginfo=chunk)
         assert infotext_files.read(tmp_path / f"{name}.png") == text
     chunk = PngInfo()
-    chunk.add(b"tEXt", b"parameters\0" + WIDE.encode())  # as some programs write it
+    chunk.add(b"tEXt", b"parameters\0" + WIDE.encode())  # some programs write UTF-8 there
     IMAGE.save(tmp_path / "utf8.png", pnginfo=chunk)
     assert infotext_files.read(tmp_path / "utf8.png") == WIDE
     chunk = PngInfo()
@@ -135,15 +135,15 @@ def test_a_failed_save_keeps_the_existing_file(tmp_path):
     (tmp_path / "a.jpg").write_text("mine")
     with pytest.raises(BadInput):
         infotext_files.save(IMAGE, tmp_path / "a.jpg", "a" * 40_000)
-    with pytest.raises(OSError):  # JPEG has no such mode
+    with pytest.raises(OSError):  # JPEG has no alpha
         infotext_files.save(IMAGE.convert("RGBA"), tmp_path / "a.jpg", TEXT)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_a_colour_profile_is_kept(tmp_path):
     for suffix in infotext_files.SAVE_OPTIONS:
-        infotext_files.save(IMAGE, tmp_path / f"picture{suffix}", TEXT, Colours(b"a profile"))
-        with Image.open(tmp_path / f"picture{suffix}") as saved:
+        infotext_files.save(IMAGE, tmp_path / f"image{suffix}", TEXT, Colours(b"a profile"))
+        with Image.open(tmp_path / f"image{suffix}") as saved:
             assert saved.info["icc_profile"] == b"a profile"
 
 

@@ -1,4 +1,4 @@
-"""The installed library: what the wheel holds, what it requires, and that it runs away from the repository."""
+"""The installed library: the wheel's contents and requirements, and that it runs outside the repository."""
 import ast
 import hashlib
 import importlib.util
@@ -21,13 +21,13 @@ from lib_softinpaint.cli import main as cli
 ROOT = Path(__file__).parent.parent
 OF_THE_REPOSITORY = ("demo/infotext.txt", "demo/mask.png", "demo/model", "demo/picture.png", "docs/settings.md", "javascript",
                      "style.css")
-"""What `lib_softinpaint.bundled` finds."""
+"""Files that `lib_softinpaint.bundled` finds."""
 BUNDLED = "lib_softinpaint/bundled/"
 PIP = ("-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input")
 
 
 def run(*words, folder=None, **variables):
-    """Output of a program that must succeed. It finds no module of the repository through the environment."""
+    """Output of a program, which must succeed. PYTHONPATH does not include the repository."""
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run([str(word) for word in words], cwd=folder, env={**inherited, **variables}, capture_output=True,
                           text=True)
@@ -70,7 +70,7 @@ def digests_of(wheel):
 
 
 def files_of(path):
-    """Files of the repository at a path, by their own paths."""
+    """Files of the repository under a path, keyed by their own paths."""
     files = (ROOT / path).rglob("*") if (ROOT / path).is_dir() else [ROOT / path]
     return {file.relative_to(ROOT).as_posix(): file for file in files if file.is_file() and "__pycache__" not in file.parts}
 
@@ -109,7 +109,7 @@ def lines_of(file):
 
 
 def test_the_requirements_files_equal_the_extras():
-    """But PyTorch, which the files pin, and Pillow, of which the commands need a newer one than the library."""
+    """Except PyTorch, which the files pin, and Pillow, which must be newer for the commands than for the library."""
     tomllib = pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli", reason="tomli is not installed")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]
     extras = {name: set(lines) for name, lines in project["optional-dependencies"].items()}

@@ -1,4 +1,4 @@
-"""One job by hand, without a host, in the order in which hosts drive it."""
+"""One job without a host, in the order in which hosts drive it."""
 import numpy as np
 import pytest
 import torch
@@ -151,7 +151,7 @@ def test_threshold_mix_goes_from_the_blend_to_nested_masks():
 
     def share(mix):
         job = make_job(batch=1, threshold_mix=mix, transition_contrast_boost=1)
-        denoised = 3 * job.reference  # parallel to the original, so that lengths blend as values do
+        denoised = 3 * job.reference  # parallel to the original, so that lengths blend like values
         at_start = job.blend(denoised, start)
         return job, (at_start / job.reference - 1) / 2, (job.blend(denoised, late) / job.reference - 1) / 2
     (_, _, classic), (_, _, mixed), (job, at_start, nested) = (share(mix) for mix in (0, 0.5, 1))
@@ -166,7 +166,7 @@ def test_threshold_mix_goes_from_the_blend_to_nested_masks():
 
 
 def test_nested_masks_count_from_where_the_run_starts():
-    """At a denoising strength below 1 the first step is not pure noise, and yet nothing but the core is unlocked."""
+    """At a denoising strength below 1, the first step is not pure noise, but still only the core is unlocked."""
     job = make_job(batch=1, threshold_mix=1)
     denoised = torch.full_like(job.reference, 5.0)
     assert torch.equal(job.blend(denoised, torch.tensor([0.6])), torch.where(job.repaint == 1, 5.0, job.reference))

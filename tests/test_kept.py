@@ -57,8 +57,8 @@ def test_other_composite_settings_equal_a_run_with_them(changes):
     again = kept(dataclasses.replace(RUN, **changes))
     np.testing.assert_array_equal(image.composited(chosen), again.composited(again.settings))
     assert (image.composited(chosen) != image.composited(RUN)).any()
-    params, was = infotext.parse(image.infotext_with(chosen)), infotext.parse(INFOTEXT)
-    assert {key for key in params if params[key] != was[key]} == {
+    params, original = infotext.parse(image.infotext_with(chosen)), infotext.parse(INFOTEXT)
+    assert {key for key in params if params[key] != original[key]} == {
         settings.infotext_key(field) for field in composite_fields() if field.name in changes}
 
 
@@ -70,9 +70,9 @@ def test_another_feather_shows_less_and_is_noted():
     params = infotext.parse(image.infotext_with(image.settings_with({"feather_width": 2.0, "grain": 0.5})))
     assert params.pop("Soft inpainting note") == "Re-composited with Feather width 2."
     assert params.pop("Soft inpainting grain") == "0.5"
-    was = infotext.parse(INFOTEXT)
-    del was["Soft inpainting grain"]
-    assert params == was
+    original = infotext.parse(INFOTEXT)
+    del original["Soft inpainting grain"]
+    assert params == original
 
 
 @pytest.mark.parametrize(("changes", "sentence"), [
@@ -107,7 +107,7 @@ def test_an_invalid_job_file_raises_one_sentence(tmp_path):
 
 
 def written(path, left_out=(), sampled=None, **arrays):
-    """A job file with some of its arrays or of what it says changed."""
+    """A job file with some of its arrays or metadata changed."""
     job_file.save(kept(), path)
     with np.load(path) as file:
         held = {name: file[name] for name in file.files if name not in left_out}
@@ -164,4 +164,4 @@ def test_the_blend_score_ignores_transparency():
     source = np.dstack([image.sampled.original, np.full((SIZE, SIZE), 128, np.uint8)])
     assert dataclasses.replace(image, source=source).blend_score(RUN) == score
     unseen = image.settings_with({"least_opacity": 0.0, "difference_threshold": 8.0, "difference_contrast": 8.0})
-    assert image.blend_score(unseen) > score  # what does not show has no seam
+    assert image.blend_score(unseen) > score  # hidden content has no seam

@@ -110,7 +110,7 @@ def test_shrinking_removes_the_rim_but_no_stroke():
     thin = shrink(painted, 40)
     assert thin[2, 3:30].all()
     assert 0 < thin[20:44].sum() < 12
-    assert (shrink(np.ones((8, 8), np.float32), 3) == 1).all()  # the picture's border is no rim
+    assert (shrink(np.ones((8, 8), np.float32), 3) == 1).all()  # the image's border is not a rim
 
 
 @pytest.mark.parametrize("gap", [2, 6, 10])

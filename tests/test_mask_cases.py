@@ -1,4 +1,4 @@
-"""Masks as people have them, painted through on the bundled model: each does what the clean mask does."""
+"""Typical masks of users, run on the bundled model. Each must work like the clean mask."""
 import io
 from functools import cache
 
@@ -80,7 +80,7 @@ MASKS = {"clean": CLEAN, **LIKE_THE_CLEAN_ONE, **{f"stroke {white}": stroke(whit
 
 @cache
 def effect(name):
-    """Change of each pixel (H, W), mean of the channels."""
+    """Change of each pixel (H, W), averaged over the channels."""
     made = np.asarray(models.inpaint(models.load(str(models.SCENE_MODEL)), REQUEST, IMAGE, MASKS[name]))
     return np.abs(made.astype(float) - np.asarray(IMAGE)).mean(-1)
 

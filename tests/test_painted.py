@@ -1,4 +1,4 @@
-"""Painted masks as pictures of every kind hold them."""
+"""Reading painted masks from images of every kind."""
 import io
 
 import numpy as np
@@ -25,7 +25,7 @@ def as_file(image, kind="PNG", **options):
 
 
 def read(image):
-    """Strengths, and the notes."""
+    """The strengths and the notes."""
     notes = []
     return strengths(image, notes), notes
 

@@ -1,4 +1,4 @@
-"""Painting in threads: in turn, stopped, and with the bundled model what each request gives alone."""
+"""Painting in threads: taking turns, stopping, and with the bundled model the same results as single requests."""
 import itertools
 import threading
 import time
@@ -27,7 +27,7 @@ def demo(name):
 
 
 def held(release, began, log, name):
-    """A painter whose step lasts until it is released."""
+    """A painter whose step blocks until `release` is set."""
     def paint(step):
         log.append(f"{name} begins")
         try:
@@ -110,7 +110,7 @@ def painter(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def asked():
-    """Two requests that share a model, and differ in the sampler, whose configuration they must not share."""
+    """Two requests that share a model but use different samplers, whose configurations must stay separate."""
     start, _ = from_infotext(infotext.parse((DEMO / "infotext.txt").read_text(encoding="utf8")))
     return [replace(start, steps=4, seed=5, sampler=sampler, schedule_type=schedule)
             for sampler, schedule in (("Euler a", "Uniform"), ("DPM++ 2M", "Karras"))]

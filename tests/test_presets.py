@@ -18,7 +18,7 @@ NOBODY = 65534
 
 @pytest.fixture
 def common_folder():
-    """A folder whose permissions count: for root none do."""
+    """A folder with effective permissions. Root ignores them, so the test then runs as another user."""
     if os.name == "nt":
         pytest.skip("Windows has no such permissions")
     as_root = os.geteuid() == 0

@@ -1,4 +1,4 @@
-"""Prompts as AUTOMATIC1111 1.10.1 reads them: recorded from it, and compared with a checkout at hand."""
+"""Prompts are read as in AUTOMATIC1111 1.10.1, compared with a record and with a WebUI checkout."""
 import json
 import subprocess
 from pathlib import Path

@@ -12,7 +12,7 @@ def started(target):
 
 
 def waits(turns, count):
-    """Until so many callers have the turn or wait for it."""
+    """Waits until this many callers have the turn or wait for it."""
     while len(turns._queue) < count:
         threading.Event().wait(0.001)
 
@@ -88,7 +88,7 @@ def test_the_newest_request_of_a_panel_drops_its_older_waiting_ones():
         except Overtaken:
             done.append((panel, None))
     threads = []
-    with turns.turn("one"):  # the one that has the turn is not dropped
+    with turns.turn("one"):  # a request that has the turn is not dropped
         for panel, value, waiting in (("one", 1, 2), ("other", 2, 3), ("one", 3, 3), ("one", 4, 3)):
             threads.append(started(lambda panel=panel, value=value: ask(panel, value)))
             waits(turns, waiting)

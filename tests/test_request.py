@@ -125,7 +125,7 @@ def test_the_api_body_is_the_webuis():
     assert body["override_settings"] == {"CLIP_stop_at_last_layers": 2}
     bare = to_api(Request(settings=Settings(enabled=False)), Size(64, 64))
     assert bare["alwayson_scripts"] == {}
-    assert bare["override_settings"] == {"CLIP_stop_at_last_layers": 1}  # an infotext without the key means that, too
+    assert bare["override_settings"] == {"CLIP_stop_at_last_layers": 1}  # an infotext without the key means 1
 
 
 @pytest.mark.parametrize(("name", "value"), [

@@ -7,7 +7,7 @@ from lib_softinpaint.hosts.webui.run_table import RunTable, put_back
 
 @dataclass
 class Processing:
-    """Equal to its copies and without a hash, as the host's."""
+    """Equal to its copies and unhashable, like the host's class."""
     prompt: str = ""
 
 

@@ -26,7 +26,7 @@ def test_a_timestep_between_two_has_the_mean_logarithm():
 
 
 def test_float64_is_not_needed(monkeypatch):
-    monkeypatch.setattr(torch.Tensor, "double", None)  # as good as absent on Apple's processors
+    monkeypatch.setattr(torch.Tensor, "double", None)  # Apple's GPUs have no float64
     got = schedule.alpha_bar_at(torch.tensor([399.5]), sd1_alphas_cumprod())
     assert got.dtype == torch.float32
 

@@ -1,4 +1,4 @@
-"""Scores on constructed pictures whose right order is known."""
+"""Scores on constructed images with a known ranking."""
 import io
 import math
 from dataclasses import replace
@@ -35,7 +35,7 @@ def mixed(original, new, opacity):
 
 
 def tinted(levels, opacity):
-    """The scene, redder by as many levels where the opacity is 1."""
+    """The scene, redder by this many levels where the opacity is 1."""
     image = SCENE.draw(SIDE)
     return np.clip(image + levels * opacity[..., None] * (1, 0.5, -0.5), 0, 255).astype(np.uint8)
 
@@ -89,7 +89,7 @@ def test_an_unchanged_image_has_a_perfect_score():
 
 
 def objects():
-    """Scenes with and without a thing, its mask with some room, and the part of that mask left of the thing's middle."""
+    """Scenes with and without a thing, its mask with a margin, and the part of that mask left of the thing's centre."""
     for seed in range(HELD_OUT, HELD_OUT + 12):
         full = Scene.from_seed(seed)
         near = [thing for thing in full.things if thing.kind in ("house", "tree", "person")]
@@ -114,7 +114,7 @@ def test_the_true_image_has_no_seam_and_a_cut_one_has(without, within, room, lef
 
 
 def test_a_real_edge_across_the_masks_edge_is_not_a_seam():
-    """A horizon runs through the mask, in the original and, elsewhere, in the new picture."""
+    """A horizon crosses the mask in the original and in the new image."""
     sky, ground, field = ((120, 170, 230), (80, 150, 80), (200, 170, 60))
     rows = np.arange(SIDE)[:, None, None]
     grain = np.random.default_rng(0).normal(0, 1.2, (SIDE, SIDE, 1))

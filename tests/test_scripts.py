@@ -1,4 +1,4 @@
-"""JavaScript modules that are joined into one, which can be part of a page."""
+"""JavaScript modules are joined into one that can be embedded in a page."""
 import re
 import shutil
 import subprocess

@@ -114,7 +114,7 @@ def test_settings_are_not_read_when_switched_off():
 
 def test_infotext_makes_the_round_trip():
     settings = Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 3, -2, 40, "% of the mask", 0.75, 0.25, 0.5, 0.1, "hard",
-                        "a picture", True)
+                        "an image", True)
     written = {key: str(value) for key, value in to_infotext(settings).items()}
     assert written == {**BUILTIN_INFOTEXT, "Soft inpainting feather source": "host", "Soft inpainting edge taper": "3",
                        "Soft inpainting mask grow": "-2", "Soft inpainting feather width": "40",
@@ -124,7 +124,7 @@ def test_infotext_makes_the_round_trip():
                        "Soft inpainting automatic threshold": "True",
                        VERSION_KEY: __version__}
     read = {field.name: from_infotext(field, written) for field in saved_fields()}
-    assert Settings(**read, mask_image="a picture") == settings
+    assert Settings(**read, mask_image="an image") == settings
 
 
 def test_a_builtin_infotext_sets_later_settings_to_its_equivalents():

@@ -1,4 +1,4 @@
-"""What a result's file keeps of the picture that it started from."""
+"""Transparency and colours of the original are kept in a result's file."""
 import numpy as np
 from PIL import Image
 

@@ -1,4 +1,4 @@
-"""What "Composite again" shows beside the result."""
+"""The views of "Re-composite"."""
 import dataclasses
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""The client's sentences, before a server that answers as a WebUI would; a real one: tests/webui/test_command_line.py."""
+"""The client's messages, against a server that answers like a WebUI. tests/webui/test_command_line.py uses a real one."""
 import base64
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""On which hosts the extension runs, judged on the names that were read from their sources."""
+"""On which hosts the extension runs, judging by the names recorded from their sources."""
 import json
 import sys
 import types
@@ -9,8 +9,8 @@ import pytest
 from lib_softinpaint.hosts.webui import detect
 
 HOSTS = json.loads((Path(__file__).parent / "hosts.json").read_text())
-"""By host: names of each module (functions and classes with their parameters), attributes of two classes, and which calls the
-denoiser's file makes. Recorded by `python -m tests.contract.surface`."""
+"""For each host: the names in each module (functions and classes with their parameters), the attributes of two classes, and
+the calls in the denoiser's file. Recorded by `python -m tests.contract.surface`."""
 
 LACKING = {"AUTOMATIC1111 1.7.0": "scripts.MaskBlendArgs", "Forge Classic": "a call of on_mask_blend in each sampling step"}
 

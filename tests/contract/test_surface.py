@@ -1,4 +1,4 @@
-"""What we use of the host is what was recorded from a real one, and what a checkout at hand has."""
+"""The host names that we use are in the record, and the record matches a WebUI checkout."""
 import json
 
 import pytest

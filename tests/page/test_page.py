@@ -1,6 +1,6 @@
-"""The stand-alone page in a real browser: painted, generated, composited again, downloaded.
+"""The stand-alone page in a real browser: paint, generate, re-composite, download.
 
-SOFTINPAINT_PAGE_PYTHON names a Python that shows the page, with another Gradio than this one's.
+SOFTINPAINT_PAGE_PYTHON names a Python to serve the page with, to test another Gradio version.
 """
 import os
 import socket
@@ -29,7 +29,7 @@ STEPS = 6
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """Address of the page, and the folder that it writes to."""
+    """Address of the page and its output folder."""
     if sys.executable == PYTHON:
         pytest.importorskip("gradio", reason="gradio is not installed", exc_type=ImportError)
     output = tmp_path_factory.mktemp("page")
@@ -155,7 +155,7 @@ def test_paint_can_be_previewed_erased_and_undone(page):
     page.locator("#softinpaint_paint .strength").fill("40")
     squiggle(page, CANVAS)
     weak = pixels_of(page, CANVAS)[..., 3]
-    assert (np.abs(weak[whole == 255] - 102) <= 1).mean() > 0.99  # the last stroke counts, and has no joints
+    assert (np.abs(weak[whole == 255] - 102) <= 1).mean() > 0.99  # the last stroke decides, without visible joints
     seen.append(pixels_of(page, PREVIEW))
     page.click("#softinpaint_paint .undo")
     assert (pixels_of(page, CANVAS)[..., 3] == whole).mean() > 0.999
@@ -211,8 +211,8 @@ def test_a_download_contains_its_infotext(served, page, tmp_path):
     generate(page, 1)
     with page.expect_download() as download:
         page.click("#softinpaint_download")
-    download.value.save_as(tmp_path / "picture.png")
-    pixels, text = read(tmp_path / "picture.png")
+    download.value.save_as(tmp_path / "image.png")
+    pixels, text = read(tmp_path / "image.png")
     assert text == shown_infotext(page)
     assert (pixels == read(saved(served)[-1])[0]).all()
 
@@ -251,7 +251,7 @@ def test_missing_input_is_reported(page, tmp_path):
     (tmp_path / "none.png").write_text("none")
     page.set_input_files("#softinpaint_paint input[type=file]", tmp_path / "none.png")
     page.wait_for_function("document.querySelector('#softinpaint_paint .told').innerText.includes('none.png')")
-    assert page.evaluate("document.querySelector('#softinpaint_paint img').naturalWidth") == 256  # it stays
+    assert page.evaluate("document.querySelector('#softinpaint_paint img').naturalWidth") == 256  # the image is unchanged
     Image.new("RGB", (320, 200), "teal").save(tmp_path / "teal.png")
     page.set_input_files("#softinpaint_paint input[type=file]", tmp_path / "teal.png")
     page.wait_for_function(f"document.querySelector('{CANVAS}').width === 320")
@@ -313,7 +313,7 @@ def test_a_tab_closed_during_a_run_does_not_affect_the_next_one(served, browser)
     generate(following, 1)
     made = read(saved(served)[-1])
     assert (made[0] == wanted[0]).all() and made[1] == wanted[1]
-    assert len(saved(served)) - before <= 2  # what was all but done when the tab was closed may be saved, too
+    assert len(saved(served)) - before <= 2  # an almost finished image may still be saved
     following.wait_for_timeout(3000)
     assert len(saved(served)) - before <= 2
     alone.close()

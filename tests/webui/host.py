@@ -1,4 +1,4 @@
-"""Starts a real WebUI from the user's checkout, with its own data folder, on a free port, and asks it for pictures."""
+"""Starts a real WebUI from the user's checkout, with its own data folder and port, and requests images."""
 from __future__ import annotations
 
 import base64
@@ -36,19 +36,19 @@ FLAGS = ("--skip-prepare-environment", "--skip-torch-cuda-test", "--skip-python-
 
 
 def checkout() -> Path | None:
-    """The WebUI that the user names."""
+    """The user's WebUI checkout, named by SOFTINPAINT_WEBUI."""
     named = os.environ.get("SOFTINPAINT_WEBUI")
     return Path(named).resolve() if named else None
 
 
 def host_python(webui: Path) -> str:
-    """The WebUI's own Python: SOFTINPAINT_WEBUI_PYTHON, else that of its venv."""
+    """The WebUI's own Python: SOFTINPAINT_WEBUI_PYTHON, or the one of its venv."""
     inside = webui / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     return os.environ.get("SOFTINPAINT_WEBUI_PYTHON") or str(inside if inside.exists() else sys.executable)
 
 
 def quiet_environment() -> dict[str, str]:
-    """On the processor, offline, and rounding alike wherever memory lies, so that pictures can be compared by byte."""
+    """On the CPU, offline, and with rounding independent of memory addresses, so that images can be compared by byte."""
     return {**os.environ, "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1",
             "GRADIO_ANALYTICS_ENABLED": "False", "PYTHONUNBUFFERED": "1", "MKL_CBWR": "AVX2,STRICT"}
 
@@ -61,7 +61,7 @@ def checkpoint() -> Path:
 
 @lru_cache(maxsize=1)
 def inpainting_checkpoint() -> Path:
-    """The same as an inpainting model: random weights for the five channels that tell it the mask."""
+    """The same as an inpainting model, with random weights for the five channels of mask and masked image."""
     path = checkpoint().with_name("softinpaint-inpainting.safetensors")
     weights = load_file(checkpoint())
     first = weights["model.diffusion_model.input_blocks.0.0.weight"]
@@ -79,7 +79,7 @@ def inpainting_checkpoint() -> Path:
 
 @dataclass
 class Result:
-    """What one request brought back."""
+    """The result of one request."""
     images: list[np.ndarray]
     """Each (H, W, 3) uint8."""
     infotexts: list[str]
@@ -89,18 +89,18 @@ class Result:
 
 
 class WebUI:
-    """A running WebUI, stopped on leaving its context.
+    """A running WebUI, stopped on exit.
 
     Parameters
     ----------
     name
-        Of its data folder, made anew.
+        Name of its data folder, which is created anew.
     flags
         Added to the command line.
     files
-        Text by path in the data folder, written before the start.
+        Path and text of files in the data folder, written before the start.
     user
-        Name and password with which it is asked, "user:password".
+        Name and password for its requests, "user:password".
     """
 
     def __init__(self, webui: Path, name: str, flags: tuple[str, ...] = (), files: dict[str, str] | None = None,
@@ -154,12 +154,12 @@ class WebUI:
             self._process.wait()
 
     def wait(self) -> None:
-        """Until the WebUI has started; a request before that would break its start."""
+        """Waits until the WebUI has started. A request before that would break its start."""
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:
             assert self._process.poll() is None, self.log[-3000:]
             if self.log.count("Startup time:") > self.starts:
-                with contextlib.suppress(urllib.error.URLError):  # without a page it listens a moment later
+                with contextlib.suppress(urllib.error.URLError):  # without a page, it listens a moment later
                     self.get("/sdapi/v1/samplers")
                     self.starts += 1
                     return
@@ -186,9 +186,9 @@ class WebUI:
         soft
             Arguments of the always-on script `title`; None leaves it out.
         options
-            Override settings. Those that gate what is tested are always sent: the host keeps them between calls.
+            Override settings. Those that affect the tests are always sent, because the host keeps them between calls.
         others
-            Arguments of further always-on scripts by title.
+            Title and arguments of more always-on scripts.
         """
         arguments = {**(others or {}), **({title: soft} if soft is not None else {})}
         scripts = {name: {"args": args} for name, args in arguments.items()}
@@ -209,11 +209,11 @@ class WebUI:
 
 
 def encoded(image: Image.Image | bytes) -> str:
-    """Of an image, or of a file's bytes as they are."""
+    """Base64 of an image or of a file's bytes."""
     if isinstance(image, bytes):
         return base64.b64encode(image).decode()
     buffer = io.BytesIO()
-    # PNG has no CMYK. With the profile that the image holds, if any.
+    # PNG has no CMYK. Pillow saves the image's profile, if any.
     image.save(buffer, "TIFF" if image.mode == "CMYK" else "PNG")
     return base64.b64encode(buffer.getvalue()).decode()
 
@@ -241,7 +241,7 @@ def drawn_image(width: int = 256, height: int = 256, seed: int = 0) -> Image.Ima
 
 
 def drawn_disc(width: int = 256, height: int = 256, radius: int = 32, x: float = 0.5, y: float = 0.5) -> Image.Image:
-    """White disc on black, at shares of the width and height."""
+    """White disc on black. x and y are shares of the width and height."""
     mask = Image.new("L", (width, height))
     ImageDraw.Draw(mask).ellipse((width * x - radius, height * y - radius, width * x + radius, height * y + radius), fill=255)
     return mask

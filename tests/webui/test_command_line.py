@@ -1,4 +1,4 @@
-"""The command line before a running WebUI, and the same model in both hosts."""
+"""The command line with a running WebUI, and the same model in both hosts."""
 
 import numpy as np
 import pytest
@@ -51,9 +51,9 @@ def test_a_sampler_that_the_webui_lacks_is_reported(webui, tmp_path, capsys):
 
 
 def test_grey_masks_and_a_size_that_8_does_not_divide(webui, tmp_path):
-    Image.open(IMAGE).crop((0, 0, 250, 203)).save(tmp_path / "picture.png")
+    Image.open(IMAGE).crop((0, 0, 250, 203)).save(tmp_path / "image.png")
     Image.open(MASK).crop((0, 0, 250, 203)).point(lambda value: value // 2).save(tmp_path / "mask.png")
-    words = ["inpaint", str(tmp_path / "picture.png"), str(tmp_path / "mask.png"), "--steps", "4", "--webui", webui.url,
+    words = ["inpaint", str(tmp_path / "image.png"), str(tmp_path / "mask.png"), "--steps", "4", "--webui", webui.url,
              "-o", str(tmp_path / "made.png")]
     assert cli.main(words) == 0
     assert Image.open(tmp_path / "made.png").size == (248, 200)

@@ -1,4 +1,4 @@
-"""A fault in a hook costs the soft inpainting, never the picture."""
+"""After a fault in a hook, the result is a normal inpaint."""
 import urllib.error
 
 import numpy as np
@@ -35,7 +35,7 @@ def test_after_a_fault_the_hosts_own_result_is_kept_and_noted(webui, method, onl
         assert_alike(result, ordinary)
     elif blur == 4:
         assert np.abs(result.images[0] - original)[np.asarray(MASK) == 255].mean() > 20
-    # A fault on the way leaves what was sampled before it; where the host repaints nothing, nothing is shown of that.
+    # A fault during sampling keeps the earlier steps. Where the host repaints nothing, they are not shown.
     if method in ("blend", "blend_noise"):
         assert np.abs(result.images[0].astype(int) - ordinary.images[0]).mean() < 20
     assert webui.get("/companion/runs") == 0
@@ -90,7 +90,7 @@ def test_where_the_decoder_always_gives_nan_the_original_is_shown(webui, only_ma
 
 
 def test_nan_everywhere_is_the_hosts_own_error(webui):
-    """It decodes again with higher precision; on the processor there is none, and the request is refused."""
+    """It would decode again with higher precision. The CPU has none, so the request fails."""
     for soft in (None, [True]):
         with pytest.raises(urllib.error.HTTPError) as refused:
             webui.inpaint(IMAGE, MASK, soft, others={"NaN": [1]})

@@ -1,4 +1,4 @@
-"""The guide's own request, through the API, on a picture that the model knows: a squiggle, a wide blur, pure noise."""
+"""The guide's own request through the API, on a scene that the model knows: a squiggle, a wide blur, pure noise."""
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw

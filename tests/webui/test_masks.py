@@ -1,4 +1,4 @@
-"""How masks are shaped, and what grey means, through the host."""
+"""Mask shapes and grey strengths through the host."""
 import base64
 import hashlib
 import io
@@ -105,7 +105,7 @@ def test_the_mask_image_is_used_if_nothing_is_painted(webui):
         named = webui.inpaint(IMAGE, blank, [{"mask_image": sent}], steps=1).infotexts[0]
         assert soft_keys(named)["mask image"] == hashlib.sha256(base64.b64decode(encoded(MASK))).hexdigest()[:10]
     assert "mask image" not in soft_keys(painted.infotexts[0])
-    # Detailers paint masks of their own and hand our arguments on.
+    # Detailers paint their own masks and pass our arguments on.
     not_used = webui.inpaint(IMAGE, MASK, [{"threshold_mix": 0.5, "mask_image": encoded(elsewhere)}])
     assert same(not_used, painted)
     assert "mask image" not in soft_keys(not_used.infotexts[0])
@@ -121,7 +121,7 @@ def test_the_mask_image_works_without_a_painted_mask(webui):
 @pytest.mark.parametrize("mode", [0, 1, 2])
 @pytest.mark.parametrize("only_masked", [False, True])
 def test_a_mask_of_another_size_is_placed_like_the_hosts_own(webui, only_masked, mode, size):
-    """The host resizes it by the resize mode. Only masked: it crops elsewhere then, and is no measure of the effect."""
+    """The host resizes it by the resize mode. With Only masked, its crop is elsewhere, so its effect is not comparable."""
     mask = drawn_disc(*size, min(size) // 6)
     placed = np.asarray(Image.fromarray(np.rint(255 * resized(np.asarray(mask, np.float32) / 255, Size(256, 256), HOW[mode]))))
     core, reach = placed == 255, 2.4 * 4 * (1 if only_masked else 256 / min(size)) + 2
@@ -154,7 +154,7 @@ def test_an_invalid_mask_image_gives_normal_inpainting_and_a_note(webui, sent, s
 
 
 def test_16_bit_and_alpha_masks_repaint_by_their_strength(webui):
-    """The host would cut 16 bits off above 255, and its own canvas' alpha channel is its mask."""
+    """The host would clip 16-bit values at 255. The mask of its own canvas is in the alpha channel."""
     grey = [{"threshold_mix": 0, "mask_image": ""}]
     wanted = webui.inpaint(IMAGE, GREY, grey)
     deep = Image.fromarray(np.asarray(GREY).astype(np.uint16) * 257)
@@ -175,7 +175,7 @@ def test_locked_steps_are_skipped_without_changing_the_result(webui, sampler):
     shortened = webui.inpaint(IMAGE, GREY, soft, options={"img2img_extra_noise": 0}, **fields)
     assert "steps were skipped: the mask unlocks no pixel in them." in webui.get("/companion/witness")["comments"]
     assert "Denoising strength: 0.9" in shortened.infotexts[0]
-    whole = webui.inpaint(IMAGE, GREY, soft, options={"img2img_extra_noise": 1e-9}, **fields)  # nothing is left out then
+    whole = webui.inpaint(IMAGE, GREY, soft, options={"img2img_extra_noise": 1e-9}, **fields)  # then no step is skipped
     assert "steps were skipped" not in webui.get("/companion/witness")["comments"]
     webui.inpaint(IMAGE, GREY, options={"img2img_extra_noise": 0}, steps=1)  # the host keeps options between calls
     assert np.abs(shortened.images[0].astype(int) - whole.images[0]).max() <= 1
@@ -196,7 +196,7 @@ def inpainting_model(webui):
     webui.post("/sdapi/v1/options", {"sd_model_checkpoint": "softinpaint-inpainting"})
     yield
     webui.post("/sdapi/v1/options", {"sd_model_checkpoint": "softinpaint-scenes"})
-    webui.inpaint(IMAGE, MASK, [True])  # the first picture after a change may differ
+    webui.inpaint(IMAGE, MASK, [True])  # the first image after a change may differ
 
 
 @pytest.mark.parametrize("sampler", ["Euler a", "DDIM"])

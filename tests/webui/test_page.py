@@ -1,4 +1,4 @@
-"""The guide's request through the page, in a real browser: painted, generated, looked up, pasted again."""
+"""The guide's request on the page in a real browser: paint, generate, check, paste."""
 import json
 import re
 
@@ -21,22 +21,22 @@ GENERATION_MS = 180_000
 
 @pytest.fixture
 def page(webui, browser, tmp_path):
-    """img2img's inpaint tab with a picture loaded."""
+    """img2img's inpaint tab with an image loaded."""
     opened = browser.new_page(viewport={"width": 1500, "height": 1400})
     opened.goto(webui.url)
     opened.wait_for_selector("#img2img_generate", state="attached")
     opened.wait_for_function("window.opts && Object.keys(window.opts).length > 0")
     for tabs, name in (("#tabs", "img2img"), ("#mode_img2img", "Inpaint")):
         opened.locator(f"{tabs} > .tab-nav button", has_text=re.compile(f"^ *{name} *$")).click()
-    drawn_image(512, 512).save(tmp_path / "picture.png")
-    opened.set_input_files("#img2maskimg input[type=file]", tmp_path / "picture.png")
+    drawn_image(512, 512).save(tmp_path / "image.png")
+    opened.set_input_files("#img2maskimg input[type=file]", tmp_path / "image.png")
     opened.wait_for_selector("#img2maskimg canvas")
     yield opened
     opened.close()
 
 
 def squiggle(page, elem_id="img2maskimg"):
-    page.wait_for_timeout(1000)  # the host's canvas script takes hold of the picture
+    page.wait_for_timeout(1000)  # the host's canvas script loads the image
     driven.squiggle(page, f"#{elem_id} canvas")
 
 
@@ -82,7 +82,7 @@ def test_the_guides_squiggle(webui, page):
 
 
 def generated(webui, page):
-    """The picture that the page's button makes, (H, W, 3) int."""
+    """The image (H, W, 3) int that the page's button generates, and its infotext."""
     before = set((webui.data / "outputs" / "img2img-images").rglob("*.png"))
     page.click("#img2img_generate")
     page.wait_for_selector("#img2img_interrupt", state="visible")
@@ -111,9 +111,9 @@ def test_a_mask_image_is_loaded_in_the_accordion(webui, page, tmp_path):
 
 
 def test_a_sketch_guides_the_result_without_bleeding(webui, page, tmp_path):
-    """At Mask blur 0 the host hands the paint over as it is, and the feather of our own softens its edge."""
+    """At Mask blur 0, the host passes the paint on unchanged, and our own feather softens its edge."""
     page.locator("#mode_img2img > .tab-nav button", has_text=re.compile("^ *Inpaint sketch *$")).click()
-    page.set_input_files("#inpaint_sketch input[type=file]", tmp_path / "picture.png")
+    page.set_input_files("#inpaint_sketch input[type=file]", tmp_path / "image.png")
     page.wait_for_selector("#inpaint_sketch canvas")
     squiggle(page, "inpaint_sketch")
     open_accordion(page)
@@ -126,7 +126,7 @@ def test_a_sketch_guides_the_result_without_bleeding(webui, page, tmp_path):
     changed = (pixels != original).any(axis=-1)
     assert changed[300:340, 190:300].mean() > 0.5
     assert not changed[:240].any()
-    # The brush is white, and so is what stands there now.
+    # The brush is white, so the result is bright there.
     assert pixels[300:340, 190:300].max(axis=(0, 1)).min() > original[300:340, 190:300].max(axis=(0, 1)).min()
     assert "feather width: 24" in infotext
 
@@ -170,7 +170,7 @@ def test_the_preview_follows_the_paint_and_every_slider(page):
 
 
 def test_the_preview_is_fast(page):
-    """From an event to the paint, with two frames of 17 ms; goal 50 ms at 1024 pixels, measured 33."""
+    """Time from an event to the paint, including two frames of 17 ms. Goal 50 ms at 1024 pixels, measured 33."""
     open_accordion(page)
     squiggle(page)
     taken = page.evaluate("""() => new Promise((done) => {
@@ -185,7 +185,7 @@ def test_the_preview_is_fast(page):
         }
         again();
     })""")
-    assert min(taken) < 200  # several times what is measured: machines differ
+    assert min(taken) < 200  # several times the measurement, because machines differ
 
 
 def test_advice_comes_before_generating_with_a_one_click_fix(page, tmp_path):
@@ -350,7 +350,7 @@ def wait_for_preview(page, text):
 
 
 def outlined(page):
-    """Left, top, right, bottom of what the preview says is repainted in full, shares of the picture; None for nothing."""
+    """Left, top, right and bottom of the preview's fully repainted area, as shares of the image. None if there is none."""
     page.wait_for_timeout(500)  # the brush follows the pointer
     shown = shown_mask(page)
     rows, columns = np.nonzero((shown[..., :3] == 255).all(axis=-1))
@@ -361,7 +361,7 @@ def outlined(page):
 
 
 def saved_mask(path, strongest=255, size=(512, 512)):
-    """Two greys side by side, the right one as strong as said."""
+    """Two greys side by side. `strongest` is the level of the right one."""
     mask = Image.new("L", size)
     mask.paste(100, (64, 128, 192, 384))
     mask.paste(strongest, (192, 128, 320, 384))
@@ -370,7 +370,7 @@ def saved_mask(path, strongest=255, size=(512, 512)):
 
 
 HALF = 255, 190, 60
-"""Colour of the preview's outline of what is repainted by half."""
+"""Colour of the preview's outline at half strength."""
 RIGHT_GREY = pytest.approx([0.375, 0.25, 0.625, 0.75], abs=0.01)
 
 
@@ -378,13 +378,13 @@ def test_the_preview_shows_an_uploaded_mask_and_its_greys(page, tmp_path):
     choose_tab(page, "Inpaint upload")
     open_accordion(page)
     wait_for_preview(page, "Load an image")
-    page.set_input_files("#img_inpaint_base input[type=file]", tmp_path / "picture.png")
+    page.set_input_files("#img_inpaint_base input[type=file]", tmp_path / "image.png")
     wait_for_preview(page, "Nothing is painted yet.")
     page.set_input_files("#img_inpaint_mask input[type=file]", saved_mask(tmp_path / "mask.png"))
     wait_for_preview(page, "White: ")
     assert outlined(page) == RIGHT_GREY
     half = (shown_mask(page)[..., :3] == HALF).all(axis=-1)
-    assert np.nonzero(half)[1].min() > 0.35 * 384  # of the weak one not even the half is repainted
+    assert np.nonzero(half)[1].min() > 0.35 * 384  # the weak one is below half strength
     choose(page, "img2img_mask_mode", "Inpaint not masked")
     assert outlined(page) == pytest.approx([0.125, 0.25, 0.625, 0.75], abs=0.01)
     choose(page, "img2img_mask_mode", "Inpaint masked")
@@ -427,7 +427,7 @@ def test_the_preview_knows_the_original_of_a_sketch_from_another_tab(page):
     wait_for_preview(page, "White: ")
     share = int(re.search(r"(\d+) % of the image", preview(page))[1])
     assert share < 20
-    page.wait_for_timeout(3000)  # the host does not survive Reload UI where a page left while its copying was being answered
+    page.wait_for_timeout(3000)  # the host fails on Reload UI if the page closes while it copies the sketch
 
 
 def test_the_preview_shows_the_mask_image_until_something_is_painted(page, tmp_path):

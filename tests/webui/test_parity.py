@@ -1,11 +1,10 @@
-"""With our later options off, results are the built-in's, in the same host.
+"""With our later options off, results match the built-in's in the same host.
 
 Deliberate differences, each bounded here:
-- Pixels outside the mask: the built-in's opacity spills over the mask's edge, ours ends there. Left out of the comparison.
-- Rounding: the built-in truncates opacity to 8 bits and composites premultiplied, which alone moves pixels by up to 2
-  levels, in the mean by less than 1. With the same rounding done to our decoded picture and our mask, the mean falls
-  under 0.5.
-- Mask values of exactly 0 and 1, and the reference under other masked contents than "original", are not compared.
+- Pixels outside the mask are not compared: the built-in's opacity spills over the mask's edge, ours ends there.
+- Rounding: the built-in truncates opacity to 8 bits and composites premultiplied. This alone moves pixels by up to 2
+  levels, less than 1 on average. With the same rounding of our decoded image and mask, the average falls below 0.5.
+- Mask values of exactly 0 and 1 are not compared, nor is the reference with a masked content other than "original".
 """
 
 import numpy as np
@@ -24,7 +23,7 @@ LARGEST, MEAN, MEAN_UNROUNDED = 2, 0.5, 1.0
 
 
 def composited_as_builtin(decoded, shown):
-    """Our decoded picture under the original, by the host's own 8-bit overlay."""
+    """Our decoded image below the original, composited by the host's own 8-bit overlay."""
     overlay = Image.new("RGBa", IMAGE.size)
     overlay.paste(IMAGE.convert("RGBA").convert("RGBa"), mask=ImageOps.invert(Image.fromarray(shown)))
     below = Image.fromarray(decoded).convert("RGBA")

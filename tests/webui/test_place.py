@@ -1,4 +1,4 @@
-"""Taking the built-in's place: in every way a WebUI is started, and with what the built-in left behind."""
+"""Taking the built-in's place, for every way to start a WebUI and with files left by the built-in."""
 import json
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from lib_softinpaint.generation.history import identify
 from tests.webui import host
 from tests.webui.test_requests import GUIDE, IMAGE, MASK, soft_keys
 
-# Written by AUTOMATIC1111 1.10.1 with its built-in, integers for floats; a user has saved a preservation strength of 2.
+# Written by AUTOMATIC1111 1.10.1 with its built-in: integers for floats, and a saved preservation strength of 2.
 BUILTIN_UI_CONFIG = (Path(__file__).parent / "builtin_ui_config.json").read_text()
 
 
 def owner_and_place(webui):
-    """Whose script answers to the title, and after which scripts it was loaded."""
+    """Whose script has the title, its place in the loading order, and the paths of all scripts."""
     paths = [path.replace("\\", "/") for path, _ in webui.get("/companion/loaded")]
     places = [place for place, path in enumerate(paths) if path.endswith("soft_inpainting.py")]
     assert len(places) == 1

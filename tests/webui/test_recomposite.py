@@ -1,4 +1,4 @@
-"""Composites made again through the API, transparency, and what is kept."""
+"""Re-compositing through the API, transparency, and kept images."""
 import base64
 import io
 import json
@@ -24,7 +24,7 @@ HISTORY = "softinpaint_history_mb"
 
 
 def made(webui, soft=None, image=IMAGE, mask=MASK, options=None, **fields):
-    """The first picture of a request, its infotext, and the ids of all that are kept."""
+    """The images of a request, their infotexts, and the ids of the kept images."""
     body = {"init_images": [encoded(image)], "mask": encoded(mask), "prompt": "a house, red", "seed": 1, "steps": 4,
             "width": 256, "height": 256, "denoising_strength": 0.75, "mask_blur": 8, "inpainting_fill": 1,
             "inpaint_full_res": False, "alwayson_scripts": {"Soft Inpainting": {"args": [soft or {}]}},
@@ -121,7 +121,7 @@ def test_concurrent_requests_run_one_at_a_time(webui):
 
 
 def test_a_recomposite_is_fast(webui):
-    """At 1024 pixels, with the way there and back; goal 100 ms, measured 60."""
+    """At 1024 pixels, with the round trip. Goal 100 ms, measured 60."""
     image, mask = drawn_image(1024, 1024), drawn_disc(1024, 1024, 150)
     _, _, (identity,) = made(webui, image=image, mask=mask, width=1024, height=1024, steps=1, mask_blur=16)
     taken = []
@@ -129,7 +129,7 @@ def test_a_recomposite_is_fast(webui):
         start = time.perf_counter()
         webui.post(ROUTE, {"id": identity, "format": "jpeg", "settings": {"difference_threshold": threshold}})
         taken.append(time.perf_counter() - start)
-    assert min(taken) < 0.3  # several times what is measured: machines differ
+    assert min(taken) < 0.3  # several times the measurement, because machines differ
 
 
 def test_a_saved_recomposite_has_its_infotext_and_pixels(webui):
@@ -141,7 +141,7 @@ def test_a_saved_recomposite_has_its_infotext_and_pixels(webui):
 
 
 def test_the_oldest_images_are_dropped_and_0_keeps_none(webui):
-    """One of these takes about 0.9 MB; those of one batch share their original and masks."""
+    """Each takes about 0.9 MB. Images of one batch share their original and masks."""
     _, _, (first,) = made(webui, seed=11)
     try:
         webui.post("/sdapi/v1/options", {HISTORY: 2})
@@ -157,7 +157,7 @@ def test_the_oldest_images_are_dropped_and_0_keeps_none(webui):
 
 
 def transparent(image):
-    """The picture with a clear stripe, a half-clear one, and colours that hide in them."""
+    """The image with a transparent stripe and a half-transparent one, with colours hidden in them."""
     alpha = Image.new("L", image.size, 255)
     draw = ImageDraw.Draw(alpha)
     draw.rectangle((0, 40, 256, 60), fill=0)
@@ -178,7 +178,7 @@ def test_alpha_is_kept_on_request_and_the_outside_is_exact(webui, fields):
     outside = outside_of(MASK, 8, 32 if fields else None)
     np.testing.assert_array_equal(result[outside], wanted[outside])
     assert (result[..., 3] >= wanted[..., 3]).all()
-    assert result[120:136, 118:138, 3].min() > 250  # what was painted into the half-clear stripe is visible
+    assert result[120:136, 118:138, 3].min() > 250  # new content in the half-transparent stripe is visible
     assert (result[110:150, 110:150] != wanted[110:150, 110:150]).any(axis=-1).mean() > 0.8
     over_white = np.asarray(Image.alpha_composite(Image.new("RGBA", source.size, "white"), Image.fromarray(result)))[..., :3]
     difference = np.abs(over_white.astype(int) - decoded(flat))

@@ -1,4 +1,4 @@
-"""Settings as API clients send them, and what stands in the infotext."""
+"""Settings as API clients send them, and the infotext."""
 import numpy as np
 import pytest
 

@@ -1,4 +1,4 @@
-"""Runs that the host nests, repeats, interrupts, resizes or gives several pictures: each is independent of the others."""
+"""Runs are independent of each other if the host nests, repeats, interrupts or resizes them or passes several images."""
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +33,7 @@ def assert_inpainted(result, original, mask, outside=None):
 
 
 def assert_alike(one, other):
-    """Up to the last bit of a processor's sums, whose order the host does not fix between two runs."""
+    """Equal up to rounding, because the host does not fix the order of sums between runs."""
     difference = np.abs(one.images[0].astype(int) - other.images[0])
     assert difference.max() <= 1
     assert difference.mean() < 0.01
@@ -132,7 +132,7 @@ def test_six_concurrent_requests_equal_single_requests(webui):
 @pytest.mark.parametrize("content", [0, 1])
 def test_several_init_images_of_different_sizes(webui, only_masked, content, feather):
     if feather == "host" and only_masked:
-        pytest.skip("the host itself resizes its mask to each picture, but not the crop's place")
+        pytest.skip("the host itself resizes its mask to each image, but not the crop's place")
     images = [drawn_image(), drawn_image(300, 280, 2)]
     result = webui.inpaint(images, MASK, [{"feather_source": feather}], batch_size=2, inpaint_full_res=only_masked,
                            inpainting_fill=content)
@@ -170,7 +170,7 @@ def test_a_blank_mask_after_another_job(webui, only_masked):
 @pytest.mark.parametrize("sampler", ["Euler a", "DDIM", "UniPC"])
 @pytest.mark.parametrize("content", [0, 1, 2])
 def test_a_full_mask_gives_the_hosts_own_image(webui, sampler, content):
-    # Also: our VAE encode leaves the random stream as it was, else the noise would differ.
+    # This also tests that our VAE encode does not advance the random stream, which would change the noise.
     request = dict(sampler_name=sampler, inpainting_fill=content, options={"overlay_inpaint": False})
     full = Image.new("L", IMAGE.size, 255)
     assert_alike(webui.inpaint(IMAGE, full, [True], **request), webui.inpaint(IMAGE, full, **request))
@@ -192,7 +192,7 @@ def test_resize_modes(webui, mode, content):
     image, mask = drawn_image(320, 200), drawn_disc(320, 200, 40)
     unpainted = webui.inpaint(image, Image.new("L", mask.size), resize_mode=mode, width=256, height=256)
     result = webui.inpaint(image, mask, [True], resize_mode=mode, width=256, height=256, inpainting_fill=content)
-    # In mode 3 the host overlays the picture in its old size.
+    # In mode 3, the host overlays the image in its old size.
     resized = np.asarray(image.resize((256, 256), Image.Resampling.LANCZOS)) if mode == 3 else unpainted.images[0]
     got = result.images[0]
     assert got.shape == (256, 256, 3)
@@ -206,7 +206,7 @@ def test_a_thin_stroke_without_blur_survives_any_resize(webui, size):
     image, mask = drawn_image(*size), Image.new("L", size)
     column = size[0] // 2
     mask.paste(255, (column, size[1] // 4, column + 2, size[1] * 3 // 4))
-    by_mask = [{"mask_influence": 1}]  # else the opacity tells how much the model changed
+    by_mask = [{"mask_influence": 1}]  # otherwise the opacity depends on the model's change
     result = webui.inpaint(image, mask, by_mask, mask_blur=0, options={"return_mask": True})
     resized, shown = np.asarray(image.resize((256, 256), Image.Resampling.LANCZOS)), result.images[1][..., 0]
     assert (result.images[0][:, :124] == resized[:, :124]).all()
@@ -285,7 +285,7 @@ def test_the_image_saved_before_colour_correction_is_not_black(webui):
     webui.inpaint(IMAGE, MASK, [True], inpaint_full_res=True, save_images=True, inpaint_full_res_padding=0, options={
         "img2img_color_correction": True, "save_images_before_color_correction": True})
     saved = np.asarray(Image.open(next(webui.data.rglob("*-before-color-correction.png"))).convert("RGB"))
-    around = outside_of(MASK.filter(ImageFilter.MaxFilter(41)), padding=0)  # what was decoded is shown as it is
+    around = outside_of(MASK.filter(ImageFilter.MaxFilter(41)), padding=0)  # there the decoded image is shown unchanged
     assert (saved[around] == np.asarray(IMAGE)[around]).all()
     assert (saved > 0).any(-1).mean() > 0.95
 
@@ -304,7 +304,7 @@ def test_returned_masks_are_the_pixels_shown(webui, only_masked):
 
 @pytest.mark.parametrize("only_masked", [False, True])
 def test_ten_rounds_keep_pixels_that_no_mask_reached(webui, only_masked):
-    """Moved masks over one picture, each result the next one's start: what decays elsewhere decays with every round."""
+    """Each result is the start of the next run with a moved mask. Any decay elsewhere would grow with every round."""
     image = original = drawn_image()
     untouched = np.ones(np.asarray(original).shape[:2], bool)
     for number in range(10):

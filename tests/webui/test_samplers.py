@@ -1,4 +1,4 @@
-"""The grid: every sampler of the host, both areas, the four masked contents, two sizes, batches."""
+"""The grid: every sampler of the host, both inpaint areas, the four masked contents, two sizes, batches."""
 import itertools
 
 import numpy as np
@@ -14,13 +14,13 @@ SAMPLERS = (
 CONTENTS = {"fill": 0, "original": 1, "latent noise": 2, "latent nothing": 3}
 BLUR, PADDING, RADIUS = 4, 32, 32
 CORE_EFFECT = 0.9
-"""Over the whole grid; a single picture may show something else than its hard counterpart, and something paler."""
+"""For the whole grid. A single image may show something different and paler than its hard counterpart."""
 LEAST_CORE_EFFECT = 0.7
 REFERENCE = dict.fromkeys(("DDIM", "DDIM CFG++", "PLMS", "UniPC"), "Euler")
-"""Whose hard inpainting a sampler's effect is held against, if not its own: before these the host puts the original without
-noise beside noisy latents, and the model paints other things than beside a picture."""
+"""The sampler of the hard inpainting to compare with, if not the same one. With these samplers, the host puts the original
+without noise beside noisy latents, so the model paints other things."""
 
-EFFECTS: list[float] = []  # of the grid's pictures, as its tests run
+EFFECTS: list[float] = []  # filled as the grid's tests run
 
 pytestmark = pytest.mark.usefixtures("clean_log")
 
@@ -30,7 +30,7 @@ def test_the_grid_has_every_sampler_of_the_host(webui):
 
 
 SAMPLED = {"drift_correction": 0}
-"""What was sampled, without what brings its colours near the original's: random shapes drift much in this autoencoder."""
+"""No drift correction, because random shapes drift much in this autoencoder."""
 
 
 def check(webui, only_masked, width=256, height=256, settings=SAMPLED, **fields):
@@ -75,7 +75,7 @@ STOCHASTIC = {"DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 2S a", "D
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_each_model_call_sees_the_original_and_its_noise_outside(webui, sampler):
-    """In the latents: the first noise of a deterministic sampler, noise of the right strength of a stochastic one."""
+    """Deterministic samplers must see the first noise in the latents, stochastic ones noise of the right strength."""
     image, mask = drawn_image(512, 512), drawn_disc(512, 512, 48)
     webui.inpaint(image, mask, [{}], sampler_name=sampler, width=512, height=512, batch_size=2, steps=8)
     seen = webui.get("/companion/surroundings")
@@ -85,13 +85,13 @@ def test_each_model_call_sees_the_original_and_its_noise_outside(webui, sampler)
     if sampler in STOCHASTIC:
         assert np.abs(means).max() < 0.03
         assert np.abs(deviations - 1).max() < 0.03
-    else:  # the host starts timestep samplers with the noise of the level before, which then stays as it is
+    else:  # the host starts timestep samplers with noise of the previous level, which then stays
         assert distances.max() < 1e-3
-    assert seen["predicted_apart"] < 1e-3  # the noise floor's prediction is the combined one, of CFG++ also
+    assert seen["predicted_apart"] < 1e-3  # the noise floor uses the combined prediction, even with CFG++
 
 
 def test_the_core_is_repainted_as_much_as_by_hard_inpainting_over_the_grid():
     if len(EFFECTS) < len(SAMPLERS) * 2 * len(CONTENTS):
-        pytest.skip("needs the whole grid's pictures")
+        pytest.skip("needs the images of the whole grid")
     assert np.mean(EFFECTS) > CORE_EFFECT
     assert np.mean(np.array(EFFECTS) > CORE_EFFECT) > 0.9
