@@ -1,4 +1,4 @@
-"""What tests do on a page, the WebUI's or the stand-alone one: their elements have the same ids."""
+"""Actions on the WebUI's page and on the stand-alone page, whose elements have the same ids."""
 import numpy as np
 
 CONTROLS = {"button", "checkbox", "combobox", "listbox", "radio", "slider", "spinbutton", "switch", "tab", "textbox"}
@@ -24,7 +24,7 @@ def choose_preset(page, name):
 
 
 def squiggle(page, canvas):
-    """Paints a zigzag, as the guide's author does."""
+    """Paints a zigzag, as in the guide."""
     page.locator(canvas).first.scroll_into_view_if_needed()
     box = page.locator(canvas).first.bounding_box()
     corners = [(0.35, 0.6), (0.42, 0.68), (0.48, 0.6), (0.55, 0.68), (0.6, 0.6)]
@@ -38,7 +38,7 @@ def squiggle(page, canvas):
 
 
 def pixels_of(page, canvas):
-    """A canvas' pixels, (H, W, 4) int."""
+    """Pixels of a canvas, (H, W, 4) int."""
     width, height, values = page.evaluate(
         "selector => { const canvas = document.querySelector(selector), {width, height} = canvas;"
         " return [width, height, Array.from(canvas.getContext('2d').getImageData(0, 0, width, height).data)]; }", canvas)
@@ -46,7 +46,7 @@ def pixels_of(page, canvas):
 
 
 def nameless_controls(page, selector):
-    """Controls within an element that assistive technology cannot name, as Chromium's accessibility tree has them."""
+    """Controls within an element that have no name in Chromium's accessibility tree."""
     session = page.context.new_cdp_session(page)
     root = session.send("DOM.getDocument", {"depth": 0})["root"]["nodeId"]
     element = session.send("DOM.querySelector", {"nodeId": root, "selector": selector})["nodeId"]

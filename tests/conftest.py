@@ -6,7 +6,7 @@ import torch
 
 from tests.webui import record
 
-torch.set_num_threads(1)  # tensors here are small: threads would only wait for each other, and long on a busy machine
+torch.set_num_threads(1)  # tensors here are small, so threads would mostly wait for each other
 
 CHROMIUM_FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking",
                   "--disable-component-update", "--disable-sync")

@@ -1,9 +1,9 @@
-"""Compares the images that two checkouts make, byte for byte: by the command line, by the pipeline and in a real WebUI.
+"""Compares the images of two checkouts byte for byte, from the command line, the pipeline and a real WebUI.
 
     python tests/same_pixels.py BEFORE AFTER
 
-Each is a checkout of this repository. SOFTINPAINT_WEBUI names the WebUI, as for tests/webui; without it that part is left
-out. Exits with 1 if any image differs.
+Each is a checkout of this repository. SOFTINPAINT_WEBUI names the WebUI, as for tests/webui; without it, that part is
+skipped. Exits with 1 if any image differs.
 """
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ COMMANDS = {
     "only masked": ["--seed", "5", "--steps", "4", "--inpaint-area", "Only masked", "--masked-area-padding", "16"],
     "kept": ["--seed", "5", "--steps", "4", "--keep", "--mask-blur", "12"],
 }
-"""Options of the command inpaint."""
+"""Options of the inpaint command."""
 
 RECOMPOSITES = (["--edge-taper-px", "4"], ["--least-opacity", "0", "--mask-influence", "0.5"], ["--grain", "1"],
                 ["--feather-source", "own", "--feather-width", "9"], ["--grow-px", "-6", "--drift-correction", "0"])
-"""Options of the command recomposite, on the image that was kept."""
+"""Options of the recomposite command, for the kept image."""
 
 PIPELINE = """
 import hashlib, json, sys, warnings
@@ -60,10 +60,12 @@ print(json.dumps(found))
 
 WEBUI = """
 import hashlib, json
-from tests.webui.host import WebUI, checkout, drawn_disc, drawn_picture
-image, mask = drawn_picture(), drawn_disc()
+from tests.webui import host
+# Older checkouts say drawn_picture and result.pictures.
+drawn_image = getattr(host, "drawn_image", None) or host.drawn_picture
+image, mask = drawn_image(), host.drawn_disc()
 found = {}
-with WebUI(checkout(), "same_pixels") as running:
+with host.WebUI(host.checkout(), "same_pixels") as running:
     running.inpaint(image, mask, [True])
     for name, soft, fields in [
             ("usual", [True], {}), ("only masked", [True], {"inpaint_full_res": True}), ("off", None, {}),
@@ -77,14 +79,15 @@ with WebUI(checkout(), "same_pixels") as running:
             ("latent upscale", [True], {"width": 320, "height": 320, "resize_mode": 3}),
             ("not masked", [True], {"inpainting_mask_invert": 1})]:
         result = running.inpaint(image, mask, soft, steps=4, **fields)
-        for number, made in enumerate(result.pictures):
+        images = result.images if hasattr(result, "images") else result.pictures
+        for number, made in enumerate(images):
             found[f"{name} {number}"] = hashlib.sha256(repr(made.shape).encode() + made.tobytes()).hexdigest()[:16]
 print(json.dumps(found))
 """
 
 
 def made_by(checkout: Path) -> dict[str, str]:
-    """Hash of each image by its name."""
+    """Name and hash of each image."""
     found = {f"command line, {name}": value for name, value in _commands(checkout).items()}
     found |= {f"pipeline, {name}": value for name, value in _printed(checkout, PIPELINE).items()}
     if os.environ.get("SOFTINPAINT_WEBUI"):
@@ -116,11 +119,11 @@ def _commands(checkout: Path) -> dict[str, str]:
 
 def main() -> int:
     before, after = (made_by(Path(each).resolve()) for each in sys.argv[1:3])
-    apart = [name for name in before | after if before.get(name) != after.get(name)]
-    for name in apart:
+    differing = [name for name in before | after if before.get(name) != after.get(name)]
+    for name in differing:
         print(f"differs: {name}")
-    print(f"{len(before)} images, {len(apart)} differ")
-    return bool(apart)
+    print(f"{len(before)} images, {len(differing)} differ")
+    return bool(differing)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ QUIET = {"denoising_strength": 0.75, "masked_content": "original", "padding_px":
          "working": Size(512, 512)}
 
 
-def test_an_ordinary_request_is_left_in_peace():
+def test_an_ordinary_request_gets_no_advice():
     assert advice(**QUIET) == []
     assert advice(**{**QUIET, "denoising_strength": 1.0, "masked_content": "latent noise"}) == []
     assert advice(**{**QUIET, "padding_px": 32, "working": Size(768, 512), "denoising_strength": 1.0}) == []
@@ -22,5 +22,5 @@ def test_an_ordinary_request_is_left_in_peace():
     ({"padding_px": 0, "denoising_strength": 0.9},
      "Only masked with padding 0 shows the model too little around the mask; at denoising strength 0.9, new content may "
      "not fit in.")])
-def test_one_sentence_for_what_is_likely_to_disappoint(changes, sentence):
+def test_each_likely_problem_gets_one_sentence(changes, sentence):
     assert advice(**{**QUIET, **changes}) == [sentence]

@@ -52,12 +52,12 @@ def test_orthogonal_vectors_keep_their_length():
     assert torch.lerp(original, denoised, 0.5).norm().item() == pytest.approx(2 ** 0.5)
 
 
-def test_its_arguments_stay_as_they_were():
+def test_blend_does_not_modify_its_arguments():
     original, denoised = latents()
     copies = original.clone(), denoised.clone()
     norm = channel_norm(original)
     got = blend(original, norm, denoised, share_of(), 4.0)
-    got.add_(1)  # LCM writes into what it is given
+    got.add_(1)  # LCM writes into its argument
     assert torch.equal(original, copies[0])
     assert torch.equal(denoised, copies[1])
     assert torch.equal(norm, channel_norm(original))

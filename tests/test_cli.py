@@ -1,4 +1,4 @@
-"""The command line: once through its real entry point, its sentences in this process."""
+"""The command line, through its real entry point and in this process."""
 
 import importlib.util
 import re
@@ -27,19 +27,19 @@ from lib_softinpaint.settings.settings import saved_fields
 from tests.test_image_files import SRGB
 
 ROOT = Path(__file__).parent.parent
-PICTURE, MASK = ROOT / "demo/picture.png", ROOT / "demo/mask.png"
+IMAGE, MASK = ROOT / "demo/picture.png", ROOT / "demo/mask.png"
 README = (ROOT / "README.md").read_text(encoding="utf8")
 
 
 def run(folder, *words):
-    """The entry point, in a folder of its own as a user's would be."""
+    """Runs the entry point in its own folder, as a user would."""
     command = [sys.executable, ROOT / "softinpaint.py", *map(str, words)]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
 def pixels(path):
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB")).astype(int)
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB")).astype(int)
 
 
 def outside(mask, blur):
@@ -47,23 +47,23 @@ def outside(mask, blur):
 
 
 @pytest.fixture
-def complaint(tmp_path, monkeypatch, capsys):
-    """What the command says of bad input; no file is written then."""
+def error_message(tmp_path, monkeypatch, capsys):
+    """The message that the command prints for bad input. It must not write a file."""
     monkeypatch.chdir(tmp_path)
-    shutil.copy(PICTURE, "picture.png")
+    shutil.copy(IMAGE, "picture.png")
     shutil.copy(MASK, "mask.png")
 
-    def complain(*words):
+    def message_for(*words):
         before = sorted(path for path in tmp_path.rglob("*") if path.is_file())
         assert cli.main(list(words)) == cli.BAD_INPUT
         assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == before
-        said = capsys.readouterr().err
-        assert said.count("softinpaint: ") == 1, said
-        return said
-    return complain
+        message = capsys.readouterr().err
+        assert message.count("softinpaint: ") == 1, message
+        return message
+    return message_for
 
 
-def test_the_demo_shows_what_it_claims_twice_in_a_row(tmp_path):
+def test_the_demo_shows_what_it_claims_and_can_run_twice(tmp_path):
     for number in ("", "-2"):
         done = run(tmp_path, "demo")
         assert done.returncode == 0, done.stderr
@@ -72,7 +72,7 @@ def test_the_demo_shows_what_it_claims_twice_in_a_row(tmp_path):
     sheet, result = pixels(tmp_path / "outputs/demo-compared.png"), pixels(tmp_path / "outputs/demo.png")
     tiles = np.split(sheet[LABEL_PX:, :4 * (256 + GAP_PX)], [(256 + GAP_PX) * number for number in (1, 2, 3)], axis=1)
     original, mask, hard, soft = (tile[:, :256] for tile in tiles)
-    assert (original == pixels(PICTURE)).all()
+    assert (original == pixels(IMAGE)).all()
     assert (mask == pixels(MASK)).all()
     assert (soft == result).all()
     away = outside(MASK, int(infotext.parse((ROOT / "demo/infotext.txt").read_text())["Mask blur"]))
@@ -81,16 +81,16 @@ def test_the_demo_shows_what_it_claims_twice_in_a_row(tmp_path):
         assert np.abs(made - original)[mask[..., 0] == 255].mean() > 10
     orange = [(made[..., 0] > made[..., 1] + 40) & (made[..., 1] > made[..., 2]) for made in (original, hard, soft)]
     before, by_hard, by_soft = (found[~away].sum() for found in orange)
-    assert by_hard > 5 * before + 500  # a tree stands there ...
-    assert by_soft > 1.1 * by_hard  # ... and whole, where the mask's edge cuts the hard one
+    assert by_hard > 5 * before + 500  # there is a tree ...
+    assert by_soft > 1.1 * by_hard  # ... in full; the mask's edge cuts the hard one
     assert (pixels(tmp_path / "outputs/demo-2.png") == result).all()
 
 
-def test_a_picture_is_made_again_from_its_own_infotext(tmp_path):
-    first = run(tmp_path, "inpaint", PICTURE, MASK, "--prompt", "a moon, night", "--steps", 4, "--schedule-bias", 0.5,
+def test_an_image_can_be_reproduced_from_its_infotext(tmp_path):
+    first = run(tmp_path, "inpaint", IMAGE, MASK, "--prompt", "a moon, night", "--steps", 4, "--schedule-bias", 0.5,
                 "--sampler", "UniPC", "--masked-content", "latent noise", "--no-enabled", "-o", "first.png")
-    again = run(tmp_path, "inpaint", PICTURE, MASK, "--like", "first.png", "-o", "again.webp")
-    other = run(tmp_path, "inpaint", PICTURE, MASK, "--like", "first.png", "--enabled", "-o", "made/other.png")
+    again = run(tmp_path, "inpaint", IMAGE, MASK, "--like", "first.png", "-o", "again.webp")
+    other = run(tmp_path, "inpaint", IMAGE, MASK, "--like", "first.png", "--enabled", "-o", "made/other.png")
     assert [done.returncode for done in (first, again, other)] == [0, 0, 0], first.stderr + again.stderr + other.stderr
     assert infotext_files.read(tmp_path / "first.png") == infotext_files.read(tmp_path / "again.webp")
     assert (pixels(tmp_path / "first.png") == pixels(tmp_path / "again.webp")).all()
@@ -98,14 +98,14 @@ def test_a_picture_is_made_again_from_its_own_infotext(tmp_path):
     assert "Soft inpainting schedule bias: 1," in infotext_files.read(tmp_path / "made/other.png")
 
 
-def test_folders_of_pictures_and_of_masks_and_several_results(tmp_path, monkeypatch, capsys):
+def test_folders_of_images_and_masks_with_several_results(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    for folder in ("pictures", "masks"):
+    for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
     for index, name in enumerate(("one.png", "two.jpg")):
-        Image.open(PICTURE).crop((0, 0, 64, 64 + 8 * index)).save(tmp_path / "pictures" / name)
+        Image.open(IMAGE).crop((0, 0, 64, 64 + 8 * index)).save(tmp_path / "images" / name)
         Image.open(MASK).crop((100, 140, 164, 204 + 8 * index)).save(tmp_path / "masks" / Path(name).with_suffix(".png"))
-    words = ["inpaint", "pictures", "masks", "--steps", "2", "--count", "2", "--seed", "5", "-o", "made"]
+    words = ["inpaint", "images", "masks", "--steps", "2", "--count", "2", "--seed", "5", "-o", "made"]
     assert cli.main(words) == 0
     assert sorted(path.name for path in Path("made").iterdir()) == ["one-1.png", "one-2.png", "two-1.png", "two-2.png"]
     assert [infotext.parse(infotext_files.read(Path(f"made/one-{number}.png")))["Seed"] for number in (1, 2)] == ["5", "6"]
@@ -114,7 +114,7 @@ def test_folders_of_pictures_and_of_masks_and_several_results(tmp_path, monkeypa
     assert cli.main([*words, "--force"]) == 0
 
 
-def test_all_that_opens_in_a_folder_is_taken_and_the_rest_is_named(tmp_path, monkeypatch, capsys):
+def test_every_image_in_a_folder_is_used_and_other_files_are_named(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     kinds = ["bmp", "gif", "jpg", "png", "tiff", "webp", *(["avif"] if features.check("avif") else [])]
     for folder in ("images", "masks"):
@@ -122,7 +122,7 @@ def test_all_that_opens_in_a_folder_is_taken_and_the_rest_is_named(tmp_path, mon
         for hidden in ("._a.png", ".DS_Store", "Thumbs.db", "desktop.ini", "._bmp.png"):
             Path(folder, hidden).write_bytes(b"\0\5\x16\7")
     for kind in kinds:
-        Image.open(PICTURE).convert("RGB").save(f"images/{kind}.{kind}")
+        Image.open(IMAGE).convert("RGB").save(f"images/{kind}.{kind}")
         Image.open(MASK).save(f"masks/{kind}.png" if kind != "bmp" else "masks/bmp.bmp")
     Path("images/notes.txt").write_text("a note")
     Path("masks/bmp.txt").write_text("a note")
@@ -137,21 +137,21 @@ def test_all_that_opens_in_a_folder_is_taken_and_the_rest_is_named(tmp_path, mon
 def test_a_folder_with_hidden_files_is_inpainted(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("images").mkdir()
-    Image.open(PICTURE).save("images/a.bmp")
+    Image.open(IMAGE).save("images/a.bmp")
     Path("images/._a.bmp").write_bytes(b"\0\5\x16\7")
     assert cli.main(["inpaint", "images", str(MASK), "--steps", "1", "-o", "made"]) == 0
     assert capsys.readouterr().err == ""
     assert [path.name for path in Path("made").iterdir()] == ["a.png"]
 
 
-def test_a_mask_folder_is_asked_for_the_very_name(tmp_path):
+def test_a_mask_is_found_by_its_exact_name(tmp_path):
     for name in ("x.a.png", "x.png", "photo[1].png"):
         shutil.copy(MASK, tmp_path / name)
     assert jobs._mask_for(Path("x.jpg"), tmp_path).name == "x.png"
     assert jobs._mask_for(Path("photo[1].jpg"), tmp_path).name == "photo[1].png"
 
 
-def test_pictures_of_any_mode_are_read_as_they_look(tmp_path):
+def test_images_of_any_mode_are_read_correctly(tmp_path):
     deep = np.array([[0, 257 * 100, 65535]], np.uint16)
     Image.fromarray(deep).save(tmp_path / "deep.png")
     assert np.asarray(files.read_image(tmp_path / "deep.png"))[..., 0].tolist() == [[0, 100, 255]]
@@ -162,24 +162,24 @@ def test_pictures_of_any_mode_are_read_as_they_look(tmp_path):
     assert strengths(files.read_mask(tmp_path / "palette.png")).tolist() == [[0, 1]]
 
 
-def test_transparency_and_colour_profile_stay(tmp_path, monkeypatch):
+def test_transparency_and_the_colour_profile_are_kept(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    picture = Image.open(PICTURE).convert("RGBA")
-    picture.putalpha(Image.open(MASK).convert("L"))
-    picture.save("layer.png", icc_profile=SRGB)
+    image = Image.open(IMAGE).convert("RGBA")
+    image.putalpha(Image.open(MASK).convert("L"))
+    image.save("layer.png", icc_profile=SRGB)
     assert cli.main(["inpaint", "layer.png", str(MASK), "--steps", "2", "-o", "made.png"]) == 0
     with Image.open("made.png") as made:
         alpha, before, far = np.asarray(made.getchannel("A")), np.asarray(Image.open(MASK).convert("L")), outside(MASK, 4)
         assert (alpha >= before).all() and (alpha[far] == before[far]).all() and (alpha[~far] > before[~far]).any()
         assert made.info["icc_profile"] == SRGB
-    np.testing.assert_array_equal(np.asarray(Image.open("made.png"))[:80], np.asarray(picture)[:80])
+    np.testing.assert_array_equal(np.asarray(Image.open("made.png"))[:80], np.asarray(image)[:80])
 
 
-def test_a_kept_job_is_composited_again_without_a_model(tmp_path, monkeypatch, capsys):
+def test_a_kept_job_is_recomposited_without_a_model(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    picture = Image.open(PICTURE).convert("RGBA")
-    picture.putalpha(Image.fromarray(np.tile(np.arange(256, dtype=np.uint8), (256, 1))))
-    picture.save("layer.png", icc_profile=SRGB)
+    image = Image.open(IMAGE).convert("RGBA")
+    image.putalpha(Image.fromarray(np.tile(np.arange(256, dtype=np.uint8), (256, 1))))
+    image.save("layer.png", icc_profile=SRGB)
     words = ["inpaint", "layer.png", str(MASK), "--prompt", "a tree", "--steps", "4", "--keep", "-o", "made.png"]
     assert cli.main(words) == 0
     assert "made.npz" in capsys.readouterr().out
@@ -204,14 +204,14 @@ def test_a_kept_job_is_composited_again_without_a_model(tmp_path, monkeypatch, c
     ("recomposite none.npz --schedule-bias 2", "--schedule-bias"),
     ("inpaint picture.png mask.png --keep --no-enabled", "--keep needs soft inpainting"),
     ("inpaint picture.png mask.png --keep --webui http://127.0.0.1:9", "--keep needs soft inpainting")])
-def test_what_cannot_be_composited_again_is_one_sentence(tmp_path, monkeypatch, capsys, words, sentence):
+def test_a_failed_recomposite_prints_one_sentence(tmp_path, monkeypatch, capsys, words, sentence):
     monkeypatch.chdir(tmp_path)
-    shutil.copy(PICTURE, "picture.png")
+    shutil.copy(IMAGE, "picture.png")
     shutil.copy(MASK, "mask.png")
     assert cli.main(words.split()) == cli.BAD_INPUT
-    told = capsys.readouterr().err
-    assert sentence in told
-    assert told.count("\n") == 1
+    message = capsys.readouterr().err
+    assert sentence in message
+    assert message.count("\n") == 1
 
 
 @pytest.fixture
@@ -231,77 +231,77 @@ def test_a_lora_by_option_and_by_prompt(tmp_path, monkeypatch, lora):
     monkeypatch.chdir(tmp_path)
 
     def made(name, *words):
-        assert cli.main(["inpaint", str(PICTURE), str(MASK), "--steps", "2", "--seed", "1", "-o", name, *words]) == 0
+        assert cli.main(["inpaint", str(IMAGE), str(MASK), "--steps", "2", "--seed", "1", "-o", name, *words]) == 0
         return pixels(name)
     plain = made("plain.png", "--prompt", "a tree")
     styled = made("styled.png", "--prompt", "a tree", "--lora", f"{lora.name}:0.5")
     assert (styled != plain).any()
-    told = infotext.parse(infotext_files.read(Path("styled.png")))
-    assert told["Prompt"] == "a tree <lora:style:0.5>"
-    assert re.fullmatch("style: [0-9a-f]{12}", told["Lora hashes"])
+    params = infotext.parse(infotext_files.read(Path("styled.png")))
+    assert params["Prompt"] == "a tree <lora:style:0.5>"
+    assert re.fullmatch("style: [0-9a-f]{12}", params["Lora hashes"])
     assert (made("again.png", "--like", "styled.png", "--lora-dir", ".") == styled).all()
     assert (made("plain-again.png", "--prompt", "a tree") == plain).all()
 
 
-def test_a_long_weighted_prompt_and_clip_skip_are_done_and_told(tmp_path, monkeypatch):
+def test_a_long_weighted_prompt_and_clip_skip_are_used_and_recorded(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     prompt = "an orange tree, " * 20 + "(moon:1.3) BREAK \\(night\\)"
-    words = ["inpaint", str(PICTURE), str(MASK), "--steps", "2", "--seed", "1"]
+    words = ["inpaint", str(IMAGE), str(MASK), "--steps", "2", "--seed", "1"]
     assert cli.main([*words, "--prompt", prompt, "--clip-skip", "2", "-o", "long.png"]) == 0
     assert cli.main([*words, "--prompt", "an orange tree", "-o", "short.png"]) == 0
-    told = infotext.parse(infotext_files.read(Path("long.png")))
-    assert (told["Prompt"], told["Clip skip"]) == (prompt, "2")
+    params = infotext.parse(infotext_files.read(Path("long.png")))
+    assert (params["Prompt"], params["Clip skip"]) == (prompt, "2")
     assert (pixels("long.png") != pixels("short.png")).any()
 
 
-def test_like_names_what_it_does_not_take(tmp_path, capsys):
+def test_like_names_the_fields_that_it_ignores(tmp_path, capsys):
     text = ("a tree\nSteps: 2, Seed: 1, Size: 8x8, Clip skip: 2, Variation seed: 5, ADetailer model: f.pt, "
             "Soft inpainting enabled: True")
-    infotext_files.save(Image.open(PICTURE), tmp_path / "first.png", text)
+    infotext_files.save(Image.open(IMAGE), tmp_path / "first.png", text)
     assert inpaint._from_image(tmp_path / "first.png", None).clip_skip == 2
     assert capsys.readouterr().err == "softinpaint: Ignored in the infotext: Variation seed, ADetailer model.\n"
 
 
-def test_like_refuses_a_cameras_comment(complaint):
+def test_like_rejects_a_camera_comment(error_message):
     exif = Image.Exif()
     exif.get_ifd(infotext_files.EXIF_IFD)[infotext_files.USER_COMMENT] = b"ASCII\0\0\0Holiday, f: 2.8, ISO: 100, Mode: auto"
-    Image.open(PICTURE).convert("RGB").save("photo.jpg", exif=exif)
-    assert "--like needs an image with infotext; photo.jpg has none" in complaint(
+    Image.open(IMAGE).convert("RGB").save("photo.jpg", exif=exif)
+    assert "--like needs an image with infotext; photo.jpg has none" in error_message(
         "inpaint", "picture.png", "mask.png", "--like", "photo.jpg")
 
 
 @pytest.mark.parametrize("prompt", ["a [tree:house:0.5]", "a tree AND a house", "a tree <lora:none:1>", "<hypernet:a:1>"])
-def test_a_prompt_that_cannot_be_followed_is_refused_before_sampling(complaint, prompt):
-    said = complaint("inpaint", "picture.png", "mask.png", "--prompt", prompt)
-    assert "prompt must" in said or "needs a file none.safetensors in models/Lora" in said
+def test_an_unsupported_prompt_is_rejected_before_sampling(error_message, prompt):
+    message = error_message("inpaint", "picture.png", "mask.png", "--prompt", prompt)
+    assert "prompt must" in message or "needs a file none.safetensors in models/Lora" in message
 
 
 # Files that cannot be written
 
-def test_what_the_format_cannot_hold_is_told_before_sampling(complaint, monkeypatch):
+def test_format_limits_are_checked_before_sampling(error_message, monkeypatch):
     monkeypatch.setattr(inpaint, "local_maker", None)  # calling it would fail
-    assert "bytes of infotext" in complaint("inpaint", "picture.png", "mask.png", "-o", "a.jpg", "--prompt", "a" * 40_000)
+    assert "bytes of infotext" in error_message("inpaint", "picture.png", "mask.png", "-o", "a.jpg", "--prompt", "a" * 40_000)
     for name in ("wide.png", "wide-mask.png"):
         Image.new("L", (16384, 8), 255).save(name)
-    assert "16383 pixels a side" in complaint("inpaint", "wide.png", "wide-mask.png", "-o", "a.webp")
+    assert "16383 pixels a side" in error_message("inpaint", "wide.png", "wide-mask.png", "-o", "a.webp")
 
 
 @pytest.mark.parametrize(("output", "sentence"), [
     ("/proc/self/made.png", "cannot write to the folder /proc/self"),
     ("a" * 300 + ".png", ".png: File name too long"), ("folder.png/picture.png", "it is a folder")])
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and Linux' limit of a name")
-def test_a_place_that_cannot_be_written_is_told_before_sampling(complaint, monkeypatch, output, sentence):
+def test_an_unwritable_output_path_is_reported_before_sampling(error_message, monkeypatch, output, sentence):
     monkeypatch.setattr(inpaint, "local_maker", None)
     Path("folder.png/picture.png").mkdir(parents=True)
     output = "folder.png" if output.startswith("folder") else output
-    assert sentence in complaint("inpaint", "picture.png", "mask.png", "-o", output, "--force")
+    assert sentence in error_message("inpaint", "picture.png", "mask.png", "-o", output, "--force")
 
 
 def test_a_result_that_cannot_be_written_is_saved_elsewhere(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(inpaint, "make_folders", lambda targets: None)  # as if the folder went away while it was made
+    monkeypatch.setattr(inpaint, "make_folders", lambda targets: None)  # as if the folder was deleted during the run
     monkeypatch.setattr(files.tempfile, "tempdir", str(tmp_path))
-    words = ["inpaint", str(PICTURE), str(MASK), "--steps", "2", "--seed", "1", "--prompt", "a tree"]
+    words = ["inpaint", str(IMAGE), str(MASK), "--steps", "2", "--seed", "1", "--prompt", "a tree"]
     assert cli.main([*words, "-o", "gone/made.jpg"]) == cli.BAD_INPUT
     place = tmp_path / "softinpaint-made.png"
     assert capsys.readouterr().err == (
@@ -311,9 +311,9 @@ def test_a_result_that_cannot_be_written_is_saved_elsewhere(tmp_path, monkeypatc
     assert infotext_files.read(place) == infotext_files.read(Path("made.png"))
 
 
-def test_a_result_is_saved_when_what_comes_after_sampling_fails(tmp_path, monkeypatch, capsys):
+def test_a_result_is_saved_if_a_step_after_sampling_fails(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(files.tempfile, "tempdir", str(tmp_path / "none"))  # so the current folder is taken
+    monkeypatch.setattr(files.tempfile, "tempdir", str(tmp_path / "none"))  # so that the current folder is used
     saved = []
     with pytest.raises(ZeroDivisionError), files.rescuing(Path("made.npz"), saved.append):
         1 / 0  # noqa: B018
@@ -326,22 +326,22 @@ def test_a_result_is_saved_when_what_comes_after_sampling_fails(tmp_path, monkey
     assert (tmp_path / "softinpaint-made.png").exists()
 
 
-# Whose fault
+# Bugs and bad input
 
 @pytest.mark.parametrize("fault", [ValueError("no bad input"), ZeroDivisionError("a bug")])
-def test_a_fault_of_the_program_is_no_bad_input(monkeypatch, capsys, fault):
+def test_a_bug_in_the_program_is_not_reported_as_bad_input(monkeypatch, capsys, fault):
     def broken(*arguments):
         raise fault
     monkeypatch.setattr(inpaint, "plan_jobs", broken)
     assert cli.main(["inpaint", "a.png", "b.png"]) == cli.OWN_FAULT
-    said = capsys.readouterr().err
-    assert "Traceback" in said
-    assert f"softinpaint: this is a bug in the program, not in your input: {type(fault).__name__};" in said.splitlines()[-1]
+    message = capsys.readouterr().err
+    assert "Traceback" in message
+    assert f"softinpaint: this is a bug in the program, not in your input: {type(fault).__name__};" in message.splitlines()[-1]
 
 
 @pytest.mark.parametrize("words", [
     "inpaint a.png b.png", "recomposite a.npz", "page a.png", "inpaint a.png b.png --width 4 --height 4"])
-def test_bad_input_shows_where_it_was_found_if_asked(words, tmp_path, monkeypatch, capsys):
+def test_bad_input_has_a_traceback_on_request(words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert cli.main(words.split()) == cli.BAD_INPUT
     assert "Traceback" not in capsys.readouterr().err
@@ -349,11 +349,11 @@ def test_bad_input_shows_where_it_was_found_if_asked(words, tmp_path, monkeypatc
     assert "Traceback" in capsys.readouterr().err
 
 
-# The set-up
+# Setup
 
 @pytest.fixture
 def entry(tmp_path, monkeypatch):
-    """The entry point with an environment of its own, and the requirements files that it would install."""
+    """The entry point with its own environment, and the requirements files that it would install."""
     spec = importlib.util.spec_from_file_location("entry_point", ROOT / "softinpaint.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -374,7 +374,7 @@ def test_going_back_to_older_requirements_installs_them(entry, tmp_path):
     assert installed == [str(file)] * 3
 
 
-def test_requirements_files_are_told_apart(entry, tmp_path):
+def test_several_requirements_files_are_installed_once_each(entry, tmp_path):
     module, installed = entry
     one, other = tmp_path / "one.txt", tmp_path / "other.txt"
     one.write_text("a")
@@ -384,7 +384,7 @@ def test_requirements_files_are_told_apart(entry, tmp_path):
     assert installed == [str(one), str(other)]
 
 
-def test_an_environment_of_someone_elses_is_not_cleared(entry, monkeypatch, capsys):
+def test_a_foreign_environment_is_not_cleared(entry, monkeypatch, capsys):
     module, _ = entry
     (module.VENV / "mine.txt").write_text("mine")
     monkeypatch.setattr(module, "PYTHON", module.VENV / "bin/python")
@@ -393,18 +393,18 @@ def test_an_environment_of_someone_elses_is_not_cleared(entry, monkeypatch, caps
     assert (module.VENV / "mine.txt").read_text() == "mine"
 
 
-def test_another_shape_than_the_likened_pictures_keeps_its_own(tmp_path, monkeypatch, capsys):
+def test_an_image_of_another_aspect_ratio_than_like_keeps_its_own_size(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = ["--steps", "2", "-o", "first.png"]
-    assert cli.main(["inpaint", str(PICTURE), str(MASK), "--width", "128", "--height", "128", *words]) == 0
-    for path in (PICTURE, MASK):
+    assert cli.main(["inpaint", str(IMAGE), str(MASK), "--width", "128", "--height", "128", *words]) == 0
+    for path in (IMAGE, MASK):
         Image.open(path).crop((80, 100, 208, 204)).save(path.name)
     assert cli.main(["inpaint", "picture.png", "mask.png", "--like", "first.png", "-o", "made.png"]) == 0
     assert "picture.png has another aspect ratio than 128x128; its own size is used" in capsys.readouterr().err
     assert "Size: 128x104" in infotext_files.read(Path("made.png"))
 
 
-def test_the_bar_is_full_at_the_end():
+def test_the_progress_bar_is_full_at_the_end():
     for steps in (7, 30, 150):
         progress = makers.Progress(2)
         with progress as advance:
@@ -414,7 +414,7 @@ def test_the_bar_is_full_at_the_end():
         assert progress._bar.pos == progress._bar.length
 
 
-def test_every_verb_of_the_entry_points_help_exists(tmp_path):
+def test_every_command_in_the_entry_points_help_exists(tmp_path):
     verbs = re.findall(r"python3 softinpaint.py (\w+)", run(tmp_path).stdout)
     assert {"demo", "inpaint", "page", "recomposite", "checkpoint", "test", "bench"} == set(verbs)
     done = run(tmp_path, "checkpoint", "models")
@@ -431,7 +431,7 @@ def test_a_mask_painted_on_a_transparent_layer(tmp_path):
     assert strengths(files.read_mask(tmp_path / "mask.png")).tolist() == [[0, 1]]
 
 
-def test_every_setting_is_an_option_by_its_name():
+def test_every_setting_is_an_option_of_the_same_name():
     names = {option.name for option in cli.inpaint.params}
     assert {*(field.name for field in saved_fields()), *(field.name for field in FIELDS)} <= names
 
@@ -469,8 +469,8 @@ def test_every_setting_is_an_option_by_its_name():
     ("inpaint picture.png mask.png --webui http://127.0.0.1:9", "a WebUI must answer at http://127.0.0.1:9"),
     ("inpaint picture.png mask.png --width 4 --height 4", "Width and height must be 8 pixels or more, got 4x4"),
     ("paint", "No such command 'paint'.")])
-def test_bad_input_gets_one_sentence(complaint, words, sentence):
-    Path("text.png").write_text("no picture")
+def test_bad_input_gets_one_sentence(error_message, words, sentence):
+    Path("text.png").write_text("no image")
     for folder in ("folder", "twice"):
         Path(folder).mkdir()
     for path in ("twice/picture.png", "twice/picture.webp"):
@@ -479,10 +479,10 @@ def test_bad_input_gets_one_sentence(complaint, words, sentence):
     Image.new("L", (7, 9), 255).save("speck.png")
     Image.fromarray(np.full((256, 256), np.inf, np.float32)).save("floats.tiff")
     Image.new("L", (256, 256)).save("empty.png")
-    assert f"softinpaint: {sentence}" in complaint(*words.split())
+    assert f"softinpaint: {sentence}" in error_message(*words.split())
 
 
-def test_the_exit_code_of_bad_input_passes_through_the_entry_point(tmp_path):
+def test_the_entry_point_returns_the_exit_code_for_bad_input(tmp_path):
     done = run(tmp_path, "inpaint", "nothing.png", "nothing.png")
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "softinpaint: nothing.png does not exist\n")
 
@@ -495,7 +495,7 @@ def blocks(language):
 
 @pytest.fixture
 def checkout(tmp_path):
-    """The demo's files where the README's examples look for them."""
+    """The demo's files in the place that the README's examples use."""
     for name in ("picture.png", "mask.png"):
         (tmp_path / "demo").mkdir(exist_ok=True)
         shutil.copy(ROOT / "demo" / name, tmp_path / "demo")
@@ -510,7 +510,7 @@ def test_the_readmes_commands(checkout):
         done = run(checkout, *shlex.split(command)[2:])
         assert done.returncode == 0, done.stderr
         made = next(line for line in done.stdout.splitlines() if line.endswith(".png"))
-        assert (pixels(checkout / made) != pixels(PICTURE)).any()
+        assert (pixels(checkout / made) != pixels(IMAGE)).any()
 
 
 def test_the_readmes_library_example(checkout):
@@ -521,8 +521,8 @@ def test_the_readmes_library_example(checkout):
     assert done.returncode == 0, done.stderr
     made = pixels(checkout / "result.png")
     away = outside(MASK, 64)
-    assert (made[away] == pixels(PICTURE)[away]).all()
-    assert (made != pixels(PICTURE)).any()
+    assert (made[away] == pixels(IMAGE)[away]).all()
+    assert (made != pixels(IMAGE)).any()
 
 
 def test_the_readmes_pipeline_example(checkout):
@@ -539,7 +539,7 @@ def test_the_readmes_pipeline_example(checkout):
     assert (checkout / "house.npz").exists()
 
 
-def test_a_broken_installation_is_named_as_such(monkeypatch, capsys):
+def test_a_broken_installation_is_reported(monkeypatch, capsys):
     def broken(*arguments):
         raise ImportError("diffusers needs another version of peft")
     monkeypatch.setattr(inpaint, "plan_jobs", broken)

@@ -18,14 +18,14 @@ def test_half_is_shown_where_the_distance_is_the_threshold():
     assert shown(5.0) > 0.999
 
 
-def test_influence_makes_the_mask_decide():
+def test_with_mask_influence_the_mask_decides():
     assert shown(0.5, repaint=0.01, influence=1.0) < shown(0.5, repaint=0.99, influence=1.0)
     assert shown(0.5, repaint=0.0, influence=1.0) == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize(("influence", "strength", "threshold", "contrast", "repaint", "distance"), list(itertools.product(
     [0.0, 1.0], [0.0, 8.0], [0.0, 8.0], [0.0, 8.0], [0.0, 0.5, 1.0], [0.0, 0.3, 20.0])))
-def test_no_end_of_any_slider_gives_nan(influence, strength, threshold, contrast, repaint, distance):
+def test_no_slider_limit_gives_nan(influence, strength, threshold, contrast, repaint, distance):
     got = shown(distance, repaint, influence, strength, threshold, contrast)
     assert 0 <= got <= 1
     if distance == 0:
@@ -48,7 +48,7 @@ def test_enlarging_keeps_a_constant_and_the_range():
     step = enlarge(np.tile(np.float32([0, 0, 1, 1]), (4, 1)), Size(32, 32))
     assert step.min() >= 0
     assert step.max() <= 1
-    assert np.diff(step[16]).min() > -0.01  # what Lanczos rings, softened
+    assert np.diff(step[16]).min() > -0.01  # a trace of Lanczos ringing
 
 
 def test_a_crop_is_placed_where_it_was_cut():
@@ -77,7 +77,7 @@ def test_outside_is_byte_exact_and_inside_is_rounded_once():
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_what_is_no_number_is_never_shown(value):
+def test_nan_and_infinity_are_never_shown(value):
     original = np.full((4, 4, 3), 200, np.uint8)
     decoded = np.full((4, 4, 3), 100, np.float32)
     share = np.float32([[0, 0.5, 1, 1]] * 4)
@@ -90,12 +90,12 @@ def test_what_is_no_number_is_never_shown(value):
     assert (got == got[..., :1]).all()
 
 
-def test_pictures_of_different_size_are_refused():
+def test_images_of_different_sizes_are_rejected():
     with pytest.raises(ValueError, match=r"must have the same size, got \(4, 4\), \(4, 5\) and \(4, 4\)"):
         composite(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5, 3), np.uint8), np.zeros((4, 4)))
 
 
-def test_alpha_comes_back_and_unchanged_pixels_to_the_byte():
+def test_alpha_is_restored_and_unchanged_pixels_are_exact():
     drawn = np.random.default_rng(0)
     source = drawn.integers(0, 256, (32, 32, 4), dtype=np.uint8)
     source[:8, :, 3] = 0

@@ -18,7 +18,7 @@ def test_it_equals_the_definition_pixel_by_pixel(shape, kind):
     assert np.abs(got - reference.difference_map(distance)).max() < 1e-5
 
 
-def test_its_kernel_is_the_definitions():
+def test_the_kernel_matches_the_definition():
     offsets, wanted = window_weights(), reference.kernel()
     assert len(offsets) == 25
     assert {weight for row, column, weight in offsets if row == column == 0} == {1.0}

@@ -1,4 +1,4 @@
-"""What goes wrong around a run on diffusers: numbers that are none, other runs at the same time, wrong arguments."""
+"""Faults around a run on diffusers: NaN and infinity, concurrent runs, invalid arguments."""
 import inspect
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +15,12 @@ from lib_softinpaint.hosts.diffusers.pipeline import SoftInpaintPipeline, SoftIn
 from lib_softinpaint.settings.request import Request
 from lib_softinpaint.settings.settings import Settings
 from tests import tiny_models
-from tests.webui.host import drawn_disc, drawn_picture
+from tests.webui.host import drawn_disc, drawn_image
 
 pytestmark = tiny_models.KNOWN_WARNINGS
 
-PICTURE, MASK, BLUR = drawn_picture(96, 72), drawn_disc(96, 72, 10), 3
-ORIGINAL, PAINTED = np.asarray(PICTURE), np.asarray(MASK) == 255
+IMAGE, MASK, BLUR = drawn_image(96, 72), drawn_disc(96, 72, 10), 3
+ORIGINAL, PAINTED = np.asarray(IMAGE), np.asarray(MASK) == 255
 OUTSIDE = distance_transform_edt(np.asarray(MASK) == 0) > 2.4 * BLUR
 
 
@@ -46,13 +46,13 @@ def quiet(pipeline):
 
 def run(pipeline, seed=1, **fields):
     fields = {"mask_blur": BLUR, "num_inference_steps": 3, "generator": torch.Generator().manual_seed(seed), **fields}
-    return pipeline("a", PICTURE, MASK, **fields)
+    return pipeline("a", IMAGE, MASK, **fields)
 
 
-# Numbers that are none
+# NaN and infinity
 
-def spoiled(decode, value, where, dtypes=(torch.float32, torch.bfloat16, torch.float16)):
-    """A decoder that gives a value instead of a number where `where` is."""
+def broken_decoder(decode, value, where, dtypes=(torch.float32, torch.bfloat16, torch.float16)):
+    """A decoder that gives this value, NaN or infinity, at these pixels."""
     def overflowing(latent, *args, **kwargs):
         decoded = decode(latent, *args, **kwargs)[0]
         if latent.dtype in dtypes:
@@ -65,8 +65,8 @@ def spoiled(decode, value, where, dtypes=(torch.float32, torch.bfloat16, torch.f
                                       Settings(enabled=False)])
 @pytest.mark.parametrize("padding", [None, 8])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_a_decoder_without_numbers_leaves_the_original_and_says_so(pipeline, value, padding, settings):
-    pipeline.vae.decode = spoiled(pipeline.vae.decode, value, np.s_[:, :])
+def test_if_the_decoder_gives_nan_the_original_is_shown_and_noted(pipeline, value, padding, settings):
+    pipeline.vae.decode = broken_decoder(pipeline.vae.decode, value, np.s_[:, :])
     output = run(pipeline, settings=settings, padding_mask_crop=padding, keep=True)
     result = np.asarray(output.images[0])
     assert (result[OUTSIDE] == ORIGINAL[OUTSIDE]).all()
@@ -76,9 +76,9 @@ def test_a_decoder_without_numbers_leaves_the_original_and_says_so(pipeline, val
         assert np.isfinite(kept.decoded).all()
 
 
-def test_a_few_pixels_without_numbers_cost_only_those(pipeline):
+def test_only_nan_pixels_show_the_original(pipeline):
     whole = np.asarray(run(pipeline, settings=Settings(enabled=True, drift_correction=0)).images[0])
-    pipeline.vae.decode = spoiled(pipeline.vae.decode, np.nan, np.s_[30:32, 40:44])
+    pipeline.vae.decode = broken_decoder(pipeline.vae.decode, np.nan, np.s_[30:32, 40:44])
     output = run(pipeline, settings=Settings(enabled=True, drift_correction=0))
     result = np.asarray(output.images[0])
     same = np.ones(MASK.size[::-1], bool)
@@ -89,24 +89,24 @@ def test_a_few_pixels_without_numbers_cost_only_those(pipeline):
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_what_overflows_in_half_precision_is_decoded_in_float32(pipeline, dtype):
+def test_an_overflow_in_half_precision_is_decoded_in_float32(pipeline, dtype):
     pipeline.vae.to(dtype)
     decode = pipeline.vae.decode
-    pipeline.vae.decode = spoiled(decode, np.inf, np.s_[:, :], [dtype])
+    pipeline.vae.decode = broken_decoder(decode, np.inf, np.s_[:, :], [dtype])
     output = run(pipeline)
     assert np.abs(np.asarray(output.images[0]).astype(int) - ORIGINAL)[PAINTED].mean() > 10
     assert not output.notes
     assert pipeline.vae.dtype == dtype
 
 
-def test_an_encoder_without_numbers_is_told_before_sampling(pipeline):
+def test_nan_from_the_encoder_is_reported_before_sampling(pipeline):
     with torch.no_grad():
         pipeline.vae.quant_conv.weight.fill_(np.nan)
     with pytest.raises(ValueError, match="VAE must give finite numbers for the image, got NaN or infinity"):
         run(pipeline)
 
 
-def test_a_model_without_numbers_leaves_the_original_and_says_so(pipeline):
+def test_if_the_model_gives_nan_the_original_is_shown_and_noted(pipeline):
     with torch.no_grad():
         pipeline.unet.conv_out.bias.fill_(np.nan)
     output = run(pipeline, num_images_per_prompt=2)
@@ -115,7 +115,7 @@ def test_a_model_without_numbers_leaves_the_original_and_says_so(pipeline):
         assert (np.asarray(image)[OUTSIDE] == ORIGINAL[OUTSIDE]).all()
 
 
-# What a model brings along to look at its results
+# Safety checker and watermark
 
 class Checker(torch.nn.Module):
     """Flags images by their number."""
@@ -142,7 +142,7 @@ def features(images, return_tensors):
 
 
 @pytest.mark.parametrize("padding", [None, 8])
-def test_the_safety_checker_is_called_and_what_it_flags_is_black(pipeline, padding):
+def test_images_flagged_by_the_safety_checker_are_black(pipeline, padding):
     plain = run(pipeline, num_images_per_prompt=2, padding_mask_crop=padding)
     pipeline.safety_checker, pipeline.feature_extractor = Checker([False, True]), features
     output = run(pipeline, num_images_per_prompt=2, padding_mask_crop=padding, keep=True)
@@ -160,13 +160,13 @@ def test_a_flagged_request_is_black_and_noted(pipeline):
     pipeline.safety_checker, pipeline.feature_extractor = Checker([True]), features
     notes, kept = [], []
     request = Request(prompt="a", steps=2, seed=1)
-    made = models.inpaint(pipeline, request, PICTURE, MASK, keep=kept.append, on_note=notes.append)
+    made = models.inpaint(pipeline, request, IMAGE, MASK, keep=kept.append, on_note=notes.append)
     assert not np.asarray(made).any()
     assert notes == ["The model's safety checker flagged image 1, which is now black."]
     assert not kept
 
 
-def test_the_watermark_is_put_on_what_was_decoded(xl):
+def test_the_watermark_is_applied_to_the_decoded_image(xl):
     class Watermark:
         def apply_watermark(self, images):
             return torch.ones_like(images)
@@ -178,16 +178,16 @@ def test_the_watermark_is_put_on_what_was_decoded(xl):
 
 # Other runs
 
-def test_two_runs_at_once_give_what_each_gives_alone(pipeline):
+def test_two_concurrent_runs_equal_single_runs(pipeline):
     requests = [Request(prompt="a", steps=3, seed=1, sampler="DPM++ 2M", schedule_type="Karras", mask_blur=BLUR),
                 Request(prompt="b", steps=4, seed=2, sampler="Euler a", mask_blur=BLUR)]
     scheduler = pipeline.scheduler
-    alone = [np.asarray(models.inpaint(pipeline, each, PICTURE, MASK)) for each in requests]
+    alone = [np.asarray(models.inpaint(pipeline, each, IMAGE, MASK)) for each in requests]
     together = threading.Barrier(2)
 
     def paint(request):
         together.wait()
-        return np.asarray(models.inpaint(pipeline, request, PICTURE, MASK))
+        return np.asarray(models.inpaint(pipeline, request, IMAGE, MASK))
     with ThreadPoolExecutor(2) as threads:
         for _ in range(3):
             for one, other in zip(alone, threads.map(paint, requests)):
@@ -196,7 +196,7 @@ def test_two_runs_at_once_give_what_each_gives_alone(pipeline):
     assert "step" not in vars(scheduler)
 
 
-def test_a_run_within_a_run_of_the_same_thread_goes_on(pipeline):
+def test_a_nested_run_in_the_same_thread_works(pipeline):
     inner = []
 
     def nested(running, step, timestep, tensors):
@@ -213,7 +213,7 @@ class Cancelled(Exception):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_cancelled_run_leaves_everything_as_it_was(pipeline, dtype):
+def test_a_cancelled_run_restores_the_pipeline(pipeline, dtype):
     pipeline.to(dtype)
     before = np.asarray(run(pipeline).images[0])
     state = dict(vars(pipeline)), dict(vars(pipeline.scheduler))
@@ -223,7 +223,7 @@ def test_a_cancelled_run_leaves_everything_as_it_was(pipeline, dtype):
     with pytest.raises(Cancelled):
         run(pipeline, callback_on_step_end=cancel)
     with pytest.raises(Cancelled):
-        models.inpaint(pipeline, Request(prompt="a", sampler="DPM2", steps=3), PICTURE, MASK,
+        models.inpaint(pipeline, Request(prompt="a", sampler="DPM2", steps=3), IMAGE, MASK,
                        on_running=lambda running: cancel(running, 0, 0, {}))
     assert vars(pipeline) == state[0]
     assert vars(pipeline.scheduler).keys() == state[1].keys()
@@ -235,22 +235,22 @@ def test_a_cancelled_run_leaves_everything_as_it_was(pipeline, dtype):
 def test_the_owners_own_step_is_called_in_each_run(pipeline):
     calls, step = [], pipeline.scheduler.step
 
-    def mine(*args, **kwargs):
+    def own_step(*args, **kwargs):
         calls.append(1)
         return step(*args, **kwargs)
     plain = np.asarray(run(pipeline).images[0])
-    pipeline.scheduler.step = mine
+    pipeline.scheduler.step = own_step
     for count in (1, 2):
         np.testing.assert_array_equal(np.asarray(run(pipeline).images[0]), plain)
         assert len(calls) == 2 * count
-    assert pipeline.scheduler.step is mine
+    assert pipeline.scheduler.step is own_step
 
 
 def test_a_callback_gets_the_running_pipeline(pipeline):
     sizes = []
-    models.inpaint(pipeline, Request(prompt="a", sampler="Euler", steps=3, seed=1), PICTURE, MASK,
+    models.inpaint(pipeline, Request(prompt="a", sampler="Euler", steps=3, seed=1), IMAGE, MASK,
                    on_running=lambda running: sizes.append(running.preview().size))
-    assert sizes == [PICTURE.size] * 2
+    assert sizes == [IMAGE.size] * 2
     with pytest.raises(RuntimeError, match="preview needs a run in progress"):
         pipeline.preview()
 
@@ -265,13 +265,13 @@ def test_a_callback_gets_the_running_pipeline(pipeline):
     ("control_image", "control_image belongs to ControlNet"),
     ("controlnet_conditioning_scale", "controlnet_conditioning_scale belongs to ControlNet"),
     ("adapter_conditioning_scale", "adapter_conditioning_scale belongs to ControlNet or a T2I-Adapter")])
-def test_an_unknown_argument_is_refused_with_the_nearest_known(pipeline, name, sentence):
+def test_an_unknown_argument_is_rejected_with_a_suggestion(pipeline, name, sentence):
     with pytest.raises(TypeError) as fault:
         run(pipeline, **{name: 1})
     assert str(fault.value).startswith(sentence)
 
 
-def test_all_arguments_of_the_parents_are_known(pipeline, xl):
+def test_all_arguments_of_the_parent_pipelines_are_accepted(pipeline, xl):
     for each in (pipeline, xl):
         parent = diffusers.StableDiffusionXLImg2ImgPipeline if each is xl else diffusers.StableDiffusionImg2ImgPipeline
         defaults = {name: parameter.default for name, parameter in inspect.signature(parent.__call__).parameters.items()
@@ -299,33 +299,33 @@ def test_all_arguments_of_the_parents_are_known(pipeline, xl):
     ({"settings": {"enabled": True}}, "settings must be lib_softinpaint.Settings, got dict"),
     ({"width": 4, "height": 4}, "height and width must be 8 pixels or more for this model, got 4 and 4"),
     ({"width": 4, "padding_mask_crop": 8}, "height and width must be 8 pixels or more"),
-    ({"image": PICTURE.resize((4, 4)), "mask_image": MASK.resize((4, 4))}, "height and width must be 8 pixels or more"),
-    ({"image": [PICTURE, PICTURE]}, r"image must be one image or a list with one per prompt \(1\), got 2"),
-    ({"image": [PICTURE, PICTURE.resize((64, 64))], "prompt": ["a", "b"]}, "images in a list must have the same size"),
+    ({"image": IMAGE.resize((4, 4)), "mask_image": MASK.resize((4, 4))}, "height and width must be 8 pixels or more"),
+    ({"image": [IMAGE, IMAGE]}, r"image must be one image or a list with one per prompt \(1\), got 2"),
+    ({"image": [IMAGE, IMAGE.resize((64, 64))], "prompt": ["a", "b"]}, "images in a list must have the same size"),
     ({"mask_image": [MASK, MASK], "prompt": ["a", "b"], "padding_mask_crop": 8}, "padding_mask_crop needs one image and one"),
-    ({"ip_adapter_image": PICTURE}, "ip_adapter_image needs an IP-Adapter in the model, got none")])
-def test_what_cannot_be_used_is_told_before_anything_runs(pipeline, monkeypatch, changes, sentence):
+    ({"ip_adapter_image": IMAGE}, "ip_adapter_image needs an IP-Adapter in the model, got none")])
+def test_invalid_arguments_are_rejected_before_anything_runs(pipeline, monkeypatch, changes, sentence):
     monkeypatch.setattr(pipeline.vae, "encode", None)
     monkeypatch.setattr(pipeline.unet, "forward", None)
     with pytest.raises(ValueError, match=sentence):
-        pipeline(**{"prompt": "a", "image": PICTURE, "mask_image": MASK, **changes})
+        pipeline(**{"prompt": "a", "image": IMAGE, "mask_image": MASK, **changes})
 
 
 @pytest.mark.parametrize("each", [1, 2])
 @pytest.mark.parametrize("content", ["original", "fill", "latent noise", "latent nothing"])
 @pytest.mark.parametrize("channels", [4, 9])
-def test_lists_of_images_and_masks_give_what_each_gives_alone(tmp_path, channels, content, each):
+def test_lists_of_images_and_masks_equal_single_runs(tmp_path, channels, content, each):
     pipeline = quiet(SoftInpaintPipeline.from_pipe(tiny_models.sd1(tmp_path, channels)))
-    pictures = [PICTURE, Image.fromarray(ORIGINAL[:, ::-1].copy())]
+    images = [IMAGE, Image.fromarray(ORIGINAL[:, ::-1].copy())]
     masks = [MASK, drawn_disc(96, 72, 12, x=0.3)]
 
-    def painted(prompts, images, masks, seeds):
+    def inpaint(prompts, images, masks, seeds):
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         return pipeline(prompts, images, masks, mask_blur=BLUR, num_inference_steps=3, num_images_per_prompt=each, keep=True,
                         masked_content=content, generator=generators)
-    together = painted(["a", "b"], pictures, masks, range(2 * each))
-    apart = [painted(prompt, [picture], [mask], range(number * each, (number + 1) * each))
-             for number, (prompt, picture, mask) in enumerate(zip("ab", pictures, masks))]
+    together = inpaint(["a", "b"], images, masks, range(2 * each))
+    apart = [inpaint(prompt, [image], [mask], range(number * each, (number + 1) * each))
+             for number, (prompt, image, mask) in enumerate(zip("ab", images, masks))]
     for one, other in zip(together.images, [image for output in apart for image in output.images]):
         assert np.abs(np.asarray(one).astype(int) - np.asarray(other)).max() <= 1
     for image, kept in zip(together.images, together.kept):
@@ -333,7 +333,7 @@ def test_lists_of_images_and_masks_give_what_each_gives_alone(tmp_path, channels
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_a_tuple_holds_all_that_the_output_holds(pipeline, xl, keep):
+def test_a_tuple_has_every_field_of_the_output(pipeline, xl, keep):
     for each in (pipeline, xl):
         output, given = run(each, keep=keep), run(each, keep=keep, return_dict=False)
         np.testing.assert_array_equal(np.asarray(given[0][0]), np.asarray(output.images[0]))
@@ -343,7 +343,7 @@ def test_a_tuple_holds_all_that_the_output_holds(pipeline, xl, keep):
             np.testing.assert_array_equal(given[2][0].decoded, output.kept[0].decoded)
 
 
-def test_an_ip_adapter_works_as_in_the_parents(pipeline):
+def test_an_ip_adapter_works_as_in_the_parent_pipelines(pipeline):
     tiny_models.add_ip_adapter(pipeline.unet)
     embeds = torch.randn(2, 1, tiny_models.WIDTH, generator=torch.Generator().manual_seed(0))
     images = [np.asarray(run(pipeline, ip_adapter_image_embeds=[factor * embeds[:, None]]).images[0]) for factor in (1, -1)]
@@ -355,13 +355,13 @@ def test_an_ip_adapter_works_as_in_the_parents(pipeline):
 
 # Models
 
-def test_latents_are_normalised_by_the_statistics_of_the_vae(xl):
-    plain = xl._encoded(PICTURE)
+def test_latents_are_normalised_by_the_vaes_statistics(xl):
+    plain = xl._encoded(IMAGE)
     xl.vae.register_to_config(latents_mean=[0.1, -0.2, 0.3, 0.4], latents_std=[2.0, 3.0, 4.0, 5.0], scaling_factor=0.5)
-    latent = xl._encoded(PICTURE)
+    latent = xl._encoded(IMAGE)
     parent = super(SoftInpaintXLPipeline, xl).prepare_latents
     torch.manual_seed(0)
-    pixels = xl.image_processor.preprocess(PICTURE)
+    pixels = xl.image_processor.preprocess(IMAGE)
     wanted = [parent(pixels, None, 1, 1, torch.float32, "cpu", add_noise=False) for _ in range(20)]
     assert (latent != plain).any()
     torch.testing.assert_close(latent, torch.cat(wanted).mean(0, keepdim=True), atol=0.2, rtol=0)
@@ -372,7 +372,7 @@ def test_latents_are_normalised_by_the_statistics_of_the_vae(xl):
 
 @pytest.mark.parametrize(("part", "kind"), [("controlnet", "StableDiffusionControlNetImg2ImgPipeline"),
                                             ("transformer", "StableDiffusion3Pipeline")])
-def test_models_of_other_kinds_are_refused_by_name(model, tmp_path, part, kind):
+def test_models_of_other_kinds_are_rejected_by_name(model, tmp_path, part, kind):
     other = type(kind, (), {"components": {**model.components, part: object()}})()
     sentence = f"^the model must be one of Stable Diffusion 1, 2 and XL, and their .*, got {kind}: it has {part}$"
     with pytest.raises(ValueError, match=sentence):
@@ -386,12 +386,12 @@ def test_models_of_other_kinds_are_refused_by_name(model, tmp_path, part, kind):
             family.from_pretrained(tmp_path / "model", local_files_only=True)
 
 
-def test_a_model_of_eight_channels_is_refused(tmp_path):
+def test_a_model_with_eight_channels_is_rejected(tmp_path):
     with pytest.raises(ValueError, match="whose UNet has 4 or 9 input channels, got 8"):
         run(quiet(SoftInpaintPipeline.from_pipe(tiny_models.sd1(tmp_path, 8))))
 
 
-def test_a_model_saved_in_half_precision_runs_where_none_is_named(model, tmp_path):
+def test_a_half_precision_model_runs_without_an_explicit_dtype(model, tmp_path):
     model.text_encoder.half()
     model.save_pretrained(tmp_path / "half")
     loaded = quiet(SoftInpaintPipeline.from_pretrained(tmp_path / "half", local_files_only=True))

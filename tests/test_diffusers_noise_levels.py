@@ -1,4 +1,4 @@
-"""What a sample holds where the mask is 0, at each model call of each scheduler: the original, and noise of the level told."""
+"""Where the mask is 0, each model call of each scheduler sees the original with noise of the expected level."""
 import diffusers
 import numpy as np
 import pytest
@@ -9,15 +9,15 @@ from lib_softinpaint.hosts.diffusers.pipeline import SoftInpaintPipeline
 from lib_softinpaint.hosts.diffusers.scheduler import BlendingScheduler
 from lib_softinpaint.method import schedule
 from tests import tiny_models
-from tests.webui.host import drawn_disc, drawn_picture
+from tests.webui.host import drawn_disc, drawn_image
 
 pytestmark = tiny_models.KNOWN_WARNINGS
 
 STEPS = 6
 DETERMINISTIC, STOCHASTIC = 1e-3, 0.03
-"""Of each value of the noise against the first noise; of its mean against 0 and of its deviation against 1."""
+"""Tolerances: for each value of the noise against the first noise; for its mean against 0 and its deviation against 1."""
 WRONG_TIME = 0.1
-"""Of the noise-to-signal ratio against that of the timestep that the model is told, which some schedulers round."""
+"""Tolerance for the noise-to-signal ratio against that of the model's timestep, which some schedulers round."""
 
 KARRAS = {"use_karras_sigmas": True}
 SDE = {"algorithm_type": "sde-dpmsolver++"}
@@ -64,9 +64,9 @@ CASES = {
     "EDM, v": ("EDMEulerScheduler", {"prediction_type": "v_prediction"}, {})}
 DRAWING = {"DDIM, eta 1", "DDPM", "DDPM parallel", "LCM", "TCD, eta 0.3", "Euler a", "DPM2 a", "DPM2 a Karras", "DPM++ SDE",
            "DPM++ SDE Karras", "DPM++ 2M SDE", "DPM++ 2S SDE", "SA"}
-"""Which draw noise of their own."""
+"""Cases that draw their own noise."""
 OTHER_TIME = {"UniPC, flow", "EDM Euler", "EDM DPM++ 2M", "EDM, v"}
-"""Whose timesteps are not those of Stable Diffusion."""
+"""Cases with timesteps other than Stable Diffusion's."""
 
 
 @pytest.fixture(scope="module")
@@ -84,21 +84,21 @@ def check(pipeline, monkeypatch, name, strength):
         "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
     base = {key: value for key, value in base.items() if not (kind == "DPMSolverSDEScheduler" and key == "steps_offset")}
     runner = pipeline.with_scheduler(getattr(diffusers, kind).from_config({**base, **changes}))
-    side, images = (320, 4) if name in DRAWING else (96, 1)  # a mean of noise is known the better the more of it there is
-    picture = drawn_picture(side, side)
-    original = pipeline._encoded(picture)
+    side, images = (320, 4) if name in DRAWING else (96, 1)  # more noise makes its mean more precise
+    image = drawn_image(side, side)
+    original = pipeline._encoded(image)
     first = torch.randn((images, *original.shape[1:]), generator=torch.Generator().manual_seed(1))
     calls = []
     blended = BlendingScheduler._blended
 
-    def looking(self, output, timestep, sample):
+    def recording(self, output, timestep, sample):
         level = noise_levels.noise_level(self.scheduler, timestep)
         noise = (sample - level.signal * original) / level.sigma
         outside = (self.job.repaint == 0).expand_as(noise)
         calls.append((noise[outside] - (0 if name in DRAWING else first[outside]), level, timestep))
         return blended(self, output, timestep, sample)
-    monkeypatch.setattr(BlendingScheduler, "_blended", looking)
-    samples = runner("a", picture, drawn_disc(side, side, 20), num_inference_steps=STEPS, strength=strength,
+    monkeypatch.setattr(BlendingScheduler, "_blended", recording)
+    samples = runner("a", image, drawn_disc(side, side, 20), num_inference_steps=STEPS, strength=strength,
                      num_images_per_prompt=images, guidance_scale=1.0, output_type="latent", mask_blur=4,
                      generator=torch.Generator().manual_seed(1), **fields).images
     assert len(calls) >= STEPS * strength - 1
@@ -120,26 +120,26 @@ def betas_of_stable_diffusion():
 
 @pytest.mark.parametrize("strength", [0.75, 1.0])
 @pytest.mark.parametrize("name", CASES)
-def test_the_outside_holds_the_original_and_its_noise_at_each_model_call(pipeline, monkeypatch, name, strength):
+def test_each_model_call_sees_the_original_and_its_noise_outside(pipeline, monkeypatch, name, strength):
     check(pipeline, monkeypatch, name, strength)
 
 
 @pytest.mark.parametrize("name", ["DPM2", "DPM2 Karras"])
-def test_a_level_that_forgets_the_second_call_of_a_step_is_found(pipeline, monkeypatch, name):
+def test_the_check_detects_a_wrong_level_in_a_second_call(pipeline, monkeypatch, name):
     monkeypatch.setitem(noise_levels.ADAPTERS, "KDPM2DiscreteScheduler", noise_levels._BySigma())
     with pytest.raises(AssertionError):
         check(pipeline, monkeypatch, name, 0.75)
 
 
-def test_every_known_scheduler_is_looked_at():
+def test_every_known_scheduler_is_tested():
     assert {kind for kind, _, _ in CASES.values()} == set(noise_levels.ADAPTERS)
 
 
 @pytest.mark.parametrize("kind", [diffusers.IPNDMScheduler, diffusers.FlowMatchEulerDiscreteScheduler,
                                   diffusers.DDIMInverseScheduler, diffusers.CMStochasticIterativeScheduler])
-def test_a_scheduler_of_unknown_level_is_refused_by_name(pipeline, kind):
+def test_an_unknown_scheduler_is_rejected_by_name(pipeline, kind):
     with pytest.raises(ValueError, match=rf"level is known \(DDIMParallelScheduler, .*\), got {kind.__name__}$"):
-        pipeline.with_scheduler(kind())("a", drawn_picture(64, 64), drawn_disc(64, 64, 10))
+        pipeline.with_scheduler(kind())("a", drawn_image(64, 64), drawn_disc(64, 64, 10))
 
 
 @pytest.mark.parametrize(("scheduler", "sentence"), [
@@ -148,18 +148,18 @@ def test_a_scheduler_of_unknown_level_is_refused_by_name(pipeline, kind):
     (diffusers.PNDMScheduler(), "skip_prk_steps of a PNDMScheduler must be True"),
     (diffusers.UniPCMultistepScheduler(thresholding=True), "thresholding of a UniPCMultistepScheduler must be False"),
     (diffusers.EulerDiscreteScheduler(prediction_type="sample"), "prediction_type of a EulerDiscreteScheduler must be")])
-def test_a_configuration_that_leaves_the_level_is_refused(pipeline, scheduler, sentence):
+def test_a_configuration_with_unknown_noise_levels_is_rejected(pipeline, scheduler, sentence):
     with pytest.raises(ValueError, match=f"^{sentence}"):
-        pipeline.with_scheduler(scheduler)("a", drawn_picture(64, 64), drawn_disc(64, 64, 10))
+        pipeline.with_scheduler(scheduler)("a", drawn_image(64, 64), drawn_disc(64, 64, 10))
 
 
-def test_what_a_configuration_only_carries_along_is_not_refused():
+def test_unused_configuration_keys_are_accepted():
     carried = diffusers.EulerDiscreteScheduler.from_config(diffusers.DDPMScheduler(clip_sample=True).config)
     assert carried.config.clip_sample
     noise_levels.check(carried)
 
 
-def test_edm_takes_its_own_preconditioning_back():
+def test_the_edm_preconditioning_is_inverted():
     scheduler = diffusers.EDMEulerScheduler()
     scheduler.set_timesteps(4)
     scheduler.set_begin_index(1)

@@ -1,4 +1,4 @@
-"""The pipelines on random models of a few thousand parameters: what must hold whatever a model paints."""
+"""The pipelines on random models of a few thousand parameters. These properties hold for every model."""
 import diffusers
 import numpy as np
 import pytest
@@ -10,12 +10,12 @@ from lib_softinpaint.hosts.diffusers.pipeline import DTYPE, SoftInpaintPipeline,
 from lib_softinpaint.settings.request import MASKED_CONTENTS
 from lib_softinpaint.settings.settings import Settings
 from tests import tiny_models
-from tests.webui.host import drawn_disc, drawn_picture
+from tests.webui.host import drawn_disc, drawn_image
 
 pytestmark = tiny_models.KNOWN_WARNINGS
 
 
-PICTURE, MASK, BLUR = drawn_picture(96, 72), drawn_disc(96, 72, 10), 3
+IMAGE, MASK, BLUR = drawn_image(96, 72), drawn_disc(96, 72, 10), 3
 OUTSIDE = distance_transform_edt(np.asarray(MASK) == 0) > 2.4 * BLUR
 PAINTED = np.asarray(MASK) == 255
 SCHEDULERS = {
@@ -57,30 +57,30 @@ def quiet(pipeline):
 
 
 @pytest.mark.parametrize("fields", [{}, {"padding_mask_crop": 8}, {"num_images_per_prompt": 2}])
-def test_what_is_kept_makes_the_same_pictures_again(small, fields):
-    output = small("a", PICTURE, MASK, mask_blur=BLUR, num_inference_steps=3, keep=True,
+def test_kept_images_recomposite_to_the_same_result(small, fields):
+    output = small("a", IMAGE, MASK, mask_blur=BLUR, num_inference_steps=3, keep=True,
                    generator=torch.Generator().manual_seed(1), **fields)
     assert len(output.kept) == len(output.images)
-    for picture, kept in zip(output.images, output.kept):
-        np.testing.assert_array_equal(kept.composited(kept.settings), np.asarray(picture))
+    for image, kept in zip(output.images, output.kept):
+        np.testing.assert_array_equal(kept.composited(kept.settings), np.asarray(image))
         thin = kept.composited(kept.settings_with({"feather_source": "own", "feather_width": 0.0}))
-        np.testing.assert_array_equal(thin[~PAINTED], np.asarray(PICTURE)[~PAINTED])
-    assert not small("a", PICTURE, MASK, num_inference_steps=3).kept
-    assert not small("a", PICTURE, MASK, num_inference_steps=3, keep=True, settings=Settings(enabled=False)).kept
+        np.testing.assert_array_equal(thin[~PAINTED], np.asarray(IMAGE)[~PAINTED])
+    assert not small("a", IMAGE, MASK, num_inference_steps=3).kept
+    assert not small("a", IMAGE, MASK, num_inference_steps=3, keep=True, settings=Settings(enabled=False)).kept
 
 
 def inpaint(pipeline, seed=1, **fields):
     fields = {"mask_blur": BLUR, "num_inference_steps": 4, "output_type": "np", **fields}
-    result = pipeline("a", PICTURE, MASK, generator=torch.Generator().manual_seed(seed), **fields)
+    result = pipeline("a", IMAGE, MASK, generator=torch.Generator().manual_seed(seed), **fields)
     return np.rint(result.images * 255).astype(np.uint8) if fields["output_type"] == "np" else result.images
 
 
-def assert_inpainted(pictures):
-    original = np.asarray(PICTURE)
-    for picture in pictures:
-        assert picture.shape == original.shape
-        assert (picture[OUTSIDE] == original[OUTSIDE]).all()
-        assert np.abs(picture.astype(float) - original)[PAINTED].mean() > 10
+def assert_inpainted(images):
+    original = np.asarray(IMAGE)
+    for image in images:
+        assert image.shape == original.shape
+        assert (image[OUTSIDE] == original[OUTSIDE]).all()
+        assert np.abs(image.astype(float) - original)[PAINTED].mean() > 10
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
@@ -93,7 +93,7 @@ def test_every_scheduler_keeps_the_outside_and_repaints_the_core(pipeline, name)
 @pytest.mark.parametrize("padding", [None, 0, 12])
 @pytest.mark.parametrize("content", MASKED_CONTENTS)
 def test_every_masked_content_in_both_areas(small, content, padding):
-    result = small("a", PICTURE, MASK, mask_blur=BLUR, num_inference_steps=3, masked_content=content,
+    result = small("a", IMAGE, MASK, mask_blur=BLUR, num_inference_steps=3, masked_content=content,
                    padding_mask_crop=padding, height=64, width=64, generator=torch.Generator().manual_seed(1))
     assert_inpainted([np.asarray(result.images[0])])
 
@@ -105,7 +105,7 @@ def test_the_family_decides_the_class(models, tmp_path):
         assert isinstance(SoftInpaintPipeline.from_pretrained(tmp_path / family, local_files_only=True), wanted)
 
 
-def test_the_same_seed_gives_the_same_picture_and_another_one_another(small):
+def test_the_seed_decides_the_image(small):
     first, again, other = inpaint(small), inpaint(small), inpaint(small, seed=2)
     assert (first == again).all()
     assert (first != other).any()
@@ -113,26 +113,26 @@ def test_the_same_seed_gives_the_same_picture_and_another_one_another(small):
 
 def test_a_batch_equals_its_singles(small):
     generators = [torch.Generator().manual_seed(seed) for seed in (1, 2)]
-    together = small("a", PICTURE, MASK, mask_blur=BLUR, num_inference_steps=3, num_images_per_prompt=2,
+    together = small("a", IMAGE, MASK, mask_blur=BLUR, num_inference_steps=3, num_images_per_prompt=2,
                      generator=generators, output_type="np").images
     apart = [inpaint(small, seed, num_inference_steps=3)[0] for seed in (1, 2)]
     assert np.abs(np.rint(together * 255) - np.stack(apart)).max() <= 1
 
 
 def test_full_strength_and_no_guidance_and_prompts_in_a_list(small):
-    result = small(["a", "b"], PICTURE, MASK, mask_blur=BLUR, num_inference_steps=3, strength=1.0, guidance_scale=1.0,
+    result = small(["a", "b"], IMAGE, MASK, mask_blur=BLUR, num_inference_steps=3, strength=1.0, guidance_scale=1.0,
                    output_type="np", negative_prompt=None)
     assert len(result.images) == 2
 
 
-def test_hard_inpainting_is_one_setting_away(small):
+def test_with_soft_inpainting_off_the_run_is_hard_inpainting(small):
     hard = inpaint(small, settings=Settings(enabled=False))
     assert (hard[0] != inpaint(small)[0]).any()
     far = distance_transform_edt(~PAINTED) > 3 * BLUR
-    assert (hard[0][far] == np.asarray(PICTURE)[far]).all()
+    assert (hard[0][far] == np.asarray(IMAGE)[far]).all()
 
 
-def test_a_callback_sees_each_step_and_the_scheduler_is_left_as_it_was(small):
+def test_a_callback_sees_each_step_and_the_scheduler_is_unchanged(small):
     steps = []
     step = small.scheduler.step.__func__
     inpaint(small, callback_on_step_end=lambda pipeline, step, timestep, tensors: steps.append(step) or tensors)
@@ -147,7 +147,7 @@ def test_a_preview_shows_the_last_steps_prediction(small):
         seen.append(np.asarray(pipeline.preview()))
         return tensors
     inpaint(small, callback_on_step_end=look, num_inference_steps=4, strength=1.0)
-    assert {picture.shape for picture in seen} == {np.asarray(PICTURE).shape}
+    assert {image.shape for image in seen} == {np.asarray(IMAGE).shape}
     assert all((one != other).any() for one, other in zip(seen, seen[1:]))
     with pytest.raises(RuntimeError, match="^preview needs a run in progress"):
         small.preview()
@@ -163,34 +163,34 @@ def test_half_precision(models, dtype):
 
 
 @pytest.mark.parametrize("kind", ["pil", "uint8", "float", "tensor"])
-def test_pictures_come_as_pil_arrays_and_tensors(small, kind):
-    picture, mask = {
-        "pil": (PICTURE, MASK), "uint8": (np.asarray(PICTURE), np.asarray(MASK)),
-        "float": (np.asarray(PICTURE) / np.float32(255), np.asarray(MASK) / np.float32(255)),
-        "tensor": (torch.from_numpy(np.asarray(PICTURE) / np.float32(255)).permute(2, 0, 1)[None],
+def test_images_may_be_pil_arrays_or_tensors(small, kind):
+    image, mask = {
+        "pil": (IMAGE, MASK), "uint8": (np.asarray(IMAGE), np.asarray(MASK)),
+        "float": (np.asarray(IMAGE) / np.float32(255), np.asarray(MASK) / np.float32(255)),
+        "tensor": (torch.from_numpy(np.asarray(IMAGE) / np.float32(255)).permute(2, 0, 1)[None],
                    torch.from_numpy(np.asarray(MASK) / np.float32(255))[None, None])}[kind]
-    result = small("a", picture, mask, mask_blur=BLUR, num_inference_steps=2, generator=torch.Generator().manual_seed(1))
-    wanted = small("a", PICTURE, MASK, mask_blur=BLUR, num_inference_steps=2, generator=torch.Generator().manual_seed(1))
+    result = small("a", image, mask, mask_blur=BLUR, num_inference_steps=2, generator=torch.Generator().manual_seed(1))
+    wanted = small("a", IMAGE, MASK, mask_blur=BLUR, num_inference_steps=2, generator=torch.Generator().manual_seed(1))
     assert (np.asarray(result.images[0]) == np.asarray(wanted.images[0])).all()
 
 
 @pytest.mark.parametrize(("changes", "sentence"), [
     ({"mask_image": drawn_disc(64, 64)}, "mask_image must have the shape of its image, 96x72, got 64x64"),
-    ({"mask_image": Image.new("L", PICTURE.size)}, "mask_image must have a pixel to repaint"),
+    ({"mask_image": Image.new("L", IMAGE.size)}, "mask_image must have a pixel to repaint"),
     ({"image": None}, "image must be a PIL image, an array or a tensor, got NoneType"),
     ({"image": np.full((72, 96, 3), 2.0)}, r"image as floats must be in \[0, 1\]"),
     ({"masked_content": "noise"}, "masked_content must be one of"),
     ({"strength": 0}, "strength must be above 0")])
 def test_bad_input_gets_one_sentence(small, changes, sentence):
     with pytest.raises(ValueError, match=sentence):
-        small(**{"prompt": "a", "image": PICTURE, "mask_image": MASK, **changes})
+        small(**{"prompt": "a", "image": IMAGE, "mask_image": MASK, **changes})
 
 
 NESTED = Settings(enabled=True, threshold_mix=1)
 
 
 @pytest.mark.parametrize("scheduler", ["Euler", "Heun", "DDIM"])
-def test_steps_before_the_first_pixel_is_unlocked_are_left_out(small, scheduler, monkeypatch):
+def test_steps_before_the_first_unlocked_pixel_are_skipped(small, scheduler, monkeypatch):
     kind, changes = SCHEDULERS[scheduler]
     small.scheduler = kind.from_config(small.scheduler.config, **changes)
     grey = Image.fromarray(np.asarray(MASK) // 2)
@@ -198,7 +198,7 @@ def test_steps_before_the_first_pixel_is_unlocked_are_left_out(small, scheduler,
 
     def paint():
         steps = []
-        result = small("a", PICTURE, grey, mask_blur=BLUR, num_inference_steps=12, strength=0.9, settings=NESTED,
+        result = small("a", IMAGE, grey, mask_blur=BLUR, num_inference_steps=12, strength=0.9, settings=NESTED,
                        output_type="np", generator=torch.Generator().manual_seed(1),
                        callback_on_step_end=lambda pipeline, step, timestep, tensors: steps.append(step) or tensors)
         counts.append(len(steps))
@@ -212,61 +212,61 @@ def test_steps_before_the_first_pixel_is_unlocked_are_left_out(small, scheduler,
 @pytest.mark.parametrize(("changes", "scheduler"), [
     ({"masked_content": "fill"}, "Euler"), ({}, "DPM++ 2M"), ({}, "Euler ancestral"),
     ({"settings": Settings(enabled=True, threshold_mix=0.95)}, "Euler")])
-def test_no_step_is_left_out_where_that_could_change_anything(small, changes, scheduler):
+def test_no_step_is_skipped_if_that_would_change_the_result(small, changes, scheduler):
     kind, config = SCHEDULERS[scheduler]
     small.scheduler = kind.from_config(small.scheduler.config, **config)
     steps = []
-    small("a", PICTURE, Image.fromarray(np.asarray(MASK) // 2), num_inference_steps=6, strength=1, output_type="latent",
+    small("a", IMAGE, Image.fromarray(np.asarray(MASK) // 2), num_inference_steps=6, strength=1, output_type="latent",
           callback_on_step_end=lambda pipeline, step, timestep, tensors: steps.append(step) or tensors,
           **{"settings": NESTED, **changes})
     assert len(steps) == 6
 
 
-def test_an_inpainting_model_is_told_the_mask_soft_or_hard(models):
+def test_an_inpainting_model_gets_the_mask_soft_or_hard(models):
     pipeline = quiet(SoftInpaintPipeline.from_pipe(models["SD1 inpainting"]))
-    told = []
+    seen_masks = []
     forward = pipeline.unet.forward
 
-    def listening(sample, *args, **kwargs):
-        told.append(sample[0, 4].unique().tolist())
+    def recording(sample, *args, **kwargs):
+        seen_masks.append(sample[0, 4].unique().tolist())
         return forward(sample, *args, **kwargs)
-    pipeline.unet.forward = listening
+    pipeline.unet.forward = recording
     try:
         soft, hard = (inpaint(pipeline, num_inference_steps=2, settings=Settings(enabled=True, conditioning_mask=mask))
                       for mask in ("soft", "hard"))
     finally:
         del pipeline.unet.forward
-    assert len(told[0]) > 2
-    assert told[-1] == [0, 1]
+    assert len(seen_masks[0]) > 2
+    assert seen_masks[-1] == [0, 1]
     assert (soft != hard).any()
 
 
-def test_a_mask_of_sixteen_bits_or_with_an_alpha_channel_repaints_by_its_strength(small):
+def test_16_bit_and_alpha_masks_repaint_by_their_strength(small):
     fine = np.asarray(MASK).astype(np.uint16) // 255 * 30011
-    alpha = Image.new("RGBA", PICTURE.size)
+    alpha = Image.new("RGBA", IMAGE.size)
     alpha.putalpha(Image.fromarray(np.asarray(MASK) // 2))
     for mask, wanted in ((Image.fromarray(fine), fine / np.float32(65535)), (fine, fine / np.float32(65535)),
                          (alpha, np.asarray(MASK) // 2 / np.float32(255))):
-        results = [small("a", PICTURE, each, mask_blur=0, num_inference_steps=2, output_type="np",
+        results = [small("a", IMAGE, each, mask_blur=0, num_inference_steps=2, output_type="np",
                          generator=torch.Generator().manual_seed(1)).images for each in (mask, wanted)]
         np.testing.assert_array_equal(*results)
 
 
 @pytest.mark.parametrize("padding", [None, 8])
-def test_ten_rounds_leave_what_no_mask_reached_as_it_was(small, padding):
-    picture, untouched = PICTURE, np.ones(PICTURE.size[::-1], bool)
+def test_ten_rounds_keep_pixels_that_no_mask_reached(small, padding):
+    image, untouched = IMAGE, np.ones(IMAGE.size[::-1], bool)
     for number in range(10):
         mask = drawn_disc(96, 72, 6, x=0.1 + 0.08 * number)
         untouched &= distance_transform_edt(np.asarray(mask) == 0) > (2.4 * BLUR if padding is None else 8)
-        picture = small("a", picture, mask, mask_blur=BLUR, num_inference_steps=2, padding_mask_crop=padding,
-                        generator=torch.Generator().manual_seed(number)).images[0]
+        image = small("a", image, mask, mask_blur=BLUR, num_inference_steps=2, padding_mask_crop=padding,
+                      generator=torch.Generator().manual_seed(number)).images[0]
     assert untouched.any()
-    assert (np.asarray(picture)[untouched] == np.asarray(PICTURE)[untouched]).all()
+    assert (np.asarray(image)[untouched] == np.asarray(IMAGE)[untouched]).all()
 
 
 @pytest.mark.parametrize("settings", [Settings(enabled=True), Settings(enabled=False)])
 def test_a_transparent_image_gives_a_transparent_result_whose_holes_are_filled(pipeline, settings):
-    clear = PICTURE.convert("RGBA")
+    clear = IMAGE.convert("RGBA")
     alpha = np.full(MASK.size[::-1], 255, np.uint8)
     alpha[:, ::2] = 0
     clear.putalpha(Image.fromarray(alpha))
@@ -282,14 +282,14 @@ def test_a_transparent_image_gives_a_transparent_result_whose_holes_are_filled(p
 @pytest.mark.parametrize("as_kind", [
     lambda image: Image.fromarray(np.uint16(image.convert("L")) * 257), lambda image: image.convert("L"),
     lambda image: np.uint16(image.convert("RGB")) * 257])
-def test_images_of_every_kind_are_as_bright_as_they_look(pipeline, as_kind):
-    grey = PICTURE.convert("L").convert("RGB")
+def test_images_of_every_kind_keep_their_brightness(pipeline, as_kind):
+    grey = IMAGE.convert("L").convert("RGB")
     one, other = (np.asarray(pipeline("a", image, MASK, num_inference_steps=1, generator=torch.manual_seed(0)).images[0])
                   for image in (grey, as_kind(grey)))
     np.testing.assert_array_equal(one, other)
 
 
-def test_what_was_read_is_noted(pipeline):
-    result = pipeline("a", PICTURE.convert("CMYK"), MASK.point(lambda level: level // 255), num_inference_steps=1)
+def test_notes_on_reading_the_image_and_mask_are_returned(pipeline):
+    result = pipeline("a", IMAGE.convert("CMYK"), MASK.point(lambda level: level // 255), num_inference_steps=1)
     assert result.notes == ["The image is CMYK without a colour profile, so its colours were converted approximately.",
                             "The mask's values are 0 and 1; 1 was read as white."]

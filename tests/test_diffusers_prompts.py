@@ -21,13 +21,13 @@ from tests import tiny_models
 from tests.contract import prompts
 from tests.tiny_models import KNOWN_WARNINGS
 from tests.webui import host
-from tests.webui.host import drawn_disc, drawn_picture
+from tests.webui.host import drawn_disc, drawn_image
 
 pytestmark = KNOWN_WARNINGS
 
-IMAGE, MASK = drawn_picture(64, 64), drawn_disc(64, 64, 12)
+IMAGE, MASK = drawn_image(64, 64), drawn_disc(64, 64, 12)
 LAYER = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
-OF_TEXT = "text_model.encoder.layers.1.mlp.fc1"
+TEXT_LAYER = "text_model.encoder.layers.1.mlp.fc1"
 RANK, ALPHA = 2, 4.0
 
 
@@ -63,7 +63,7 @@ def of_diffusers(pipeline, prompt, negative_prompt=""):
 # Prompts
 
 @pytest.mark.parametrize("kind", ["SD1", "SDXL"])
-def test_a_short_prompt_has_the_embeddings_that_diffusers_gives_it(pipelines, kind):
+def test_a_short_prompt_has_the_embeddings_of_diffusers(pipelines, kind):
     ours, theirs = (read(pipelines[kind], "a house", "rain") for read in (embeddings, of_diffusers))
     assert ours.keys() == theirs.keys()
     for name, embedding in theirs.items():
@@ -80,7 +80,7 @@ def test_clip_skip_counts_from_the_last_layer_which_is_1(small):
     assert (made(small) != made(small, clip_skip=2)).any()
 
 
-def test_a_clip_skip_beyond_the_first_layer_is_refused(small):
+def test_a_clip_skip_beyond_the_first_layer_is_rejected(small):
     with pytest.raises(BadInput, match="Clip skip must be at most 2, the layers of this model's text encoder, got 3"):
         made(small, clip_skip=3)
 
@@ -101,7 +101,7 @@ def test_weights_multiply_their_tokens_and_the_mean_stays(small):
 
 
 @pytest.mark.parametrize("kind", ["SD1", "SDXL"])
-def test_a_long_prompt_is_read_in_chunks_of_75_tokens_and_the_shorter_one_filled_up(pipelines, kind):
+def test_long_prompts_are_split_into_chunks_of_75_tokens_and_short_ones_padded(pipelines, kind):
     pipeline = pipelines[kind]
     both = embeddings(pipeline, "b " * 75 + "c " * 5, "rain")
     first, second, negative, empty = (of_diffusers(pipeline, text)["prompt_embeds"]
@@ -115,20 +115,20 @@ def test_a_long_prompt_is_read_in_chunks_of_75_tokens_and_the_shorter_one_filled
 
 @pytest.mark.parametrize("kind", ["SD1", "SDXL"])
 @pytest.mark.parametrize("prompt", ["(abc:1.4)", "[abc]", "abc BREAK de", "b" * 76])
-def test_what_a_prompt_says_changes_the_image(pipelines, kind, prompt):
+def test_prompt_syntax_changes_the_image(pipelines, kind, prompt):
     pipeline = pipelines[kind]
     pipeline.set_progress_bar_config(disable=True)
     assert (made(pipeline, prompt) != made(pipeline, "abc" if "c" in prompt else "b" * 75)).any()
 
 
-def test_a_plain_prompt_is_left_to_diffusers(small):
+def test_a_plain_prompt_is_passed_to_diffusers(small):
     for prompt, text in (("a house, red", "a house, red"), (r"a \(red\) house", "a (red) house"), ("b" * 75, "b" * 75)):
         running, arguments = diffusers_prompts.prepared(small, Request(prompt=prompt, negative_prompt="rain"))
         assert running is small
         assert arguments == {"prompt": text, "negative_prompt": "rain"}
 
 
-def test_a_checkout_at_hand_gives_prompts_the_same_embeddings(tmp_path):
+def test_a_webui_checkout_gives_the_same_embeddings(tmp_path):
     checkout = host.checkout()
     if checkout is None:
         pytest.skip("SOFTINPAINT_WEBUI names no WebUI checkout")
@@ -151,7 +151,7 @@ def changes(layer_sizes, seed=0):
 
 
 def written_as_kohya(path, parts):
-    """`parts` by prefix and layer."""
+    """`parts` maps prefix and layer to down and up."""
     tensors = {}
     for name, (down, up) in parts.items():
         tensors |= {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up, f"{name}.alpha": torch.tensor(ALPHA)}
@@ -164,16 +164,16 @@ def parts(pipelines):
     pipeline = pipelines["SD1"]
     text_layers = {name.removeprefix("text_model."): module for name, module in pipeline.text_encoder.named_modules()}
     return changes({LAYER: pipeline.unet.get_submodule(LAYER).weight.shape,
-                    OF_TEXT: text_layers[OF_TEXT.removeprefix("text_model.")].weight.shape})
+                    TEXT_LAYER: text_layers[TEXT_LAYER.removeprefix("text_model.")].weight.shape})
 
 
 @pytest.fixture
 def style(tmp_path, parts):
     return written_as_kohya(tmp_path / "style.safetensors", {
-        "lora_unet_" + LAYER.replace(".", "_"): parts[LAYER], "lora_te_" + OF_TEXT.replace(".", "_"): parts[OF_TEXT]})
+        "lora_unet_" + LAYER.replace(".", "_"): parts[LAYER], "lora_te_" + TEXT_LAYER.replace(".", "_"): parts[TEXT_LAYER]})
 
 
-def test_a_lora_changes_this_image_and_no_other(small, style):
+def test_a_lora_changes_only_its_own_run(small, style):
     before, weights = made(small), {name: tensor.clone() for name, tensor in small.unet.state_dict().items()}
     changed = made(small, "abc <lora:style:2>", [style.parent])
     assert (changed != before).any()
@@ -184,25 +184,25 @@ def test_a_lora_changes_this_image_and_no_other(small, style):
     assert all(torch.equal(tensor, weights[name]) for name, tensor in small.unet.state_dict().items())
 
 
-def test_its_weights_are_added_by_alpha_over_rank(small, style, parts):
+def test_lora_weights_are_scaled_by_alpha_over_rank(small, style, parts):
     running = diffusers_lora.with_loras(small, [diffusers_lora.Lora(style, text_encoder=0.5, unet=0.25)])
-    for component, layer, weight in (("unet", LAYER, 0.25), ("text_encoder", OF_TEXT.removeprefix("text_model."), 0.5)):
+    for component, layer, weight in (("unet", LAYER, 0.25), ("text_encoder", TEXT_LAYER.removeprefix("text_model."), 0.5)):
         old, new = (dict(each.named_modules()) for each in (getattr(small, component), getattr(running, component)))
         name = layer if layer in old else f"text_model.{layer}"
-        down, up = parts[layer if layer in parts else OF_TEXT]
+        down, up = parts[layer if layer in parts else TEXT_LAYER]
         torch.testing.assert_close(new[name].weight - old[name].weight, up @ down * weight * ALPHA / RANK, atol=1e-5, rtol=0)
     other = "mid_block.attentions.0.proj_in"
     assert running.unet.get_submodule(other).weight is small.unet.get_submodule(other).weight
 
 
-def test_files_of_diffusers_are_read_as_those_of_kohya(small, style, parts, tmp_path):
+def test_diffusers_files_give_the_same_result_as_kohya_files(small, style, parts, tmp_path):
     tensors = {}
     for prefix, layer, names in (("unet", LAYER, ("lora_A", "lora_B")),
-                                 ("text_encoder", OF_TEXT, ("lora_linear_layer.down", "lora_linear_layer.up"))):
+                                 ("text_encoder", TEXT_LAYER, ("lora_linear_layer.down", "lora_linear_layer.up"))):
         tensors |= {f"{prefix}.{layer}.{name}.weight": part for name, part in zip(names, parts[layer])}
-    about = json.dumps({"unet.lora_alpha": ALPHA, "text_encoder.lora_alpha": 1,
-                        "text_encoder.alpha_pattern": {OF_TEXT: ALPHA}})
-    save_file(tensors, tmp_path / "other.safetensors", {"lora_adapter_metadata": about})
+    metadata = json.dumps({"unet.lora_alpha": ALPHA, "text_encoder.lora_alpha": 1,
+                           "text_encoder.alpha_pattern": {TEXT_LAYER: ALPHA}})
+    save_file(tensors, tmp_path / "other.safetensors", {"lora_adapter_metadata": metadata})
     ours = made(small, "abc <lora:style:2>", [style])
     assert (made(small, "abc <lora:other:2>", [tmp_path / "other.safetensors"]) == ours).all()
 
@@ -218,11 +218,11 @@ def test_files_of_diffusers_are_read_as_those_of_kohya(small, style, parts, tmp_
     ("output_blocks_2_2_conv", "up_blocks_0_upsamplers_0_conv"),
     ("output_blocks_8_0_emb_layers_1", "up_blocks_2_resnets_2_time_emb_proj"), ("out_2", "conv_out"),
     ("input_blocks_0_0", "conv_in"), ("down_blocks_1_attentions_0_proj_in", "down_blocks_1_attentions_0_proj_in")])
-def test_sdxls_layers_by_the_names_of_stability(layer, name):
+def test_stabilitys_layer_names_of_sdxl_are_translated(layer, name):
     assert diffusers_lora._name_in_diffusers(layer) == name
 
 
-def test_kernels_of_convolutions(small, tmp_path):
+def test_convolution_kernels(small, tmp_path):
     name, old = "mid_block.resnets.0.conv1", small.unet.mid_block.resnets[0].conv1.weight
     drawn = torch.Generator().manual_seed(2)
     down, up = torch.randn(RANK, *old.shape[1:], generator=drawn), torch.randn(len(old), RANK, 1, 1, generator=drawn)
@@ -232,7 +232,7 @@ def test_kernels_of_convolutions(small, tmp_path):
     torch.testing.assert_close(new - old, expected, atol=1e-4, rtol=0)
 
 
-def test_what_is_no_lora_for_this_model_is_one_sentence(small, pipelines, style, tmp_path):
+def test_an_unusable_lora_is_rejected_with_one_sentence(small, pipelines, style, tmp_path):
     (tmp_path / "broken.safetensors").write_bytes(b"no weights")
     save_file({"weight": torch.zeros(2)}, tmp_path / "other.safetensors")
     save_file({"lora_unet_mid_block_x.hada_w1_a": torch.zeros(2)}, tmp_path / "hada.safetensors")
@@ -249,16 +249,16 @@ def test_what_is_no_lora_for_this_model_is_one_sentence(small, pipelines, style,
         made(small, "abc <lora:layer>", [path])
 
 
-def test_a_lora_that_is_not_found_is_named(small, tmp_path):
+def test_a_missing_lora_is_named(small, tmp_path):
     with pytest.raises(BadInput, match=f"^<lora:none> needs a file none.safetensors in {tmp_path}, but there is none$"):
         made(small, "abc <lora:none:1>", [tmp_path])
 
 
 def test_the_infotext_names_the_lora_as_the_webui_does(style):
     request = Request(prompt="abc <lora:style:0.5>", seed=1, clip_skip=2)
-    told = infotext.parse(models.infotext_of(request, Size(64, 64), None, [style.parent]))
-    assert told["Prompt"] == "abc <lora:style:0.5>"
-    assert told["Clip skip"] == "2"
-    name, digits = told["Lora hashes"].split(": ")
+    params = infotext.parse(models.infotext_of(request, Size(64, 64), None, [style.parent]))
+    assert params["Prompt"] == "abc <lora:style:0.5>"
+    assert params["Clip skip"] == "2"
+    name, digits = params["Lora hashes"].split(": ")
     assert (name, len(digits)) == ("style", 12)
     assert "Lora hashes" not in infotext.parse(models.infotext_of(Request(prompt="abc"), Size(64, 64), None, [style.parent]))

@@ -21,32 +21,32 @@ def truth():
     return new
 
 
-def error(picture):
-    return np.abs((picture - truth())[MASK == 1].mean(0)).max()
+def error(image):
+    return np.abs((image - truth())[MASK == 1].mean(0)).max()
 
 
 @pytest.mark.parametrize("shift", [SHIFT, SHIFT * (0.5 + ROWS)[..., None]], ids=["even", "sloping"])
-def test_what_shifts_outside_is_taken_back_inside(shift):
+def test_a_shift_measured_outside_is_removed_inside(shift):
     decoded = truth() + shift
     assert error(decoded) > 4
     assert error(drift.corrected(ORIGINAL, decoded, MASK)) < 0.6
 
 
-def test_a_share_is_taken_back():
+def test_half_the_drift_can_be_removed():
     decoded = truth() + SHIFT
     half = drift.corrected(ORIGINAL, decoded, MASK, 0.5)
     np.testing.assert_allclose(half, (decoded + drift.corrected(ORIGINAL, decoded, MASK)) / 2, atol=1e-3)
     np.testing.assert_array_equal(drift.corrected(ORIGINAL, decoded, MASK, 0), decoded)
 
 
-def test_new_content_that_reaches_the_masks_edge_is_no_drift():
+def test_new_content_at_the_masks_edge_is_not_drift():
     decoded = truth()
-    decoded[36:92, 36:92] = 250, 250, 0  # four pixels over the mask's edge, as a decoder spreads it
+    decoded[36:92, 36:92] = 250, 250, 0  # spread by the decoder four pixels over the mask's edge
     corrected = drift.corrected(ORIGINAL, decoded, MASK)
     assert np.abs(corrected - decoded).max() < 2
 
 
-def test_only_what_was_decoded_is_observed_and_corrected():
+def test_only_decoded_pixels_are_measured_and_corrected():
     box = Box(24, 24, 80, 80)
     decoded = np.zeros_like(truth())
     inside = np.s_[24:104, 24:104]
@@ -65,13 +65,13 @@ def test_a_tight_crop_gets_one_colour_map():
     assert error(drift.corrected(ORIGINAL, decoded, MASK, box=box)) < 4
 
 
-def test_where_nothing_is_known_nothing_is_corrected():
+def test_without_an_outside_nothing_is_corrected():
     decoded = truth() + SHIFT
     np.testing.assert_array_equal(drift.corrected(ORIGINAL, decoded, np.ones_like(MASK)), decoded)
 
 
 @pytest.mark.parametrize("size", [(131, 90), (64, 200)])
-def test_sizes_that_are_no_multiples_of_a_block(size):
+def test_sizes_that_are_not_multiples_of_a_block(size):
     original = np.full((*size, 3), 100, np.uint8)
     mask = np.zeros(size, np.float32)
     mask[20:40, 20:40] = 1
@@ -80,8 +80,8 @@ def test_sizes_that_are_no_multiples_of_a_block(size):
     assert corrected.dtype == np.float32
 
 
-def test_lost_texture_is_no_lost_contrast():
-    """A tight crop of dark grainy surroundings, which the decoder smooths: a bright object in it must not shift."""
+def test_lost_texture_is_not_lost_contrast():
+    """The decoder smooths a tight crop of dark grainy surroundings. A bright object in it must not shift."""
     grainy = np.clip(40 + np.random.default_rng(0).normal(0, 6, ORIGINAL.shape), 0, 255)
     grainy[52:76, 52:76] = 200
     decoded = gaussian_filter(grainy, (1, 1, 0))
@@ -90,12 +90,12 @@ def test_lost_texture_is_no_lost_contrast():
 
 
 @pytest.mark.parametrize("box", [(60, 60, 3, 3), (30, 30, 7, 20), (200, 0, 40, 40)])
-def test_crops_too_small_to_tell_are_left_as_they_are(box):
+def test_crops_too_small_to_measure_are_unchanged(box):
     decoded = truth() + SHIFT
     np.testing.assert_array_equal(drift.corrected(ORIGINAL, decoded, MASK, box=Box(*box)), decoded)
 
 
-def test_a_broken_pixel_stays_one():
+def test_a_nan_pixel_stays_nan():
     decoded = truth() + SHIFT
     decoded[0, 0] = np.nan
     corrected = drift.corrected(ORIGINAL, decoded, MASK)
@@ -104,7 +104,7 @@ def test_a_broken_pixel_stays_one():
 
 
 @pytest.mark.parametrize("size", [SIZE, 24])
-def test_a_decoder_that_overflowed_somewhere_is_corrected_elsewhere(size):
+def test_finite_pixels_are_corrected_despite_an_overflow(size):
     inside = np.s_[:size, 30:30 + size]
     decoded = truth()[inside] + SHIFT
     decoded[3:6, 3:6] = np.nan

@@ -1,4 +1,4 @@
-"""The import fence: which file may know which program, and that the library needs none of them."""
+"""The import fence: which folder may import which program. The library needs none of them."""
 import ast
 import subprocess
 import sys
@@ -20,14 +20,14 @@ def imports(path):
 
 
 @pytest.mark.parametrize("package", sorted(ALLOWED))
-def test_only_its_own_file_knows_a_program(package):
+def test_only_the_allowed_folders_import_a_program(package):
     knowing = {path.relative_to(LIBRARY).as_posix() for path in LIBRARY.rglob("*.py")
                if any(name.split(".")[0] == package for name in imports(path))}
     assert all(any(name == place or (place.endswith("/") and name.startswith(place)) for place in ALLOWED[package])
                for name in knowing), knowing
 
 
-def test_ruff_holds_the_same_fence():
+def test_ruff_enforces_the_same_fence():
     intruder = '"""Test."""\nimport gradio\nimport modules.shared\n\nprint(gradio, modules)\n'
     report = subprocess.run([sys.executable, "-m", "ruff", "check", "--no-cache", "--stdin-filename",
                              LIBRARY / "intruder.py", "-"], cwd=ROOT, input=intruder, capture_output=True, text=True)
@@ -51,10 +51,10 @@ def test_the_script_is_short():
 
 ORDER = ("geometry", "errors", "atomic_file", "bundled"), ("settings",), ("method",), ("generation",), ("images",), (
     "hosts", "ui", "cli")
-"""Rooms of the library. Each knows its own and those before it."""
+"""Packages of the library. Each may import itself and those before it."""
 
 
-def test_the_arrows_between_the_rooms_point_one_way():
+def test_packages_import_only_earlier_packages():
     place = {room: number for number, rooms in enumerate(ORDER) for room in rooms}
     wrong = []
     for path in LIBRARY.rglob("*.py"):

@@ -4,36 +4,36 @@ from lib_softinpaint.method.fill import fill_from_outside
 
 
 def two_colours():
-    picture = np.zeros((64, 96, 3), np.uint8)
-    picture[:, :48], picture[:, 48:] = (200, 40, 40), (20, 60, 220)
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[:, :48], image[:, 48:] = (200, 40, 40), (20, 60, 220)
     mask = np.zeros((64, 96), np.float32)
     mask[16:48, 24:72] = 1
-    return picture, mask
+    return image, mask
 
 
 def test_the_outside_stays_and_the_inside_takes_its_neighbours_colours():
-    picture, mask = two_colours()
-    filled = fill_from_outside(picture, mask)
+    image, mask = two_colours()
+    filled = fill_from_outside(image, mask)
     assert filled.dtype == np.uint8
-    assert (filled[mask == 0] == picture[mask == 0]).all()
+    assert (filled[mask == 0] == image[mask == 0]).all()
     assert np.abs(filled[32, 25].astype(int) - (200, 40, 40)).max() < 40
     assert np.abs(filled[32, 70].astype(int) - (20, 60, 220)).max() < 40
 
 
-def test_what_was_inside_leaves_no_trace():
-    picture, mask = two_colours()
-    other = picture.copy()
+def test_the_inside_has_no_effect_on_the_fill():
+    image, mask = two_colours()
+    other = image.copy()
     other[mask == 1] = (0, 255, 0)
-    assert (fill_from_outside(picture, mask) == fill_from_outside(other, mask)).all()
+    assert (fill_from_outside(image, mask) == fill_from_outside(other, mask)).all()
 
 
-def test_a_wholly_masked_picture_stays_as_it_is():
-    picture, _ = two_colours()
-    assert (fill_from_outside(picture, np.ones((64, 96))) == picture).all()
+def test_a_fully_masked_image_is_unchanged():
+    image, _ = two_colours()
+    assert (fill_from_outside(image, np.ones((64, 96))) == image).all()
 
 
 def test_greys_mix():
-    picture, mask = two_colours()
-    filled = fill_from_outside(picture, mask)
-    half = fill_from_outside(picture, mask / 2)
-    assert np.abs(half.astype(int) - (picture.astype(int) + filled) / 2).max() < 40
+    image, mask = two_colours()
+    filled = fill_from_outside(image, mask)
+    half = fill_from_outside(image, mask / 2)
+    assert np.abs(half.astype(int) - (image.astype(int) + filled) / 2).max() < 40

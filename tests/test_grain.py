@@ -16,15 +16,15 @@ def grainy(deviation):
     return SMOOTH + np.random.default_rng(1).normal(0, 1, SMOOTH.shape).astype(np.float32) * np.float32(deviation)
 
 
-def fine_deviation(picture, where):
-    return (picture - gaussian_filter(picture, (1, 1, 0)))[where].std(0)
+def fine_deviation(image, where):
+    return (image - gaussian_filter(image, (1, 1, 0)))[where].std(0)
 
 
 @pytest.mark.parametrize("deviation", [(6, 6, 6), (2, 5, 9)])
 def test_smooth_new_content_gets_the_originals_grain(deviation):
     original = grainy(deviation)
     matched = grain.matched(original, SMOOTH, MASK, 1.0, 0)
-    away = INSIDE & (np.abs(np.arange(SIZE) - SIZE // 2) > 3)  # from the edge between the tones
+    away = INSIDE & (np.abs(np.arange(SIZE) - SIZE // 2) > 3)  # away from the edge between the tones
     np.testing.assert_allclose(fine_deviation(matched, away), fine_deviation(original, OUTSIDE & (
         np.abs(np.arange(SIZE) - SIZE // 2) > 3)), rtol=0.15)
 
@@ -37,7 +37,7 @@ def test_each_tone_gets_its_own():
     assert bright > 3 * dark
 
 
-def test_what_has_grain_already_gets_none():
+def test_grainy_content_gets_no_grain():
     original = grainy(6)
     added = grain.matched(original, original, MASK, 1.0, 0) - original
     assert np.abs(added).max() < 6 * 0.5 * 4
@@ -55,7 +55,7 @@ def test_without_an_outside_there_is_nothing_to_match():
     np.testing.assert_array_equal(grain.matched(grainy(6), SMOOTH, np.ones_like(MASK), 1.0, 0), SMOOTH)
 
 
-def test_a_decoder_that_overflowed_somewhere_gets_its_grain_elsewhere():
+def test_finite_pixels_get_grain_despite_an_overflow():
     original, broken = grainy((6, 6, 6)), SMOOTH.copy()
     broken[40:43, 40:43] = np.nan
     sound = INSIDE & np.isfinite(broken).all(-1)

@@ -1,4 +1,4 @@
-"""Image files of every kind, read as they look."""
+"""Reading image files of every kind."""
 import io
 import struct
 import zlib
@@ -25,18 +25,18 @@ def stored(image, kind="PNG", **options):
 
 
 def read(image, kind="PNG", **options):
-    """As a run takes it, and the notes."""
+    """The image as a run reads it, and the notes."""
     notes = []
     return as_original(opened(stored(image, kind, **options)), notes), notes
 
 
 def grey_profile(gamma):
-    """An ICC profile of grey with a power law, of version 2."""
+    """An ICC profile (version 2) for grey with a power law."""
     curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
     white = b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)
     text = b"text" + bytes(4) + b"none\0" + bytes(3)
-    about = b"desc" + bytes(4) + struct.pack(">I", 5) + b"grey\0" + bytes(78) + bytes(1)
-    tags = {b"kTRC": curve, b"wtpt": white, b"cprt": text, b"desc": about}
+    description = b"desc" + bytes(4) + struct.pack(">I", 5) + b"grey\0" + bytes(78) + bytes(1)
+    tags = {b"kTRC": curve, b"wtpt": white, b"cprt": text, b"desc": description}
     offset, table, body = 128 + 4 + 12 * len(tags), struct.pack(">I", len(tags)), b""
     for name, content in tags.items():
         table += struct.pack(">4sII", name, offset + len(body), len(content))
@@ -47,31 +47,31 @@ def grey_profile(gamma):
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "LA", "CMYK", "1"])
-def test_every_mode_is_read_as_it_looks(mode):
+def test_every_mode_is_read_correctly(mode):
     image = IMAGE.convert(mode)
     original, _ = read(image, "TIFF" if mode == "CMYK" else "PNG")
     assert original.mode == ("RGBA" if mode.endswith("A") else "RGB")
     np.testing.assert_array_equal(np.asarray(original.convert("RGB")), np.asarray(image.convert("RGB")))
 
 
-@pytest.mark.parametrize(("values", "kind", "told"), [
+@pytest.mark.parametrize(("values", "kind", "expected_notes"), [
     (np.uint16(COLOURS[..., 0]) * 257, "PNG", []), (np.uint16(COLOURS[..., 0]) * 257, "TIFF", []),
     (np.int32(COLOURS[..., 0]) * 257, "TIFF", []), (np.float32(COLOURS[..., 0]) / 255, "TIFF", []),
     (np.float32(COLOURS[..., 0]), "TIFF", [f"The image's values end at {COLOURS[..., 0].max()}; 255 was read as white."])])
-def test_16_bits_and_floats_are_as_bright_as_they_look(values, kind, told):
+def test_16_bit_and_float_images_keep_their_brightness(values, kind, expected_notes):
     original, notes = read(Image.fromarray(values), kind)
     np.testing.assert_array_equal(np.asarray(original), np.repeat(COLOURS[..., :1], 3, -1))
-    assert notes == told
+    assert notes == expected_notes
 
 
 @pytest.mark.parametrize("bad", [np.nan, -1])
-def test_floats_that_are_no_levels_are_refused(bad):
+def test_nan_and_negative_floats_are_rejected(bad):
     with pytest.raises(ValueError, match="^the image's values must be numbers from 0 up"):
         as_original(Image.fromarray(np.array([[0, bad]], np.float32)))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_images_stand_upright(orientation):
+def test_images_are_rotated_upright(orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     file = stored(IMAGE, exif=exif)
@@ -92,7 +92,7 @@ def test_transparency_becomes_a_channel(image):
         assert original.getchannel("A").getextrema() == (128, 128)
 
 
-def test_a_colour_that_a_file_calls_transparent_is():
+def test_a_colour_marked_transparent_is_transparent():
     original, _ = read(IMAGE.convert("L"), transparency=int(np.asarray(IMAGE.convert("L"))[0, 0]))
     assert original.mode == "RGBA" and original.getpixel((0, 0))[3] == 0
 
@@ -100,13 +100,13 @@ def test_a_colour_that_a_file_calls_transparent_is():
 # Colours
 
 @pytest.mark.parametrize("image", [IMAGE, IMAGE.convert("RGBA"), IMAGE.quantize(32)])
-def test_a_profile_of_rgb_is_kept_for_palettes_too(image):
+def test_an_rgb_profile_is_kept_even_for_palettes(image):
     original, notes = read(image, icc_profile=SRGB)
     assert original.info["icc_profile"] == SRGB and notes == []
     np.testing.assert_array_equal(np.asarray(original.convert("RGB")), np.asarray(image.convert("RGB")))
 
 
-def test_a_profile_of_grey_is_applied():
+def test_a_grey_profile_is_applied():
     greys = Image.fromarray(np.array([[0, 64, 128, 255]], np.uint8))
     original, notes = read(greys, icc_profile=grey_profile(1.0))
     assert "icc_profile" not in original.info and notes == []
@@ -115,28 +115,28 @@ def test_a_profile_of_grey_is_applied():
     np.testing.assert_allclose(np.asarray(original)[0, :, 0], as_srgb, atol=2)
 
 
-def test_grey_with_alpha_keeps_it_beside_its_profile():
+def test_a_grey_image_with_a_profile_keeps_its_alpha():
     grey = Image.merge("LA", (IMAGE.convert("L"), Image.new("L", IMAGE.size, 77)))
     original, _ = read(grey, icc_profile=grey_profile(1.0))
     assert original.mode == "RGBA" and original.getchannel("A").getextrema() == (77, 77)
 
 
-@pytest.mark.parametrize(("image", "profile", "told"), [
+@pytest.mark.parametrize(("image", "profile", "note"), [
     (IMAGE, b"no profile at all", "The image's colour profile cannot be read and was dropped: "),
     (IMAGE.convert("CMYK"), SRGB, "The image's colour profile is for RGB and was not used."),
     (IMAGE, grey_profile(1.0), "The image's colour profile is for GRAY and was not used."),
     (IMAGE.convert("CMYK"), None, "The image is CMYK without a colour profile, so its colours were converted approximately.")])
-def test_what_is_not_kept_of_the_colours_is_told(image, profile, told):
+def test_dropped_colour_information_is_noted(image, profile, note):
     original, notes = read(image, "TIFF" if image.mode == "CMYK" else "PNG", **({"icc_profile": profile} if profile else {}))
     assert original.mode == "RGB" and "icc_profile" not in original.info
-    assert len(notes) == 1 and notes[0].startswith(told)
+    assert len(notes) == 1 and notes[0].startswith(note)
 
 
-def test_chunks_of_a_png_that_say_what_its_colours_mean_are_found():
-    about = PngInfo()
-    about.add(b"gAMA", struct.pack(">I", 100000))
-    about.add(b"cICP", bytes([9, 16, 0, 1]))
-    original, notes = read(IMAGE, pnginfo=about)
+def test_png_colour_chunks_are_found():
+    chunks = PngInfo()
+    chunks.add(b"gAMA", struct.pack(">I", 100000))
+    chunks.add(b"cICP", bytes([9, 16, 0, 1]))
+    original, notes = read(IMAGE, pnginfo=chunks)
     assert dict(original.info[COLOUR_CHUNKS]) == {b"gAMA": struct.pack(">I", 100000), b"cICP": bytes([9, 16, 0, 1])}
     assert notes == []
 
@@ -154,19 +154,19 @@ def with_chunk(name, content):
     (b"iTXt", b"workflow\0\1\0\0\0" + zlib.compress(b"a" * (3 << 20))),
     (b"tEXt", b"workflow\0" + b"a" * (3 << 20)),
     (b"iCCP", b"large\0\0" + zlib.compress(SRGB + bytes(3 << 20)))])
-def test_texts_and_profiles_of_several_megabytes_are_no_reason_to_refuse(name, content):
+def test_texts_and_profiles_of_several_megabytes_are_accepted(name, content):
     usual = PngImagePlugin.MAX_TEXT_CHUNK
     np.testing.assert_array_equal(np.asarray(opened(with_chunk(name, content))), COLOURS)
     assert usual == PngImagePlugin.MAX_TEXT_CHUNK
 
 
-def test_of_an_animation_the_first_frame_counts_and_it_is_told():
+def test_only_the_first_frame_of_an_animation_is_used_and_noted():
     original, notes = read(IMAGE.quantize(16), "GIF", save_all=True, append_images=[IMAGE.quantize(16).rotate(180)])
     assert notes == ["The image has 2 frames; the first one was used."]
     assert original.size == IMAGE.size
 
 
-def test_a_size_is_known_before_anything_is_decoded():
+def test_the_size_is_read_without_decoding():
     cut_short = stored(Image.new("L", (3000, 2000))).getvalue()[:60]
     assert upright_size(io.BytesIO(cut_short)) == (2000, 3000)
     with pytest.raises(Image.DecompressionBombError):

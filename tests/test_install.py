@@ -1,4 +1,4 @@
-"""The installed library: what the wheel holds, what it requires, and that it runs away from the repository."""
+"""The installed library: the wheel's contents and requirements, and that it runs outside the repository."""
 import ast
 import hashlib
 import importlib.util
@@ -21,13 +21,13 @@ from lib_softinpaint.cli import main as cli
 ROOT = Path(__file__).parent.parent
 OF_THE_REPOSITORY = ("demo/infotext.txt", "demo/mask.png", "demo/model", "demo/picture.png", "docs/settings.md", "javascript",
                      "style.css")
-"""What `lib_softinpaint.bundled` finds."""
+"""Files that `lib_softinpaint.bundled` finds."""
 BUNDLED = "lib_softinpaint/bundled/"
 PIP = ("-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input")
 
 
 def run(*words, folder=None, **variables):
-    """Output of a program that must succeed. It finds no module of the repository through the environment."""
+    """Output of a program, which must succeed. PYTHONPATH does not include the repository."""
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run([str(word) for word in words], cwd=folder, env={**inherited, **variables}, capture_output=True,
                           text=True)
@@ -70,12 +70,12 @@ def digests_of(wheel):
 
 
 def files_of(path):
-    """Files of the repository at a path, by their own paths."""
+    """Files of the repository under a path, keyed by their own paths."""
     files = (ROOT / path).rglob("*") if (ROOT / path).is_dir() else [ROOT / path]
     return {file.relative_to(ROOT).as_posix(): file for file in files if file.is_file() and "__pycache__" not in file.parts}
 
 
-def test_the_wheel_holds_the_library_and_what_comes_with_it(wheel):
+def test_the_wheel_holds_the_library_and_its_data_files(wheel):
     expected = files_of("lib_softinpaint")
     for path in OF_THE_REPOSITORY:
         expected.update({BUNDLED + name: file for name, file in files_of(path).items()})
@@ -98,18 +98,18 @@ def test_the_source_distribution_builds_the_same_wheel(wheel, tmp_path):
 
 
 def test_the_metadata(distribution):
-    about = distribution.metadata
-    assert (about["Name"], about["Version"], about["License-Expression"]) == ("sd-webui-softinpaint", __version__, "MIT")
-    assert about["License-File"] == "LICENSE"
-    assert set(about.get_all("Provides-Extra")) == {"diffusers", "page", "dev"}
+    metadata = distribution.metadata
+    expected = {"Name": "sd-webui-softinpaint", "Version": __version__, "License-Expression": "MIT", "License-File": "LICENSE"}
+    assert {key: metadata[key] for key in expected} == expected
+    assert set(metadata.get_all("Provides-Extra")) == {"diffusers", "page", "dev"}
 
 
 def lines_of(file):
     return {line for line in (ROOT / file).read_text(encoding="utf8").splitlines() if not line.startswith("#")}
 
 
-def test_the_requirements_files_are_the_extras_word_for_word():
-    """But PyTorch, which the files pin, and Pillow, of which the commands need a newer one than the library."""
+def test_the_requirements_files_equal_the_extras():
+    """Except PyTorch, which the files pin, and Pillow, which must be newer for the commands than for the library."""
     tomllib = pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli", reason="tomli is not installed")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]
     extras = {name: set(lines) for name, lines in project["optional-dependencies"].items()}
@@ -119,7 +119,7 @@ def test_the_requirements_files_are_the_extras_word_for_word():
     assert lines_of("development-requirements.txt") == extras["dev"]
 
 
-def test_the_installed_command_inpaints_away_from_the_repository(installed, tmp_path):
+def test_the_installed_command_works_outside_the_repository(installed, tmp_path):
     command, demo = shutil.which("softinpaint", path=installed / "bin"), installed / BUNDLED / "demo"
     words = ("--prompt", "a pine", "--steps", "1", "-o", "made.png")
     run(command, "inpaint", demo / "picture.png", demo / "mask.png", *words, folder=tmp_path, PYTHONPATH=str(installed))
@@ -127,14 +127,14 @@ def test_the_installed_command_inpaints_away_from_the_repository(installed, tmp_
         assert made.size == (256, 256)
 
 
-def test_the_commands_help_says_its_name(distribution, capsys):
+def test_the_commands_help_shows_its_name(distribution, capsys):
     script, = distribution.entry_points.select(group="console_scripts")
     assert (script.name, script.value) == ("softinpaint", "lib_softinpaint.cli.main:main")
     assert cli.main([]) == cli.BAD_INPUT
     assert capsys.readouterr().out.startswith("Usage: softinpaint [OPTIONS] COMMAND")
 
 
-def test_the_installed_library_finds_all_that_it_asks_for(installed, tmp_path):
+def test_the_installed_library_finds_its_data_files(installed, tmp_path):
     asked = {path for file in (ROOT / "lib_softinpaint").rglob("*.py")
              for path in re.findall(r'\bbundled\("([^"]+)"\)', file.read_text(encoding="utf8"))}
     assert {"demo", "demo/model", "docs/settings.md", "style.css"} <= asked
@@ -154,7 +154,7 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch, capsys, missing,
         f"softinpaint: No module named '{missing}'. To install it: pip install \"sd-webui-softinpaint[{extra}]\"")
 
 
-def test_the_entry_points_help_says_the_entry_points_name(monkeypatch, capsys):
+def test_the_entry_points_help_shows_its_name(monkeypatch, capsys):
     spec = importlib.util.spec_from_file_location("entry_point", ROOT / "softinpaint.py")
     entry = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(entry)

@@ -1,4 +1,4 @@
-"""One job by hand, without a host, in the order in which hosts drive it."""
+"""One job without a host, in the order in which hosts drive it."""
 import numpy as np
 import pytest
 import torch
@@ -28,7 +28,7 @@ def make_job(batch=2, channels=4, frames=None, dtype=torch.float32, box=None, **
 
 @pytest.mark.parametrize("channels", [4, 16, 32])
 @pytest.mark.parametrize("frames", [None, 1, 3])
-def test_a_step_pins_the_outside_and_frees_the_core(channels, frames):
+def test_a_step_keeps_the_outside_and_leaves_the_core(channels, frames):
     job = make_job(channels=channels, frames=frames)
     denoised = torch.randn(job.reference.shape, generator=torch.Generator().manual_seed(1))
     blended = job.blend(denoised, torch.tensor([3.0]))
@@ -41,7 +41,7 @@ def test_a_step_pins_the_outside_and_frees_the_core(channels, frames):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_every_dtype_is_blended_in_float32_and_given_back_as_it_came(dtype):
+def test_every_dtype_is_blended_in_float32_and_returned_in_its_own(dtype):
     job = make_job()
     denoised = torch.randn(job.reference.shape, generator=torch.Generator().manual_seed(1))
     blended = job.blend(denoised.to(dtype), torch.tensor([3.0]))
@@ -78,7 +78,7 @@ def test_the_finish_sets_the_outside_and_nothing_else():
 
 
 @pytest.mark.parametrize("box", [None, Box(8, 4, 40, 40)])
-def test_the_outside_is_never_shown_and_the_core_wholly(box):
+def test_the_outside_is_never_shown_and_the_core_in_full(box):
     job = make_job(box=box)
     sampled = job.measure(job.finish(job.reference + 5), Size(SIZE, SIZE), SEEDS)
     for index in range(2):
@@ -94,14 +94,14 @@ def test_nothing_is_shown_where_nothing_changed():
     assert job.measure(job.reference, Size(SIZE, SIZE), SEEDS)[0].opacity_px(job.settings).max() == 0
 
 
-def test_what_is_painted_is_shown_as_far_as_the_mask_however_little_changed():
+def test_least_opacity_shows_the_mask_even_without_a_change():
     job = make_job(least_opacity=0.5)
     shown = job.measure(job.reference, Size(SIZE, SIZE), SEEDS)[0].opacity_px(job.settings)
     np.testing.assert_array_equal(shown, job.repaint_px[0] / 2)
 
 
 @pytest.mark.parametrize(("batch", "frames"), [(3, None), (1, 3)])
-def test_each_picture_has_the_noise_floor_that_it_has_alone(batch, frames):
+def test_each_image_has_the_noise_floor_of_a_single_run(batch, frames):
     job = make_job(batch=batch, frames=frames)
     noise = torch.randn(job.reference.shape, generator=torch.Generator().manual_seed(1))
     scale = torch.tensor([1.0, 2.0, 4.0]).view(*((-1, 1, 1, 1) if frames is None else (1, 1, -1, 1, 1)))
@@ -119,7 +119,7 @@ def test_each_picture_has_the_noise_floor_that_it_has_alone(batch, frames):
     assert everywhere.noise_floors(1) == [None]
 
 
-def test_a_noise_floor_passes_over_what_is_no_number():
+def test_the_noise_floor_ignores_nan():
     job = make_job(batch=1)
     noise = torch.randn(job.reference.shape, generator=torch.Generator().manual_seed(1))
     job.predicted = job.reference + noise
@@ -131,27 +131,27 @@ def test_a_noise_floor_passes_over_what_is_no_number():
     assert job.noise_floors(1) == [None]
 
 
-def test_pictures_without_a_latent_are_shown_by_the_mask():
+def test_images_without_a_latent_are_shown_by_the_mask():
     job = make_job()
     shown = job.measure_by_mask(2, Size(SIZE, SIZE), SEEDS)[1].opacity_px(job.settings)
     assert shown[32, 32] > 0.95
     assert (shown[job.repaint_px[1] == 0] == 0).all()
 
 
-def test_frames_are_measured_each_by_itself():
+def test_each_frame_is_measured_on_its_own():
     job = make_job(batch=1, frames=3)
     samples = job.reference.clone()
     samples[:, :, 1] += 5
     sampled = job.measure(samples, Size(SIZE, SIZE), SEEDS)
-    assert [picture.opacity_latent(job.settings).max() > 0.9 for picture in sampled] == [False, True, False]
+    assert [image.opacity_latent(job.settings).max() > 0.9 for image in sampled] == [False, True, False]
 
 
-def test_the_threshold_mix_goes_from_the_blend_to_nested_masks():
+def test_threshold_mix_goes_from_the_blend_to_nested_masks():
     start, late = torch.tensor([14.6146]), torch.tensor([0.5])
 
     def share(mix):
         job = make_job(batch=1, threshold_mix=mix, transition_contrast_boost=1)
-        denoised = 3 * job.reference  # parallel to the original, so that lengths blend as values do
+        denoised = 3 * job.reference  # parallel to the original, so that lengths blend like values
         at_start = job.blend(denoised, start)
         return job, (at_start / job.reference - 1) / 2, (job.blend(denoised, late) / job.reference - 1) / 2
     (_, _, classic), (_, _, mixed), (job, at_start, nested) = (share(mix) for mix in (0, 0.5, 1))
@@ -166,7 +166,7 @@ def test_the_threshold_mix_goes_from_the_blend_to_nested_masks():
 
 
 def test_nested_masks_count_from_where_the_run_starts():
-    """At a denoising strength below 1 the first step is not pure noise, and yet nothing but the core is unlocked."""
+    """At a denoising strength below 1, the first step is not pure noise, but still only the core is unlocked."""
     job = make_job(batch=1, threshold_mix=1)
     denoised = torch.full_like(job.reference, 5.0)
     assert torch.equal(job.blend(denoised, torch.tensor([0.6])), torch.where(job.repaint == 1, 5.0, job.reference))

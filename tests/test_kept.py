@@ -19,11 +19,11 @@ SIZE, SIDE = 64, 8
 PAINTED = np.zeros((SIZE, SIZE), np.float32)
 PAINTED[20:44, 20:44] = 1
 RUN = Settings(enabled=True, feather_source="own", feather_width=12, edge_taper_px=4)
-ABOUT = "a hill, red\nNegative prompt: rain\nSteps: 4, Lora hashes: \"a: b, c: d\", Size: 64x64, " + ", ".join(
+INFOTEXT = "a hill, red\nNegative prompt: rain\nSteps: 4, Lora hashes: \"a: b, c: d\", Size: 64x64, " + ", ".join(
     f"{key}: {value}" for key, value in settings.to_infotext(RUN).items()) + ", Version: v1"
 
 
-def kept(run=RUN, about=ABOUT, **fields):
+def kept(run=RUN, text=INFOTEXT, **fields):
     over = PaintedMask(PAINTED, 4, None, Size.of(PAINTED))
     repaint_px = over.repaint_px(run)
     drawn = np.random.default_rng(0)
@@ -33,91 +33,91 @@ def kept(run=RUN, about=ABOUT, **fields):
     job = SoftInpaintJob(run, torch.from_numpy(to_latent(repaint_px, SIDE, SIDE))[None], reference, [original], [repaint_px])
     samples = job.finish(job.blend(reference + 0.4, torch.tensor([0.1])))
     sampled, = job.measure(samples, Size(SIZE, SIZE), [3])
-    return KeptImage(run, sampled, decoded, over, about, **fields)
+    return KeptImage(run, sampled, decoded, over, text, **fields)
 
 
-def changed(picture, **changes):
-    result = picture.composited(picture.settings_with(changes))
-    return (result != picture.sampled.original).any(axis=-1)
+def changed(image, **changes):
+    result = image.composited(image.settings_with(changes))
+    return (result != image.sampled.original).any(axis=-1)
 
 
-def test_the_runs_own_settings_give_the_runs_own_result():
-    picture = kept()
-    np.testing.assert_array_equal(picture.composited(RUN), picture.sampled.composited(RUN, picture.decoded))
-    assert picture.infotext_with(RUN) == ABOUT
+def test_the_runs_own_settings_give_its_result():
+    image = kept()
+    np.testing.assert_array_equal(image.composited(RUN), image.sampled.composited(RUN, image.decoded))
+    assert image.infotext_with(RUN) == INFOTEXT
 
 
 @pytest.mark.parametrize("changes", [
     {"difference_threshold": 8.0, "least_opacity": 0.0}, {"drift_correction": 0.0}, {"grain": 1.0}, {"edge_taper_px": 12.0},
     {"mask_influence": 1.0, "least_opacity": 0.0}, {"difference_contrast": 8.0},
     {"automatic_threshold": True, "least_opacity": 0.0}])
-def test_other_settings_of_the_composite_equal_a_run_with_them(changes):
-    picture = kept()
-    chosen = picture.settings_with(changes)
+def test_other_composite_settings_equal_a_run_with_them(changes):
+    image = kept()
+    chosen = image.settings_with(changes)
     again = kept(dataclasses.replace(RUN, **changes))
-    np.testing.assert_array_equal(picture.composited(chosen), again.composited(again.settings))
-    assert (picture.composited(chosen) != picture.composited(RUN)).any()
-    told, was = infotext.parse(picture.infotext_with(chosen)), infotext.parse(ABOUT)
-    assert {key for key in told if told[key] != was[key]} == {
+    np.testing.assert_array_equal(image.composited(chosen), again.composited(again.settings))
+    assert (image.composited(chosen) != image.composited(RUN)).any()
+    params, original = infotext.parse(image.infotext_with(chosen)), infotext.parse(INFOTEXT)
+    assert {key for key in params if params[key] != original[key]} == {
         settings.infotext_key(field) for field in composite_fields() if field.name in changes}
 
 
-def test_another_feather_narrows_what_is_shown_and_is_noted():
-    picture = kept()
-    assert changed(picture, feather_width=2.0).sum() < changed(picture).sum()
-    assert changed(picture, grow_px=-6.0).sum() < changed(picture).sum()
-    np.testing.assert_array_equal(changed(picture, feather_width=100.0) & ~changed(picture), False)
-    told = infotext.parse(picture.infotext_with(picture.settings_with({"feather_width": 2.0, "grain": 0.5})))
-    assert told.pop("Soft inpainting note") == "Re-composited with Feather width 2."
-    assert told.pop("Soft inpainting grain") == "0.5"
-    was = infotext.parse(ABOUT)
-    del was["Soft inpainting grain"]
-    assert told == was
+def test_another_feather_shows_less_and_is_noted():
+    image = kept()
+    assert changed(image, feather_width=2.0).sum() < changed(image).sum()
+    assert changed(image, grow_px=-6.0).sum() < changed(image).sum()
+    np.testing.assert_array_equal(changed(image, feather_width=100.0) & ~changed(image), False)
+    params = infotext.parse(image.infotext_with(image.settings_with({"feather_width": 2.0, "grain": 0.5})))
+    assert params.pop("Soft inpainting note") == "Re-composited with Feather width 2."
+    assert params.pop("Soft inpainting grain") == "0.5"
+    original = infotext.parse(INFOTEXT)
+    del original["Soft inpainting grain"]
+    assert params == original
 
 
 @pytest.mark.parametrize(("changes", "sentence"), [
     ({"schedule_bias": 1.0}, "a re-composite can change mask_influence, .* got 'schedule_bias'"),
     ({"seed": 1}, "got 'seed'"), ({"grain": 2}, "grain must be a number from 0 to 1, got 2"),
     ({"grain": float("nan")}, "got nan"), ({"feather_source": "soft"}, "feather_source must be one of .* got 'soft'")])
-def test_what_cannot_be_changed_raises_one_sentence(changes, sentence):
+def test_settings_that_cannot_be_changed_raise_one_sentence(changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         kept().settings_with(changes)
 
 
 @pytest.mark.parametrize("transparent", [False, True])
-def test_a_job_file_brings_it_back(tmp_path, transparent):
+def test_a_job_file_makes_the_round_trip(tmp_path, transparent):
     source = np.random.default_rng(1).integers(0, 256, (SIZE, SIZE, 4), dtype=np.uint8) if transparent else None
-    picture = kept(source=source, colours=Colours(b"profile", ((b"gAMA", b"\0\1\x86\xa0"),)) if transparent else Colours())
-    job_file.save(picture, tmp_path / "job.npz")
+    image = kept(source=source, colours=Colours(b"profile", ((b"gAMA", b"\0\1\x86\xa0"),)) if transparent else Colours())
+    job_file.save(image, tmp_path / "job.npz")
     back = job_file.load(tmp_path / "job.npz")
-    assert (back.settings, back.infotext, back.colours) == (RUN, ABOUT, picture.colours)
-    for chosen in (RUN, picture.settings_with({"grain": 1.0, "feather_width": 3.0, "automatic_threshold": True})):
-        np.testing.assert_array_equal(back.composited(chosen), picture.composited(chosen))
+    assert (back.settings, back.infotext, back.colours) == (RUN, INFOTEXT, image.colours)
+    for chosen in (RUN, image.settings_with({"grain": 1.0, "feather_width": 3.0, "automatic_threshold": True})):
+        np.testing.assert_array_equal(back.composited(chosen), image.composited(chosen))
 
 
-def test_what_is_no_job_file_raises_one_sentence(tmp_path):
+def test_an_invalid_job_file_raises_one_sentence(tmp_path):
     job_file.save(kept(), tmp_path / "whole.npz")
     (tmp_path / "cut.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:5000])
     (tmp_path / "text.npz").write_text("text")
     np.savez(tmp_path / "other.npz", about=np.array('{"kind": "other", "format": 1}'))
-    np.savez(tmp_path / "bare.npz", picture=np.zeros(3))
+    np.savez(tmp_path / "bare.npz", image=np.zeros(3))
     for name in ("missing.npz", "cut.npz", "text.npz", "other.npz", "bare.npz"):
         with pytest.raises(ValueError, match=f"a job file must be from inpaint --keep, .*{name} is not: ."):
             job_file.load(tmp_path / name)
 
 
 def written(path, left_out=(), sampled=None, **arrays):
-    """A job file with some of its arrays or of what it says changed."""
+    """A job file with some of its arrays or metadata changed."""
     job_file.save(kept(), path)
     with np.load(path) as file:
         held = {name: file[name] for name in file.files if name not in left_out}
-    about = json.loads(str(held["about"]))
-    about["sampled"] |= sampled or {}
-    np.savez(path, **{**held, **arrays, "about": np.array(json.dumps(about))})
+    metadata = json.loads(str(held["about"]))
+    metadata["sampled"] |= sampled or {}
+    np.savez(path, **{**held, **arrays, "about": np.array(json.dumps(metadata))})
     return path
 
 
-def test_what_a_later_version_adds_is_left_out(tmp_path):
+def test_arrays_of_a_later_version_are_ignored(tmp_path):
     back = job_file.load(written(tmp_path / "later.npz", layer=np.zeros((3, 3), np.float32)))
     np.testing.assert_array_equal(back.composited(RUN), kept().composited(RUN))
 
@@ -132,12 +132,12 @@ def test_what_a_later_version_adds_is_left_out(tmp_path):
     ({"strengths": np.zeros((0, 3), np.float32)}, "its strengths must have 2 dimensions of float32"),
     ({"source": np.zeros((SIZE, SIZE, 3), np.uint8)}, "its source must be of shape"),
     ({"sampled": {"box": [60, 0, 8, 8]}}, r"its box must lie within 64x64 pixels, got \[60, 0, 8, 8\]")])
-def test_arrays_that_do_not_fit_are_one_sentence(tmp_path, changed, sentence):
+def test_arrays_of_the_wrong_shape_raise_one_sentence(tmp_path, changed, sentence):
     with pytest.raises(BadInput, match=f"a job file must be from inpaint --keep, .* is not: {sentence}"):
         job_file.load(written(tmp_path / "odd.npz", **changed))
 
 
-def test_a_job_file_that_was_there_stays_where_writing_fails(tmp_path, monkeypatch):
+def test_a_failed_save_keeps_the_existing_job_file(tmp_path, monkeypatch):
     path = written(tmp_path / "job.npz")
     before = path.read_bytes()
 
@@ -151,17 +151,17 @@ def test_a_job_file_that_was_there_stays_where_writing_fails(tmp_path, monkeypat
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_noise_floor_is_read_where_nothing_may_change():
+def test_the_noise_floor_is_measured_outside_the_mask():
     assert kept().sampled.noise_floor == pytest.approx(0.8)  # 0.4 in each of four channels
     job = SoftInpaintJob(RUN, torch.zeros(1, SIDE, SIDE), torch.zeros(2, 4, SIDE, SIDE), [], [])
     assert job.noise_floors(2) == [None, None]
 
 
-def test_the_blend_score_is_that_of_the_result_before_it_gets_its_transparency():
-    picture = kept()
-    score = picture.blend_score(RUN)
+def test_the_blend_score_ignores_transparency():
+    image = kept()
+    score = image.blend_score(RUN)
     assert 0 <= score <= 100
-    source = np.dstack([picture.sampled.original, np.full((SIZE, SIZE), 128, np.uint8)])
-    assert dataclasses.replace(picture, source=source).blend_score(RUN) == score
-    unseen = picture.settings_with({"least_opacity": 0.0, "difference_threshold": 8.0, "difference_contrast": 8.0})
-    assert picture.blend_score(unseen) > score  # what does not show has no seam
+    source = np.dstack([image.sampled.original, np.full((SIZE, SIZE), 128, np.uint8)])
+    assert dataclasses.replace(image, source=source).blend_score(RUN) == score
+    unseen = image.settings_with({"least_opacity": 0.0, "difference_threshold": 8.0, "difference_contrast": 8.0})
+    assert image.blend_score(unseen) > score  # hidden content has no seam

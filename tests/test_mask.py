@@ -25,7 +25,7 @@ def disc(size=64, radius=8):
 
 
 @pytest.mark.parametrize("reach", [0, 4, 20, 200])
-def test_what_was_painted_stays_whole(reach):
+def test_painted_areas_stay_at_full_strength(reach):
     painted = disc()
     feathered = feather_outward(painted, reach)
     assert (feathered[painted == 1] == 1).all()
@@ -40,7 +40,7 @@ def test_the_feather_falls_to_zero_at_its_reach():
     assert (row[10:] == 0).all()
 
 
-def test_greys_are_strengths_and_fade_from_themselves():
+def test_greys_fade_from_their_own_strength():
     painted = np.zeros((1, 20), np.float32)
     painted[0, 5] = 0.5
     row = feather_outward(painted, 4)[0]
@@ -95,7 +95,7 @@ def test_growing_moves_the_feather_outward():
     assert feather_outward(disc(64, 8), 0, 5).sum() == pytest.approx(disc(64, 13).sum(), rel=0.05)
 
 
-def test_greys_grow_as_they_are():
+def test_greys_keep_their_strength_when_grown():
     painted = np.zeros((1, 60), np.float32)
     painted[0, 10:20], painted[0, 40:50] = 0.5, 1
     row = feather_outward(painted, 0, 4)[0]
@@ -103,18 +103,18 @@ def test_greys_grow_as_they_are():
     assert row[36:54].tolist() == [1] * 18
 
 
-def test_shrinking_takes_the_rim_but_no_stroke():
+def test_shrinking_removes_the_rim_but_no_stroke():
     painted = disc(64, 12)
     assert (shrink(painted, 5) == disc(64, 7)).mean() > 0.99
     painted[2, 3:30] = 1
     thin = shrink(painted, 40)
     assert thin[2, 3:30].all()
     assert 0 < thin[20:44].sum() < 12
-    assert (shrink(np.ones((8, 8), np.float32), 3) == 1).all()  # the picture's border is no rim
+    assert (shrink(np.ones((8, 8), np.float32), 3) == 1).all()  # the image's border is not a rim
 
 
 @pytest.mark.parametrize("gap", [2, 6, 10])
-def test_no_dark_valley_between_near_strokes(gap):
+def test_no_weak_gap_between_close_strokes(gap):
     painted = np.zeros((40, 80), np.float32)
     painted[10:30, 20:30] = painted[10:30, 30 + gap:40 + gap] = 1
     together = feather_outward(painted, 38)
@@ -123,7 +123,7 @@ def test_no_dark_valley_between_near_strokes(gap):
 
 
 @pytest.mark.parametrize("blur", [4, 64])
-def test_a_mask_is_shaped_as_the_settings_say(blur):
+def test_a_mask_is_shaped_by_the_settings(blur):
     painted = disc(128, 16)
     by_blur = repaint_mask(painted, Settings(enabled=True), blur)
     assert (by_blur == feather_outward(painted, 2.4 * blur)).all()
@@ -138,7 +138,7 @@ def test_a_mask_is_shaped_as_the_settings_say(blur):
 
 @pytest.mark.parametrize(("size", "stretched_to"), [
     ((40, 60), None), ((40, 60), (40, 64)), ((30, 50), None), ((50, 70), None), ((80, 120), (80, 120))])
-def test_a_painted_mask_lies_over_its_picture(size, stretched_to):
+def test_a_painted_mask_is_aligned_with_its_image(size, stretched_to):
     painted = np.zeros((40, 60), np.float32)
     painted[10:20, 30:40] = 1
     over = PaintedMask(painted, 2, None, Size(*size), stretched_to and Size(*stretched_to))
@@ -150,7 +150,7 @@ def test_a_painted_mask_lies_over_its_picture(size, stretched_to):
     assert abs(core[1].mean() - (35 * across - 0.5)) < 1
 
 
-def test_an_own_feather_may_be_a_share_of_the_painted_area_and_as_wide_as_the_picture():
+def test_an_own_feather_may_be_a_share_of_the_mask_and_at_most_the_image_width():
     painted = np.zeros((100, 200), np.float32)
     painted[10:50, 10:50] = 1
 
@@ -163,14 +163,14 @@ def test_an_own_feather_may_be_a_share_of_the_painted_area_and_as_wide_as_the_pi
     assert reach(100, padding=32) == 32
 
 
-def test_the_reach_follows_the_blur_and_only_masked_bounds_it():
+def test_the_reach_follows_the_blur_and_is_limited_by_only_masked():
     assert blur_reach(64) == pytest.approx(153.6)
     assert blur_reach(64, padding_px=32) == 32
     assert blur_reach(64, padding_px=0) == 16
     assert blur_reach(4, padding_px=32) == pytest.approx(9.6)
 
 
-def test_the_taper_is_zero_outside_and_one_deep_inside_and_never_under_the_mask():
+def test_the_taper_is_0_outside_and_1_deep_inside_and_never_below_the_mask():
     mask = feather_outward(disc(96, 6), 30)
     taper = edge_taper(mask, 10)
     assert ((taper == 0) == (mask == 0)).all()
@@ -179,7 +179,7 @@ def test_the_taper_is_zero_outside_and_one_deep_inside_and_never_under_the_mask(
     assert np.abs(np.diff(taper[48])).max() < 0.16
 
 
-def test_without_a_taper_or_an_outside_all_inside_may_show():
+def test_without_a_taper_or_an_outside_everything_inside_may_show():
     assert (edge_taper(disc(), 0) == disc()).all()
     assert (edge_taper(np.full((4, 4), 0.5, np.float32), 10) == 1).all()
 
@@ -201,11 +201,11 @@ def test_greys_are_averaged_and_stay_in_range():
     assert latent.dtype == np.float32
 
 
-def test_what_is_left_of_a_division_is_cut():
+def test_the_remainder_of_the_division_is_cut_off():
     assert to_latent(np.ones((250, 260), np.float32), 31, 32).shape == (31, 32)
 
 
-def test_a_mask_smaller_than_the_latent_is_refused():
+def test_a_mask_smaller_than_the_latent_is_rejected():
     with pytest.raises(ValueError, match=r"at least as large as the latent \(8, 8\), got \(4, 4\)"):
         to_latent(np.ones((4, 4), np.float32), 8, 8)
 
@@ -226,6 +226,6 @@ def test_masks_of_any_dimension_match_the_latent(mask_shape, latent_shape, wante
 
 @pytest.mark.parametrize(("shape", "sentence"), [
     ((6, 5), r"3, 4 or 5 dimensions, got \(6, 5\)"), ((4, 3, 5), r"height and width \(6, 5\), got \(3, 5\)")])
-def test_masks_that_cannot_match_are_refused(shape, sentence):
+def test_masks_that_cannot_match_are_rejected(shape, sentence):
     with pytest.raises(ValueError, match=sentence):
         match_latent(torch.zeros(shape), torch.zeros(1, 4, 6, 5))

@@ -1,4 +1,4 @@
-"""Masks as people have them, painted through on the bundled model: each does what the clean mask does."""
+"""Typical masks of users, run on the bundled model. Each must work like the clean mask."""
 import io
 from functools import cache
 
@@ -18,7 +18,7 @@ SIDE, RADIUS = 256, 32
 BLUR_PX = 8
 RINGING_PX = 8
 with Image.open(models.SCENE_MODEL.parent / "picture.png") as stored:
-    PICTURE = stored.convert("RGB")
+    IMAGE = stored.convert("RGB")
 REQUEST = Request(prompt="an orange tree", seed=1, steps=4, denoising_strength=1, masked_content="fill", mask_blur=BLUR_PX)
 ONLY_MASKED = Request(prompt="an orange tree", seed=1, steps=4, mask_blur=BLUR_PX, inpaint_area="Only masked")
 
@@ -80,30 +80,30 @@ MASKS = {"clean": CLEAN, **LIKE_THE_CLEAN_ONE, **{f"stroke {white}": stroke(whit
 
 @cache
 def effect(name):
-    """Change of each pixel (H, W), mean of the channels."""
-    made = np.asarray(models.inpaint(models.load(str(models.SCENE_MODEL)), REQUEST, PICTURE, MASKS[name]))
-    return np.abs(made.astype(float) - np.asarray(PICTURE)).mean(-1)
+    """Change of each pixel (H, W), averaged over the channels."""
+    made = np.asarray(models.inpaint(models.load(str(models.SCENE_MODEL)), REQUEST, IMAGE, MASKS[name]))
+    return np.abs(made.astype(float) - np.asarray(IMAGE)).mean(-1)
 
 
 @cache
 def crop(name):
     kept = []
-    models.inpaint(models.load(str(models.SCENE_MODEL)), ONLY_MASKED, PICTURE, MASKS[name], keep=kept.append)
+    models.inpaint(models.load(str(models.SCENE_MODEL)), ONLY_MASKED, IMAGE, MASKS[name], keep=kept.append)
     return kept[0].sampled.box
 
 
 @pytest.mark.parametrize("name", [*LIKE_THE_CLEAN_ONE, "side 64", "side 128", "side 512"])
-def test_it_repaints_what_the_clean_mask_repaints_and_nothing_else(name):
+def test_it_repaints_the_same_area_as_the_clean_mask(name):
     assert not effect(name)[DISTANCE > REACH_PER_BLUR * BLUR_PX + RINGING_PX].any()
     assert effect(name)[INSIDE].mean() >= 0.85 * effect("clean")[INSIDE].mean() > 10
 
 
 @pytest.mark.parametrize("name", ["noise", "black 2", "jpeg 95", "jpeg 75", "jpeg in colour", "webp", "noise, then jpeg"])
-def test_only_masked_sees_the_crop_of_the_clean_mask(name):
+def test_only_masked_uses_the_crop_of_the_clean_mask(name):
     assert crop(name) == crop("clean") != (0, 0, SIDE, SIDE)
 
 
 @pytest.mark.parametrize("white", [250, 252, 254])
-def test_a_thin_stroke_that_is_not_quite_white_works_as_a_white_one(white):
+def test_a_thin_nearly_white_stroke_works_like_a_white_one(white):
     painted = np.asarray(stroke()) > 0
     assert effect(f"stroke {white}")[painted].mean() >= 0.9 * effect("stroke 255")[painted].mean() > 10

@@ -1,4 +1,4 @@
-"""Painted masks as pictures of every kind hold them."""
+"""Reading painted masks from images of every kind."""
 import io
 
 import numpy as np
@@ -25,7 +25,7 @@ def as_file(image, kind="PNG", **options):
 
 
 def read(image):
-    """Strengths, and the notes."""
+    """The strengths and the notes."""
     notes = []
     return strengths(image, notes), notes
 
@@ -51,13 +51,13 @@ def test_sixteen_bits_keep_their_precision():
 @pytest.mark.parametrize("black", [NOISE, np.ones_like(NOISE), np.full_like(NOISE, 2)])
 @pytest.mark.parametrize("as_kind", [lambda image: image, lambda image: image.convert("RGB"),
                                      lambda image: Image.merge("RGBA", [Image.new("L", (256, 256), 255)] * 3 + [image])])
-def test_a_black_that_is_not_quite_0_is_unpainted_and_told(black, as_kind):
+def test_nearly_black_is_unpainted_and_noted(black, as_kind):
     mask, notes = read(as_file(as_kind(Image.fromarray(np.where(PAINTED, 255, black).astype(np.uint8)))))
     np.testing.assert_array_equal(mask, PAINTED)
     assert [note.split(":")[0] for note in notes] == ["Levels up to 8 of 255 count as unpainted"]
 
 
-def test_nothing_above_the_floor_is_blank():
+def test_a_mask_without_paint_is_blank():
     assert not strengths(Image.fromarray(NOISE)).any()
     assert not strengths(Image.new("L", (8, 8), 1)).any()
 
@@ -73,7 +73,7 @@ def test_nearly_white_is_white(white):
 @pytest.mark.parametrize(("coded", "options"), [
     ("JPEG", {"quality": 95}), ("JPEG", {"quality": 75}), ("JPEG", {"quality": 30}), ("WEBP", {"quality": 80}),
     ("WEBP", {"quality": 30}), ("AVIF", {"quality": 75}), ("AVIF", {"quality": 40})])
-def test_lossy_compression_is_no_paint(kind, coded, options):
+def test_compression_noise_is_not_paint(kind, coded, options):
     if coded == "AVIF" and not features.check("avif"):
         pytest.skip("this Pillow writes no AVIF")
     strokes = DISC.copy()
@@ -84,12 +84,12 @@ def test_lossy_compression_is_no_paint(kind, coded, options):
     np.testing.assert_array_equal(strengths(image), np.asarray(strokes) > 0)
 
 
-def test_noise_that_was_compressed_is_no_paint():
+def test_compressed_noise_is_not_paint():
     image = Image.fromarray(np.where(PAINTED, 255 - NOISE, NOISE).astype(np.uint8))
     np.testing.assert_array_equal(strengths(as_file(image, "JPEG", quality=75)), PAINTED)
 
 
-def test_soft_and_grey_and_antialiased_masks_stay_as_they_are():
+def test_soft_grey_and_antialiased_masks_are_unchanged():
     soft = np.rint(gaussian_filter(np.where(PAINTED, 255.0, 0), 4)).astype(np.uint8)
     text = Image.new("L", (256, 256))
     ImageDraw.Draw(text).text((20, 100), "soft inpainting", fill=255)
@@ -113,13 +113,13 @@ def test_a_grey_patch_survives_compression():
     assert (mask[80:176, 72:120] == 1).all() and not mask[:48].any()
 
 
-@pytest.mark.parametrize(("peak", "told"), [(230, []), (128, []), (127, [
+@pytest.mark.parametrize(("peak", "expected_notes"), [(230, []), (128, []), (127, [
     "The strongest level in the mask is 127 of 255, so nothing is repainted at more than 50% strength."])])
-def test_a_mask_of_one_weak_grey_is_told(peak, told):
-    assert read(Image.fromarray(np.where(PAINTED, peak, 0).astype(np.uint8)))[1] == told
+def test_a_mask_of_one_weak_grey_is_noted(peak, expected_notes):
+    assert read(Image.fromarray(np.where(PAINTED, peak, 0).astype(np.uint8)))[1] == expected_notes
 
 
-def test_a_feather_that_took_the_full_strength_is_told():
+def test_a_feather_without_a_full_strength_core_is_noted():
     wide = np.rint(gaussian_filter(np.where(PAINTED, 255.0, 0), 16)).astype(np.uint8)
     assert read(Image.fromarray(wide))[1] == [
         "The strongest level in the mask is 222 of 255, so nothing is repainted at more than 87% strength."]
@@ -127,17 +127,17 @@ def test_a_feather_that_took_the_full_strength_is_told():
 
 # Scales
 
-@pytest.mark.parametrize(("values", "kind", "told"), [
+@pytest.mark.parametrize(("values", "kind", "note"), [
     (PAINTED.astype(np.uint8), "PNG", "The mask's values are 0 and 1; 1 was read as white."),
     (PAINTED.astype(np.uint16), "PNG", "The mask's values end at 1; 1 was read as white."),
     (PAINTED.astype(np.uint16) * 255, "PNG", "The mask's values end at 255; 255 was read as white."),
     (PAINTED.astype(np.int32) * 255, "TIFF", "The mask's values end at 255; 255 was read as white."),
     (PAINTED.astype(np.int32) * 65535, "TIFF", None), (PAINTED.astype(np.float32), "TIFF", None),
     (PAINTED.astype(np.float32) * 255, "TIFF", "The mask's values end at 255; 255 was read as white.")])
-def test_a_mask_is_read_at_its_own_scale(values, kind, told):
+def test_a_mask_is_read_at_its_own_scale(values, kind, note):
     mask, notes = read(as_file(Image.fromarray(values), kind))
     np.testing.assert_array_equal(mask, PAINTED)
-    assert notes == ([told] if told else [])
+    assert notes == ([note] if note else [])
 
 
 def test_a_dark_mask_of_16_bits_with_few_pixels_at_its_peak_is_dark():
@@ -147,12 +147,12 @@ def test_a_dark_mask_of_16_bits_with_few_pixels_at_its_peak_is_dark():
 
 
 @pytest.mark.parametrize("values", [[[0, np.nan]], [[0, np.inf]], [[0, -1]]])
-def test_numbers_that_are_no_levels_are_refused(values):
+def test_values_that_are_not_levels_are_rejected(values):
     with pytest.raises(ValueError, match="^the mask's values must be numbers from 0 up, got "):
         strengths(Image.fromarray(np.array(values, np.float32)))
 
 
-def test_masks_of_floats_are_cleaned_alike():
+def test_float_masks_are_cleaned():
     values = np.array([[0, 0.03, 0.04, 0.5, 0.97, 0.98, 1]])
     np.testing.assert_array_equal(cleaned(values), np.array([[0, 0, 0.04, 0.5, 0.97, 1, 1]], np.float32))
 
@@ -160,7 +160,7 @@ def test_masks_of_floats_are_cleaned_alike():
 # Channels
 
 @pytest.mark.parametrize("colour", [(0, 0, 0), (255, 0, 0), (255, 255, 255)])
-def test_the_alpha_channel_counts_where_it_carries_a_shape(colour):
+def test_the_alpha_channel_is_used_if_it_holds_a_shape(colour):
     painted = Image.new("RGB", (16, 16), colour)
     painted.putalpha(Image.fromarray(RAMP))
     mask, notes = read(as_file(painted))
@@ -190,14 +190,14 @@ def stray(value):
 @pytest.mark.parametrize(("image", "painted"), [
     (stray(254), PAINTED), (stray(0), PAINTED), (stray(128), PAINTED),
     (Image.merge("LA", (DISC, Image.new("L", DISC.size, 0))), PAINTED)])
-def test_strays_and_shapeless_transparency_do_not_count(image, painted):
+def test_stray_pixels_and_shapeless_transparency_are_ignored(image, painted):
     mask, notes = read(as_file(image))
     np.testing.assert_array_equal(mask, painted)
     assert notes == ["The mask's transparency holds no shape; its lightness was read."]
 
 
 @pytest.mark.parametrize("kind", ["L", "RGB"])
-def test_white_that_a_file_calls_transparent_is_still_painted(kind):
+def test_white_marked_transparent_is_still_painted(kind):
     image = as_file(DISC.convert(kind), transparency=255 if kind == "L" else (255, 255, 255))
     assert "transparency" in image.info
     mask, notes = read(image)
@@ -222,7 +222,7 @@ def test_any_colour_on_black_is_paint(colour, kind):
     assert "The mask is coloured; its strongest channel was read as its strength." in notes
 
 
-def test_every_label_of_a_palette_is_paint():
+def test_every_palette_label_is_paint():
     labels = Image.new("P", DISC.size)
     labels.putpalette([0, 0, 0, 128, 0, 0, 0, 64, 0])
     labels.paste(1, (20, 20, 60, 60))
@@ -232,14 +232,14 @@ def test_every_label_of_a_palette_is_paint():
     assert notes == ["The mask is coloured; every colour but black was read as white."]
 
 
-def test_colours_without_a_black_background_are_told():
+def test_colours_without_a_black_background_are_noted():
     image = Image.composite(Image.new("RGB", DISC.size, (255, 0, 0)), Image.new("RGB", DISC.size, (0, 128, 0)), DISC)
     assert "The mask has colours and no black background; its lightness was read." in read(image)[1]
 
 
 # Sizes
 
-def test_a_mask_of_the_same_shape_is_scaled_to_its_image_and_told():
+def test_a_mask_of_the_same_shape_is_scaled_to_its_image_and_noted():
     notes = []
     mask = fitted(PAINTED.astype(np.float32), Size(512, 512), "The mask", notes)
     assert mask.shape == (512, 512)
@@ -248,19 +248,19 @@ def test_a_mask_of_the_same_shape_is_scaled_to_its_image_and_told():
     assert fitted(mask, Size(512, 512), "The mask", notes) is mask and len(notes) == 1
 
 
-def test_a_mask_of_another_shape_is_refused():
+def test_a_mask_of_another_shape_is_rejected():
     with pytest.raises(ValueError, match="^The mask must have the shape of its image, 512x300, got 256x256.$"):
         fitted(PAINTED.astype(np.float32), Size(300, 512), "The mask", [])
 
 
 @pytest.mark.parametrize("bits", [8, 16])
-def test_a_mask_as_a_picture_and_back(bits):
+def test_a_mask_makes_the_round_trip_through_an_image(bits):
     white = 2 ** bits - 1
     mask = cleaned(np.arange(0, white + 1, max(1, white // 500), dtype=np.float32)[None] / np.float32(white))
     np.testing.assert_array_equal(strengths(grey_image(mask, bits)), mask)
 
 
-def test_what_is_painted_counts_before_what_is_sent():
+def test_a_painted_mask_comes_before_the_mask_image():
     sent = encoded(Image.fromarray(RAMP))
     drawn, nothing = np.eye(16, dtype=np.float32), np.zeros((16, 16), np.float32)
     assert painted_or_sent(drawn, sent, Size(16, 16)) is drawn
@@ -273,6 +273,6 @@ def test_what_is_painted_counts_before_what_is_sent():
     (encoded(Image.new("L", (8, 16))), "^Mask image must have the shape of its image, 16x16, got 8x16.$"),
     ("bm8gcGljdHVyZQ==", "^Mask image must be an image as base64, got 'bm8g"),
     ("no base64!", "^Mask image must be an image")])
-def test_what_is_sent_and_is_no_such_mask(sent, sentence):
+def test_an_invalid_mask_image_is_rejected(sent, sentence):
     with pytest.raises(ValueError, match=sentence):
         painted_or_sent(None, sent, Size(16, 16))

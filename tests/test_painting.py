@@ -1,4 +1,4 @@
-"""Painting in threads: in turn, stopped, and with the bundled model what each request gives alone."""
+"""Painting in threads: taking turns, stopping, and with the bundled model the same results as single requests."""
 import itertools
 import threading
 import time
@@ -27,7 +27,7 @@ def demo(name):
 
 
 def held(release, began, log, name):
-    """A painter whose step lasts until it is released."""
+    """A painter whose step blocks until `release` is set."""
     def paint(step):
         log.append(f"{name} begins")
         try:
@@ -61,7 +61,7 @@ def test_a_closed_request_keeps_its_turn_until_its_step_ends():
     assert taken == [(0, None), (0.5, None), "following"]
 
 
-def test_requests_come_in_turn_and_a_stopped_one_leaves_at_once():
+def test_requests_run_in_turn_and_a_stopped_one_leaves_at_once():
     line, log, release, began = Line(), [], threading.Event(), threading.Event()
     stops = [threading.Event() for _ in range(4)]
     taken = [[] for _ in stops]
@@ -87,7 +87,7 @@ def test_requests_come_in_turn_and_a_stopped_one_leaves_at_once():
     assert line._requests == []
 
 
-def test_a_fault_is_raised_where_it_was_asked_for_and_frees_the_line():
+def test_an_exception_reaches_its_caller_and_frees_the_queue():
     def broken(step):
         yield 1
         raise MemoryError("none left")
@@ -110,23 +110,23 @@ def painter(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def asked():
-    """Two requests that share a model, and differ in the sampler, whose configuration they must not share."""
+    """Two requests that share a model but use different samplers, whose configurations must stay separate."""
     start, _ = from_infotext(infotext.parse((DEMO / "infotext.txt").read_text(encoding="utf8")))
     return [replace(start, steps=4, seed=5, sampler=sampler, schedule_type=schedule)
             for sampler, schedule in (("Euler a", "Uniform"), ("DPM++ 2M", "Karras"))]
 
 
 def painting(painter, request, count=1):
-    picture, mask = demo("picture.png"), demo("mask.png")
-    return lambda step: painter.paint(request, picture, mask, count, "", step)
+    image, mask = demo("picture.png"), demo("mask.png")
+    return lambda step: painter.paint(request, image, mask, count, "", step)
 
 
 def made(events):
     results = []
     for event in events:
         if not isinstance(event, tuple):
-            with Image.open(event.path) as picture:
-                results.append(np.asarray(picture).tobytes())
+            with Image.open(event.path) as image:
+                results.append(np.asarray(image).tobytes())
     return results
 
 
@@ -134,7 +134,7 @@ def alone(painter, requests):
     return [made(streamed(painting(painter, each), Line(), threading.Event())) for each in requests]
 
 
-def test_after_a_closed_request_the_next_one_gives_what_it_gives_alone(painter, asked):
+def test_a_request_after_a_closed_one_equals_a_single_request(painter, asked):
     wanted = alone(painter, asked)
     line = Line()
     closed = streamed(painting(painter, replace(asked[1], steps=150), 9), line, threading.Event())
@@ -144,7 +144,7 @@ def test_after_a_closed_request_the_next_one_gives_what_it_gives_alone(painter, 
 
 
 
-def test_requests_at_once_give_what_they_give_alone(painter, asked):
+def test_concurrent_requests_equal_single_requests(painter, asked):
     wanted = alone(painter, asked)
     line, found = Line(), [[], []]
 
@@ -159,7 +159,7 @@ def test_requests_at_once_give_what_they_give_alone(painter, asked):
 
 
 
-def test_a_stop_while_the_model_is_loading_comes_right_after(painter, asked, monkeypatch):
+def test_a_stop_during_model_loading_takes_effect_after_it(painter, asked, monkeypatch):
     from lib_softinpaint.hosts.diffusers import models as diffusers_models
     loading, loaded, load = threading.Event(), threading.Event(), diffusers_models.load
 
@@ -178,11 +178,11 @@ def test_a_stop_while_the_model_is_loading_comes_right_after(painter, asked, mon
     assert list(events) == []
 
 
-def test_what_is_composited_again_keeps_its_colour_profile(painter, asked):
+def test_a_recomposite_keeps_its_colour_profile(painter, asked):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    picture = demo("picture.png").convert("RGB")
-    picture.info["icc_profile"] = profile
-    finished, = painter.paint(asked[0], picture, demo("mask.png"), 1, "", lambda *_: None)
+    image = demo("picture.png").convert("RGB")
+    image.info["icc_profile"] = profile
+    finished, = painter.paint(asked[0], image, demo("mask.png"), 1, "", lambda *_: None)
     host = painter.host().recomposite
     kept = host.get(host.find([str(finished.path)], 0))
     again = with_colours(Image.fromarray(kept.composited(kept.settings_with({"grain": 0.5}))), kept.colours)

@@ -18,7 +18,7 @@ NOBODY = 65534
 
 @pytest.fixture
 def common_folder():
-    """A folder whose permissions count: for root none do."""
+    """A folder with effective permissions. Root ignores them, so the test then runs as another user."""
     if os.name == "nt":
         pytest.skip("Windows has no such permissions")
     as_root = os.geteuid() == 0
@@ -39,7 +39,7 @@ def named(name):
     return Preset(name, "", {}, {})
 
 
-def test_the_guides_squiggle_comes_along():
+def test_the_guides_squiggle_is_bundled():
     squiggle = bundled()["Squiggle"]
     assert squiggle.all_settings() == Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25)
     assert squiggle.request == {
@@ -47,11 +47,11 @@ def test_the_guides_squiggle_comes_along():
         "masked_area_padding": 0, "sampler": "Euler a", "steps": 20, "cfg_scale": 7, "batch_count": 9}
 
 
-def test_the_builtins_defaults_are_its_equivalents():
+def test_the_built_in_preset_equals_the_builtins_defaults():
     assert bundled()["Built-in defaults"].all_settings() == as_builtin()
 
 
-def test_each_says_what_it_is_for_in_a_sentence_of_its_own():
+def test_each_bundled_preset_has_its_own_sentence():
     sentences = [preset.about for preset in bundled().values()]
     assert all(sentence.endswith(".") and len(sentence) < 110 for sentence in sentences)
     assert len(set(sentences)) == len(sentences) == 9
@@ -59,68 +59,68 @@ def test_each_says_what_it_is_for_in_a_sentence_of_its_own():
 
 def test_own_presets_are_saved_renamed_and_deleted(tmp_path):
     path = tmp_path / "new" / "presets.json"
-    mine = PresetFile(path)
-    assert mine.presets() == {}
-    mine.save(MINE)
+    own = PresetFile(path)
+    assert own.presets() == {}
+    own.save(MINE)
     assert PresetFile(path).presets() == {"Mine": MINE}
-    mine.save(Preset("Mine", "Other.", {}, {}))
-    mine.rename("Mine", "Ours, größer")
+    own.save(Preset("Mine", "Other.", {}, {}))
+    own.rename("Mine", "Ours, größer")
     assert PresetFile(path).presets() == {"Ours, größer": Preset("Ours, größer", "Other.", {}, {})}
-    mine.delete("Ours, größer")
+    own.delete("Ours, größer")
     assert PresetFile(path).presets() == {}
     assert {file.name for file in path.parent.iterdir()} <= {"presets.json", "presets.json.lock"}
 
 
 @pytest.mark.parametrize(("do", "sentence"), [
-    (lambda mine: mine.save(Preset("Squiggle", "", {}, {})), "not have the name of a bundled one, got 'Squiggle'"),
-    (lambda mine: mine.rename("Squiggle", "x"), "Only your own presets .* got 'Squiggle'"),
-    (lambda mine: mine.rename("Mine", "Recolour"), "new name must not be taken, got 'Recolour'"),
-    (lambda mine: mine.rename("Mine", " "), "must have 1 to 60 characters, got ' '"),
-    (lambda mine: mine.delete("none"), "Only your own presets .* got 'none'"),
-    (lambda mine: Preset("a", "", {"grains": 1}, {}), "A preset may set .* got 'grains'"),
-    (lambda mine: Preset("a", "", {"grain": 2}, {}), "grain must be a number from 0 to 1, got 2"),
-    (lambda mine: Preset("a", "", {}, {"prompt": "x"}), "A preset may set .* got 'prompt'"),
-    (lambda mine: Preset("a", "", [], {}), r"objects `settings` and `request`, got '', \[\] and {}"),
-    (lambda mine: Preset("a", 1, {}, {}), "must hold a text `about`"),
-    (lambda mine: Preset("\ud83c", "", {}, {}), "must hold whole Unicode characters")])
-def test_what_cannot_be_done_is_one_sentence_and_changes_nothing(tmp_path, do, sentence):
-    mine = PresetFile(tmp_path / "presets.json")
-    mine.save(MINE)
+    (lambda own: own.save(Preset("Squiggle", "", {}, {})), "not have the name of a bundled one, got 'Squiggle'"),
+    (lambda own: own.rename("Squiggle", "x"), "Only your own presets .* got 'Squiggle'"),
+    (lambda own: own.rename("Mine", "Recolour"), "new name must not be taken, got 'Recolour'"),
+    (lambda own: own.rename("Mine", " "), "must have 1 to 60 characters, got ' '"),
+    (lambda own: own.delete("none"), "Only your own presets .* got 'none'"),
+    (lambda own: Preset("a", "", {"grains": 1}, {}), "A preset may set .* got 'grains'"),
+    (lambda own: Preset("a", "", {"grain": 2}, {}), "grain must be a number from 0 to 1, got 2"),
+    (lambda own: Preset("a", "", {}, {"prompt": "x"}), "A preset may set .* got 'prompt'"),
+    (lambda own: Preset("a", "", [], {}), r"objects `settings` and `request`, got '', \[\] and {}"),
+    (lambda own: Preset("a", 1, {}, {}), "must hold a text `about`"),
+    (lambda own: Preset("\ud83c", "", {}, {}), "must hold whole Unicode characters")])
+def test_an_invalid_change_raises_one_sentence_and_changes_nothing(tmp_path, do, sentence):
+    own = PresetFile(tmp_path / "presets.json")
+    own.save(MINE)
     with pytest.raises(ValueError, match=sentence):
-        do(mine)
+        do(own)
     assert PresetFile(tmp_path / "presets.json").presets() == {"Mine": MINE}
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\x00" * 50, b'"a"', b"[" * 100_000, '{"größer": '.encode("cp1252"),
                                      b"1" * 10_000])
-def test_a_damaged_file_is_told_and_kept_once_another_is_written(tmp_path, content):
+def test_a_damaged_file_is_reported_and_kept_when_another_is_written(tmp_path, content):
     path = tmp_path / "presets.json"
     path.write_bytes(content)
-    mine = PresetFile(path)
+    own = PresetFile(path)
     for _ in range(2):
-        assert mine.presets() == {}
-        assert mine.complaints[0].startswith("Your presets in presets.json cannot be read: ")
-        assert mine.complaints[0].endswith("the damaged file is kept as presets.damaged-1.json.")
+        assert own.presets() == {}
+        assert own.complaints[0].startswith("Your presets in presets.json cannot be read: ")
+        assert own.complaints[0].endswith("the damaged file is kept as presets.damaged-1.json.")
     with pytest.raises(ValueError, match="Only your own presets"):
-        mine.delete("Mine")
+        own.delete("Mine")
     assert path.read_bytes() == content
-    mine.save(MINE)
+    own.save(MINE)
     assert (tmp_path / "presets.damaged-1.json").read_bytes() == content
     assert PresetFile(path).presets() == {"Mine": MINE}
-    assert mine.presets() and mine.complaints == []
+    assert own.presets() and own.complaints == []
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
-def test_what_editors_write_is_read(tmp_path, encoding):
+def test_encodings_of_text_editors_are_read(tmp_path, encoding):
     path = tmp_path / "presets.json"
     PresetFile(path).save(named("größer"))
     path.write_text(path.read_text(encoding="utf8"), encoding=encoding)
-    mine = PresetFile(path)
-    mine.save(MINE)
-    assert mine.presets() == {"größer": named("größer"), "Mine": MINE}
+    own = PresetFile(path)
+    own.save(MINE)
+    assert own.presets() == {"größer": named("größer"), "Mine": MINE}
 
 
-def test_what_others_write_meanwhile_is_kept(tmp_path):
+def test_changes_by_other_programs_are_kept(tmp_path):
     path = tmp_path / "presets.json"
     one, other = PresetFile(path), PresetFile(path)
     one.presets()
@@ -140,7 +140,7 @@ def save_some(path, names):
         PresetFile(path).save(named(name))
 
 
-def test_two_processes_and_two_threads_lose_nothing(tmp_path):
+def test_concurrent_processes_and_threads_lose_nothing(tmp_path):
     path = tmp_path / "presets.json"
     names = [[f"{number} of {writer}" for number in range(20)] for writer in range(4)]
     spawn = multiprocessing.get_context("spawn")
@@ -153,43 +153,43 @@ def test_two_processes_and_two_threads_lose_nothing(tmp_path):
     assert set(PresetFile(path).presets()) == set(sum(names, []))
 
 
-def test_while_another_program_writes_nothing_is_written(tmp_path, monkeypatch):
+def test_nothing_is_written_while_another_program_writes(tmp_path, monkeypatch):
     monkeypatch.setattr(presets, "LONGEST_WAIT_S", 0.1)
-    mine = PresetFile(tmp_path / "presets.json")
-    mine.save(MINE)
+    own = PresetFile(tmp_path / "presets.json")
+    own.save(MINE)
     with FileLock(tmp_path / "presets.json.lock"), pytest.raises(OSError, match="cannot be written right now"):
-        mine.save(named("A"))
-    mine.save(named("B"))
-    assert list(mine.presets()) == ["Mine", "B"]
+        own.save(named("A"))
+    own.save(named("B"))
+    assert list(own.presets()) == ["Mine", "B"]
 
 
-def test_a_file_that_is_locked_for_a_moment_is_not_damaged(common_folder):
+def test_a_temporarily_unreadable_file_is_not_treated_as_damaged(common_folder):
     path = common_folder / "presets.json"
-    mine = PresetFile(path)
-    mine.save(MINE)
-    assert mine.presets() == {"Mine": MINE}
+    own = PresetFile(path)
+    own.save(MINE)
+    assert own.presets() == {"Mine": MINE}
     path.chmod(0)
-    assert mine.presets() == {"Mine": MINE}  # as last read
+    assert own.presets() == {"Mine": MINE}  # as last read
     assert PresetFile(path).presets() == {}
-    assert mine.complaints == [f"Your presets cannot be read right now and will be tried again: Permission denied: {path}."]
+    assert own.complaints == [f"Your presets cannot be read right now and will be tried again: Permission denied: {path}."]
     with pytest.raises(OSError, match="are unchanged: Permission denied"):
-        mine.save(named("A"))
+        own.save(named("A"))
     path.chmod(0o600)
-    assert PresetFile(path).presets() == mine.presets() == {"Mine": MINE}
-    assert mine.complaints == []
+    assert PresetFile(path).presets() == own.presets() == {"Mine": MINE}
+    assert own.complaints == []
     assert not list(common_folder.glob("*damaged*"))
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"Mine": {"about": "Mine.", "settings": {"grain": 0.5}, "request": {}}}'])
-def test_a_folder_that_cannot_be_written_to_is_one_sentence(common_folder, content):
+def test_an_unwritable_folder_raises_one_sentence(common_folder, content):
     path = common_folder / "presets.json"
     if content:
         path.write_text(content)
     common_folder.chmod(0o500)
-    mine = PresetFile(path)
-    assert {*bundled(), *mine.presets()} == set(mine.with_bundled())
+    own = PresetFile(path)
+    assert {*bundled(), *own.presets()} == set(own.with_bundled())
     with pytest.raises(OSError, match="Your presets cannot be written right now and are unchanged: Permission denied: "):
-        mine.save(named("A"))
+        own.save(named("A"))
     assert [file.read_text() for file in common_folder.glob("*.json")] == [content] * (content is not None)
 
 
@@ -207,32 +207,32 @@ def huge(path):
 
 
 @pytest.mark.parametrize("made", [folder, below_a_file, huge, getattr(os, "mkfifo", folder)], ids=lambda made: made.__name__)
-def test_what_is_no_file_of_presets_is_left_alone(tmp_path, made):
+def test_a_path_that_is_not_a_presets_file_is_left_alone(tmp_path, made):
     path = tmp_path / "user" / "presets.json"
     path.parent.mkdir()
     made(path)
-    mine = PresetFile(path)
-    assert mine.with_bundled() == bundled()
-    assert len(mine.complaints) == 1 and str(path) in mine.complaints[0]
+    own = PresetFile(path)
+    assert own.with_bundled() == bundled()
+    assert len(own.complaints) == 1 and str(path) in own.complaints[0]
     with pytest.raises(OSError, match="Your presets cannot be written right now and are unchanged"):
-        mine.save(MINE)
+        own.save(MINE)
     assert not list(tmp_path.glob("*/*damaged*"))
 
 
-def test_a_name_that_a_later_version_takes_stays_usable(tmp_path):
+def test_an_own_preset_named_like_a_bundled_one_stays_usable(tmp_path):
     path = tmp_path / "presets.json"
-    about = {"about": "Mine.", "settings": {"grain": 0.5}, "request": {}}
-    path.write_text(json.dumps({"Squiggle": about, "Recolour": about, "Recolour (own)": about}))
-    mine = PresetFile(path)
-    assert list(mine.presets()) == ["Squiggle (own)", "Recolour (own) (own)", "Recolour (own)"]
-    assert mine.with_bundled()["Squiggle"] == bundled()["Squiggle"]
-    assert mine.with_bundled()["Squiggle (own)"].settings == {"grain": 0.5}
-    assert mine.save(Preset("Squiggle (own)", "", {"grain": 1}, {})) == "Squiggle (own)"
-    assert mine.save(Preset("Squiggle", "", {"grain": 0.2}, {})) == "Squiggle (own)"
+    entry = {"about": "Mine.", "settings": {"grain": 0.5}, "request": {}}
+    path.write_text(json.dumps({"Squiggle": entry, "Recolour": entry, "Recolour (own)": entry}))
+    own = PresetFile(path)
+    assert list(own.presets()) == ["Squiggle (own)", "Recolour (own) (own)", "Recolour (own)"]
+    assert own.with_bundled()["Squiggle"] == bundled()["Squiggle"]
+    assert own.with_bundled()["Squiggle (own)"].settings == {"grain": 0.5}
+    assert own.save(Preset("Squiggle (own)", "", {"grain": 1}, {})) == "Squiggle (own)"
+    assert own.save(Preset("Squiggle", "", {"grain": 0.2}, {})) == "Squiggle (own)"
     assert json.loads(path.read_text())["Squiggle"]["settings"] == {"grain": 0.2}
-    assert mine.rename("Squiggle (own)", "Zigzag") == "Zigzag"
-    mine.delete("Recolour (own) (own)")
-    assert list(mine.presets()) == ["Zigzag", "Recolour (own)"]
+    assert own.rename("Squiggle (own)", "Zigzag") == "Zigzag"
+    own.delete("Recolour (own) (own)")
+    assert list(own.presets()) == ["Zigzag", "Recolour (own)"]
 
 
 @pytest.mark.parametrize("entry", [1, [], None, {"about": ""}, {"about": 1, "settings": {}, "request": {}},
@@ -240,11 +240,11 @@ def test_a_name_that_a_later_version_takes_stays_usable(tmp_path):
                                    {"about": "", "settings": {"grain": float("nan")}, "request": {}},
                                    {"about": "\ud800", "settings": {}, "request": {}},
                                    {"about": "", "settings": {"of a later version": 1}, "request": {}}])
-def test_an_entry_that_cannot_be_read_stays_in_the_file(tmp_path, entry):
+def test_an_unreadable_entry_stays_in_the_file(tmp_path, entry):
     path = tmp_path / "presets.json"
     path.write_text(json.dumps({"Odd": entry}))
-    mine = PresetFile(path)
-    mine.save(MINE)
-    assert mine.presets() == {"Mine": MINE}
-    assert "The preset 'Odd' could not be read: " in mine.complaints[0]
+    own = PresetFile(path)
+    own.save(MINE)
+    assert own.presets() == {"Mine": MINE}
+    assert "The preset 'Odd' could not be read: " in own.complaints[0]
     assert json.dumps(json.loads(path.read_text())["Odd"]) == json.dumps(entry)

@@ -1,6 +1,6 @@
-"""The page's preview is computed in JavaScript: both languages agree on the same masks and schedules.
+"""The preview's JavaScript and Python agree on masks and schedules.
 
-    python -m tests.test_preview    records what Python computes, for node
+    python -m tests.test_preview    records Python's results for node
 """
 import base64
 import dataclasses
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 RECORD = ROOT / "tests" / "javascript" / "recorded.json"
 WIDTH, HEIGHT = 36, 28
 WHOLE = 10_000
-"""What 1 is recorded as."""
+"""1 is recorded as this integer."""
 
 SHAPES = [
     {"feather_source": "Mask blur"}, {"feather_source": "Mask blur", "grow_px": 3.0}, {"grow_px": -2.0},
@@ -61,7 +61,7 @@ REQUESTS = [(0.75, "original", None, [512, 512], [512, 512]), (0.05, "latent noi
 
 
 def block():
-    """A block, a diagonal of one pixel's width, a dot, and something at the border."""
+    """A block, a diagonal one pixel wide, a dot, and paint at the border."""
     mask = np.zeros((HEIGHT, WIDTH), np.float32)
     mask[6:13, 8:17] = 1
     for step in range(9):
@@ -72,13 +72,13 @@ def block():
 
 
 def greys():
-    """The same in four strengths, as near to one another as they lie."""
+    """The same in four strengths, directly beside one another."""
     row, column = np.mgrid[:HEIGHT, :WIDTH]
     return block() * np.select([column < 7, column < 20, column < 32], [0.3, 0.6, 1], 0.8)
 
 
 def ramp():
-    """As many strengths as pixels: none of them is an area's."""
+    """Every pixel has its own strength, so no strength fills an area."""
     mask = np.zeros((HEIGHT, WIDTH))
     mask[8:20, 6:30] = np.linspace(0.01, 1, 12 * 24).reshape(24, 12).T
     return mask
@@ -91,7 +91,7 @@ def stairs():
 
 
 def rim():
-    """A disc as a brush with a smooth edge paints it."""
+    """A disc painted with a smooth brush."""
     row, column = np.mgrid[:HEIGHT, :WIDTH]
     return np.clip(8.5 - np.hypot(row - 13, column - 17), 0, 1)
 
@@ -106,7 +106,7 @@ def coded(image, kind, **options):
 
 
 def mask_images():
-    """Mask images as people have them, by name."""
+    """Name and image of typical masks of users."""
     size = 60, 45
     drawn = Image.new("L", size)
     pen = ImageDraw.Draw(drawn)
@@ -132,7 +132,7 @@ def mask_images():
 
 
 def ratios(sampler, name, steps, strength):
-    """Noise-to-signal ratios of the steps that AUTOMATIC1111 1.10.1 runs, noisiest first."""
+    """Noise-to-signal ratios of the steps in AUTOMATIC1111 1.10.1, noisiest first."""
     encoded = int(min(strength, 0.999) * steps)
     levels = schedule._log_ratios().double().numpy()
     timesteps = np.arange(1, 1000, 1000 // steps)[:encoded]
@@ -151,7 +151,7 @@ def at(places, levels):
 
 
 def sigmas(name, steps, levels):
-    """All of a schedule type's sigmas for a model of these levels."""
+    """All sigmas of a schedule type, for a model with these noise levels."""
     least, most = np.exp(levels[[0, -1]])
     top = len(levels) - 1
     return {"Karras": lambda: np.linspace(most ** (1 / 7), least ** (1 / 7), steps) ** 7,
@@ -193,11 +193,11 @@ def recorded():
                 nested = schedule.unlocked_share(values, (time / times[0])[None])
                 shares.append(torch.lerp(blended, nested, chosen.threshold_mix).flatten().tolist())
             curves.append({"run": request, "settings": changes, "shares": [whole(row) for row in np.transpose(shares)]})
-    told = [{"request": dict(zip(("strength", "content", "paddingPx", "picture", "working"), asked)),
-             "sentences": advice(*asked[:3], *(Size(height, width) for width, height in asked[3:]))} for asked in REQUESTS]
+    advised = [{"request": dict(zip(("strength", "content", "paddingPx", "picture", "working"), asked)),
+                "sentences": advice(*asked[:3], *(Size(height, width) for width, height in asked[3:]))} for asked in REQUESTS]
     read = [{"image": name, "size": image.size, "pixels": in_bytes(np.asarray(image.convert("RGBA"))),
              "levels": in_bytes(np.rint(255 * strengths(image)).astype(np.uint8))} for name, image in mask_images().items()]
-    return {"advice": told, "read": read, "width": WIDTH, "height": HEIGHT, "whole": WHOLE,
+    return {"advice": advised, "read": read, "width": WIDTH, "height": HEIGHT, "whole": WHOLE,
             "defaults": dataclasses.asdict(Settings()),
             "painted": {name: whole(paint.ravel()) for name, paint in PAINTED.items()}, "masks": masks, "runs": runs,
             "curves": curves}
@@ -211,10 +211,10 @@ def whole(values):
     return np.rint(WHOLE * np.asarray(values)).astype(int).tolist()
 
 
-def test_what_is_recorded_is_what_python_computes():
+def test_the_recording_matches_python():
     stored, fresh = json.loads(RECORD.read_text()), recorded()
     assert stored.keys() == fresh.keys()
-    # Decoders of JPEG and WebP differ by a level from version to version; what node reads is what was recorded.
+    # JPEG and WebP decoders differ by a level between versions, so node reads the recorded pixels.
     assert [one["image"] for one in stored["read"]] == [one["image"] for one in fresh["read"]]
     for one in stored["read"]:
         image = Image.frombytes("RGBA", one["size"], base64.b64decode(one["pixels"]))
@@ -227,7 +227,7 @@ def test_what_is_recorded_is_what_python_computes():
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no node on the PATH")
-def test_javascript_agrees():
+def test_javascript_matches_the_recording():
     done = subprocess.run(["node", "--test", "tests/javascript/"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 

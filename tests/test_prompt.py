@@ -1,4 +1,4 @@
-"""Prompts as AUTOMATIC1111 1.10.1 reads them: recorded from it, and compared with a checkout at hand."""
+"""Prompts are read as in AUTOMATIC1111 1.10.1, compared with a record and with a WebUI checkout."""
 import json
 import subprocess
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_long_prompts_are_cut_where_the_webui_cuts_them(text):
     assert max(map(len, cut)) <= prompt.CHUNK_TOKENS
 
 
-def test_a_checkout_at_hand_reads_them_so():
+def test_a_webui_checkout_reads_prompts_as_recorded():
     checkout = host.checkout()
     if checkout is None:
         pytest.skip("SOFTINPAINT_WEBUI names no WebUI checkout")
@@ -63,7 +63,7 @@ def test_extra_networks(text, rest, networks):
     ("<hypernet:x:1>", "", "must be <lora:name:weight>, got <hypernet:x:1>"),
     ("<lora:x:much>", "", "got <lora:x:much>"), ("<lora:x:nan>", "", "got <lora:x:nan>"),
     ("<lora:x:1:1:8>", "", "got <lora:x:1:1:8>"), ("(a:1.2.3)", "", "a weight in the prompt must be a number, got '1.2.3'")])
-def test_what_cannot_be_done_here_is_refused_in_one_sentence(text, negative, sentence):
+def test_an_unsupported_prompt_is_rejected_with_one_sentence(text, negative, sentence):
     with pytest.raises(BadInput, match="^[^\n]*$") as refused:
         prompt.demand_supported(text, negative)
     assert sentence in str(refused.value)

@@ -12,12 +12,12 @@ def started(target):
 
 
 def waits(turns, count):
-    """Until so many callers have the turn or wait for it."""
+    """Waits until this many callers have the turn or wait for it."""
     while len(turns._queue) < count:
         threading.Event().wait(0.001)
 
 
-def test_of_requests_in_any_order_only_the_newest_has_its_turn_last():
+def test_the_newest_request_runs_last_in_any_order():
     turns, made = Turns(), []
 
     def ask(number):
@@ -36,7 +36,7 @@ def test_of_requests_in_any_order_only_the_newest_has_its_turn_last():
     assert turns.is_newest("panel", 13) and not turns.is_newest("panel", 12)
 
 
-def test_one_at_a_time_and_all_in_the_order_of_their_coming():
+def test_requests_run_one_at_a_time_in_order_of_arrival():
     turns, order, inside, peak = Turns(20), [], [], []
 
     def work(number):
@@ -57,7 +57,7 @@ def test_one_at_a_time_and_all_in_the_order_of_their_coming():
     assert order == list(range(12))
 
 
-def test_too_many_and_too_long_are_refused_and_leave_nothing():
+def test_too_many_or_too_long_waits_are_rejected_and_cleaned_up():
     turns, refused = Turns(1, 0.05), []
 
     def wait():
@@ -78,7 +78,7 @@ def test_too_many_and_too_long_are_refused_and_leave_nothing():
     assert not turns._queue
 
 
-def test_the_newest_request_of_a_panel_drops_its_older_ones_that_wait():
+def test_the_newest_request_of_a_panel_drops_its_older_waiting_ones():
     turns, done = Turns(), []
 
     def ask(panel, value):
@@ -88,7 +88,7 @@ def test_the_newest_request_of_a_panel_drops_its_older_ones_that_wait():
         except Overtaken:
             done.append((panel, None))
     threads = []
-    with turns.turn("one"):  # the one that has the turn is not dropped
+    with turns.turn("one"):  # a request that has the turn is not dropped
         for panel, value, waiting in (("one", 1, 2), ("other", 2, 3), ("one", 3, 3), ("one", 4, 3)):
             threads.append(started(lambda panel=panel, value=value: ask(panel, value)))
             waits(turns, waiting)
@@ -99,7 +99,7 @@ def test_the_newest_request_of_a_panel_drops_its_older_ones_that_wait():
     assert done == [("one", None), ("one", None), ("other", 2), ("one", 4)]
 
 
-def test_a_fault_gives_the_turn_on():
+def test_an_exception_releases_the_turn():
     turns = Turns()
     with pytest.raises(ZeroDivisionError), turns.turn():
         raise ZeroDivisionError

@@ -27,13 +27,13 @@ def written(request):
 
 
 @pytest.mark.parametrize("request_", [FULL, Request(seed=1), Request(settings=Settings(enabled=False))])
-def test_the_infotext_brings_the_request_back(request_):
+def test_a_request_makes_the_round_trip_through_infotext(request_):
     again, notes = from_infotext(infotext.parse(written(request_)))
     assert again == request_
     assert len(notes) == (not request_.settings.enabled)
 
 
-def test_a_picture_of_the_builtin_brings_its_settings_and_what_it_lacked_as_it_behaved():
+def test_a_builtin_infotext_gives_its_settings_and_equivalents_of_later_ones():
     request, notes = from_infotext(infotext.parse(FROM_BUILTIN))
     assert request == Request(
         prompt="a girl on a mountain", negative_prompt="blur", seed=3, width=512, height=768, denoising_strength=1,
@@ -43,7 +43,7 @@ def test_a_picture_of_the_builtin_brings_its_settings_and_what_it_lacked_as_it_b
     assert notes == []
 
 
-def test_the_model_works_in_whole_latent_pixels_of_the_pictures_size_or_the_given_one():
+def test_the_working_size_is_the_given_or_image_size_in_whole_latent_pixels():
     assert working_size(Request(), Size(203, 250)) == Size(200, 248)
     assert working_size(Request(width=100), Size(203, 250)) == Size(200, 96)
     assert working_size(Request(width=15, height=8), Size(203, 250)) == Size(8, 8)
@@ -52,12 +52,12 @@ def test_the_model_works_in_whole_latent_pixels_of_the_pictures_size_or_the_give
 @pytest.mark.parametrize(("request_", "size", "came"), [
     (Request(width=4, height=4), Size(64, 64), "4x4"), (Request(width=7), Size(64, 64), "7x64"),
     (Request(), Size(5, 64), "64x5")])
-def test_less_than_a_latent_pixel_is_a_sentence(request_, size, came):
+def test_a_size_below_one_latent_pixel_raises_one_sentence(request_, size, came):
     with pytest.raises(BadInput, match=f"^Width and height must be 8 pixels or more, got {came}$"):
         working_size(request_, size)
 
 
-def test_what_is_not_taken_is_named_and_what_says_nothing_is_not():
+def test_ignored_infotext_keys_are_named_except_harmless_ones():
     text = FROM_BUILTIN.replace("Version: ", "Clip skip: 2, Variation seed: 1, Variation seed strength: 0.3, ADetailer model: "
                                 'face.pt, Hires upscale: 2, Lora hashes: "a: b", VAE hash: c, Model: m, '
                                 'Soft inpainting kept: d, TI hashes: "e: f", Civitai resources: [{"type":"a","id":1}], '
@@ -68,32 +68,32 @@ def test_what_is_not_taken_is_named_and_what_says_nothing_is_not():
                      "TI hashes."]
 
 
-@pytest.mark.parametrize(("fields", "picture"), [
+@pytest.mark.parametrize(("fields", "image"), [
     ({"width": 4, "height": 4}, Size(64, 64)), ({"width": 4}, Size(64, 64)), ({}, Size(7, 64))])
-def test_a_size_without_a_latent_pixel_gets_a_sentence(fields, picture):
+def test_a_request_below_one_latent_pixel_raises_one_sentence(fields, image):
     for ask in (working_size, to_api):
         with pytest.raises(ValueError, match="^Width and height must be 8 pixels or more, got "):
-            ask(Request(**fields), picture)
+            ask(Request(**fields), image)
 
 
 @pytest.mark.parametrize("params", [{"Size": "512"}, {"Size": "large"}])
-def test_a_size_of_another_form_is_not_taken(params):
+def test_an_unparsable_size_is_ignored(params):
     assert from_infotext({"Seed": "1", **params})[0].width == 0
 
 
-def test_a_picture_without_soft_inpainting_says_so():
+def test_an_infotext_without_soft_inpainting_is_noted():
     request, notes = from_infotext({"Seed": "1"})
     assert not request.settings.enabled
     assert notes == ["Soft inpainting is off because the image was made without it."]
 
 
 @pytest.mark.parametrize("params", [{"Soft inpainting schedule bias": "abc"}, {"Steps": "2.5"}])
-def test_a_setting_that_cannot_be_read_is_not_passed_over(params):
+def test_an_invalid_setting_raises(params):
     with pytest.raises(ValueError, match="must be"):
         from_infotext({"Seed": "1", "Soft inpainting enabled": "True", **params})
 
 
-def test_an_old_samplers_name_holds_the_schedule_type():
+def test_an_old_sampler_name_includes_the_schedule_type():
     request, _ = from_infotext({"Sampler": "DPM++ 2M SDE Karras", "Seed": "1"})
     assert (request.sampler, request.schedule_type) == ("DPM++ 2M SDE", "Karras")
 
@@ -104,7 +104,7 @@ def test_a_number_out_of_range_is_clamped_with_a_note():
     assert notes == ["Steps must be from 1 to 150, got 900; 150 is used instead."]
 
 
-def test_a_value_that_cannot_be_read_gets_a_sentence():
+def test_an_invalid_value_raises_one_sentence():
     with pytest.raises(ValueError, match="Steps must be a number from 1 to 150, got 'many'"):
         from_infotext({"Steps": "many"})
 
@@ -125,16 +125,16 @@ def test_the_api_body_is_the_webuis():
     assert body["override_settings"] == {"CLIP_stop_at_last_layers": 2}
     bare = to_api(Request(settings=Settings(enabled=False)), Size(64, 64))
     assert bare["alwayson_scripts"] == {}
-    assert bare["override_settings"] == {"CLIP_stop_at_last_layers": 1}  # an infotext without the key means that, too
+    assert bare["override_settings"] == {"CLIP_stop_at_last_layers": 1}  # an infotext without the key means 1
 
 
 @pytest.mark.parametrize(("name", "value"), [
     ("steps", 0), ("steps", 2.5), ("steps", "20"), ("mask_mode", "mask"), ("prompt", None), ("denoising_strength", 0),
     ("seed", 2 ** 32)])
-def test_the_librarys_door_raises(name, value):
+def test_the_constructor_validates(name, value):
     with pytest.raises(ValueError, match=f"^{name} must be .*, got "):
         Request(**{name: value})
 
 
-def test_defaults_stand_in_their_range():
+def test_defaults_are_within_their_ranges():
     assert Request() == Request(**{field.name: field.default for field in FIELDS})

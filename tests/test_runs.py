@@ -7,7 +7,7 @@ from lib_softinpaint.hosts.webui.run_table import RunTable, put_back
 
 @dataclass
 class Processing:
-    """Equal to its copies and without a hash, as the host's."""
+    """Equal to its copies and unhashable, like the host's class."""
     prompt: str = ""
 
 
@@ -21,7 +21,7 @@ def test_a_run_belongs_to_one_object_and_to_no_copy():
     assert table.get(owner) is None
 
 
-def test_a_run_goes_with_its_object():
+def test_a_run_is_dropped_with_its_object():
     table, owner = RunTable(), Processing()
     table.put(owner, "run")
     del owner
@@ -29,7 +29,7 @@ def test_a_run_goes_with_its_object():
     assert len(table) == 0
 
 
-def test_nothing_belongs_to_nobody():
+def test_none_has_no_run():
     assert RunTable().get(None) is None
 
 
@@ -42,7 +42,7 @@ class Stubborn:
         return 0
 
 
-def test_a_field_that_refuses_keeps_no_other_from_being_put_back(caplog):
+def test_a_read_only_field_does_not_keep_others_from_being_restored(caplog):
     owner = Stubborn()
     owner.first = owner.last = None
     put_back(owner, {"first": 1, "refuses": 5, "last": 2})

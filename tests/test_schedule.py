@@ -25,8 +25,8 @@ def test_a_timestep_between_two_has_the_mean_logarithm():
     assert between.tolist() == pytest.approx([below, (below * above) ** 0.5, above], rel=1e-5)
 
 
-def test_no_float64_is_needed(monkeypatch):
-    monkeypatch.setattr(torch.Tensor, "double", None)  # as good as absent on Apple's processors
+def test_float64_is_not_needed(monkeypatch):
+    monkeypatch.setattr(torch.Tensor, "double", None)  # Apple's GPUs have no float64
     got = schedule.alpha_bar_at(torch.tensor([399.5]), sd1_alphas_cumprod())
     assert got.dtype == torch.float32
 
@@ -65,7 +65,7 @@ def test_each_item_of_a_batch_has_its_own_ratio():
     assert both[:, 0, 0, 0].tolist() == pytest.approx([0.5 ** 0.5, 0.25])
 
 
-def test_the_clock_is_stable_diffusions_training():
+def test_training_time_matches_stable_diffusion():
     alphas = sd1_alphas_cumprod()
     steps = torch.tensor([0, 1, 499, 750, 999])
     time = schedule.training_time(((1 - alphas[steps]) / alphas[steps]).sqrt())

@@ -1,4 +1,4 @@
-"""Scores on constructed pictures whose right order is known."""
+"""Scores on constructed images with a known ranking."""
 import io
 import math
 from dataclasses import replace
@@ -35,9 +35,9 @@ def mixed(original, new, opacity):
 
 
 def tinted(levels, opacity):
-    """The scene, redder by as many levels where the opacity is 1."""
-    picture = SCENE.draw(SIDE)
-    return np.clip(picture + levels * opacity[..., None] * (1, 0.5, -0.5), 0, 255).astype(np.uint8)
+    """The scene, redder by this many levels where the opacity is 1."""
+    image = SCENE.draw(SIDE)
+    return np.clip(image + levels * opacity[..., None] * (1, 0.5, -0.5), 0, 255).astype(np.uint8)
 
 
 def scored(result, repaint=SOFT, decoded=None, original=None, painted=PAINTED):
@@ -48,7 +48,7 @@ def rising(values):
     return all(lesser < greater for lesser, greater in zip(values, values[1:]))
 
 
-def test_a_drawn_seam_counts_the_more_the_stronger_it_is():
+def test_a_stronger_seam_scores_worse():
     seams = [scored(tinted(levels, HARD), HARD) for levels in (0, 4, 8, 16, 32, 64)]
     assert seams[0].jump == 0
     assert seams[0].gradient_ratio == 1
@@ -65,7 +65,7 @@ def test_the_same_tint_with_a_feather_is_hardly_a_seam():
     assert soft.effect == pytest.approx(hard.effect)
 
 
-def test_ghosts_count_the_more_the_fainter_picture_shows():
+def test_ghosts_score_worse_the_more_the_fainter_image_shows():
     new = OTHER.draw(SIDE)
     ghosts = [scored(mixed(SCENE.draw(SIDE), new, np.where(PAINTED, 1, np.where(SOFT > 0, share, 0))), decoded=new)
               for share in (0, 0.15, 0.2, 0.25, 0.3, 0.5)]
@@ -75,13 +75,13 @@ def test_ghosts_count_the_more_the_fainter_picture_shows():
     assert ghosts[0].contrast_retention > ghosts[3].contrast_retention > ghosts[-1].contrast_retention
 
 
-def test_a_wider_feather_ghosts_more():
+def test_a_wider_feather_has_more_ghosts():
     new = OTHER.draw(SIDE)
     masks = [feather_outward(HARD, reach) for reach in (8, 24, 64, 120)]
     assert rising([scored(mixed(SCENE.draw(SIDE), new, mask), mask, new).ghost for mask in masks])
 
 
-def test_where_nothing_changed_nothing_is_wrong():
+def test_an_unchanged_image_has_a_perfect_score():
     unchanged = scored(SCENE.draw(SIDE), decoded=OTHER.draw(SIDE))
     assert unchanged == score.Scores(0, 0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0)
     assert score.blend_score(unchanged) == 100
@@ -89,7 +89,7 @@ def test_where_nothing_changed_nothing_is_wrong():
 
 
 def objects():
-    """Scenes with and without a thing, its mask with some room, and the part of that mask left of the thing's middle."""
+    """Scenes with and without a thing, its mask with a margin, and the part of that mask left of the thing's centre."""
     for seed in range(HELD_OUT, HELD_OUT + 12):
         full = Scene.from_seed(seed)
         near = [thing for thing in full.things if thing.kind in ("house", "tree", "person")]
@@ -102,7 +102,7 @@ def objects():
 
 
 @pytest.mark.parametrize(("without", "within", "room", "left"), list(objects()))
-def test_the_true_picture_has_no_seam_and_one_that_is_cut_has(without, within, room, left):
+def test_the_true_image_has_no_seam_and_a_cut_one_has(without, within, room, left):
     for original, result in ((without, within), (within, without)):
         true = scored(result, feather_outward(room.astype(np.float32), 16), result, original, room)
         assert true.jump < 0.2
@@ -113,8 +113,8 @@ def test_the_true_picture_has_no_seam_and_one_that_is_cut_has(without, within, r
     assert cut.gradient_ratio > 1.3
 
 
-def test_a_real_edge_that_crosses_the_masks_edge_is_no_seam():
-    """A horizon runs through the mask, in the original and, elsewhere, in the new picture."""
+def test_a_real_edge_across_the_masks_edge_is_not_a_seam():
+    """A horizon crosses the mask in the original and in the new image."""
     sky, ground, field = ((120, 170, 230), (80, 150, 80), (200, 170, 60))
     rows = np.arange(SIDE)[:, None, None]
     grain = np.random.default_rng(0).normal(0, 1.2, (SIDE, SIDE, 1))
@@ -126,7 +126,7 @@ def test_a_real_edge_that_crosses_the_masks_edge_is_no_seam():
     assert soft.gradient_ratio < 1.3 < 1.8 < hard.gradient_ratio
 
 
-def test_an_object_whose_outline_runs_near_the_edge_is_less_than_a_seam():
+def test_an_outline_near_the_edge_counts_less_than_a_seam():
     circle = SCENE.draw(SIDE)
     circle[disc(radius=76)] = (250, 200, 60)  # 4 px inside
     cut = SCENE.draw(SIDE)
@@ -134,7 +134,7 @@ def test_an_object_whose_outline_runs_near_the_edge_is_less_than_a_seam():
     assert scored(circle).jump < 0.5 * scored(cut, HARD).jump
 
 
-def test_the_outside_is_told_to_the_pixel():
+def test_changes_outside_are_counted_exactly():
     result = SCENE.draw(SIDE)
     result[3, 5] ^= 7
     result[SIDE - 1, 0, 2] ^= 1
@@ -153,16 +153,16 @@ def test_scores_are_stable_under(change, case):
     new = OTHER.draw(SIDE)
     result, repaint = {"seam": (tinted(16, HARD), HARD), "feather": (tinted(32, SOFT), SOFT),
                        "ghost": (mixed(SCENE.draw(SIDE), new, SOFT), SOFT)}[case]
-    pictures = [SCENE.draw(SIDE), result, new]
-    before = score.score(pictures[0], pictures[1], repaint, PAINTED, pictures[2])
+    images = [SCENE.draw(SIDE), result, new]
+    before = score.score(images[0], images[1], repaint, PAINTED, images[2])
     painted = PAINTED
     if change == "JPEG 95":
-        pictures = [as_jpeg(picture) for picture in pictures]
+        images = [as_jpeg(image) for image in images]
     else:
-        pictures = [np.asarray(Image.fromarray(picture).resize((2 * SIDE, 2 * SIDE), Image.Resampling.BICUBIC))
-                    for picture in pictures]
+        images = [np.asarray(Image.fromarray(image).resize((2 * SIDE, 2 * SIDE), Image.Resampling.BICUBIC))
+                  for image in images]
         repaint, painted = (each.repeat(2, 0).repeat(2, 1) for each in (repaint, painted))
-    after = score.score(pictures[0], pictures[1], repaint, painted, pictures[2])
+    after = score.score(images[0], images[1], repaint, painted, images[2])
     assert after.jump == pytest.approx(before.jump, rel=0.2, abs=0.6)
     assert after.gradient_ratio == pytest.approx(before.gradient_ratio, rel=0.15)
     assert after.ghost == pytest.approx(before.ghost, abs=0.05)
@@ -170,15 +170,15 @@ def test_scores_are_stable_under(change, case):
     assert after.effect == pytest.approx(before.effect, rel=0.1)
 
 
-def as_jpeg(picture):
+def as_jpeg(image):
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", quality=95)
+    Image.fromarray(image).save(file, "JPEG", quality=95)
     return np.asarray(Image.open(file))
 
 
 @pytest.mark.parametrize("painted", [np.ones((40, 60), bool), disc(0, 0, 20, 64), disc(3, 60, 1, 64),
                                      np.pad([[True]], ((7, 9), (11, 2)))])
-def test_masks_at_borders_thin_ones_and_full_ones_give_numbers(painted):
+def test_border_thin_and_full_masks_give_finite_scores(painted):
     random = np.random.default_rng(0)
     original, result = random.integers(0, 256, (2, *painted.shape, 3), dtype=np.uint8)
     result[~painted] = original[~painted]
@@ -188,22 +188,22 @@ def test_masks_at_borders_thin_ones_and_full_ones_give_numbers(painted):
         assert given.outside_changed == 0
 
 
-def test_without_the_decoded_picture_ghosts_are_not_known():
+def test_without_the_decoded_image_the_ghost_score_is_nan():
     unknown = scored(tinted(16, SOFT))
     assert math.isnan(unknown.ghost)
     assert math.isnan(unknown.contrast_retention)
     assert math.isfinite(score.blend_score(unknown))
 
 
-def test_pictures_that_do_not_match_are_refused():
-    picture = SCENE.draw(SIDE)
+def test_mismatched_images_are_rejected():
+    image = SCENE.draw(SIDE)
     with pytest.raises(ValueError, match=r"images and masks must have the same size, got \[\(500, 512\), \(512, 512\)\]"):
-        score.score(picture, picture[:500], SOFT, PAINTED)
+        score.score(image, image[:500], SOFT, PAINTED)
     with pytest.raises(ValueError, match="painted must have at least one True pixel, got none"):
-        score.score(picture, picture, SOFT, np.zeros_like(PAINTED))
+        score.score(image, image, SOFT, np.zeros_like(PAINTED))
 
 
-def test_nothing_that_is_given_is_written_to():
+def test_score_does_not_modify_its_arguments():
     given = [SCENE.draw(SIDE), tinted(16, SOFT), SOFT.copy(), PAINTED.copy(), OTHER.draw(SIDE)]
     copies = [each.copy() for each in given]
     score.score(*given)
@@ -219,7 +219,7 @@ def test_the_core_effect_is_the_mean_latent_distance():
     assert score.latent_effect(original, result, painted) == pytest.approx(2.5)
 
 
-def test_colours_are_those_of_scikit_image():
-    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    picture[0, 0], picture[0, 1] = 0, 255
-    assert np.abs(lab(picture).permute(1, 2, 0).numpy() - rgb2lab(picture)).max() < 0.01
+def test_colours_match_scikit_image():
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    image[0, 0], image[0, 1] = 0, 255
+    assert np.abs(lab(image).permute(1, 2, 0).numpy() - rgb2lab(image)).max() < 0.01

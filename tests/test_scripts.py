@@ -1,4 +1,4 @@
-"""JavaScript modules that are joined into one, which can be part of a page."""
+"""JavaScript modules are joined into one that can be embedded in a page."""
 import re
 import shutil
 import subprocess
@@ -35,7 +35,7 @@ def test_each_module_runs_once_in_its_own_scope(tmp_path):
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no node on the PATH")
 @pytest.mark.parametrize("path", [PREVIEW, PAINT], ids=lambda path: path.name)
-def test_what_the_page_holds_is_valid(path, tmp_path):
+def test_the_pages_scripts_are_valid(path, tmp_path):
     module = tmp_path / "joined.mjs"
     module.write_text(joined(path))
     checked = subprocess.run(["node", "--check", module], capture_output=True, text=True)
@@ -43,12 +43,12 @@ def test_what_the_page_holds_is_valid(path, tmp_path):
     assert "</script" not in joined(path)
 
 
-def test_the_page_holds_every_module():
+def test_the_page_contains_every_module():
     assert all(f'modules["{path.name}"] = ' in joined(PREVIEW) for path in MODULES)
 
 
 @pytest.mark.parametrize("path", [*MODULES, PAINT], ids=lambda path: path.name)
-def test_imports_and_exports_have_the_forms_that_are_joined(path):
+def test_imports_and_exports_have_the_supported_forms(path):
     text = path.read_text(encoding="utf8")
     assert len(re.findall(r"^import\b|\bimport\(", text, re.MULTILINE)) == len(IMPORT.findall(text))
     assert len(re.findall(r"^export\b", text, re.MULTILINE)) == len(EXPORT.findall(text))
@@ -57,7 +57,7 @@ def test_imports_and_exports_have_the_forms_that_are_joined(path):
 
 
 @pytest.mark.parametrize("path", [*MODULES, PAINT], ids=lambda path: path.name)
-def test_modules_are_short_and_say_what_they_hold(path):
+def test_modules_are_short_and_start_with_a_comment(path):
     lines = path.read_text(encoding="utf8").splitlines()
     assert len(lines) <= LARGEST_LINES
     assert lines[0].startswith("// ")

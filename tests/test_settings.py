@@ -23,7 +23,7 @@ BUILTIN_INFOTEXT = {
     "Soft inpainting difference threshold": "1.25", "Soft inpainting difference contrast": "1.25"}
 
 
-def test_the_order_names_and_defaults_are_the_apis_and_only_grow():
+def test_the_apis_order_names_and_defaults():
     assert [(field.name, field.default) for field in FIELDS.values()] == [
         ("enabled", False), ("schedule_bias", 1.0), ("preservation_strength", 0.5), ("transition_contrast_boost", 4.0),
         ("mask_influence", 0.0), ("difference_threshold", 0.5), ("difference_contrast", 2.0),
@@ -32,10 +32,10 @@ def test_the_order_names_and_defaults_are_the_apis_and_only_grow():
         ("grain", 0.0), ("conditioning_mask", "soft"), ("mask_image", ""), ("automatic_threshold", False)]
 
 
-def test_the_first_seven_are_the_builtins():
-    about = [(field.label, field.elem_id, *(field.limits if field.range else (None, None)))
+def test_the_first_seven_settings_are_the_builtins():
+    found = [(field.label, field.elem_id, *(field.limits if field.range else (None, None)))
              for field in list(FIELDS.values())[:7]]
-    assert about == [
+    assert found == [
         ("Soft inpainting", "soft_inpainting_enabled", None, None),
         ("Schedule bias", "mask_blend_power", 0, 8),
         ("Preservation strength", "mask_blend_scale", 0, 8),
@@ -45,7 +45,7 @@ def test_the_first_seven_are_the_builtins():
         ("Difference contrast", "composite_difference_contrast", 0, 8)]
 
 
-def test_number_defaults_are_floats_since_the_host_pastes_in_the_defaults_type():
+def test_number_defaults_are_floats():
     assert all(isinstance(field.default, float) for field in FIELDS.values() if field.range)
 
 
@@ -57,7 +57,7 @@ def test_labels_and_elem_ids_are_unique():
 @pytest.mark.parametrize(("name", "value"), [
     ("schedule_bias", "0.5"), ("schedule_bias", None), ("schedule_bias", math.nan), ("schedule_bias", 8.1),
     ("schedule_bias", True), ("transition_contrast_boost", 0), ("enabled", 1), ("feather_source", "hots")])
-def test_the_librarys_door_raises(name, value):
+def test_the_constructor_validates(name, value):
     with pytest.raises(ValueError, match=f"^{name} must be .*, got "):
         Settings(**{name: value})
 
@@ -71,7 +71,7 @@ def test_positional_arguments_may_be_shorter_or_longer():
         Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 0), [])
 
 
-def test_what_clients_send_is_read():
+def test_strings_numbers_and_nulls_are_read():
     assert read_args([True, None, "0.05", " 2 ", 0, None, "1.25"]) == (
         Settings(enabled=True, preservation_strength=0.05, transition_contrast_boost=2, difference_contrast=1.25), [])
     assert read_args(["true"])[0].enabled
@@ -80,13 +80,13 @@ def test_what_clients_send_is_read():
     assert not read_args([None, 0.2])[0].enabled
 
 
-def test_a_dict_switches_on_unless_it_says_otherwise():
+def test_a_dict_enables_soft_inpainting_by_default():
     assert read_args([{"schedule_bias": 0.2}, 1.0, 0.5]) == (Settings(enabled=True, schedule_bias=0.2), [])
     assert read_args([{"enabled": False, "schedule_bias": 0.2}]) == (Settings(), [])
     assert read_args([{"enabled": None, "schedule_bias": None}]) == (Settings(enabled=True), [])
 
 
-def test_a_number_out_of_range_is_clamped_and_said():
+def test_a_number_out_of_range_is_clamped_and_noted():
     settings, notes = read_args([True, 9, -0.5, 0])
     assert (settings.schedule_bias, settings.preservation_strength, settings.transition_contrast_boost) == (8, 0, 1)
     assert notes == ["Schedule bias must be from 0 to 8, got 9; 8 is used instead.",
@@ -103,18 +103,18 @@ def test_a_number_out_of_range_is_clamped_and_said():
     (["maybe"], "Soft inpainting must be true or false, got 'maybe'."),
     ([True] + [None] * 6 + ["thick"], "Feather source must be one of Mask blur, own, host, got 'thick'."),
     ([{"schedule_bais": 1}], "Soft inpainting has no setting 'schedule_bais'; it has enabled, schedule_bias, ")])
-def test_what_cannot_be_read_raises_one_sentence(args, sentence):
+def test_an_invalid_setting_raises_one_sentence(args, sentence):
     with pytest.raises(ValueError, match="^" + sentence):
         read_args(args)
 
 
-def test_nothing_is_read_when_switched_off():
+def test_settings_are_not_read_when_switched_off():
     assert read_args([False, "much"]) == (Settings(), [])
 
 
 def test_infotext_makes_the_round_trip():
     settings = Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 3, -2, 40, "% of the mask", 0.75, 0.25, 0.5, 0.1, "hard",
-                        "a picture", True)
+                        "an image", True)
     written = {key: str(value) for key, value in to_infotext(settings).items()}
     assert written == {**BUILTIN_INFOTEXT, "Soft inpainting feather source": "host", "Soft inpainting edge taper": "3",
                        "Soft inpainting mask grow": "-2", "Soft inpainting feather width": "40",
@@ -124,10 +124,10 @@ def test_infotext_makes_the_round_trip():
                        "Soft inpainting automatic threshold": "True",
                        VERSION_KEY: __version__}
     read = {field.name: from_infotext(field, written) for field in saved_fields()}
-    assert Settings(**read, mask_image="a picture") == settings
+    assert Settings(**read, mask_image="an image") == settings
 
 
-def test_a_picture_of_the_builtin_pastes_with_later_settings_at_its_equivalents():
+def test_a_builtin_infotext_sets_later_settings_to_its_equivalents():
     pasted = {name: from_infotext(field, BUILTIN_INFOTEXT) for name, field in FIELDS.items()}
     not_used_by_it = {name for name, value in pasted.items() if value is None}
     assert not_used_by_it == {"feather_width", "feather_unit", "mask_image"}
@@ -137,22 +137,22 @@ def test_a_picture_of_the_builtin_pastes_with_later_settings_at_its_equivalents(
                    difference_contrast=1.25)
 
 
-def test_a_picture_without_soft_inpainting_pastes_nothing():
+def test_infotext_without_soft_inpainting_pastes_nothing():
     assert {from_infotext(field, {"Steps": "20"}) for field in FIELDS.values()} == {None}
 
 
-def test_pasted_nonsense_is_passed_over():
+def test_invalid_pasted_values_are_ignored():
     assert from_infotext(FIELDS["schedule_bias"], {infotext_key(FIELDS["schedule_bias"]): "much"}) is None
 
 
-def test_the_readme_holds_the_settings_table():
+def test_the_readme_contains_the_settings_table():
     readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf8")
     assert markdown_table() in readme, "put `python -m lib_softinpaint.settings.settings` into README.md"
 
 
-def test_the_documentation_tells_of_every_setting_in_its_group():
-    told = (Path(__file__).parent.parent / "docs" / "settings.md").read_text(encoding="utf8")
+def test_the_documentation_describes_every_setting_in_its_group():
+    text = (Path(__file__).parent.parent / "docs" / "settings.md").read_text(encoding="utf8")
     for field in FIELDS.values():
         if field.name != "enabled":
-            group = told.partition(f"## {field.group}\n")[2].partition("\n## ")[0]
+            group = text.partition(f"## {field.group}\n")[2].partition("\n## ")[0]
             assert f"**{field.label.partition(',')[0]}" in group

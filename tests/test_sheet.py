@@ -4,7 +4,7 @@ from PIL import Image
 from lib_softinpaint.images.sheet import GAP_PX, LABEL_PX, side_by_side
 
 
-def test_the_tiles_stand_beside_one_another_under_their_names():
+def test_tiles_are_side_by_side_with_labels():
     red, grey = Image.new("RGB", (60, 40), (255, 0, 0)), Image.new("L", (60, 40), 99)
     sheet = np.asarray(side_by_side({"red": red, "grey": grey}))
     assert sheet.shape == (40 + LABEL_PX, 2 * 60 + GAP_PX, 3)

@@ -1,4 +1,4 @@
-"""The client's sentences, before a server that answers as a WebUI would; a real one: tests/webui/test_command_line.py."""
+"""The client's messages, against a server that answers like a WebUI. tests/webui/test_command_line.py uses a real one."""
 import base64
 import dataclasses
 import json
@@ -13,7 +13,7 @@ from lib_softinpaint.images.encoded import encoded
 from lib_softinpaint.settings.request import Request
 from lib_softinpaint.settings.settings import Settings
 
-PICTURE, MASK = Image.new("RGB", (16, 16)), Image.new("L", (16, 16), 255)
+IMAGE, MASK = Image.new("RGB", (16, 16)), Image.new("L", (16, 16), 255)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def server():
 
         do_POST = do_GET
 
-        def log_message(self, *about):
+        def log_message(self, *args):
             pass
 
     running = HTTPServer(("127.0.0.1", 0), Answers)
@@ -49,7 +49,7 @@ def script(arguments):
 
 GOOD = {"/sdapi/v1/script-info": script(len(dataclasses.fields(Settings))), "/sdapi/v1/samplers": (200, [{"name": "Euler a"}]),
         "/sdapi/v1/schedulers": (200, [{"label": "Automatic"}]), "/sdapi/v1/sd-models": (200, [{"model_name": "scenes"}]),
-        "/sdapi/v1/img2img": (200, {"images": [encoded(PICTURE)], "info": '{"infotexts": ["Steps: 1"]}'})}
+        "/sdapi/v1/img2img": (200, {"images": [encoded(IMAGE)], "info": '{"infotexts": ["Steps: 1"]}'})}
 
 
 @pytest.mark.parametrize(("answers", "sentence"), [
@@ -64,25 +64,25 @@ GOOD = {"/sdapi/v1/script-info": script(len(dataclasses.fields(Settings))), "/sd
     ({**GOOD, "/sdapi/v1/img2img": (200, {"images": [], "info": "{}"})}, "returned no image"),
     ({**GOOD, "/sdapi/v1/img2img": (200, {"images": None})}, "not from a WebUI"),
     ({"/sdapi/v1/script-info": (200, {"some": "other"})}, "not from a WebUI")])
-def test_each_thing_that_is_wrong_gets_its_sentence(server, answers, sentence):
+def test_each_problem_has_its_own_message(server, answers, sentence):
     server.answers = answers
     with pytest.raises((ConnectionError, ValueError), match=sentence):
-        webui_api.inpaint(f"http://127.0.0.1:{server.server_port}/", Request(), PICTURE, MASK)
+        webui_api.inpaint(f"http://127.0.0.1:{server.server_port}/", Request(), IMAGE, MASK)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://127.0.0.1:x", "127.0.0.1:9", "ftp://127.0.0.1:9",
                                  "http://me:secret@127.0.0.1:9"])
-def test_an_address_where_nothing_answers(url):
+def test_an_address_without_a_webui(url):
     with pytest.raises(ConnectionError, match="a WebUI must answer at (http|ftp)://127.0.0.1:") as fault:
-        webui_api.inpaint(url, Request(), PICTURE, MASK)
+        webui_api.inpaint(url, Request(), IMAGE, MASK)
     assert "secret" not in str(fault.value)
 
 
-def test_the_picture_and_its_infotext_come_back(server):
+def test_the_image_and_its_infotext_are_returned(server):
     server.answers = GOOD
     address = f"me:secret@127.0.0.1:{server.server_port}"
-    made, about = webui_api.inpaint(address, Request(), PICTURE, MASK, "scenes")
-    assert (made.size, about) == (PICTURE.size, "Steps: 1")
+    made, text = webui_api.inpaint(address, Request(), IMAGE, MASK, "scenes")
+    assert (made.size, text) == (IMAGE.size, "Steps: 1")
     assert server.authorization == "Basic " + base64.b64encode(b"me:secret").decode()
     with pytest.raises(ValueError, match="model must be one of scenes, got 'other'"):
-        webui_api.inpaint(address, Request(), PICTURE, MASK, "other")
+        webui_api.inpaint(address, Request(), IMAGE, MASK, "other")

@@ -15,13 +15,13 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 WIDTH = 32
 
 KNOWN_WARNINGS = [pytest.mark.filterwarnings(each) for each in (
-    # diffusers turns tensors into arrays with NumPy's functions, which NumPy 2 wants PyTorch to know more of.
+    # diffusers passes tensors to NumPy functions, and NumPy 2 warns that PyTorch's array protocol is outdated.
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning:diffusers.schedulers",
     "ignore:__array_wrap__ must accept context and return_scalar:DeprecationWarning:diffusers.schedulers",
     "ignore:__array_wrap__ must accept context and return_scalar:DeprecationWarning:numpy.*fromnumeric",
-    "ignore:Should have t[ab]>=t0 but got:UserWarning:torchsde",  # by the rounding of sigmas
+    "ignore:Should have t[ab]>=t0 but got:UserWarning:torchsde",  # sigmas are rounded
 )]
-"""What diffusers and transformers warn of each other's and of other packages' changes; any other warning is a failure."""
+"""Known warnings of diffusers and transformers. Any other warning is a failure."""
 
 
 def scheduler():
@@ -74,7 +74,7 @@ def sdxl(folder):
 
 
 def add_ip_adapter(unet):
-    """An IP-Adapter of one token, random as the rest, as `load_ip_adapter` would add it."""
+    """Adds a random IP-Adapter of one token, like `load_ip_adapter`."""
     torch.manual_seed(1)
     sizes = {name: module.to_k.weight.shape for name, module in unet.named_modules() if name.endswith("attn2")}
     weights = {f"{2 * number + 1}.{key}.weight": torch.randn(size)

@@ -1,6 +1,6 @@
-"""How the host reads prompts, by its own parser and its own text encoder.
+"""How the host reads prompts, from its own parser and text encoder.
 
-    HOST_PYTHON -m tests.contract.prompts CHECKOUT                 prints it, to record it anew
+    HOST_PYTHON -m tests.contract.prompts CHECKOUT                 prints the record, to update it
     HOST_PYTHON -m tests.contract.prompts CHECKOUT MODEL FILE.npz  writes embeddings
 """
 from __future__ import annotations
@@ -34,7 +34,7 @@ ENCODED = (
     ("an orange tree", 1), (r"(orange:1.4) [tree] BREAK \(night\)", 1),
     ("an orange tree, a meadow, " * 15 + "(a moon:1.3)", 1), ("an orange tree", 2),
     ("(a:2) (red house:0.3), (((lake)))", 2), ("", 1))
-"""Prompts with a clip skip."""
+"""Prompt and clip skip."""
 
 COMMA = 1
 
@@ -45,7 +45,7 @@ def tokens(text: str) -> list[int]:
 
 
 def host(checkout: Path) -> tuple[Any, Any, Any, Any]:
-    """The host's parser, its module of text encoders, its options and what it hooks models with, the latter two ours."""
+    """The host's prompt parser and text encoder modules, with stand-ins for its options and its model hijack."""
     sys.path.insert(0, str(checkout))
     options = SimpleNamespace(emphasis="Original", comma_padding_backtrack=20, CLIP_stop_at_last_layers=1,
                               textual_inversion_add_hashes_to_infotext=False, use_old_emphasis_implementation=False)
@@ -62,7 +62,7 @@ def host(checkout: Path) -> tuple[Any, Any, Any, Any]:
 
 
 def read(checkout: Path) -> dict:
-    """What the host makes of the prompts above."""
+    """Weights, changes and chunks of the prompts above, from the host."""
     prompt_parser, sd_hijack_clip, _, _ = host(checkout)
     model = sd_hijack_clip.TextConditionalModel()
     model.comma_token, model.id_start, model.id_end = COMMA, "start", "end"
@@ -86,7 +86,7 @@ def read(checkout: Path) -> dict:
 
 
 def encode(checkout: Path, model: Path, target: Path) -> None:
-    """Writes what the host's text encoder gives for ENCODED, with a model of SD1's kind in diffusers' layout."""
+    """Writes the host's embeddings of ENCODED, for an SD1 model in the diffusers layout."""
     import numpy as np
     import torch
     from transformers import CLIPTextModel, CLIPTokenizer

@@ -1,7 +1,7 @@
-"""The part of the host that our adapter relies on, read from source text: nothing of the host is run.
+"""The part of the host that our adapter relies on, read from its source. No host code is run.
 
-    python -m tests.contract.surface CHECKOUT               records it anew
-    python -m tests.contract.surface NAME=CHECKOUT ...      records what hosts have of what hosts.webui.detect looks for
+    python -m tests.contract.surface CHECKOUT               updates the record
+    python -m tests.contract.surface NAME=CHECKOUT ...      records the names that hosts.webui.detect looks for
 """
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PARAMETERS = {
                  ("sd_samplers_kdiffusion", "CFGDenoiserKDiffusion")],
     "params": [("script_callbacks", "CFGDenoiserParams"), ("script_callbacks", "AfterCFGCallbackParams")],
     "script": [("scripts", "Script")]}
-"""What our hooks' and callbacks' parameters are in the host: module and classes, base first."""
+"""Classes of our hooks' and callbacks' parameters in the host: module and class, base first."""
 
 
 def adapter() -> ast.Module:
@@ -41,7 +41,7 @@ def adapter() -> ast.Module:
 
 
 def used_by_the_adapter() -> dict[str, set[str]]:
-    """Attributes that the adapter takes from each host module, and from each of its hooks' parameters."""
+    """Attributes that the adapter uses of each host module and of each hook parameter."""
     tree = adapter()
     modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "modules"
                for alias in node.names}
@@ -53,7 +53,7 @@ def used_by_the_adapter() -> dict[str, set[str]]:
 
 
 def options_used_by_the_adapter() -> set[str]:
-    """Settings of the host that gate what the adapter does."""
+    """Host settings that the adapter reads."""
     own = {"data", "add_option", "onchange", "set", "save"}
     direct = {node.attr for node in ast.walk(adapter())
               if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "shared.opts"}
@@ -73,13 +73,13 @@ def parameters(function: ast.FunctionDef) -> list[str]:
 
 
 def source(checkout: Path, module: str) -> ast.Module:
-    with warnings.catch_warnings():  # the host's escapes are its own affair
+    with warnings.catch_warnings():  # about escapes in the host's strings
         warnings.simplefilter("ignore")
         return ast.parse((checkout / "modules" / f"{module}.py").read_text(encoding="utf8"))
 
 
 def of_module(checkout: Path, module: str) -> dict[str, list[str] | None]:
-    """Names that a host module defines or imports at its top, functions and classes with their parameters."""
+    """Names that a host module defines or imports, with the parameters of functions and classes."""
     found: dict[str, list[str] | None] = {}
     for node in ast.walk(source(checkout, module)):
         if isinstance(node, ast.FunctionDef):
@@ -116,7 +116,7 @@ def of_class(checkout: Path, module: str, name: str) -> set[str]:
 
 
 def read(checkout: Path) -> dict:
-    """What the adapter uses, as the checkout has it; names that it lacks are left out."""
+    """The names that the adapter uses and the checkout has."""
     surface: dict = {"modules": {}, "parameters": {}, "hooks": {}}
     for owner, names in used_by_the_adapter().items():
         if owner in PARAMETERS:
@@ -134,13 +134,13 @@ def read(checkout: Path) -> dict:
 
 
 def detectable(checkout: Path) -> dict:
-    """What a checkout has of what `hosts.webui.detect` looks for."""
+    """The names that `hosts.webui.detect` looks for and the checkout has."""
     modules = {}
     for name, names in detect.NEEDED.items():
         wanted = {*names, *(each for module, each in detect.ARGUMENTS if module == name)}
         if (checkout / "modules" / f"{name}.py").exists():
-            modules[name] = {each: about if (name, each) in detect.ARGUMENTS else None
-                             for each, about in of_module(checkout, name).items() if each in wanted}
+            modules[name] = {each: arguments if (name, each) in detect.ARGUMENTS else None
+                             for each, arguments in of_module(checkout, name).items() if each in wanted}
     script = of_class(checkout, "scripts", "Script") & set(detect.HOOKS)
     fields = {name for where in PARAMETERS["p"] for name in of_class(checkout, *where)} & set(detect.PROCESSING_FIELDS)
     denoiser = (checkout / "modules" / "sd_samplers_cfg_denoiser.py").read_text(encoding="utf8")

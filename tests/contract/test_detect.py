@@ -1,4 +1,4 @@
-"""On which hosts the extension runs, judged on the names that were read from their sources."""
+"""On which hosts the extension runs, judging by the names recorded from their sources."""
 import json
 import sys
 import types
@@ -9,8 +9,8 @@ import pytest
 from lib_softinpaint.hosts.webui import detect
 
 HOSTS = json.loads((Path(__file__).parent / "hosts.json").read_text())
-"""By host: names of each module (functions and classes with their parameters), attributes of two classes, and which calls the
-denoiser's file makes. Recorded by `python -m tests.contract.surface`."""
+"""For each host: the names in each module (functions and classes with their parameters), the attributes of two classes, and
+the calls in the denoiser's file. Recorded by `python -m tests.contract.surface`."""
 
 LACKING = {"AUTOMATIC1111 1.7.0": "scripts.MaskBlendArgs", "Forge Classic": "a call of on_mask_blend in each sampling step"}
 
@@ -34,7 +34,7 @@ def stand_in(package, recorded, folder):
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_it_runs_where_all_is_there_and_names_what_is_not(monkeypatch, tmp_path, host):
+def test_supported_hosts_pass_and_missing_names_are_reported(monkeypatch, tmp_path, host):
     for name, module in stand_in("stand_in", HOSTS[host], tmp_path).items():
         monkeypatch.setitem(sys.modules, name, module)
     lacking = detect.missing("stand_in")

@@ -1,4 +1,4 @@
-"""What we use of the host is what was recorded from a real one, and what a checkout at hand has."""
+"""The host names that we use are in the record, and the record matches a WebUI checkout."""
 import json
 
 import pytest
@@ -12,23 +12,23 @@ SET_BY_THE_HOSTS_RUN = {"p": {"batch_index"}, "denoiser": {"p"}}
 
 
 @pytest.mark.parametrize("owner", sorted(surface.used_by_the_adapter()))
-def test_all_that_is_used_is_recorded(owner):
+def test_every_used_name_is_recorded(owner):
     used = surface.used_by_the_adapter()[owner] - SET_BY_THE_HOSTS_RUN.get(owner, set())
     recorded = RECORDED["parameters"].get(owner) or RECORDED["modules"][owner]
     assert used - set(recorded) == set()
 
 
-def test_all_options_that_are_read_are_recorded():
+def test_every_used_option_is_recorded():
     assert surface.options_used_by_the_adapter() == set(RECORDED["options"])
 
 
-def test_every_hook_takes_what_the_host_gives():
+def test_every_hook_has_the_hosts_parameters():
     for name, ours in surface.hooks_of_the_script().items():
         given = RECORDED["hooks"][name]
         assert [parameter for parameter in given if parameter in ours or parameter in ("self", "p")] == ours, name
 
 
-def test_a_checkout_at_hand_has_the_recorded_surface():
+def test_a_webui_checkout_has_the_recorded_surface():
     checkout = host.checkout()
     if checkout is None:
         pytest.skip("SOFTINPAINT_WEBUI names no WebUI checkout")

@@ -1,4 +1,4 @@
-// The file that the WebUI loads: it has the browser ask for every module before it starts the preview.
+// The file that the WebUI loads. It makes the browser fetch every module before it starts the preview.
 import assert from "node:assert/strict";
 import {readdirSync} from "node:fs";
 import {test} from "node:test";

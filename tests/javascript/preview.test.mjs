@@ -1,4 +1,4 @@
-// The mask and the curves that the page draws agree with Python's, whose results tests/test_preview.py records.
+// The page's mask and curves agree with Python's, which tests/test_preview.py records.
 import assert from "node:assert/strict";
 import {Buffer} from "node:buffer";
 import {readFileSync} from "node:fs";
@@ -14,7 +14,7 @@ import {repaintShares} from "../../javascript/softInpainting/schedule.mjs";
 
 const LEAST_STEP = 1 / 255;
 const recorded = JSON.parse(readFileSync(new URL("recorded.json", import.meta.url)));
-const {width, height, painted, defaults, whole, masks, runs, curves, advice: told} = recorded;
+const {width, height, painted, defaults, whole, masks, runs, curves, advice: adviceCases} = recorded;
 
 function farthest(one, other) {
     assert.equal(one.length, other.length);
@@ -49,13 +49,13 @@ for (const {run, settings: changes, shares} of curves) {
     });
 }
 
-for (const {request, sentences} of told) {
+for (const {request, sentences} of adviceCases) {
     test(`advice: ${JSON.stringify(request)}`, () => {
         assert.deepEqual(advice(request).map(({sentence}) => sentence), sentences);
     });
 }
 
-test("distances are exact, also to nothing", () => {
+test("distances are exact, and large without a target", () => {
     const {squared, nearest} = distanceTransform([0, 0, 0, 1, 0, 0], 3, 2);
     assert.deepEqual(Array.from(squared), [1, 2, 5, 0, 1, 4]);
     assert.deepEqual(Array.from(nearest), [3, 3, 3, 3, 3, 3]);
@@ -76,7 +76,7 @@ test("the crop is widened to the working size's shape, and stays inside", () => 
     assert.deepEqual(cropRegion(mask, 100, 60, 100, 512, 512), [0, 0, 100, 60]);
 });
 
-test("all of a mask at a tenth of the size is like that of the whole", () => {
+test("a mask at a tenth of the size looks like the whole", () => {
     const large = new Uint8Array(400 * 300), small = new Uint8Array(40 * 30);
     for (let y = 100; y < 200; y++) for (let x = 150; x < 250; x++) large[y * 400 + x] = 1;
     for (let y = 10; y < 20; y++) for (let x = 15; x < 25; x++) small[y * 40 + x] = 1;

@@ -1,6 +1,6 @@
-"""The stand-alone page in a real browser: painted, generated, composited again, downloaded.
+"""The stand-alone page in a real browser: paint, generate, re-composite, download.
 
-SOFTINPAINT_PAGE_PYTHON names a Python that shows the page, with another Gradio than this one's.
+SOFTINPAINT_PAGE_PYTHON names a Python to serve the page with, to test another Gradio version.
 """
 import os
 import socket
@@ -19,7 +19,7 @@ from lib_softinpaint.settings.settings import Settings
 from tests.browser import choose, choose_preset, nameless_controls, number_in, pixels_of, set_number, squiggle
 
 ROOT = Path(__file__).parents[2]
-PICTURE, MASK = ROOT / "demo" / "picture.png", ROOT / "demo" / "mask.png"
+IMAGE, MASK = ROOT / "demo" / "picture.png", ROOT / "demo" / "mask.png"
 PYTHON = os.environ.get("SOFTINPAINT_PAGE_PYTHON", sys.executable)
 START = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from lib_softinpaint.cli.main import main; sys.exit(main())"
 START_S, GENERATION_MS = 120, 120_000
@@ -29,7 +29,7 @@ STEPS = 6
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """Address of the page, and the folder that it writes to."""
+    """Address of the page and its output folder."""
     if sys.executable == PYTHON:
         pytest.importorskip("gradio", reason="gradio is not installed", exc_type=ImportError)
     output = tmp_path_factory.mktemp("page")
@@ -92,8 +92,8 @@ def saved(served):
 
 
 def read(path):
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB")).astype(int), picture.info["parameters"]
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB")).astype(int), image.info["parameters"]
 
 
 def shown_infotext(page):
@@ -102,7 +102,7 @@ def shown_infotext(page):
 
 @pytest.mark.parametrize(("words", "sentence"), [
     (["none.png"], "none.png does not exist"), (["--port", "PORT"], "--port PORT is already in use")])
-def test_what_it_cannot_start_with(served, tmp_path, words, sentence):
+def test_invalid_options_stop_the_start(served, tmp_path, words, sentence):
     port = served[0].rpartition(":")[2]
     done = subprocess.run([PYTHON, "-c", START, "page", "--no-browser", *(word.replace("PORT", port) for word in words)],
                           cwd=tmp_path, capture_output=True, text=True)
@@ -111,7 +111,7 @@ def test_what_it_cannot_start_with(served, tmp_path, words, sentence):
     assert "Traceback" not in done.stderr
 
 
-def test_a_newcomer_presses_generate(served, page):
+def test_generate_works_without_any_change(served, page):
     before = saved(served)
     assert number_in(page, "img2img_batch_count") == 4
     generate(page, 4)
@@ -122,14 +122,14 @@ def test_a_newcomer_presses_generate(served, page):
     scores = [float(caption.partition(",")[0]) for caption in captions]
     assert scores == sorted(scores, reverse=True)
     assert sorted(int(caption.rpartition("seed ")[2]) for caption in captions) == [2, 3, 4, 5]
-    original = np.asarray(Image.open(PICTURE).convert("RGB"))
+    original = np.asarray(Image.open(IMAGE).convert("RGB"))
     painted = np.asarray(Image.open(MASK).convert("L")) > 0
     for path in new:
-        pixels, told = read(path)
+        pixels, text = read(path)
         changed = (pixels != original).any(axis=-1)
         assert changed[painted].mean() > 0.9
         assert not changed[:60].any()
-        assert infotext.parse(told)["Prompt"] == "an orange tree"
+        assert infotext.parse(text)["Prompt"] == "an orange tree"
     best = infotext.parse(shown_infotext(page))
     assert int(best["Seed"]) == int(captions[0].rpartition("seed ")[2])
     page.locator("#img2img_gallery .thumbnail-item").nth(3).click()
@@ -137,7 +137,7 @@ def test_a_newcomer_presses_generate(served, page):
                            arg=captions[3].rpartition("seed ")[2])
 
 
-def test_paint_is_previewed_erased_and_taken_back(page):
+def test_paint_can_be_previewed_erased_and_undone(page):
     seen = [pixels_of(page, PREVIEW)]
     first = pixels_of(page, CANVAS)
     page.click("#softinpaint_paint .clear")
@@ -155,7 +155,7 @@ def test_paint_is_previewed_erased_and_taken_back(page):
     page.locator("#softinpaint_paint .strength").fill("40")
     squiggle(page, CANVAS)
     weak = pixels_of(page, CANVAS)[..., 3]
-    assert (np.abs(weak[whole == 255] - 102) <= 1).mean() > 0.99  # the last stroke counts, and has no joints
+    assert (np.abs(weak[whole == 255] - 102) <= 1).mean() > 0.99  # the last stroke decides, without visible joints
     seen.append(pixels_of(page, PREVIEW))
     page.click("#softinpaint_paint .undo")
     assert (pixels_of(page, CANVAS)[..., 3] == whole).mean() > 0.999
@@ -181,12 +181,12 @@ def test_a_preset_sets_sliders_and_fields(page):
     assert number_in(page, "img2img_batch_count") == 9
 
 
-def test_a_stroke_is_painted_and_composited_again(served, page):
+def test_a_stroke_is_inpainted_and_recomposited(served, page):
     page.click("#softinpaint_paint .clear")
     squiggle(page, CANVAS)
     generate(page, 1)
-    made, told = read(saved(served)[-1])
-    original = np.asarray(Image.open(PICTURE).convert("RGB")).astype(int)
+    made, text = read(saved(served)[-1])
+    original = np.asarray(Image.open(IMAGE).convert("RGB")).astype(int)
     assert (made != original).any(axis=-1)[156:164, 95:150].mean() > 0.5
     assert not (made != original).any(axis=-1)[:100].any()
 
@@ -201,33 +201,33 @@ def test_a_stroke_is_painted_and_composited_again(served, page):
     page.wait_for_timeout(1000)
     page.click("#softinpaint_recomposite_save")
     page.wait_for_function("document.querySelector('#softinpaint_recomposite_told').innerText.startsWith('Saved as ')")
-    again, about = read(saved(served)[-1])
+    again, new_text = read(saved(served)[-1])
     assert np.abs(again - original).sum() < np.abs(made - original).sum() / 2
-    assert infotext.parse(about)["Soft inpainting difference threshold"] == "8"
-    assert infotext.parse(about)["Seed"] == infotext.parse(told)["Seed"]
+    assert infotext.parse(new_text)["Soft inpainting difference threshold"] == "8"
+    assert infotext.parse(new_text)["Seed"] == infotext.parse(text)["Seed"]
 
 
-def test_a_download_carries_its_infotext(served, page, tmp_path):
+def test_a_download_contains_its_infotext(served, page, tmp_path):
     generate(page, 1)
     with page.expect_download() as download:
         page.click("#softinpaint_download")
-    download.value.save_as(tmp_path / "picture.png")
-    pixels, told = read(tmp_path / "picture.png")
-    assert told == shown_infotext(page)
+    download.value.save_as(tmp_path / "image.png")
+    pixels, text = read(tmp_path / "image.png")
+    assert text == shown_infotext(page)
     assert (pixels == read(saved(served)[-1])[0]).all()
 
 
-def test_infotext_sets_the_page(served, page):
+def test_pasted_infotext_sets_the_page(served, page):
     set_number(page, "mask_blend_scale", 3)
     choose(page, "softinpaint_feather_source", "own")
     generate(page, 1)
-    told = shown_infotext(page)
-    assert infotext.parse(told)["Soft inpainting feather source"] == "own"
+    text = shown_infotext(page)
+    assert infotext.parse(text)["Soft inpainting feather source"] == "own"
     page.reload()
     page.wait_for_selector(CANVAS)
     page.wait_for_timeout(1000)
     assert number_in(page, "mask_blend_scale") == Settings().preservation_strength
-    page.locator("#img2img_prompt textarea").fill(told)
+    page.locator("#img2img_prompt textarea").fill(text)
     page.click("#paste")
     page.wait_for_function("document.querySelector('#mask_blend_scale input[type=number]').value === '3'")
     assert page.locator("#softinpaint_feather_source input:checked").input_value() == "own"
@@ -244,14 +244,14 @@ def test_a_result_is_inpainted_again(served, page):
     page.wait_for_function("document.querySelector('#img2img_prompt textarea').value === 'an orange tree'")
 
 
-def test_what_is_missing_is_told(page, tmp_path):
+def test_missing_input_is_reported(page, tmp_path):
     page.click("#softinpaint_paint .clear")
     page.click("#img2img_generate")
     page.wait_for_function("document.querySelector('#softinpaint_told').innerText.startsWith('Nothing is painted')")
     (tmp_path / "none.png").write_text("none")
     page.set_input_files("#softinpaint_paint input[type=file]", tmp_path / "none.png")
     page.wait_for_function("document.querySelector('#softinpaint_paint .told').innerText.includes('none.png')")
-    assert page.evaluate("document.querySelector('#softinpaint_paint img').naturalWidth") == 256  # it stays
+    assert page.evaluate("document.querySelector('#softinpaint_paint img').naturalWidth") == 256  # the image is unchanged
     Image.new("RGB", (320, 200), "teal").save(tmp_path / "teal.png")
     page.set_input_files("#softinpaint_paint input[type=file]", tmp_path / "teal.png")
     page.wait_for_function(f"document.querySelector('{CANVAS}').width === 320")
@@ -262,7 +262,7 @@ def test_what_is_missing_is_told(page, tmp_path):
                            timeout=GENERATION_MS)
 
 
-def test_stopping_keeps_what_is_done(served, page):
+def test_stopping_keeps_finished_images(served, page):
     before = len(saved(served))
     set_number(page, "img2img_steps", 150)
     set_number(page, "img2img_batch_count", 20)
@@ -294,7 +294,7 @@ def test_another_page_waits_its_turn(served, page, browser):
     second.close()
 
 
-def test_a_tab_that_is_closed_while_it_paints_leaves_the_next_what_it_gives_alone(served, browser):
+def test_a_tab_closed_during_a_run_does_not_affect_the_next_one(served, browser):
     def opened(steps, count):
         tab = browser.new_page(viewport={"width": 1400, "height": 1200})
         tab.goto(served[0])
@@ -313,14 +313,14 @@ def test_a_tab_that_is_closed_while_it_paints_leaves_the_next_what_it_gives_alon
     generate(following, 1)
     made = read(saved(served)[-1])
     assert (made[0] == wanted[0]).all() and made[1] == wanted[1]
-    assert len(saved(served)) - before <= 2  # what was all but done when the tab was closed may be saved, too
+    assert len(saved(served)) - before <= 2  # an almost finished image may still be saved
     following.wait_for_timeout(3000)
     assert len(saved(served)) - before <= 2
     alone.close()
     following.close()
 
 
-def test_stopping_while_it_waits_is_at_once(served, page, browser):
+def test_stopping_a_waiting_request_is_immediate(served, page, browser):
     set_number(page, "img2img_batch_count", 20)
     set_number(page, "img2img_steps", 150)
     second = browser.new_page(viewport={"width": 1400, "height": 1200})
@@ -338,7 +338,7 @@ def test_stopping_while_it_waits_is_at_once(served, page, browser):
     page.wait_for_function("!document.querySelector('#softinpaint_live progress')", timeout=GENERATION_MS)
 
 
-def test_a_fault_of_the_models_frees_the_button(page):
+def test_after_an_error_of_the_model_the_button_is_enabled(page):
     for elem_id in ("img2img_width", "img2img_height"):
         set_number(page, elem_id, 7)
     page.click("#img2img_generate")
@@ -346,7 +346,7 @@ def test_a_fault_of_the_models_frees_the_button(page):
     page.wait_for_function("!document.querySelector('#img2img_generate').disabled")
 
 
-def test_own_presets_are_there_when_the_page_is_loaded_again(page):
+def test_own_presets_survive_a_reload(page):
     page.locator("#softinpaint_own_presets button").first.click()
     page.locator("#softinpaint_preset_name").locator("input, textarea").first.fill(" <b>mine</b>")
     page.click("#softinpaint_preset_save")
@@ -358,7 +358,7 @@ def test_own_presets_are_there_when_the_page_is_loaded_again(page):
     page.wait_for_function("document.querySelector('#softinpaint_preset_about').innerText.includes('Your own')")
 
 
-def test_the_sliders_go_with_the_switch(page):
+def test_the_switch_hides_the_sliders(page):
     page.locator("#soft_inpainting_enabled_switch input").uncheck()
     page.locator("#mask_blend_scale").wait_for(state="hidden")
     generate(page, 1)
@@ -374,7 +374,7 @@ def test_every_control_has_a_name(page):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_narrow_window_shows_it_all(served, browser, theme):
+def test_the_page_fits_a_narrow_window(served, browser, theme):
     narrow = browser.new_page(viewport={"width": 420, "height": 900})
     narrow.goto(f"{served[0]}/?__theme={theme}")
     narrow.wait_for_selector(PREVIEW)

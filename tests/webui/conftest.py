@@ -3,7 +3,7 @@ import pytest
 from tests.webui import host, record
 
 if host.checkout() is None:
-    collect_ignore_glob = ["test_*.py"]  # the test command's last line says so
+    collect_ignore_glob = ["test_*.py"]  # the last line of the test run says so
 
 
 @pytest.fixture(scope="session")
@@ -16,15 +16,15 @@ def checkout():
 
 @pytest.fixture(scope="session")
 def webui(checkout):
-    """A WebUI with page and API, warmed up: the first picture after a start may differ."""
+    """A warmed-up WebUI with page and API. The first image after a start may differ."""
     with host.WebUI(checkout, "main") as running:
-        running.inpaint(host.drawn_picture(), host.drawn_disc(), [True])
+        running.inpaint(host.drawn_image(), host.drawn_disc(), [True])
         yield running
 
 
 @pytest.fixture
 def clean_log(webui):
-    """The log that one test adds holds no fault of a hook, and no run outlives its request."""
+    """A test adds no hook errors to the log, and no run outlives its request."""
     before = len(webui.log)
     yield
     added = webui.log[before:]

@@ -1,4 +1,4 @@
-"""Starts a real WebUI from the user's checkout, with its own data folder, on a free port, and asks it for pictures."""
+"""Starts a real WebUI from the user's checkout, with its own data folder and port, and requests images."""
 from __future__ import annotations
 
 import base64
@@ -36,19 +36,19 @@ FLAGS = ("--skip-prepare-environment", "--skip-torch-cuda-test", "--skip-python-
 
 
 def checkout() -> Path | None:
-    """The WebUI that the user names."""
+    """The user's WebUI checkout, named by SOFTINPAINT_WEBUI."""
     named = os.environ.get("SOFTINPAINT_WEBUI")
     return Path(named).resolve() if named else None
 
 
 def host_python(webui: Path) -> str:
-    """The WebUI's own Python: SOFTINPAINT_WEBUI_PYTHON, else that of its venv."""
+    """The WebUI's own Python: SOFTINPAINT_WEBUI_PYTHON, or the one of its venv."""
     inside = webui / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     return os.environ.get("SOFTINPAINT_WEBUI_PYTHON") or str(inside if inside.exists() else sys.executable)
 
 
 def quiet_environment() -> dict[str, str]:
-    """On the processor, offline, and rounding alike wherever memory lies, so that pictures can be compared by byte."""
+    """On the CPU, offline, and with rounding independent of memory addresses, so that images can be compared by byte."""
     return {**os.environ, "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1",
             "GRADIO_ANALYTICS_ENABLED": "False", "PYTHONUNBUFFERED": "1", "MKL_CBWR": "AVX2,STRICT"}
 
@@ -61,26 +61,26 @@ def checkpoint() -> Path:
 
 @lru_cache(maxsize=1)
 def inpainting_checkpoint() -> Path:
-    """The same as an inpainting model: random weights for the five channels that tell it the mask."""
+    """The same as an inpainting model, with random weights for the five channels of mask and masked image."""
     path = checkpoint().with_name("softinpaint-inpainting.safetensors")
     weights = load_file(checkpoint())
     first = weights["model.diffusion_model.input_blocks.0.0.weight"]
-    told = 0.02 * torch.randn(len(first), 5, 3, 3, generator=torch.Generator().manual_seed(0))
-    weights["model.diffusion_model.input_blocks.0.0.weight"] = torch.cat([first, told.to(first)], 1)
+    mask_weights = 0.02 * torch.randn(len(first), 5, 3, 3, generator=torch.Generator().manual_seed(0))
+    weights["model.diffusion_model.input_blocks.0.0.weight"] = torch.cat([first, mask_weights.to(first)], 1)
     save_file(weights, path)
-    about = checkpoint().with_suffix(".yaml").read_text()
+    config = checkpoint().with_suffix(".yaml").read_text()
     for old, new in (("ddpm.LatentDiffusion", "ddpm.LatentInpaintDiffusion"), ("in_channels: 4", "in_channels: 9"),
                      ("conditioning_key: crossattn", "conditioning_key: hybrid\n    finetune_keys: null")):
-        assert old in about, old
-        about = about.replace(old, new)
-    path.with_suffix(".yaml").write_text(about)
+        assert old in config, old
+        config = config.replace(old, new)
+    path.with_suffix(".yaml").write_text(config)
     return path
 
 
 @dataclass
 class Result:
-    """What one request brought back."""
-    pictures: list[np.ndarray]
+    """The result of one request."""
+    images: list[np.ndarray]
     """Each (H, W, 3) uint8."""
     infotexts: list[str]
     seconds: float
@@ -89,18 +89,18 @@ class Result:
 
 
 class WebUI:
-    """A running WebUI, stopped on leaving its context.
+    """A running WebUI, stopped on exit.
 
     Parameters
     ----------
     name
-        Of its data folder, made anew.
+        Name of its data folder, which is created anew.
     flags
         Added to the command line.
     files
-        Text by path in the data folder, written before the start.
+        Path and text of files in the data folder, written before the start.
     user
-        Name and password with which it is asked, "user:password".
+        Name and password for its requests, "user:password".
     """
 
     def __init__(self, webui: Path, name: str, flags: tuple[str, ...] = (), files: dict[str, str] | None = None,
@@ -154,12 +154,12 @@ class WebUI:
             self._process.wait()
 
     def wait(self) -> None:
-        """Until the WebUI has started; a request before that would break its start."""
+        """Waits until the WebUI has started. A request before that would break its start."""
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:
             assert self._process.poll() is None, self.log[-3000:]
             if self.log.count("Startup time:") > self.starts:
-                with contextlib.suppress(urllib.error.URLError):  # without a page it listens a moment later
+                with contextlib.suppress(urllib.error.URLError):  # without a page, it listens a moment later
                     self.get("/sdapi/v1/samplers")
                     self.starts += 1
                     return
@@ -176,7 +176,7 @@ class WebUI:
         with urllib.request.urlopen(request, timeout=600) as answer:
             return json.load(answer)
 
-    def inpaint(self, pictures: Image.Image | bytes | list[Image.Image], mask: Image.Image | None, soft: list | None = None,
+    def inpaint(self, images: Image.Image | bytes | list[Image.Image], mask: Image.Image | None, soft: list | None = None,
                 title: str = "Soft Inpainting", options: dict | None = None, others: dict | None = None,
                 **fields: Any) -> Result:
         """One request to the img2img API.
@@ -186,14 +186,14 @@ class WebUI:
         soft
             Arguments of the always-on script `title`; None leaves it out.
         options
-            Override settings. Those that gate what is tested are always sent: the host keeps them between calls.
+            Override settings. Those that affect the tests are always sent, because the host keeps them between calls.
         others
-            Arguments of further always-on scripts by title.
+            Title and arguments of more always-on scripts.
         """
         arguments = {**(others or {}), **({title: soft} if soft is not None else {})}
         scripts = {name: {"args": args} for name, args in arguments.items()}
         body = {
-            "init_images": [encoded(picture) for picture in (pictures if isinstance(pictures, list) else [pictures])],
+            "init_images": [encoded(image) for image in (images if isinstance(images, list) else [images])],
             "prompt": "a house on a hill", "seed": 1, "steps": 6, "width": 256, "height": 256, "cfg_scale": 7,
             "sampler_name": "Euler a", "denoising_strength": 0.75, "mask_blur": 4, "inpainting_fill": 1,
             "inpaint_full_res": False, "inpaint_full_res_padding": 32, "alwayson_scripts": scripts,
@@ -203,45 +203,45 @@ class WebUI:
             body["mask"] = encoded(mask)
         start = time.perf_counter()
         answer = self.post("/sdapi/v1/img2img", body)
-        seconds, made = time.perf_counter() - start, [opened(picture) for picture in answer["images"]]
+        seconds, made = time.perf_counter() - start, [opened(image) for image in answer["images"]]
         return Result([np.asarray(each.convert("RGB")) for each in made], json.loads(answer["info"])["infotexts"], seconds,
                       [each.info.get("icc_profile") for each in made])
 
 
-def encoded(picture: Image.Image | bytes) -> str:
-    """Of an image, or of a file's bytes as they are."""
-    if isinstance(picture, bytes):
-        return base64.b64encode(picture).decode()
+def encoded(image: Image.Image | bytes) -> str:
+    """Base64 of an image or of a file's bytes."""
+    if isinstance(image, bytes):
+        return base64.b64encode(image).decode()
     buffer = io.BytesIO()
-    # PNG has no CMYK. With the profile that the image holds, if any.
-    picture.save(buffer, "TIFF" if picture.mode == "CMYK" else "PNG")
+    # PNG has no CMYK. Pillow saves the image's profile, if any.
+    image.save(buffer, "TIFF" if image.mode == "CMYK" else "PNG")
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def decoded(picture: str) -> np.ndarray:
+def decoded(image: str) -> np.ndarray:
     """(H, W, 3) uint8."""
-    return np.asarray(opened(picture).convert("RGB"))
+    return np.asarray(opened(image).convert("RGB"))
 
 
-def opened(picture: str) -> Image.Image:
-    return Image.open(io.BytesIO(base64.b64decode(picture)))
+def opened(image: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(image)))
 
 
-def drawn_picture(width: int = 256, height: int = 256, seed: int = 0) -> Image.Image:
+def drawn_image(width: int = 256, height: int = 256, seed: int = 0) -> Image.Image:
     """Gradients, grain and two shapes: every pixel differs from its neighbours."""
     row, column = np.mgrid[:height, :width]
     waves = np.stack([128 + 90 * np.sin(column / 37 + seed) + 0 * row, 128 + 80 * np.cos(row / 29 + seed) + 0 * column,
                       100 + 60 * np.sin((column + row) / 53)], axis=-1)
     grain = np.random.default_rng(seed).normal(0, 6, (height, width, 3))
-    picture = Image.fromarray(np.clip(waves + grain, 0, 255).astype(np.uint8))
-    draw = ImageDraw.Draw(picture)
+    image = Image.fromarray(np.clip(waves + grain, 0, 255).astype(np.uint8))
+    draw = ImageDraw.Draw(image)
     draw.rectangle((width // 5, height // 5, width // 3, height // 2), fill=(200, 40, 40))
     draw.ellipse((width // 2, height // 2, width * 3 // 4, height * 3 // 4), fill=(20, 160, 60))
-    return picture
+    return image
 
 
 def drawn_disc(width: int = 256, height: int = 256, radius: int = 32, x: float = 0.5, y: float = 0.5) -> Image.Image:
-    """White disc on black, at shares of the width and height."""
+    """White disc on black. x and y are shares of the width and height."""
     mask = Image.new("L", (width, height))
     ImageDraw.Draw(mask).ellipse((width * x - radius, height * y - radius, width * x + radius, height * y + radius), fill=255)
     return mask

@@ -1,4 +1,4 @@
-"""What the last run of tests/webui ran on, since most machines have no WebUI to run it."""
+"""A record of the last run of tests/webui, because most machines have no WebUI."""
 from __future__ import annotations
 
 import hashlib
@@ -11,7 +11,7 @@ RECORD = Path(__file__).parent / "last_run.json"
 
 
 def code_hash() -> str:
-    """Of all that the WebUI loads: the script, what it imports, and what that imports on a host that it can run on."""
+    """Hash of all code that the WebUI loads: the script and the adapter with their imports."""
     digest = hashlib.sha256()
     roots = ROOT / "scripts" / "soft_inpainting.py", *(ROOT / "lib_softinpaint" / "hosts" / "webui").glob("*.py")
     for path in sorted(set().union(*map(imported_files, roots))):
@@ -25,7 +25,7 @@ def write(host: str, passed: int, skipped: int, failures: list[str]) -> None:
 
 
 def sentence() -> str:
-    """Whether the last run still speaks for the code."""
+    """Whether the last run was of the current code."""
     skipped = "tests/webui skipped: SOFTINPAINT_WEBUI names no WebUI checkout."
     if not RECORD.exists():
         return f"{skipped} They were never run."

@@ -1,14 +1,14 @@
-"""A fault in a hook costs the soft inpainting, never the picture."""
+"""After a fault in a hook, the result is a normal inpaint."""
 import urllib.error
 
 import numpy as np
 import pytest
 
-from tests.webui.host import drawn_disc, drawn_picture
+from tests.webui.host import drawn_disc, drawn_image
 from tests.webui.test_requests import soft_keys
 from tests.webui.test_runs import assert_alike, outside_of
 
-PICTURE, MASK = drawn_picture(), drawn_disc()
+IMAGE, MASK = drawn_image(), drawn_disc()
 METHODS = {"process": "shape_masks", "process_batch": "start_sampling", "blend": "blend", "blend_noise": "blend_noise",
            "finish": "finish", "measure": "measure", "opacity": "opacity_px", "composite": "composited"}
 
@@ -16,11 +16,11 @@ METHODS = {"process": "shape_masks", "process_batch": "start_sampling", "blend":
 @pytest.mark.parametrize("blur", [4, 24])
 @pytest.mark.parametrize("only_masked", [False, True])
 @pytest.mark.parametrize("method", METHODS)
-def test_the_hosts_own_result_follows_and_all_is_said(webui, method, only_masked, blur):
+def test_after_a_fault_the_hosts_own_result_is_kept_and_noted(webui, method, only_masked, blur):
     request = dict(sampler_name="DDIM" if method == "blend_noise" else "Euler a", inpaint_full_res=only_masked,
                    mask_blur=blur)
     before = len(webui.log)
-    result = webui.inpaint(PICTURE, MASK, [True], others={"Injected fault": [METHODS[method]]}, **request)
+    result = webui.inpaint(IMAGE, MASK, [True], others={"Injected fault": [METHODS[method]]}, **request)
     added = webui.log[before:]
     assert added.count("Traceback") == 1
     assert "RuntimeError: injected" in added
@@ -28,16 +28,16 @@ def test_the_hosts_own_result_follows_and_all_is_said(webui, method, only_masked
     assert "Soft inpainting failed and was left out: RuntimeError: injected" in result.infotexts[0]
     assert "Soft inpainting enabled" not in result.infotexts[0]
     # The host's own blur reaches a little further than the feather, and its premultiplied overlay moves a level.
-    original, outside = np.asarray(PICTURE).astype(int), outside_of(MASK, blur=1.5 * blur)
-    ordinary = webui.inpaint(PICTURE, MASK, **request)
-    assert np.abs(result.pictures[0] - original)[outside].max() <= 1
+    original, outside = np.asarray(IMAGE).astype(int), outside_of(MASK, blur=1.5 * blur)
+    ordinary = webui.inpaint(IMAGE, MASK, **request)
+    assert np.abs(result.images[0] - original)[outside].max() <= 1
     if METHODS[method] in ("shape_masks", "start_sampling"):
         assert_alike(result, ordinary)
     elif blur == 4:
-        assert np.abs(result.pictures[0] - original)[np.asarray(MASK) == 255].mean() > 20
-    # A fault on the way leaves what was sampled before it; where the host repaints nothing, nothing is shown of that.
+        assert np.abs(result.images[0] - original)[np.asarray(MASK) == 255].mean() > 20
+    # A fault during sampling keeps the earlier steps. Where the host repaints nothing, they are not shown.
     if method in ("blend", "blend_noise"):
-        assert np.abs(result.pictures[0].astype(int) - ordinary.pictures[0]).mean() < 20
+        assert np.abs(result.images[0].astype(int) - ordinary.images[0]).mean() < 20
     assert webui.get("/companion/runs") == 0
 
 
@@ -51,18 +51,18 @@ def assert_ordinary_inpainting_follows(webui, result, sentence, ordinary):
 
 @pytest.mark.parametrize("only_masked", [False, True])
 @pytest.mark.parametrize("field", ["image_mask", "inpainting_mask_invert", "mask_blur_x", "mask_blur_y", "mask_round"])
-def test_a_field_that_refuses_to_be_set(webui, field, only_masked):
+def test_a_read_only_field(webui, field, only_masked):
     request = dict(inpaint_full_res=only_masked, inpaint_full_res_padding=24, mask_blur=8)
-    ordinary = webui.inpaint(PICTURE, MASK, **request)
-    result = webui.inpaint(PICTURE, MASK, [True], others={"Refusing field": [field, 0]}, **request)
+    ordinary = webui.inpaint(IMAGE, MASK, **request)
+    result = webui.inpaint(IMAGE, MASK, [True], others={"Refusing field": [field, 0]}, **request)
     sentence = f"Soft inpainting failed and was left out: AttributeError: {field} has no setter"
     assert_ordinary_inpainting_follows(webui, result, sentence, ordinary)
     assert webui.get("/companion/witness")["fields"] == {"mask_blur_x": 8, "mask_round": True, "inpaint_full_res_padding": 24}
 
 
-def test_a_field_that_refuses_to_be_put_back_keeps_no_other_from_it(webui):
-    ordinary, before = webui.inpaint(PICTURE, MASK, mask_blur=8), len(webui.log)
-    result = webui.inpaint(PICTURE, MASK, [True], mask_blur=8, others={
+def test_a_field_that_cannot_be_restored_does_not_affect_others(webui):
+    ordinary, before = webui.inpaint(IMAGE, MASK, mask_blur=8), len(webui.log)
+    result = webui.inpaint(IMAGE, MASK, [True], mask_blur=8, others={
         "Refusing field": ["inpainting_mask_invert", 1], "Injected fault": ["start_sampling"]})
     assert "inpainting_mask_invert could not be set back" in webui.log[before:]
     sentence = "Soft inpainting failed and was left out: RuntimeError: injected"
@@ -71,41 +71,41 @@ def test_a_field_that_refuses_to_be_put_back_keeps_no_other_from_it(webui):
 
 
 @pytest.mark.parametrize("only_masked", [False, True])
-def test_a_decoder_that_gives_no_numbers_once_is_asked_again(webui, only_masked):
-    result = webui.inpaint(PICTURE, MASK, [True], inpaint_full_res=only_masked, others={"NaN": [0.5]})
-    assert_alike(result, webui.inpaint(PICTURE, MASK, [True], inpaint_full_res=only_masked))
+def test_after_nan_the_image_is_decoded_again(webui, only_masked):
+    result = webui.inpaint(IMAGE, MASK, [True], inpaint_full_res=only_masked, others={"NaN": [0.5]})
+    assert_alike(result, webui.inpaint(IMAGE, MASK, [True], inpaint_full_res=only_masked))
     assert "The VAE failed on part of image 1, so it was decoded again." in result.infotexts[0]
 
 
 @pytest.mark.parametrize("only_masked", [False, True])
-def test_where_the_decoder_never_gives_numbers_the_original_is_shown(webui, only_masked):
-    result = webui.inpaint(PICTURE, MASK, [True], inpaint_full_res=only_masked, others={"NaN": [0.5, 2]})
-    original = np.asarray(PICTURE).astype(int)
-    apart = np.abs(result.pictures[0] - original)
-    assert not apart[outside_of(MASK, padding=32 if only_masked else None)].any()
-    assert apart[:126][np.asarray(MASK)[:126] == 255].mean() > 20
-    below, painted = apart[132:], np.asarray(MASK)[132:] == 255
+def test_where_the_decoder_always_gives_nan_the_original_is_shown(webui, only_masked):
+    result = webui.inpaint(IMAGE, MASK, [True], inpaint_full_res=only_masked, others={"NaN": [0.5, 2]})
+    original = np.asarray(IMAGE).astype(int)
+    change = np.abs(result.images[0] - original)
+    assert not change[outside_of(MASK, padding=32 if only_masked else None)].any()
+    assert change[:126][np.asarray(MASK)[:126] == 255].mean() > 20
+    below, painted = change[132:], np.asarray(MASK)[132:] == 255
     assert below[painted].mean() < 3
     assert "The VAE failed to decode 50% of image 1; the original is shown there." in result.infotexts[0]
 
 
-def test_a_decoder_that_answers_nothing_but_nan_is_the_hosts_own_fault(webui):
-    """It decodes again with higher precision; on the processor there is none, and the request is refused."""
+def test_nan_everywhere_is_the_hosts_own_error(webui):
+    """It would decode again with higher precision. The CPU has none, so the request fails."""
     for soft in (None, [True]):
         with pytest.raises(urllib.error.HTTPError) as refused:
-            webui.inpaint(PICTURE, MASK, soft, others={"NaN": [1]})
+            webui.inpaint(IMAGE, MASK, soft, others={"NaN": [1]})
         assert refused.value.code == 500
         assert "NansException" in refused.value.read().decode()
     assert webui.get("/companion/runs") == 0
-    assert "Soft inpainting enabled: True" in webui.inpaint(PICTURE, MASK, [True]).infotexts[0]
+    assert "Soft inpainting enabled: True" in webui.inpaint(IMAGE, MASK, [True]).infotexts[0]
 
 
-def test_a_detailer_after_a_fault_does_not_make_the_infotext_lie(webui):
-    result = webui.inpaint(PICTURE, MASK, [True], others={"Injected fault": ["measure"], "Nested runs": [True]})
+def test_the_infotext_is_right_if_a_detailer_runs_after_a_fault(webui):
+    result = webui.inpaint(IMAGE, MASK, [True], others={"Injected fault": ["measure"], "Nested runs": [True]})
     assert "Soft inpainting failed and was left out" in result.infotexts[0]
     assert "Soft inpainting enabled" not in result.infotexts[0]
 
 
-def test_the_next_run_is_whole_again(webui):
-    webui.inpaint(PICTURE, MASK, [True], others={"Injected fault": ["blend"]})
-    assert "Soft inpainting enabled: True" in webui.inpaint(PICTURE, MASK, [True]).infotexts[0]
+def test_a_fault_does_not_affect_the_next_run(webui):
+    webui.inpaint(IMAGE, MASK, [True], others={"Injected fault": ["blend"]})
+    assert "Soft inpainting enabled: True" in webui.inpaint(IMAGE, MASK, [True]).infotexts[0]

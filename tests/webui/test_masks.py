@@ -1,4 +1,4 @@
-"""How masks are shaped, and what grey means, through the host."""
+"""Mask shapes and grey strengths through the host."""
 import base64
 import hashlib
 import io
@@ -14,12 +14,12 @@ from lib_softinpaint.geometry import Size
 from lib_softinpaint.images.read import as_original
 from lib_softinpaint.method.mask import resized
 from tests.test_image_files import grey_profile
-from tests.webui.host import drawn_disc, drawn_picture, encoded
+from tests.webui.host import drawn_disc, drawn_image, encoded
 from tests.webui.test_requests import same, soft_keys
 
 pytestmark = pytest.mark.usefixtures("clean_log")
 
-PICTURE, RADIUS = drawn_picture(), 24
+IMAGE, RADIUS = drawn_image(), 24
 MASK = drawn_disc(radius=RADIUS)
 HOW = {0: "stretch", 1: "cover", 2: "contain"}
 DISTANCE = distance_transform_edt(np.asarray(MASK) == 0)
@@ -27,7 +27,7 @@ WIDE = {"inpainting_fill": 2, "denoising_strength": 1, "steps": 6}
 
 
 def changed(result):
-    return (result.pictures[0] != np.asarray(PICTURE)).any(-1)
+    return (result.images[0] != np.asarray(IMAGE)).any(-1)
 
 
 @pytest.mark.parametrize(("settings", "reach"), [
@@ -38,23 +38,23 @@ def changed(result):
     ({"grow_px": 12, "edge_taper_px": 0}, 12 + 2.4 * 4),
     ({"grow_px": -12, "edge_taper_px": 0}, -12 + 2.4 * 4)])
 @pytest.mark.parametrize("only_masked", [False, True])
-def test_the_feather_reaches_as_far_as_it_is_told(webui, settings, reach, only_masked):
-    result = webui.inpaint(PICTURE, MASK, [settings], inpaint_full_res=only_masked, **WIDE)
+def test_the_feather_has_the_reach_of_its_settings(webui, settings, reach, only_masked):
+    result = webui.inpaint(IMAGE, MASK, [settings], inpaint_full_res=only_masked, **WIDE)
     inside = np.where(DISTANCE > 0, DISTANCE, -distance_transform_edt(np.asarray(MASK) == 255))
     assert not changed(result)[inside > reach + 1.5].any()
     assert changed(result)[(inside < reach - 4) & (inside > reach - 8)].mean() > 0.5
 
 
-def test_a_feather_of_ones_own_does_not_follow_the_blur(webui):
+def test_an_own_feather_does_not_follow_the_blur(webui):
     own = [{"feather_source": "own", "feather_width": 20}]
-    one, other = (webui.inpaint(PICTURE, MASK, own, mask_blur=blur) for blur in (0, 48))
+    one, other = (webui.inpaint(IMAGE, MASK, own, mask_blur=blur) for blur in (0, 48))
     assert same(one, other)
     assert "Mask blur: 48" in other.infotexts[0]
     assert soft_keys(one.infotexts[0])["feather width"] == "20"
 
 
 def test_the_hosts_blur_gets_the_grown_mask(webui):
-    narrow, wide = (changed(webui.inpaint(PICTURE, MASK, [{"feather_source": "host", "grow_px": grow}], **WIDE))
+    narrow, wide = (changed(webui.inpaint(IMAGE, MASK, [{"feather_source": "host", "grow_px": grow}], **WIDE))
                     for grow in (0, 16))
     assert wide.sum() > 1.5 * narrow.sum()
     assert wide[(DISTANCE > 0) & (DISTANCE < 8)].mean() > 0.9
@@ -66,9 +66,9 @@ def test_grey_paint_repaints_by_its_strength_at_any_threshold_mix(webui, sampler
     stripes = np.zeros(np.asarray(MASK).shape, np.uint8)
     for number, grey in enumerate((64, 128, 192, 255)):
         stripes[64:192, 32 + 48 * number:80 + 48 * number] = grey
-    result = webui.inpaint(PICTURE, Image.fromarray(stripes), sampler_name=sampler, steps=12, denoising_strength=0.9,
+    result = webui.inpaint(IMAGE, Image.fromarray(stripes), sampler_name=sampler, steps=12, denoising_strength=0.9,
                            mask_blur=0, soft=[{"threshold_mix": mix, "preservation_strength": 1, "edge_taper_px": 0}])
-    change = np.abs(result.pictures[0].astype(int) - np.asarray(PICTURE)).mean(-1)
+    change = np.abs(result.images[0].astype(int) - np.asarray(IMAGE)).mean(-1)
     strengths = [change[stripes == grey].mean() for grey in (64, 128, 192, 255)]
     assert not change[stripes == 0].any()
     assert strengths[0] < 0.7 * strengths[3], strengths
@@ -81,55 +81,55 @@ def test_grey_paint_repaints_by_its_strength_at_any_threshold_mix(webui, sampler
     ({"inpainting_fill": 2, "denoising_strength": 0.5}, "Masked content latent noise needs a denoising strength of 0.7"),
     ({"width": 384}, "Width and height 384x256 stretch the image, which is 256x256."),
     ({"inpaint_full_res": True, "inpaint_full_res_padding": 0, "denoising_strength": 0.9}, "Only masked with padding 0 ")])
-def test_what_is_likely_to_disappoint_is_said_under_the_picture(webui, fields, sentence):
-    result = webui.inpaint(PICTURE, MASK, [True], steps=2, **fields)
+def test_likely_problems_are_shown_below_the_image(webui, fields, sentence):
+    result = webui.inpaint(IMAGE, MASK, [True], steps=2, **fields)
     assert sentence in webui.get("/companion/witness")["comments"]
     assert sentence not in result.infotexts[0]
 
 
 @pytest.mark.parametrize(("only_masked", "sentence"), [
     (False, "The mask is empty: nothing is inpainted."), (True, "The mask is empty: the WebUI repaints the whole image.")])
-def test_an_empty_mask_is_said_to_be_empty(webui, only_masked, sentence):
-    webui.inpaint(PICTURE, Image.new("L", PICTURE.size), [True], steps=2, inpaint_full_res=only_masked)
+def test_an_empty_mask_is_reported(webui, only_masked, sentence):
+    webui.inpaint(IMAGE, Image.new("L", IMAGE.size), [True], steps=2, inpaint_full_res=only_masked)
     assert sentence in webui.get("/companion/witness")["comments"]
 
 
 GREY = Image.fromarray(np.asarray(MASK) // 2)
 
 
-def test_a_mask_of_our_own_counts_where_nothing_is_painted(webui):
-    painted = webui.inpaint(PICTURE, MASK, [{"threshold_mix": 0.5}])
-    blank, elsewhere = Image.new("L", PICTURE.size), drawn_disc(radius=20, x=0.2, y=0.2)
+def test_the_mask_image_is_used_if_nothing_is_painted(webui):
+    painted = webui.inpaint(IMAGE, MASK, [{"threshold_mix": 0.5}])
+    blank, elsewhere = Image.new("L", IMAGE.size), drawn_disc(radius=20, x=0.2, y=0.2)
     for sent in (encoded(MASK), "data:image/png;base64," + encoded(MASK)):
-        assert same(webui.inpaint(PICTURE, blank, [{"threshold_mix": 0.5, "mask_image": sent}]), painted)
-        named = webui.inpaint(PICTURE, blank, [{"mask_image": sent}], steps=1).infotexts[0]
+        assert same(webui.inpaint(IMAGE, blank, [{"threshold_mix": 0.5, "mask_image": sent}]), painted)
+        named = webui.inpaint(IMAGE, blank, [{"mask_image": sent}], steps=1).infotexts[0]
         assert soft_keys(named)["mask image"] == hashlib.sha256(base64.b64decode(encoded(MASK))).hexdigest()[:10]
     assert "mask image" not in soft_keys(painted.infotexts[0])
-    # Detailers paint masks of their own and hand our arguments on.
-    not_used = webui.inpaint(PICTURE, MASK, [{"threshold_mix": 0.5, "mask_image": encoded(elsewhere)}])
+    # Detailers paint their own masks and pass our arguments on.
+    not_used = webui.inpaint(IMAGE, MASK, [{"threshold_mix": 0.5, "mask_image": encoded(elsewhere)}])
     assert same(not_used, painted)
     assert "mask image" not in soft_keys(not_used.infotexts[0])
 
 
-def test_a_mask_of_our_own_needs_no_painted_one(webui):
+def test_the_mask_image_works_without_a_painted_mask(webui):
     fields = {"inpainting_fill": 1, "inpaint_full_res": False}
-    assert same(webui.inpaint(PICTURE, None, [{"mask_image": encoded(MASK)}], **fields),
-                webui.inpaint(PICTURE, MASK, [{}], **fields))
+    assert same(webui.inpaint(IMAGE, None, [{"mask_image": encoded(MASK)}], **fields),
+                webui.inpaint(IMAGE, MASK, [{}], **fields))
 
 
 @pytest.mark.parametrize("size", [(128, 128), (512, 512), (256, 128), (384, 256)])
 @pytest.mark.parametrize("mode", [0, 1, 2])
 @pytest.mark.parametrize("only_masked", [False, True])
-def test_a_mask_of_another_size_lies_where_the_hosts_own_lies(webui, only_masked, mode, size):
-    """The host resizes it by the resize mode. Only masked: it crops elsewhere then, and is no measure of the effect."""
+def test_a_mask_of_another_size_is_placed_like_the_hosts_own(webui, only_masked, mode, size):
+    """The host resizes it by the resize mode. With Only masked, its crop is elsewhere, so its effect is not comparable."""
     mask = drawn_disc(*size, min(size) // 6)
     placed = np.asarray(Image.fromarray(np.rint(255 * resized(np.asarray(mask, np.float32) / 255, Size(256, 256), HOW[mode]))))
     core, reach = placed == 255, 2.4 * 4 * (1 if only_masked else 256 / min(size)) + 2
     fields = {"inpaint_full_res": only_masked, "resize_mode": mode}
     placed = Image.fromarray(placed.astype(np.uint8))
-    result, other_size, plain = (webui.inpaint(PICTURE, sent, soft, **fields) for sent, soft in (
+    result, other_size, plain = (webui.inpaint(IMAGE, sent, soft, **fields) for sent, soft in (
         (mask, [True]), (placed, [True]), (placed if only_masked else mask, None)))
-    change, as_placed, by_host = (np.abs(each.pictures[0].astype(int) - np.asarray(PICTURE)).mean(-1)
+    change, as_placed, by_host = (np.abs(each.images[0].astype(int) - np.asarray(IMAGE)).mean(-1)
                                   for each in (result, other_size, plain))
     assert not change[distance_transform_edt(np.asarray(placed) == 0) > reach].any()
     assert change[core].mean() > max(20, 0.9 * as_placed[core].mean())
@@ -137,8 +137,8 @@ def test_a_mask_of_another_size_lies_where_the_hosts_own_lies(webui, only_masked
     assert "The mask ({}x{}) was resized to fit the image (256x256).".format(*size) in result.infotexts[0]
 
 
-def test_a_mask_of_our_own_is_inverted(webui):
-    result = webui.inpaint(PICTURE, None, [{"mask_image": encoded(MASK)}], inpainting_mask_invert=1, **WIDE)
+def test_the_mask_image_can_be_inverted(webui):
+    result = webui.inpaint(IMAGE, None, [{"mask_image": encoded(MASK)}], inpainting_mask_invert=1, **WIDE)
     assert not changed(result)[distance_transform_edt(np.asarray(MASK)) > 2.4 * 4 + 1].any()
     assert changed(result)[DISTANCE > 30].mean() > 0.5
 
@@ -146,39 +146,39 @@ def test_a_mask_of_our_own_is_inverted(webui):
 @pytest.mark.parametrize(("sent", "sentence"), [
     ("bm8gcGljdHVyZQ==", "Mask image must be an image as base64"),
     (encoded(drawn_disc(128, 64)), "Mask image must have the shape of its image, 256x256, got 128x64.")])
-def test_what_is_no_mask_is_said_and_costs_the_soft_inpainting_only(webui, sent, sentence):
-    blank = Image.new("L", PICTURE.size)
-    result = webui.inpaint(PICTURE, blank, [{"mask_image": sent}])
+def test_an_invalid_mask_image_gives_normal_inpainting_and_a_note(webui, sent, sentence):
+    blank = Image.new("L", IMAGE.size)
+    result = webui.inpaint(IMAGE, blank, [{"mask_image": sent}])
     assert sentence in result.infotexts[0]
-    assert same(result, webui.inpaint(PICTURE, blank))
+    assert same(result, webui.inpaint(IMAGE, blank))
 
 
-def test_masks_of_sixteen_bits_and_alpha_channels_repaint_by_their_strength(webui):
-    """The host would cut 16 bits off above 255, and its own canvas' alpha channel is its mask."""
+def test_16_bit_and_alpha_masks_repaint_by_their_strength(webui):
+    """The host would clip 16-bit values at 255. The mask of its own canvas is in the alpha channel."""
     grey = [{"threshold_mix": 0, "mask_image": ""}]
-    wanted = webui.inpaint(PICTURE, GREY, grey)
+    wanted = webui.inpaint(IMAGE, GREY, grey)
     deep = Image.fromarray(np.asarray(GREY).astype(np.uint16) * 257)
-    alpha = Image.new("RGBA", PICTURE.size, (200, 0, 0, 0))
+    alpha = Image.new("RGBA", IMAGE.size, (200, 0, 0, 0))
     alpha.putalpha(GREY)
     for mask in (deep, alpha):
-        assert same(webui.inpaint(PICTURE, mask, grey), wanted)
-        assert same(webui.inpaint(PICTURE, None, [{"threshold_mix": 0, "mask_image": encoded(mask)}], inpainting_fill=1,
+        assert same(webui.inpaint(IMAGE, mask, grey), wanted)
+        assert same(webui.inpaint(IMAGE, None, [{"threshold_mix": 0, "mask_image": encoded(mask)}], inpainting_fill=1,
                                   inpaint_full_res=False), wanted)
     finer = Image.fromarray((np.asarray(GREY).astype(np.uint16) * 257 + 100 * (np.asarray(GREY) > 0)).astype(np.uint16))
-    assert not same(webui.inpaint(PICTURE, finer, grey), wanted)
+    assert not same(webui.inpaint(IMAGE, finer, grey), wanted)
 
 
 @pytest.mark.parametrize("sampler", ["Euler", "Heun", "DPM2"])
-def test_locked_steps_are_left_out_and_change_nothing(webui, sampler):
+def test_locked_steps_are_skipped_without_changing_the_result(webui, sampler):
     fields = {"sampler_name": sampler, "steps": 16, "denoising_strength": 0.9, "mask_blur": 0}
     soft = [{"threshold_mix": 1, "edge_taper_px": 0}]
-    shortened = webui.inpaint(PICTURE, GREY, soft, options={"img2img_extra_noise": 0}, **fields)
+    shortened = webui.inpaint(IMAGE, GREY, soft, options={"img2img_extra_noise": 0}, **fields)
     assert "steps were skipped: the mask unlocks no pixel in them." in webui.get("/companion/witness")["comments"]
     assert "Denoising strength: 0.9" in shortened.infotexts[0]
-    whole = webui.inpaint(PICTURE, GREY, soft, options={"img2img_extra_noise": 1e-9}, **fields)  # nothing is left out then
+    whole = webui.inpaint(IMAGE, GREY, soft, options={"img2img_extra_noise": 1e-9}, **fields)  # then no step is skipped
     assert "steps were skipped" not in webui.get("/companion/witness")["comments"]
-    webui.inpaint(PICTURE, GREY, options={"img2img_extra_noise": 0}, steps=1)  # the host keeps options between calls
-    assert np.abs(shortened.pictures[0].astype(int) - whole.pictures[0]).max() <= 1
+    webui.inpaint(IMAGE, GREY, options={"img2img_extra_noise": 0}, steps=1)  # the host keeps options between calls
+    assert np.abs(shortened.images[0].astype(int) - whole.images[0]).max() <= 1
     assert shortened.seconds < whole.seconds
 
 
@@ -186,8 +186,8 @@ def test_locked_steps_are_left_out_and_change_nothing(webui, sampler):
     ({"threshold_mix": 0.95}, {}), ({"threshold_mix": 1}, {"sampler_name": "DPM++ 2M"}),
     ({"threshold_mix": 1}, {"sampler_name": "Euler a"}), ({"threshold_mix": 1}, {"inpainting_fill": 0}),
     ({"threshold_mix": 1}, {"prompt": "a [red:blue:0.5] house"}), ({"threshold_mix": 1}, {"s_min_uncond": 1})])
-def test_no_step_is_left_out_where_that_could_change_anything(webui, settings, fields):
-    webui.inpaint(PICTURE, GREY, [settings], **{"sampler_name": "Euler", "mask_blur": 0, **fields})
+def test_no_step_is_skipped_if_that_would_change_the_result(webui, settings, fields):
+    webui.inpaint(IMAGE, GREY, [settings], **{"sampler_name": "Euler", "mask_blur": 0, **fields})
     assert "left out" not in webui.get("/companion/witness")["comments"]
 
 
@@ -196,14 +196,14 @@ def inpainting_model(webui):
     webui.post("/sdapi/v1/options", {"sd_model_checkpoint": "softinpaint-inpainting"})
     yield
     webui.post("/sdapi/v1/options", {"sd_model_checkpoint": "softinpaint-scenes"})
-    webui.inpaint(PICTURE, MASK, [True])  # the first picture after a change may differ
+    webui.inpaint(IMAGE, MASK, [True])  # the first image after a change may differ
 
 
 @pytest.mark.parametrize("sampler", ["Euler a", "DDIM"])
 @pytest.mark.parametrize("only_masked", [False, True])
-def test_an_inpainting_model_is_told_the_mask_soft_or_hard(webui, inpainting_model, sampler, only_masked):
+def test_an_inpainting_model_gets_the_mask_soft_or_hard(webui, inpainting_model, sampler, only_masked):
     fields = {"sampler_name": sampler, "inpaint_full_res": only_masked, "mask_blur": 16}
-    soft, hard = (webui.inpaint(PICTURE, MASK, [{"conditioning_mask": mask}], **fields) for mask in ("soft", "hard"))
+    soft, hard = (webui.inpaint(IMAGE, MASK, [{"conditioning_mask": mask}], **fields) for mask in ("soft", "hard"))
     assert not same(soft, hard)
     assert soft_keys(hard.infotexts[0])["conditioning mask"] == "hard"
     for result in (soft, hard):
@@ -211,51 +211,51 @@ def test_an_inpainting_model_is_told_the_mask_soft_or_hard(webui, inpainting_mod
         assert changed(result)[DISTANCE == 0].mean() > 0.9
 
 
-def test_another_model_is_told_nothing(webui):
-    soft, hard = (webui.inpaint(PICTURE, GREY, [{"conditioning_mask": mask}]) for mask in ("soft", "hard"))
+def test_conditioning_mask_has_no_effect_on_other_models(webui):
+    soft, hard = (webui.inpaint(IMAGE, GREY, [{"conditioning_mask": mask}]) for mask in ("soft", "hard"))
     assert same(soft, hard)
 
 
-def test_a_mask_of_noise_and_compression_repaints_what_the_clean_one_does(webui):
+def test_a_noisy_or_compressed_mask_works_like_the_clean_one(webui):
     noise = np.random.default_rng(0).integers(0, 9, np.asarray(MASK).shape)
     noisy = Image.fromarray(np.maximum(np.asarray(MASK), noise).astype(np.uint8))
     stream = io.BytesIO()
     MASK.convert("RGB").save(stream, "JPEG", quality=75)
     for only_masked in (False, True):
-        clean = webui.inpaint(PICTURE, MASK, [True], inpaint_full_res=only_masked, steps=4)
+        clean = webui.inpaint(IMAGE, MASK, [True], inpaint_full_res=only_masked, steps=4)
         for mask, note in ((noisy, "count as unpainted"), (Image.open(stream), "The mask has noise")):
-            result = webui.inpaint(PICTURE, mask, [True], inpaint_full_res=only_masked, steps=4)
+            result = webui.inpaint(IMAGE, mask, [True], inpaint_full_res=only_masked, steps=4)
             assert same(result, clean)
             assert note in result.infotexts[0]
             assert note in webui.get("/companion/witness")["comments"]
 
 
-def test_a_colour_profile_stays_with_the_result(webui):
-    picture = drawn_picture()
-    picture.info["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    result = webui.inpaint(picture, MASK, [True])
-    assert same(result, webui.inpaint(PICTURE, MASK, [True]))
-    assert result.profiles == [picture.info["icc_profile"]]
+def test_the_result_keeps_the_colour_profile(webui):
+    image = drawn_image()
+    image.info["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    result = webui.inpaint(image, MASK, [True])
+    assert same(result, webui.inpaint(IMAGE, MASK, [True]))
+    assert result.profiles == [image.info["icc_profile"]]
 
 
 @pytest.mark.parametrize("gamma", [1.0, 2.2])
-def test_a_profile_of_grey_is_applied(webui, gamma):
-    grey = PICTURE.convert("L")
+def test_a_grey_profile_is_applied(webui, gamma):
+    grey = IMAGE.convert("L")
     grey.info["icc_profile"] = grey_profile(gamma)
     result = webui.inpaint(grey, MASK, [True])
     seen = np.asarray(as_original(grey))
     outside = DISTANCE > 24
-    assert (result.pictures[0][outside] == seen[outside]).all()
+    assert (result.images[0][outside] == seen[outside]).all()
     assert result.profiles == [None]
     assert (np.abs(seen.astype(int) - np.asarray(grey)[..., None]).max() > 40) == (gamma == 1)
 
 
-def test_a_gamma_that_the_result_cannot_keep_is_told(webui):
+def test_an_ignored_gamma_is_noted(webui):
     buffer = io.BytesIO()
-    PICTURE.save(buffer, "PNG")
+    IMAGE.save(buffer, "PNG")
     data = buffer.getvalue()
     chunk = b"gAMA" + struct.pack(">I", 100000)
     body = data[:33] + struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[33:]
     result = webui.inpaint(body, MASK, [True])
     assert "The image's gamma of 1 was ignored" in result.infotexts[0]
-    assert same(result, webui.inpaint(PICTURE, MASK, [True]))
+    assert same(result, webui.inpaint(IMAGE, MASK, [True]))

@@ -1,4 +1,4 @@
-"""The guide's request through the page, in a real browser: painted, generated, looked up, pasted again."""
+"""The guide's request on the page in a real browser: paint, generate, check, paste."""
 import json
 import re
 
@@ -9,7 +9,7 @@ from PIL import Image
 from lib_softinpaint.settings.presets import bundled
 from tests import browser as driven
 from tests.browser import choose, choose_preset, nameless_controls, number_in, pixels_of, set_number
-from tests.webui.host import drawn_picture
+from tests.webui.host import drawn_image
 from tests.webui.test_requests import GUIDE, soft_keys
 
 pytestmark = pytest.mark.usefixtures("clean_log")
@@ -21,22 +21,22 @@ GENERATION_MS = 180_000
 
 @pytest.fixture
 def page(webui, browser, tmp_path):
-    """img2img's inpaint tab with a picture loaded."""
+    """img2img's inpaint tab with an image loaded."""
     opened = browser.new_page(viewport={"width": 1500, "height": 1400})
     opened.goto(webui.url)
     opened.wait_for_selector("#img2img_generate", state="attached")
     opened.wait_for_function("window.opts && Object.keys(window.opts).length > 0")
     for tabs, name in (("#tabs", "img2img"), ("#mode_img2img", "Inpaint")):
         opened.locator(f"{tabs} > .tab-nav button", has_text=re.compile(f"^ *{name} *$")).click()
-    drawn_picture(512, 512).save(tmp_path / "picture.png")
-    opened.set_input_files("#img2maskimg input[type=file]", tmp_path / "picture.png")
+    drawn_image(512, 512).save(tmp_path / "image.png")
+    opened.set_input_files("#img2maskimg input[type=file]", tmp_path / "image.png")
     opened.wait_for_selector("#img2maskimg canvas")
     yield opened
     opened.close()
 
 
 def squiggle(page, elem_id="img2maskimg"):
-    page.wait_for_timeout(1000)  # the host's canvas script takes hold of the picture
+    page.wait_for_timeout(1000)  # the host's canvas script loads the image
     driven.squiggle(page, f"#{elem_id} canvas")
 
 
@@ -63,10 +63,10 @@ def test_the_guides_squiggle(webui, page):
     page.wait_for_function("document.querySelectorAll('#img2img_gallery .thumbnail-item').length >= 9", timeout=GENERATION_MS)
 
     saved = sorted((webui.data / "outputs" / "img2img-images").rglob("*.png"))[-9:]
-    original = np.asarray(drawn_picture(512, 512))
+    original = np.asarray(drawn_image(512, 512))
     for path in saved:
-        with Image.open(path) as picture:
-            infotext, pixels = picture.info["parameters"], np.asarray(picture.convert("RGB"))
+        with Image.open(path) as image:
+            infotext, pixels = image.info["parameters"], np.asarray(image.convert("RGB"))
         changed = (pixels != original).any(axis=-1)
         assert (np.abs(pixels.astype(int) - original).mean(axis=-1)[300:340, 190:300] > 0).mean() > 0.9  # on the squiggle
         assert not changed[:100].any()  # far above it, more than 154 px
@@ -82,17 +82,17 @@ def test_the_guides_squiggle(webui, page):
 
 
 def generated(webui, page):
-    """The picture that the page's button makes, (H, W, 3) int."""
+    """The image (H, W, 3) int that the page's button generates, and its infotext."""
     before = set((webui.data / "outputs" / "img2img-images").rglob("*.png"))
     page.click("#img2img_generate")
     page.wait_for_selector("#img2img_interrupt", state="visible")
     page.wait_for_selector("#img2img_interrupt", state="hidden", timeout=GENERATION_MS)
     new, = set((webui.data / "outputs" / "img2img-images").rglob("*.png")) - before
-    with Image.open(new) as picture:
-        return np.asarray(picture.convert("RGB")).astype(int), picture.info["parameters"]
+    with Image.open(new) as image:
+        return np.asarray(image.convert("RGB")).astype(int), image.info["parameters"]
 
 
-def test_a_mask_is_chosen_in_the_accordion(webui, page, tmp_path):
+def test_a_mask_image_is_loaded_in_the_accordion(webui, page, tmp_path):
     open_accordion(page)
     ramp = np.zeros((512, 512), np.uint16)
     ramp[128:384, 128:384] = np.linspace(0, 65535, 256).astype(np.uint16)
@@ -104,16 +104,16 @@ def test_a_mask_is_chosen_in_the_accordion(webui, page, tmp_path):
     set_number(page, "softinpaint_threshold_mix", 1)
     set_number(page, "img2img_denoising_strength", 1)
     pixels, infotext = generated(webui, page)
-    change = np.abs(pixels - np.asarray(drawn_picture(512, 512))).mean(axis=-1)
+    change = np.abs(pixels - np.asarray(drawn_image(512, 512))).mean(axis=-1)
     assert not change[:120].any()
     assert change[150:360, 340:380].mean() > 2 * change[150:360, 132:172].mean()
     assert len(soft_keys(infotext)["mask image"]) == 10
 
 
-def test_a_sketch_guides_and_does_not_bleed(webui, page, tmp_path):
-    """At Mask blur 0 the host hands the paint over as it is, and the feather of our own softens its edge."""
+def test_a_sketch_guides_the_result_without_bleeding(webui, page, tmp_path):
+    """At Mask blur 0, the host passes the paint on unchanged, and our own feather softens its edge."""
     page.locator("#mode_img2img > .tab-nav button", has_text=re.compile("^ *Inpaint sketch *$")).click()
-    page.set_input_files("#inpaint_sketch input[type=file]", tmp_path / "picture.png")
+    page.set_input_files("#inpaint_sketch input[type=file]", tmp_path / "image.png")
     page.wait_for_selector("#inpaint_sketch canvas")
     squiggle(page, "inpaint_sketch")
     open_accordion(page)
@@ -122,11 +122,11 @@ def test_a_sketch_guides_and_does_not_bleed(webui, page, tmp_path):
         set_number(page, elem_id, value)
     pixels, infotext = generated(webui, page)
     page.screenshot(path=webui.data / "sketch.png", full_page=True)
-    original = np.asarray(drawn_picture(512, 512)).astype(int)
+    original = np.asarray(drawn_image(512, 512)).astype(int)
     changed = (pixels != original).any(axis=-1)
     assert changed[300:340, 190:300].mean() > 0.5
     assert not changed[:240].any()
-    # The brush is white, and so is what stands there now.
+    # The brush is white, so the result is bright there.
     assert pixels[300:340, 190:300].max(axis=(0, 1)).min() > original[300:340, 190:300].max(axis=(0, 1)).min()
     assert "feather width: 24" in infotext
 
@@ -169,8 +169,8 @@ def test_the_preview_follows_the_paint_and_every_slider(page):
     assert not faults
 
 
-def test_the_preview_takes_no_time_to_speak_of(page):
-    """From an event to the paint, with two frames of 17 ms; goal 50 ms at 1024 pixels, measured 33."""
+def test_the_preview_is_fast(page):
+    """Time from an event to the paint, including two frames of 17 ms. Goal 50 ms at 1024 pixels, measured 33."""
     open_accordion(page)
     squiggle(page)
     taken = page.evaluate("""() => new Promise((done) => {
@@ -185,11 +185,11 @@ def test_the_preview_takes_no_time_to_speak_of(page):
         }
         again();
     })""")
-    assert min(taken) < 200  # several times what is measured: machines differ
+    assert min(taken) < 200  # several times the measurement, because machines differ
 
 
-def test_advice_comes_before_the_picture_and_mends_with_a_click(page, tmp_path):
-    drawn_picture(640, 448).save(tmp_path / "wide.png")
+def test_advice_comes_before_generating_with_a_one_click_fix(page, tmp_path):
+    drawn_image(640, 448).save(tmp_path / "wide.png")
     open_accordion(page)
     page.locator("#img2maskimg button[aria-label=Clear], #img2maskimg button[title=Clear]").first.click()
     page.set_input_files("#img2maskimg input[type=file]", tmp_path / "wide.png")
@@ -206,7 +206,7 @@ def test_advice_comes_before_the_picture_and_mends_with_a_click(page, tmp_path):
     assert number_in(page, "img2img_denoising_strength") == 0.75
 
 
-def test_presets_set_the_sliders_and_with_a_second_click_the_pages_fields(webui, page):
+def test_presets_set_the_sliders_and_on_a_second_click_the_pages_fields(webui, page):
     open_accordion(page)
     set_number(page, "softinpaint_grain", 1)
     choose_preset(page, "Squiggle")
@@ -223,11 +223,11 @@ def test_presets_set_the_sliders_and_with_a_second_click_the_pages_fields(webui,
 
     page.locator("#softinpaint_own_presets .label-wrap").click()
 
-    def press(button, name, told):
+    def press(button, name, text):
         page.locator("#softinpaint_preset_name").locator("input, textarea").first.fill(name)
         page.click(f"#softinpaint_preset_{button}")
         page.wait_for_function(
-            "told => document.querySelector('#softinpaint_preset_told').innerText.includes(told)", arg=told)
+            "text => document.querySelector('#softinpaint_preset_told').innerText.includes(text)", arg=text)
     set_number(page, "softinpaint_grain", 0.5)
     page.locator("#softinpaint_preset_with_request input").click()
     press("save", "Mine", "Saved as Mine.")
@@ -245,7 +245,7 @@ def test_presets_set_the_sliders_and_with_a_second_click_the_pages_fields(webui,
     assert json.loads((webui.data / "softinpaint-presets.json").read_text()) == {}
 
 
-def test_the_accordion_starts_with_the_preset_of_the_settings(webui, page):
+def test_the_accordion_starts_with_the_default_preset(webui, page):
     webui.post("/sdapi/v1/options", {"softinpaint_default_preset": "Squiggle"})
     try:
         page.reload()
@@ -258,7 +258,7 @@ def test_the_accordion_starts_with_the_preset_of_the_settings(webui, page):
         webui.post("/sdapi/v1/options", {"softinpaint_default_preset": ""})
 
 
-def test_the_size_stays_when_asked_to(webui, page):
+def test_keep_size_sets_the_hosts_option(webui, page):
     try:
         open_accordion(page)
         assert not page.locator("#softinpaint_keep_size input").is_checked()
@@ -269,8 +269,8 @@ def test_the_size_stays_when_asked_to(webui, page):
         webui.post("/sdapi/v1/options", {"send_size": True})
 
 
-def test_a_composite_is_made_again_under_the_sliders(webui, page):
-    def told():
+def test_an_image_is_recomposited_in_the_accordion(webui, page):
+    def message():
         return page.locator("#softinpaint_recomposite_told").first.inner_text()
 
     def shown_again():
@@ -283,12 +283,12 @@ def test_a_composite_is_made_again_under_the_sliders(webui, page):
     page.locator("#softinpaint_recomposite .label-wrap").click()
     page.click("#softinpaint_recomposite_save")
     page.wait_for_timeout(300)
-    assert told() == "No image selected."
+    assert message() == "No image selected."
     pixels, infotext = generated(webui, page)
     page.wait_for_selector("#img2img_gallery img")
     page.click("#softinpaint_recomposite_take")
     page.wait_for_selector("#softinpaint_recomposite_preview img")
-    assert "not saved" in told()
+    assert "not saved" in message()
     for view in ("Opacity", "Difference map", "Seam", "Picture"):
         choose(page, "softinpaint_recomposite_view", view)
         page.wait_for_selector(f"#softinpaint_recomposite_preview img[alt='{view}, re-composited']")
@@ -301,18 +301,18 @@ def test_a_composite_is_made_again_under_the_sliders(webui, page):
     page.click("#softinpaint_recomposite_save")
     page.wait_for_function("document.querySelectorAll('#img2img_gallery .thumbnail-small').length === 2")
     saved, = set((webui.data / "outputs").rglob("*.png")) - before
-    assert saved.name in told()
-    original = np.asarray(drawn_picture(512, 512)).astype(int)
-    with Image.open(saved) as picture:
-        again, about = np.asarray(picture.convert("RGB")).astype(int), picture.info["parameters"]
+    assert saved.name in message()
+    original = np.asarray(drawn_image(512, 512)).astype(int)
+    with Image.open(saved) as image:
+        again, text = np.asarray(image.convert("RGB")).astype(int), image.info["parameters"]
     assert np.abs(again - original).sum() < np.abs(pixels - original).sum() / 2
-    assert {**soft_keys(infotext), "difference threshold": "8", "least opacity": "0"} == soft_keys(about)
+    assert {**soft_keys(infotext), "difference threshold": "8", "least opacity": "0"} == soft_keys(text)
     page.locator("#img2img_gallery .thumbnail-small").last.click()
     page.wait_for_function("document.querySelector('#html_info_img2img').innerText.includes('difference threshold: 8')")
     assert not faults
 
 
-def test_an_old_picture_pastes_with_the_builtins_equivalents(page):
+def test_an_infotext_of_the_builtin_pastes_its_equivalents(page):
     page.locator("#img2img_prompt textarea").fill(
         "a hill\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512, Denoising strength: 1, "
         "Soft inpainting enabled: True, Soft inpainting schedule bias: 0.2, Soft inpainting preservation strength: 0.05, "
@@ -334,7 +334,7 @@ def test_every_control_of_the_accordion_has_a_name(page):
         assert page.get_by_role(role, name=name, exact=True).count() == 1
 
 
-def test_the_accordion_stands_once_under_the_inpaint_area(page):
+def test_there_is_one_accordion_below_the_inpaint_area(page):
     labels = page.locator(".input-accordion").filter(has=page.locator("#softinpaint_feather_source"))
     assert labels.count() == 1
     box, area = labels.first.bounding_box(), page.locator("#img2img_inpaint_full_res").first.bounding_box()
@@ -345,12 +345,12 @@ def choose_tab(page, name):
     page.locator("#mode_img2img > .tab-nav button", has_text=re.compile(f"^ *{name} *$")).click()
 
 
-def wait_for_preview(page, told):
-    page.wait_for_function("told => document.querySelector('#softinpaint_preview').innerText.includes(told)", arg=told)
+def wait_for_preview(page, text):
+    page.wait_for_function("text => document.querySelector('#softinpaint_preview').innerText.includes(text)", arg=text)
 
 
 def outlined(page):
-    """Left, top, right, bottom of what the preview says is repainted in full, shares of the picture; None for nothing."""
+    """Left, top, right and bottom of the preview's fully repainted area, as shares of the image. None if there is none."""
     page.wait_for_timeout(500)  # the brush follows the pointer
     shown = shown_mask(page)
     rows, columns = np.nonzero((shown[..., :3] == 255).all(axis=-1))
@@ -361,7 +361,7 @@ def outlined(page):
 
 
 def saved_mask(path, strongest=255, size=(512, 512)):
-    """Two greys side by side, the right one as strong as said."""
+    """Two greys side by side. `strongest` is the level of the right one."""
     mask = Image.new("L", size)
     mask.paste(100, (64, 128, 192, 384))
     mask.paste(strongest, (192, 128, 320, 384))
@@ -370,7 +370,7 @@ def saved_mask(path, strongest=255, size=(512, 512)):
 
 
 HALF = 255, 190, 60
-"""Colour of the preview's outline of what is repainted by half."""
+"""Colour of the preview's outline at half strength."""
 RIGHT_GREY = pytest.approx([0.375, 0.25, 0.625, 0.75], abs=0.01)
 
 
@@ -378,13 +378,13 @@ def test_the_preview_shows_an_uploaded_mask_and_its_greys(page, tmp_path):
     choose_tab(page, "Inpaint upload")
     open_accordion(page)
     wait_for_preview(page, "Load an image")
-    page.set_input_files("#img_inpaint_base input[type=file]", tmp_path / "picture.png")
+    page.set_input_files("#img_inpaint_base input[type=file]", tmp_path / "image.png")
     wait_for_preview(page, "Nothing is painted yet.")
     page.set_input_files("#img_inpaint_mask input[type=file]", saved_mask(tmp_path / "mask.png"))
     wait_for_preview(page, "White: ")
     assert outlined(page) == RIGHT_GREY
     half = (shown_mask(page)[..., :3] == HALF).all(axis=-1)
-    assert np.nonzero(half)[1].min() > 0.35 * 384  # of the weak one not even the half is repainted
+    assert np.nonzero(half)[1].min() > 0.35 * 384  # the weak one is below half strength
     choose(page, "img2img_mask_mode", "Inpaint not masked")
     assert outlined(page) == pytest.approx([0.125, 0.25, 0.625, 0.75], abs=0.01)
     choose(page, "img2img_mask_mode", "Inpaint masked")
@@ -399,7 +399,7 @@ def test_the_preview_shows_an_uploaded_mask_and_its_greys(page, tmp_path):
     assert outlined(page) == RIGHT_GREY
 
 
-def test_the_preview_shows_a_sketch_as_strong_as_it_is_opaque(page, tmp_path):
+def test_the_preview_shows_a_sketchs_opacity_as_strength(page, tmp_path):
     choose_tab(page, "Inpaint sketch")
     open_accordion(page)
     Image.new("RGB", (512, 512), (90, 120, 60)).save(tmp_path / "plain.png")
@@ -418,7 +418,7 @@ def test_the_preview_shows_a_sketch_as_strong_as_it_is_opaque(page, tmp_path):
     wait_for_preview(page, "Nothing is painted yet.")
 
 
-def test_the_preview_knows_the_original_of_a_sketch_that_another_tab_sent(page):
+def test_the_preview_knows_the_original_of_a_sketch_from_another_tab(page):
     open_accordion(page)
     page.locator("#img2img_inpaint_tab").get_by_role("button", name="inpaint sketch", exact=True).click()
     page.wait_for_selector("#inpaint_sketch canvas")
@@ -427,10 +427,10 @@ def test_the_preview_knows_the_original_of_a_sketch_that_another_tab_sent(page):
     wait_for_preview(page, "White: ")
     share = int(re.search(r"(\d+) % of the image", preview(page))[1])
     assert share < 20
-    page.wait_for_timeout(3000)  # the host does not survive Reload UI where a page left while its copying was being answered
+    page.wait_for_timeout(3000)  # the host fails on Reload UI if the page closes while it copies the sketch
 
 
-def test_the_preview_shows_the_accordions_mask_image_until_there_is_paint(page, tmp_path):
+def test_the_preview_shows_the_mask_image_until_something_is_painted(page, tmp_path):
     clear = "#softinpaint_mask_image_file button[aria-label=Clear], #softinpaint_mask_image_file button[title=Clear]"
     open_accordion(page)
     wait_for_preview(page, "Nothing is painted yet.")
@@ -442,16 +442,16 @@ def test_the_preview_shows_the_accordions_mask_image_until_there_is_paint(page, 
     page.set_input_files("#softinpaint_mask_image_file input[type=file]", saved_mask(tmp_path / "mask.png"))
     wait_for_preview(page, "White: ")
     assert outlined(page) == RIGHT_GREY
-    told = preview(page)
+    before = preview(page)
     squiggle(page)
-    page.wait_for_function("told => document.querySelector('#softinpaint_preview').innerText !== told", arg=told)
+    page.wait_for_function("before => document.querySelector('#softinpaint_preview').innerText !== before", arg=before)
     assert outlined(page)[1] > 0.5
     page.locator(clear).first.click()
     page.wait_for_timeout(500)
     assert outlined(page)[1] > 0.5
 
 
-def test_the_preview_works_at_the_size_that_resize_by_makes(page, tmp_path):
+def test_the_preview_uses_the_size_set_by_resize_by(page, tmp_path):
     open_accordion(page)
     set_number(page, "img2img_width", 640)
     wait_for_preview(page, "stretch the image")

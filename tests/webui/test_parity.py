@@ -1,11 +1,10 @@
-"""With our later options off, results are the built-in's, in the same host.
+"""With our later options off, results match the built-in's in the same host.
 
 Deliberate differences, each bounded here:
-- Pixels outside the mask: the built-in's opacity spills over the mask's edge, ours ends there. Left out of the comparison.
-- Rounding: the built-in truncates opacity to 8 bits and composites premultiplied, which alone moves pixels by up to 2
-  levels, in the mean by less than 1. With the same rounding done to our decoded picture and our mask, the mean falls
-  under 0.5.
-- Mask values of exactly 0 and 1, and the reference under other masked contents than "original", are not compared.
+- Pixels outside the mask are not compared: the built-in's opacity spills over the mask's edge, ours ends there.
+- Rounding: the built-in truncates opacity to 8 bits and composites premultiplied. This alone moves pixels by up to 2
+  levels, less than 1 on average. With the same rounding of our decoded image and mask, the average falls below 0.5.
+- Mask values of exactly 0 and 1 are not compared, nor is the reference with a masked content other than "original".
 """
 
 import numpy as np
@@ -13,20 +12,20 @@ import pytest
 from PIL import Image, ImageOps
 
 from lib_softinpaint.settings.settings import FIELDS
-from tests.webui.host import drawn_disc, drawn_picture
+from tests.webui.host import drawn_disc, drawn_image
 from tests.webui.test_requests import GUIDE
 
 pytestmark = pytest.mark.usefixtures("clean_log")
 
-PICTURE, MASK = drawn_picture(), drawn_disc(radius=40)
+IMAGE, MASK = drawn_image(), drawn_disc(radius=40)
 AS_BUILTIN = [field.builtin for field in FIELDS.values()][7:]
 LARGEST, MEAN, MEAN_UNROUNDED = 2, 0.5, 1.0
 
 
 def composited_as_builtin(decoded, shown):
-    """Our decoded picture under the original, by the host's own 8-bit overlay."""
-    overlay = Image.new("RGBa", PICTURE.size)
-    overlay.paste(PICTURE.convert("RGBA").convert("RGBa"), mask=ImageOps.invert(Image.fromarray(shown)))
+    """Our decoded image below the original, composited by the host's own 8-bit overlay."""
+    overlay = Image.new("RGBa", IMAGE.size)
+    overlay.paste(IMAGE.convert("RGBA").convert("RGBa"), mask=ImageOps.invert(Image.fromarray(shown)))
     below = Image.fromarray(decoded).convert("RGBA")
     below.alpha_composite(overlay.convert("RGBA"))
     return np.asarray(below.convert("RGB"))
@@ -35,13 +34,13 @@ def composited_as_builtin(decoded, shown):
 @pytest.mark.parametrize("soft", [[1, 0.5, 4, 0, 0.5, 2], GUIDE], ids=["defaults", "guide"])
 @pytest.mark.parametrize("denoising", [0.5, 0.75, 1.0])
 @pytest.mark.parametrize("sampler", ["Euler a", "Euler", "DPM++ 2M", "DPM++ 2M SDE"])
-def test_results_are_the_builtins(webui, sampler, denoising, soft):
+def test_results_match_the_builtin(webui, sampler, denoising, soft):
     request = dict(sampler_name=sampler, denoising_strength=denoising, mask_blur=16, steps=8)
     with_mask, raw = {"return_mask": True}, {"overlay_inpaint": False}
     builtin, builtin_mask = webui.inpaint(
-        PICTURE, MASK, [True, *soft], title="Built-in soft inpainting", options=with_mask, **request).pictures
-    ours, mask = webui.inpaint(PICTURE, MASK, [True, *soft, *AS_BUILTIN], options=with_mask, **request).pictures
-    decoded = webui.inpaint(PICTURE, MASK, [True, *soft, *AS_BUILTIN], options=raw, **request).pictures[0]
+        IMAGE, MASK, [True, *soft], title="Built-in soft inpainting", options=with_mask, **request).images
+    ours, mask = webui.inpaint(IMAGE, MASK, [True, *soft, *AS_BUILTIN], options=with_mask, **request).images
+    decoded = webui.inpaint(IMAGE, MASK, [True, *soft, *AS_BUILTIN], options=raw, **request).images[0]
     inside = mask[..., 0] > 0
     assert inside.sum() > 10_000
     difference = np.abs(ours.astype(int) - builtin)[inside]

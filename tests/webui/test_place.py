@@ -1,4 +1,4 @@
-"""Taking the built-in's place: in every way a WebUI is started, and with what the built-in left behind."""
+"""Taking the built-in's place, for every way to start a WebUI and with files left by the built-in."""
 import json
 from pathlib import Path
 
@@ -8,25 +8,25 @@ import pytest
 from lib_softinpaint import __version__
 from lib_softinpaint.generation.history import identify
 from tests.webui import host
-from tests.webui.test_requests import GUIDE, MASK, PICTURE, soft_keys
+from tests.webui.test_requests import GUIDE, IMAGE, MASK, soft_keys
 
-# Written by AUTOMATIC1111 1.10.1 with its built-in, integers for floats; a user has saved a preservation strength of 2.
+# Written by AUTOMATIC1111 1.10.1 with its built-in: integers for floats, and a saved preservation strength of 2.
 BUILTIN_UI_CONFIG = (Path(__file__).parent / "builtin_ui_config.json").read_text()
 
 
 def owner_and_place(webui):
-    """Whose script answers to the title, and after which scripts it was loaded."""
+    """Whose script has the title, its place in the loading order, and the paths of all scripts."""
     paths = [path.replace("\\", "/") for path, _ in webui.get("/companion/loaded")]
-    mine = [place for place, path in enumerate(paths) if path.endswith("soft_inpainting.py")]
-    assert len(mine) == 1
-    return ("built-in" if "extensions-builtin" in paths[mine[0]] else "ours"), mine[0], paths
+    places = [place for place, path in enumerate(paths) if path.endswith("soft_inpainting.py")]
+    assert len(places) == 1
+    return ("built-in" if "extensions-builtin" in paths[places[0]] else "ours"), places[0], paths
 
 
 def works(webui, args=(True,)):
-    return soft_keys(webui.inpaint(PICTURE, MASK, list(args), steps=4).infotexts[0])
+    return soft_keys(webui.inpaint(IMAGE, MASK, list(args), steps=4).infotexts[0])
 
 
-def test_it_stands_where_the_builtin_stood(webui):
+def test_the_script_has_the_builtins_place(webui):
     owner, place, paths = owner_and_place(webui)
     assert owner == "ours"
     builtin = [index for index, path in enumerate(paths) if "extensions-builtin" in path]
@@ -46,8 +46,8 @@ def test_an_old_ui_config_keeps_its_defaults_and_pasting_works(checkout):
         sliders = [component["props"] for component in webui.get("/config")["components"]]
         strength = next(slider for slider in sliders if slider.get("elem_id") == "mask_blend_scale")
         assert strength["value"] == 2
-        old = webui.inpaint(PICTURE, MASK, [True, *GUIDE], title="Built-in soft inpainting").infotexts[0]
-        pasted = soft_keys(webui.inpaint(PICTURE, MASK, infotext=old).infotexts[0])
+        old = webui.inpaint(IMAGE, MASK, [True, *GUIDE], title="Built-in soft inpainting").infotexts[0]
+        pasted = soft_keys(webui.inpaint(IMAGE, MASK, infotext=old).infotexts[0])
         assert pasted["schedule bias"] == "0.2"
         assert pasted["feather source"] == "host"
 
@@ -84,7 +84,7 @@ del script_callbacks.on_cfg_after_cfg
 """
 
 
-def test_a_host_that_lacks_something_keeps_its_builtin_and_says_why(checkout):
+def test_an_unsupported_host_keeps_its_builtin_and_a_message_says_why(checkout):
     with host.WebUI(checkout, "lacking", (), {"extensions/aa-lacking/scripts/lacking.py": LACKING}) as webui:
         reason = "The soft inpainting extension is off because this WebUI lacks script_callbacks.on_cfg_after_cfg."
         assert owner_and_place(webui)[0] == "built-in"
@@ -98,8 +98,8 @@ def test_a_host_that_lacks_something_keeps_its_builtin_and_says_why(checkout):
 
 @pytest.mark.usefixtures("clean_log")
 def test_reload_ui_after_an_update_loads_the_new_library_and_keeps_the_history(webui):
-    about = webui.inpaint(PICTURE, MASK, [True], steps=4)
-    identity = identify(about.pictures[0])
+    result = webui.inpaint(IMAGE, MASK, [True], steps=4)
+    identity = identify(result.images[0])
     library = webui.data / "extensions" / "sd-webui-softinpaint" / "lib_softinpaint"
     old = {path: path.read_text(encoding="utf8") for path in (library / "__init__.py", library / "settings" / "settings.py")}
     try:
@@ -113,7 +113,7 @@ def test_reload_ui_after_an_update_loads_the_new_library_and_keeps_the_history(w
         listed = next(each for each in webui.get("/sdapi/v1/script-info") if each["name"] == "soft inpainting")
         assert "Mask grow, new" in [argument["label"] for argument in listed["args"]]
         again = webui.post("/softinpaint/recomposite", {"id": identity})
-        np.testing.assert_array_equal(host.decoded(again["image"]), about.pictures[0])
+        np.testing.assert_array_equal(host.decoded(again["image"]), result.images[0])
     finally:
         for path, text in old.items():
             path.write_text(text, encoding="utf8")

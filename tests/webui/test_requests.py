@@ -1,13 +1,13 @@
-"""Settings as API clients send them, and what stands in the infotext."""
+"""Settings as API clients send them, and the infotext."""
 import numpy as np
 import pytest
 
 from lib_softinpaint import __version__
-from tests.webui.host import drawn_disc, drawn_picture
+from tests.webui.host import drawn_disc, drawn_image
 
 pytestmark = pytest.mark.usefixtures("clean_log")
 
-PICTURE, MASK = drawn_picture(), drawn_disc()
+IMAGE, MASK = drawn_image(), drawn_disc()
 GUIDE = [0.2, 0.05, 1, 0, 1.25, 1.25]
 
 
@@ -17,7 +17,7 @@ def soft_keys(infotext):
 
 
 def same(one, other):
-    return len(one.pictures) == len(other.pictures) and all(map(np.array_equal, one.pictures, other.pictures))
+    return len(one.images) == len(other.images) and all(map(np.array_equal, one.images, other.images))
 
 
 def test_the_script_is_listed_once_in_the_builtins_place(webui):
@@ -29,44 +29,44 @@ def test_the_script_is_listed_once_in_the_builtins_place(webui):
 
 
 @pytest.mark.parametrize("args", [[False], [None], [False, 0.2, "nonsense"], [{"enabled": False}], []])
-def test_switched_off_is_absent(webui, args):
-    off = webui.inpaint(PICTURE, MASK, args)
-    assert same(off, webui.inpaint(PICTURE, MASK))
+def test_switched_off_equals_absent(webui, args):
+    off = webui.inpaint(IMAGE, MASK, args)
+    assert same(off, webui.inpaint(IMAGE, MASK))
     assert "Soft inpainting" not in off.infotexts[0]
 
 
-def test_the_same_request_after_another_job_gives_the_same_picture(webui):
-    first = webui.inpaint(PICTURE, MASK, [True], sampler_name="DDIM")
-    webui.inpaint(drawn_picture(192, 320, 3), drawn_disc(192, 320, 20), [True, *GUIDE], inpaint_full_res=True, width=320)
-    assert same(first, webui.inpaint(PICTURE, MASK, [True], sampler_name="DDIM"))
+def test_the_same_request_after_another_job_gives_the_same_image(webui):
+    first = webui.inpaint(IMAGE, MASK, [True], sampler_name="DDIM")
+    webui.inpaint(drawn_image(192, 320, 3), drawn_disc(192, 320, 20), [True, *GUIDE], inpaint_full_res=True, width=320)
+    assert same(first, webui.inpaint(IMAGE, MASK, [True], sampler_name="DDIM"))
 
 
 @pytest.mark.parametrize("args", [
     [True, 0.2, 0.05, 1, 0, 1.25, 1.25], ["true", "0.2", "0.05", "1", "0", "1.25", "1.25"], [True, *GUIDE, *[None] * 12, 1, 2],
     [{"schedule_bias": 0.2, "preservation_strength": "0.05", "transition_contrast_boost": 1, "difference_threshold": 1.25,
       "difference_contrast": 1.25, "mask_influence": None}]])
-def test_a_list_or_a_dict_of_numbers_strings_and_nulls_is_read_alike(webui, args):
-    result = webui.inpaint(PICTURE, MASK, args, steps=4)
+def test_lists_and_dicts_of_numbers_strings_and_nulls_are_read_the_same(webui, args):
+    result = webui.inpaint(IMAGE, MASK, args, steps=4)
     assert soft_keys(result.infotexts[0]) == {
         "enabled": "True", "schedule bias": "0.2", "preservation strength": "0.05", "transition contrast boost": "1",
         "mask influence": "0", "difference threshold": "1.25", "difference contrast": "1.25", "feather source": "Mask blur",
         "edge taper": "12", "mask grow": "0", "feather width": "32", "feather unit": "pixels", "threshold mix": "0",
         "least opacity": "1", "drift correction": "1", "grain": "0", "conditioning mask": "soft",
         "automatic threshold": "False", "version": __version__}
-    assert same(result, webui.inpaint(PICTURE, MASK, [True, *GUIDE], steps=4))
+    assert same(result, webui.inpaint(IMAGE, MASK, [True, *GUIDE], steps=4))
 
 
 def test_one_argument_means_defaults(webui):
-    assert soft_keys(webui.inpaint(PICTURE, MASK, [True]).infotexts[0])["preservation strength"] == "0.5"
+    assert soft_keys(webui.inpaint(IMAGE, MASK, [True]).infotexts[0])["preservation strength"] == "0.5"
 
 
-def test_a_number_out_of_range_is_clamped_and_the_infotext_says_so(webui):
-    result = webui.inpaint(PICTURE, MASK, [True, 1, 0.5, 0])
+def test_a_number_out_of_range_is_clamped_and_noted_in_the_infotext(webui):
+    result = webui.inpaint(IMAGE, MASK, [True, 1, 0.5, 0])
     sentence = "Transition contrast boost must be from 1 to 32, got 0; 1 is used instead."
     assert sentence in result.infotexts[0]
     assert sentence in webui.get("/companion/witness")["comments"]
     assert soft_keys(result.infotexts[0])["transition contrast boost"] == "1"
-    assert same(result, webui.inpaint(PICTURE, MASK, [True, 1, 0.5, 1]))
+    assert same(result, webui.inpaint(IMAGE, MASK, [True, 1, 0.5, 1]))
 
 
 @pytest.mark.parametrize(("args", "sentence"), [
@@ -74,25 +74,25 @@ def test_a_number_out_of_range_is_clamped_and_the_infotext_says_so(webui):
     ([True, "NaN"], "Schedule bias must be a number from 0 to 8, got 'NaN'."),
     ([{"bias": 1}], "Soft inpainting has no setting 'bias'"),
     ([True, 1, 0.5, 4, 0, 0.5, 2, "soft"], "Feather source must be one of Mask blur, own, host, got 'soft'.")])
-def test_what_cannot_be_read_gives_ordinary_inpainting_and_a_sentence(webui, args, sentence):
-    result = webui.inpaint(PICTURE, MASK, args)
+def test_an_invalid_setting_gives_normal_inpainting_and_a_note(webui, args, sentence):
+    result = webui.inpaint(IMAGE, MASK, args)
     assert sentence in result.infotexts[0]
     assert sentence in webui.get("/companion/witness")["comments"]
-    assert same(result, webui.inpaint(PICTURE, MASK))
+    assert same(result, webui.inpaint(IMAGE, MASK))
     assert "Soft inpainting enabled" not in result.infotexts[0]
 
 
 def test_the_infotext_makes_the_round_trip(webui):
-    made = webui.inpaint(PICTURE, MASK, [True, *GUIDE, "host", 3], mask_blur=8)
-    again = webui.inpaint(PICTURE, MASK, infotext=made.infotexts[0], mask_blur=8)
+    made = webui.inpaint(IMAGE, MASK, [True, *GUIDE, "host", 3], mask_blur=8)
+    again = webui.inpaint(IMAGE, MASK, infotext=made.infotexts[0], mask_blur=8)
     assert soft_keys(again.infotexts[0]) == soft_keys(made.infotexts[0])
     assert same(made, again)
 
 
-def test_a_picture_of_the_builtin_pastes_and_looks_as_it_did(webui):
-    old = webui.inpaint(PICTURE, MASK, [True, *GUIDE], title="Built-in soft inpainting", mask_blur=8)
+def test_a_builtin_infotext_pastes_with_its_equivalents(webui):
+    old = webui.inpaint(IMAGE, MASK, [True, *GUIDE], title="Built-in soft inpainting", mask_blur=8)
     assert "Soft inpainting version" not in old.infotexts[0]
-    pasted = webui.inpaint(PICTURE, MASK, infotext=old.infotexts[0], mask_blur=8)
+    pasted = webui.inpaint(IMAGE, MASK, infotext=old.infotexts[0], mask_blur=8)
     assert soft_keys(pasted.infotexts[0]) == {
         **soft_keys(old.infotexts[0]), "feather source": "host", "edge taper": "0", "mask grow": "0", "feather width": "32",
         "feather unit": "pixels", "threshold mix": "0", "least opacity": "0", "drift correction": "0", "grain": "0",
@@ -100,8 +100,8 @@ def test_a_picture_of_the_builtin_pastes_and_looks_as_it_did(webui):
         "version": __version__}
 
 
-def test_the_users_own_mask_fields_stand_in_the_infotext(webui):
-    result = webui.inpaint(PICTURE, MASK, [True], mask_blur=13, inpainting_mask_invert=1, inpaint_full_res=True,
+def test_the_users_mask_fields_are_in_the_infotext(webui):
+    result = webui.inpaint(IMAGE, MASK, [True], mask_blur=13, inpainting_mask_invert=1, inpaint_full_res=True,
                            inpaint_full_res_padding=29)
     for pair in ("Mask blur: 13", "Mask mode: Inpaint not masked", "Inpaint area: Only masked", "Masked area padding: 29"):
         assert pair in result.infotexts[0]

@@ -1,4 +1,4 @@
-"""Runs that the host nests, repeats, interrupts, resizes or gives several pictures: each is independent of the others."""
+"""Runs are independent of each other if the host nests, repeats, interrupts or resizes them or passes several images."""
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,14 +10,14 @@ from scipy.ndimage import distance_transform_edt
 
 from lib_softinpaint.method.mask import blur_reach
 from lib_softinpaint.settings.settings import saved_fields
-from tests.webui.host import drawn_disc, drawn_picture
+from tests.webui.host import drawn_disc, drawn_image
 from tests.webui.test_place import xyz_axes
 from tests.webui.test_requests import same, soft_keys
 from training.scenes import HELD_OUT, Scene
 
 pytestmark = pytest.mark.usefixtures("clean_log")
 
-PICTURE, MASK = drawn_picture(), drawn_disc()
+IMAGE, MASK = drawn_image(), drawn_disc()
 
 
 def outside_of(mask, blur=4, padding=None):
@@ -33,56 +33,56 @@ def assert_inpainted(result, original, mask, outside=None):
 
 
 def assert_alike(one, other):
-    """Up to the last bit of a processor's sums, whose order the host does not fix between two runs."""
-    difference = np.abs(one.pictures[0].astype(int) - other.pictures[0])
+    """Equal up to rounding, because the host does not fix the order of sums between runs."""
+    difference = np.abs(one.images[0].astype(int) - other.images[0])
     assert difference.max() <= 1
     assert difference.mean() < 0.01
 
 
 @pytest.mark.parametrize("only_masked", [False, True])
 @pytest.mark.parametrize("outer_sampler", ["Euler a", "DDIM"])
-def test_a_detailer_inside_a_run_leaves_the_outer_run_as_it_was(webui, only_masked, outer_sampler):
+def test_a_detailer_inside_a_run_does_not_affect_the_outer_run(webui, only_masked, outer_sampler):
     request = dict(sampler_name=outer_sampler, inpaint_full_res=only_masked, batch_size=2)
-    nested = webui.inpaint(PICTURE, MASK, [True], others={"Nested runs": [True]}, **request)
-    plain = webui.inpaint(PICTURE, MASK, [True], **request)
-    assert len(nested.pictures) == 2
-    for inside, alone in zip(nested.pictures, plain.pictures):
+    nested = webui.inpaint(IMAGE, MASK, [True], others={"Nested runs": [True]}, **request)
+    plain = webui.inpaint(IMAGE, MASK, [True], **request)
+    assert len(nested.images) == 2
+    for inside, alone in zip(nested.images, plain.images):
         # The detailer repaints a corner that lies outside the mask: the composite puts the original back there.
-        assert_inpainted(inside, PICTURE, MASK, outside_of(MASK, padding=32 if only_masked else None))
+        assert_inpainted(inside, IMAGE, MASK, outside_of(MASK, padding=32 if only_masked else None))
         assert np.abs(inside.astype(float) - alone).mean() < 20
     assert soft_keys(nested.infotexts[0]) == soft_keys(plain.infotexts[0])
 
 
 def test_a_mask_changed_in_place_between_two_runs_on_one_p(webui):
-    result = webui.inpaint(PICTURE, MASK, [True], script_name="mask changed in place", script_args=[])
+    result = webui.inpaint(IMAGE, MASK, [True], script_name="mask changed in place", script_args=[])
     moved = ImageChops.offset(MASK, MASK.width // 3, 0)
-    assert_inpainted(result.pictures[0], PICTURE, MASK)
-    assert_inpainted(result.pictures[1], PICTURE, moved)
+    assert_inpainted(result.images[0], IMAGE, MASK)
+    assert_inpainted(result.images[1], IMAGE, moved)
 
 
-def test_loopback_shapes_its_mask_once_a_loop(webui):
-    result = webui.inpaint(PICTURE, MASK, [True], script_name="loopback", script_args=[3, 0.75, "Linear", "None"],
+def test_loopback_shapes_its_mask_in_each_loop(webui):
+    result = webui.inpaint(IMAGE, MASK, [True], script_name="loopback", script_args=[3, 0.75, "Linear", "None"],
                            mask_blur=8)
-    assert len(result.pictures) == 3
-    for picture in result.pictures:
-        assert_inpainted(picture, PICTURE, MASK, outside_of(MASK, blur=8))
+    assert len(result.images) == 3
+    for image in result.images:
+        assert_inpainted(image, IMAGE, MASK, outside_of(MASK, blur=8))
 
 
 def test_an_xyz_plot_overrides_each_setting_and_each_cell_has_its_own_infotext(webui):
     axes = xyz_axes(webui)
-    mine = [axis for axis in axes if axis.startswith("[Soft inpainting] ")]
-    assert len(mine) == len(set(mine)) == len(saved_fields()) + 3  # Mask blur, padding and preset
+    own_axes = [axis for axis in axes if axis.startswith("[Soft inpainting] ")]
+    assert len(own_axes) == len(set(own_axes)) == len(saved_fields()) + 3  # Mask blur, padding and preset
     arguments = [axes.index("[Soft inpainting] Preservation strength"), "0.1, 4", [],
                  axes.index("[Soft inpainting] Soft inpainting"), "", ["True", "False"], 0, "", [],
                  False, True, False, False, False, False, False, 0, False]
-    result = webui.inpaint(PICTURE, MASK, [True], script_name="x/y/z plot", script_args=arguments)
-    grids, cells = result.pictures[:-4], result.pictures[-4:]
+    result = webui.inpaint(IMAGE, MASK, [True], script_name="x/y/z plot", script_args=arguments)
+    grids, cells = result.images[:-4], result.images[-4:]
     assert len(grids) <= 1
     keys = [soft_keys(infotext) for infotext in result.infotexts[-4:]]
     assert [key.get("preservation strength") for key in keys] == ["0.1", "4", None, None]
     assert (cells[0] != cells[1]).any()
     assert (cells[2] == cells[3]).all()
-    assert (cells[2] == webui.inpaint(PICTURE, MASK).pictures[0]).all()
+    assert (cells[2] == webui.inpaint(IMAGE, MASK).images[0]).all()
 
 
 def test_an_xyz_plot_has_axes_for_the_mask_and_for_presets(webui):
@@ -93,7 +93,7 @@ def test_an_xyz_plot_has_axes_for_the_mask_and_for_presets(webui):
             ("Preset", "Light touch, Built-in defaults", ["preservation strength: 1,", "feather source: host"])):
         arguments = [axes.index(f"[Soft inpainting] {axis}"), values, values.split(", "), 0, "", [], 0, "", [],
                      False, True, False, False, False, False, False, 0, False]
-        result = webui.inpaint(PICTURE, MASK, [True], script_name="x/y/z plot", script_args=arguments, steps=3,
+        result = webui.inpaint(IMAGE, MASK, [True], script_name="x/y/z plot", script_args=arguments, steps=3,
                                inpaint_full_res=axis == "Only masked padding")
         cells = result.infotexts[-2:]
         assert [pair in infotext for pair, infotext in zip(wanted, cells)] == [True, True], result.infotexts
@@ -103,25 +103,25 @@ def test_an_xyz_plot_has_axes_for_the_mask_and_for_presets(webui):
 def test_an_xyz_plot_overrides_a_setting_sent_in_a_dict(webui):
     arguments = [xyz_axes(webui).index("[Soft inpainting] Preservation strength"), "0.1, 4", [], 0, "", [], 0, "", [],
                  False, True, False, False, False, False, False, 0, False]
-    result = webui.inpaint(PICTURE, MASK, [{"schedule_bias": 0.2}], script_name="x/y/z plot", script_args=arguments)
+    result = webui.inpaint(IMAGE, MASK, [{"schedule_bias": 0.2}], script_name="x/y/z plot", script_args=arguments)
     keys = [soft_keys(infotext) for infotext in result.infotexts[-2:]]
     assert [(key["preservation strength"], key["schedule bias"]) for key in keys] == [("0.1", "0.2"), ("4", "0.2")]
 
 
 def test_batch_size_and_count(webui):
-    result = webui.inpaint(PICTURE, MASK, [True], batch_size=2, n_iter=2)
-    assert len(result.pictures) == 4
-    for picture in result.pictures:
-        assert_inpainted(picture, PICTURE, MASK)
-    assert len({picture.tobytes() for picture in result.pictures}) == 4
+    result = webui.inpaint(IMAGE, MASK, [True], batch_size=2, n_iter=2)
+    assert len(result.images) == 4
+    for image in result.images:
+        assert_inpainted(image, IMAGE, MASK)
+    assert len({image.tobytes() for image in result.images}) == 4
 
 
-def test_six_requests_at_once_give_what_each_gives_alone(webui):
+def test_six_concurrent_requests_equal_single_requests(webui):
     requests = [dict(seed=number, mask_blur=4 + number, inpaint_full_res=bool(number % 2),
                      sampler_name="DDIM" if number == 3 else "Euler a") for number in range(6)]
-    alone = [webui.inpaint(PICTURE, MASK, [True], steps=3, **request) for request in requests]
+    alone = [webui.inpaint(IMAGE, MASK, [True], steps=3, **request) for request in requests]
     with ThreadPoolExecutor(len(requests)) as callers:
-        together = list(callers.map(lambda request: webui.inpaint(PICTURE, MASK, [True], steps=3, **request), requests))
+        together = list(callers.map(lambda request: webui.inpaint(IMAGE, MASK, [True], steps=3, **request), requests))
     for one, other in zip(alone, together):
         assert_alike(one, other)
         assert soft_keys(one.infotexts[0]) == soft_keys(other.infotexts[0])
@@ -130,14 +130,14 @@ def test_six_requests_at_once_give_what_each_gives_alone(webui):
 @pytest.mark.parametrize("feather", ["Mask blur", "host"])
 @pytest.mark.parametrize("only_masked", [False, True])
 @pytest.mark.parametrize("content", [0, 1])
-def test_several_init_images_of_different_size(webui, only_masked, content, feather):
+def test_several_init_images_of_different_sizes(webui, only_masked, content, feather):
     if feather == "host" and only_masked:
-        pytest.skip("the host itself resizes its mask to each picture, but not the crop's place")
-    pictures = [drawn_picture(), drawn_picture(300, 280, 2)]
-    result = webui.inpaint(pictures, MASK, [{"feather_source": feather}], batch_size=2, inpaint_full_res=only_masked,
+        pytest.skip("the host itself resizes its mask to each image, but not the crop's place")
+    images = [drawn_image(), drawn_image(300, 280, 2)]
+    result = webui.inpaint(images, MASK, [{"feather_source": feather}], batch_size=2, inpaint_full_res=only_masked,
                            inpainting_fill=content)
-    resized = pictures if only_masked else [pictures[0], pictures[1].resize((256, 256), Image.Resampling.LANCZOS)]
-    for got, original in zip(result.pictures, resized):
+    resized = images if only_masked else [images[0], images[1].resize((256, 256), Image.Resampling.LANCZOS)]
+    for got, original in zip(result.images, resized):
         mask = Image.new("L", original.size)
         mask.paste(MASK)
         blur = 5 if feather == "host" else 4  # the host's own tail is a little longer
@@ -152,49 +152,49 @@ def test_an_interrupted_run_keeps_the_outside(webui, sampler):
         webui.post("/sdapi/v1/interrupt", {})
     waiting = threading.Thread(target=interrupt)
     waiting.start()
-    result = webui.inpaint(PICTURE, MASK, [True], steps=150, denoising_strength=1, sampler_name=sampler, n_iter=3)
+    result = webui.inpaint(IMAGE, MASK, [True], steps=150, denoising_strength=1, sampler_name=sampler, n_iter=3)
     waiting.join()
-    assert len(result.pictures) < 3
-    assert_inpainted(result.pictures[0], PICTURE, MASK)
+    assert len(result.images) < 3
+    assert_inpainted(result.images[0], IMAGE, MASK)
 
 
 @pytest.mark.parametrize("only_masked", [False, True])
 def test_a_blank_mask_after_another_job(webui, only_masked):
-    blank = Image.new("L", PICTURE.size)
-    webui.inpaint(drawn_picture(seed=4), MASK, [True])
-    result = webui.inpaint(PICTURE, blank, [True], inpaint_full_res=only_masked)
-    assert same(result, webui.inpaint(PICTURE, blank, inpaint_full_res=only_masked))
+    blank = Image.new("L", IMAGE.size)
+    webui.inpaint(drawn_image(seed=4), MASK, [True])
+    result = webui.inpaint(IMAGE, blank, [True], inpaint_full_res=only_masked)
+    assert same(result, webui.inpaint(IMAGE, blank, inpaint_full_res=only_masked))
     assert "Soft inpainting" not in result.infotexts[0]
 
 
 @pytest.mark.parametrize("sampler", ["Euler a", "DDIM", "UniPC"])
 @pytest.mark.parametrize("content", [0, 1, 2])
-def test_a_full_mask_gives_the_hosts_own_picture(webui, sampler, content):
-    # Also: our VAE encode leaves the random stream as it was, else the noise would differ.
+def test_a_full_mask_gives_the_hosts_own_image(webui, sampler, content):
+    # This also tests that our VAE encode does not advance the random stream, which would change the noise.
     request = dict(sampler_name=sampler, inpainting_fill=content, options={"overlay_inpaint": False})
-    full = Image.new("L", PICTURE.size, 255)
-    assert_alike(webui.inpaint(PICTURE, full, [True], **request), webui.inpaint(PICTURE, full, **request))
+    full = Image.new("L", IMAGE.size, 255)
+    assert_alike(webui.inpaint(IMAGE, full, [True], **request), webui.inpaint(IMAGE, full, **request))
 
 
 @pytest.mark.parametrize("only_masked", [False, True])
 def test_sizes_that_8_does_not_divide(webui, only_masked):
-    picture, mask = drawn_picture(250, 203), drawn_disc(250, 203)
-    result = webui.inpaint(picture, mask, [True], width=250, height=203, inpaint_full_res=only_masked, inpainting_fill=0)
+    image, mask = drawn_image(250, 203), drawn_disc(250, 203)
+    result = webui.inpaint(image, mask, [True], width=250, height=203, inpaint_full_res=only_masked, inpainting_fill=0)
     height, width = (203, 250) if only_masked else (200, 248)  # the VAE decodes whole latent pixels
     box = (0, 0, width, height)
-    assert_inpainted(result.pictures[0], picture.crop(box), mask.crop(box),
+    assert_inpainted(result.images[0], image.crop(box), mask.crop(box),
                      outside_of(mask, padding=32 if only_masked else None)[:height, :width])
 
 
 # "Just resize (latent upscale)" with any other masked content fails in the host itself.
 @pytest.mark.parametrize(("mode", "content"), [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1), (3, 1)])
 def test_resize_modes(webui, mode, content):
-    picture, mask = drawn_picture(320, 200), drawn_disc(320, 200, 40)
-    unpainted = webui.inpaint(picture, Image.new("L", mask.size), resize_mode=mode, width=256, height=256)
-    result = webui.inpaint(picture, mask, [True], resize_mode=mode, width=256, height=256, inpainting_fill=content)
-    # In mode 3 the host overlays the picture in its old size.
-    resized = np.asarray(picture.resize((256, 256), Image.Resampling.LANCZOS)) if mode == 3 else unpainted.pictures[0]
-    got = result.pictures[0]
+    image, mask = drawn_image(320, 200), drawn_disc(320, 200, 40)
+    unpainted = webui.inpaint(image, Image.new("L", mask.size), resize_mode=mode, width=256, height=256)
+    result = webui.inpaint(image, mask, [True], resize_mode=mode, width=256, height=256, inpainting_fill=content)
+    # In mode 3, the host overlays the image in its old size.
+    resized = np.asarray(image.resize((256, 256), Image.Resampling.LANCZOS)) if mode == 3 else unpainted.images[0]
+    got = result.images[0]
     assert got.shape == (256, 256, 3)
     corner = (slice(0, 40), slice(0, 30))
     assert (got[corner] == resized[corner]).all()
@@ -203,28 +203,28 @@ def test_resize_modes(webui, mode, content):
 
 @pytest.mark.parametrize("size", [(128, 128), (1024, 1024)])
 def test_a_thin_stroke_without_blur_survives_any_resize(webui, size):
-    picture, mask = drawn_picture(*size), Image.new("L", size)
+    image, mask = drawn_image(*size), Image.new("L", size)
     column = size[0] // 2
     mask.paste(255, (column, size[1] // 4, column + 2, size[1] * 3 // 4))
-    by_mask = [{"mask_influence": 1}]  # else the opacity tells how much the model changed
-    result = webui.inpaint(picture, mask, by_mask, mask_blur=0, options={"return_mask": True})
-    resized, shown = np.asarray(picture.resize((256, 256), Image.Resampling.LANCZOS)), result.pictures[1][..., 0]
-    assert (result.pictures[0][:, :124] == resized[:, :124]).all()
+    by_mask = [{"mask_influence": 1}]  # otherwise the opacity depends on the model's change
+    result = webui.inpaint(image, mask, by_mask, mask_blur=0, options={"return_mask": True})
+    resized, shown = np.asarray(image.resize((256, 256), Image.Resampling.LANCZOS)), result.images[1][..., 0]
+    assert (result.images[0][:, :124] == resized[:, :124]).all()
     assert shown[80:176, 126:132].max(axis=1).min() > 128
 
 
 @pytest.mark.parametrize(("x", "y"), [(0.0, 0.0), (1.0, 0.5), (0.5, 1.0)])
 @pytest.mark.parametrize("size", [(256, 256), (384, 192)])
 def test_only_masked_at_the_border(webui, x, y, size):
-    picture, mask = drawn_picture(*size), drawn_disc(*size, 30, x, y)
-    result = webui.inpaint(picture, mask, [True], inpaint_full_res=True, mask_blur=16)
-    assert_inpainted(result.pictures[0], picture, mask, outside_of(mask, 16, 32))
+    image, mask = drawn_image(*size), drawn_disc(*size, 30, x, y)
+    result = webui.inpaint(image, mask, [True], inpaint_full_res=True, mask_blur=16)
+    assert_inpainted(result.images[0], image, mask, outside_of(mask, 16, 32))
 
 
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("content", range(4))
-def test_the_original_is_encoded_once_more_at_most(webui, content, batch):
-    webui.inpaint(PICTURE, MASK, [True], inpainting_fill=content, batch_size=batch, n_iter=2)
+def test_the_original_is_encoded_at_most_once_more(webui, content, batch):
+    webui.inpaint(IMAGE, MASK, [True], inpainting_fill=content, batch_size=batch, n_iter=2)
     assert webui.get("/companion/witness")["encodes"] == (0 if content == 1 else 1)
 
 
@@ -234,15 +234,15 @@ OUTPAINTING = {"poor man's outpainting": lambda blur: [64, blur, 0, ["left", "ri
 
 @pytest.mark.parametrize("blur", [8, 16])
 @pytest.mark.parametrize("script", OUTPAINTING)
-def test_outpainting_changes_no_more_of_the_original_than_without_us(webui, script, blur):
-    picture = Image.fromarray(Scene.from_seed(HELD_OUT + 11).draw(256))
-    original = np.asarray(picture).astype(float)
+def test_outpainting_changes_no_more_of_the_original_than_the_host(webui, script, blur):
+    image = Image.fromarray(Scene.from_seed(HELD_OUT + 11).draw(256))
+    original = np.asarray(image).astype(float)
     request = dict(script_name=script, script_args=OUTPAINTING[script](blur), inpainting_fill=0, denoising_strength=0.9)
-    soft, plain = (webui.inpaint(picture, None, args, **request) for args in ([True], None))
+    soft, plain = (webui.inpaint(image, None, args, **request) for args in ([True], None))
     assert soft_keys(soft.infotexts[0])["enabled"] == "True"
     changes, edges = [], []
     for result in (soft, plain):
-        wide = result.pictures[-1].astype(float)
+        wide = result.images[-1].astype(float)
         assert wide.shape == (256, 384 if "poor" in script else 320, 3)
         changes.append(np.abs(wide[:, 64:320] - original).mean(-1)[:, :128])
         steps = np.abs(np.diff(wide.mean(-1), axis=1)).mean(0)  # of neighbouring columns
@@ -257,61 +257,61 @@ def test_outpainting_changes_no_more_of_the_original_than_without_us(webui, scri
 
 @pytest.mark.parametrize("only_masked", [False, True])
 def test_an_inverted_mask(webui, only_masked):
-    result = webui.inpaint(PICTURE, ImageOps.invert(MASK), [True], inpainting_mask_invert=1, inpaint_full_res=only_masked)
-    straight = webui.inpaint(PICTURE, MASK, [True], inpaint_full_res=only_masked)
+    result = webui.inpaint(IMAGE, ImageOps.invert(MASK), [True], inpainting_mask_invert=1, inpaint_full_res=only_masked)
+    straight = webui.inpaint(IMAGE, MASK, [True], inpaint_full_res=only_masked)
     assert_alike(result, straight)
 
 
 def test_an_alpha_mask_keeps_its_greys(webui):
     grey = MASK.point(lambda value: value // 2)
     alpha = Image.merge("RGBA", (*[Image.new("L", MASK.size, 255)] * 3, grey))
-    assert same(webui.inpaint(PICTURE, alpha, [True]), webui.inpaint(PICTURE, grey, [True]))
-    assert not same(webui.inpaint(PICTURE, alpha, [True]), webui.inpaint(PICTURE, MASK, [True]))
+    assert same(webui.inpaint(IMAGE, alpha, [True]), webui.inpaint(IMAGE, grey, [True]))
+    assert not same(webui.inpaint(IMAGE, alpha, [True]), webui.inpaint(IMAGE, MASK, [True]))
 
 
-def test_overlay_switched_off_gives_the_decoded_picture(webui):
-    raw = webui.inpaint(PICTURE, MASK, [True], options={"overlay_inpaint": False})
-    changed = (raw.pictures[0] != np.asarray(PICTURE)).any(axis=-1)
+def test_without_the_overlay_the_decoded_image_is_returned(webui):
+    raw = webui.inpaint(IMAGE, MASK, [True], options={"overlay_inpaint": False})
+    changed = (raw.images[0] != np.asarray(IMAGE)).any(axis=-1)
     assert changed[outside_of(MASK)].mean() > 0.5  # the VAE's own loss
 
 
 @pytest.mark.parametrize("only_masked", [False, True])
 def test_colour_correction_keeps_the_outside(webui, only_masked):
-    result = webui.inpaint(PICTURE, MASK, [True], inpaint_full_res=only_masked, options={"img2img_color_correction": True})
-    assert_inpainted(result.pictures[0], PICTURE, MASK, outside_of(MASK, padding=32 if only_masked else None))
+    result = webui.inpaint(IMAGE, MASK, [True], inpaint_full_res=only_masked, options={"img2img_color_correction": True})
+    assert_inpainted(result.images[0], IMAGE, MASK, outside_of(MASK, padding=32 if only_masked else None))
 
 
-def test_the_picture_saved_before_colour_correction_is_not_black(webui):
-    webui.inpaint(PICTURE, MASK, [True], inpaint_full_res=True, save_images=True, inpaint_full_res_padding=0, options={
+def test_the_image_saved_before_colour_correction_is_not_black(webui):
+    webui.inpaint(IMAGE, MASK, [True], inpaint_full_res=True, save_images=True, inpaint_full_res_padding=0, options={
         "img2img_color_correction": True, "save_images_before_color_correction": True})
     saved = np.asarray(Image.open(next(webui.data.rglob("*-before-color-correction.png"))).convert("RGB"))
-    around = outside_of(MASK.filter(ImageFilter.MaxFilter(41)), padding=0)  # what was decoded is shown as it is
-    assert (saved[around] == np.asarray(PICTURE)[around]).all()
+    around = outside_of(MASK.filter(ImageFilter.MaxFilter(41)), padding=0)  # there the decoded image is shown unchanged
+    assert (saved[around] == np.asarray(IMAGE)[around]).all()
     assert (saved > 0).any(-1).mean() > 0.95
 
 
 @pytest.mark.parametrize("only_masked", [False, True])
 def test_returned_masks_are_the_pixels_shown(webui, only_masked):
-    result = webui.inpaint(PICTURE, MASK, [True], inpaint_full_res=only_masked,
+    result = webui.inpaint(IMAGE, MASK, [True], inpaint_full_res=only_masked,
                            options={"return_mask": True, "return_mask_composite": True})
-    inpainted, mask, masked = result.pictures
+    inpainted, mask, masked = result.images
     outside = outside_of(MASK, padding=32 if only_masked else None)
     assert (mask[outside] == 0).all()
     assert mask[np.asarray(MASK) == 255].mean() > 200
     assert (masked[outside] == 0).all()
-    assert_inpainted(inpainted, PICTURE, MASK, outside)
+    assert_inpainted(inpainted, IMAGE, MASK, outside)
 
 
 @pytest.mark.parametrize("only_masked", [False, True])
-def test_ten_rounds_leave_what_no_mask_reached_as_it_was(webui, only_masked):
-    """Moved masks over one picture, each result the next one's start: what decays elsewhere decays with every round."""
-    picture = original = drawn_picture()
+def test_ten_rounds_keep_pixels_that_no_mask_reached(webui, only_masked):
+    """Each result is the start of the next run with a moved mask. Any decay elsewhere would grow with every round."""
+    image = original = drawn_image()
     untouched = np.ones(np.asarray(original).shape[:2], bool)
     for number in range(10):
         mask = drawn_disc(radius=14, x=0.15 + 0.07 * number, y=0.25 + 0.05 * (number % 3))
         untouched &= distance_transform_edt(np.asarray(mask) == 0) > 2.4 * 4
-        result = webui.inpaint(picture, mask, [True], inpaint_full_res=only_masked, steps=4, seed=number)
-        picture = Image.fromarray(result.pictures[0])
+        result = webui.inpaint(image, mask, [True], inpaint_full_res=only_masked, steps=4, seed=number)
+        image = Image.fromarray(result.images[0])
     assert untouched.mean() > 0.5
-    assert (np.asarray(picture)[untouched] == np.asarray(original)[untouched]).all()
-    assert (np.asarray(picture)[~untouched] != np.asarray(original)[~untouched]).mean() > 0.5
+    assert (np.asarray(image)[untouched] == np.asarray(original)[untouched]).all()
+    assert (np.asarray(image)[~untouched] != np.asarray(original)[~untouched]).mean() > 0.5

@@ -1,4 +1,4 @@
-"""The grid: every sampler of the host, both areas, the four masked contents, two sizes, batches."""
+"""The grid: every sampler of the host, both inpaint areas, the four masked contents, two sizes, batches."""
 import itertools
 
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 from scipy.ndimage import distance_transform_edt
 
 from lib_softinpaint.method.mask import blur_reach
-from tests.webui.host import drawn_disc, drawn_picture
+from tests.webui.host import drawn_disc, drawn_image
 
 SAMPLERS = (
     "DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 2S a", "DPM++ 3M SDE", "Euler a", "Euler", "LMS",
@@ -14,13 +14,13 @@ SAMPLERS = (
 CONTENTS = {"fill": 0, "original": 1, "latent noise": 2, "latent nothing": 3}
 BLUR, PADDING, RADIUS = 4, 32, 32
 CORE_EFFECT = 0.9
-"""Over the whole grid; a single picture may show something else than its hard counterpart, and something paler."""
+"""For the whole grid. A single image may show something different and paler than its hard counterpart."""
 LEAST_CORE_EFFECT = 0.7
 REFERENCE = dict.fromkeys(("DDIM", "DDIM CFG++", "PLMS", "UniPC"), "Euler")
-"""Whose hard inpainting a sampler's effect is held against, if not its own: before these the host puts the original without
-noise beside noisy latents, and the model paints other things than beside a picture."""
+"""The sampler of the hard inpainting to compare with, if not the same one. With these samplers, the host puts the original
+without noise beside noisy latents, so the model paints other things."""
 
-EFFECTS: list[float] = []  # of the grid's pictures, as its tests run
+EFFECTS: list[float] = []  # filled as the grid's tests run
 
 pytestmark = pytest.mark.usefixtures("clean_log")
 
@@ -30,20 +30,20 @@ def test_the_grid_has_every_sampler_of_the_host(webui):
 
 
 SAMPLED = {"drift_correction": 0}
-"""What was sampled, without what brings its colours near the original's: random shapes drift much in this autoencoder."""
+"""No drift correction, because random shapes drift much in this autoencoder."""
 
 
 def check(webui, only_masked, width=256, height=256, settings=SAMPLED, **fields):
-    picture, mask = drawn_picture(width, height), drawn_disc(width, height, RADIUS)
+    image, mask = drawn_image(width, height), drawn_disc(width, height, RADIUS)
     request = dict(width=width, height=height, inpaint_full_res=only_masked, inpaint_full_res_padding=PADDING,
                    mask_blur=BLUR, **fields)
     reference = {**request, "sampler_name": REFERENCE.get(request["sampler_name"], request["sampler_name"])}
-    soft, hard = webui.inpaint(picture, mask, [settings], **request), webui.inpaint(picture, mask, **reference)
+    soft, hard = webui.inpaint(image, mask, [settings], **request), webui.inpaint(image, mask, **reference)
     painted = np.asarray(mask) == 255
     outside = distance_transform_edt(~painted) > blur_reach(BLUR, PADDING if only_masked else None)
-    original = np.asarray(picture).astype(float)
-    assert len(soft.pictures) == len(hard.pictures)
-    for ours, theirs in zip(soft.pictures, hard.pictures):
+    original = np.asarray(image).astype(float)
+    assert len(soft.images) == len(hard.images)
+    for ours, theirs in zip(soft.images, hard.images):
         assert (ours[outside] == original[outside]).all()
         if settings != SAMPLED:
             continue
@@ -62,11 +62,11 @@ def test_outside_is_exact_and_the_core_is_repainted(webui, sampler, area, conten
 
 @pytest.mark.parametrize("area", ["whole picture", "only masked"])
 @pytest.mark.parametrize(("sampler", "content"), list(zip(SAMPLERS, itertools.cycle(CONTENTS))))
-def test_another_size_and_a_batch(webui, sampler, content, area):
+def test_another_size_with_a_batch(webui, sampler, content, area):
     soft = check(webui, area == "only masked", 320, 192, {}, sampler_name=sampler, inpainting_fill=CONTENTS[content],
                  batch_size=2)
-    assert len(soft.pictures) == 2
-    assert (soft.pictures[0] != soft.pictures[1]).any()
+    assert len(soft.images) == 2
+    assert (soft.images[0] != soft.images[1]).any()
 
 
 STOCHASTIC = {"DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 2S a", "DPM++ 3M SDE", "Euler a", "DPM2 a", "DPM fast",
@@ -75,23 +75,23 @@ STOCHASTIC = {"DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 2S a", "D
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_each_model_call_sees_the_original_and_its_noise_outside(webui, sampler):
-    """In the latents: the first noise of a deterministic sampler, noise of the right strength of a stochastic one."""
-    picture, mask = drawn_picture(512, 512), drawn_disc(512, 512, 48)
-    webui.inpaint(picture, mask, [{}], sampler_name=sampler, width=512, height=512, batch_size=2, steps=8)
+    """Deterministic samplers must see the first noise in the latents, stochastic ones noise of the right strength."""
+    image, mask = drawn_image(512, 512), drawn_disc(512, 512, 48)
+    webui.inpaint(image, mask, [{}], sampler_name=sampler, width=512, height=512, batch_size=2, steps=8)
     seen = webui.get("/companion/surroundings")
     assert len(seen["calls"]) >= 5
-    apart, means, deviations, counts = np.transpose(seen["calls"])
+    distances, means, deviations, counts = np.transpose(seen["calls"])
     assert counts.min() > 25_000
     if sampler in STOCHASTIC:
         assert np.abs(means).max() < 0.03
         assert np.abs(deviations - 1).max() < 0.03
-    else:  # the host starts timestep samplers with the noise of the level before, which then stays as it is
-        assert apart.max() < 1e-3
-    assert seen["predicted_apart"] < 1e-3  # the noise floor's prediction is the combined one, of CFG++ also
+    else:  # the host starts timestep samplers with noise of the previous level, which then stays
+        assert distances.max() < 1e-3
+    assert seen["predicted_apart"] < 1e-3  # the noise floor uses the combined prediction, even with CFG++
 
 
 def test_the_core_is_repainted_as_much_as_by_hard_inpainting_over_the_grid():
     if len(EFFECTS) < len(SAMPLERS) * 2 * len(CONTENTS):
-        pytest.skip("needs the whole grid's pictures")
+        pytest.skip("needs the images of the whole grid")
     assert np.mean(EFFECTS) > CORE_EFFECT
     assert np.mean(np.array(EFFECTS) > CORE_EFFECT) > 0.9

@@ -18,12 +18,12 @@ class Builtin(builtin.Script):
 
     def ui(self, is_img2img):
         components = super().ui(is_img2img)
-        self.infotext_fields = None  # its whole-number defaults make the host answer 500 to a pasted 0.2
+        self.infotext_fields = None  # its integer defaults make the host answer 500 to a pasted 0.2
         return components
 
 
 class Nested(scripts.Script):
-    """Runs the host again within a run, as detailers do, on copies of `p` and with the same scripts."""
+    """Runs the host again within a run on copies of `p` with the same scripts, as detailers do."""
 
     def title(self):
         return "Nested runs"
@@ -57,7 +57,7 @@ class Nested(scripts.Script):
 
 
 class MaskedInPlace(scripts.Script):
-    """Runs one `p` twice and changes its mask in place between, as Ultimate SD Upscale does."""
+    """Runs one `p` twice and changes its mask in place in between, as Ultimate SD Upscale does."""
 
     def title(self):
         return "Mask changed in place"
@@ -72,7 +72,7 @@ class MaskedInPlace(scripts.Script):
 
 
 class Faulty(scripts.Script):
-    """Lets one method of this run's job fail."""
+    """Makes one method of this run's job fail."""
 
     def title(self):
         return "Injected fault"
@@ -105,7 +105,7 @@ class Faulty(scripts.Script):
 
 
 class Refusing(scripts.Script):
-    """Makes one field of this run's `p` refuse to be set: from the first time on, or from the second."""
+    """Makes one field of this run's `p` read-only, after it was set a number of times."""
 
     def title(self):
         return "Refusing field"
@@ -136,7 +136,7 @@ class Refusing(scripts.Script):
 
 
 class NotANumber(scripts.Script):
-    """Lets the decoder answer NaN for a share of its rows, from below: the host looks at the first value alone."""
+    """Makes the decoder give NaN for a share of its rows, from the bottom. The host only checks the first value."""
 
     def title(self):
         return "NaN"
@@ -154,7 +154,7 @@ class NotANumber(scripts.Script):
         decode = processing.decode_first_stage
         left = int(times or 1)
 
-        def spoilt(model, latent):
+        def broken(model, latent):
             nonlocal left
             left -= 1
             if left == 0:
@@ -162,16 +162,16 @@ class NotANumber(scripts.Script):
             decoded = decode(model, latent)
             decoded[..., round((1 - share) * decoded.shape[-2]):, :] = float("nan")
             return decoded
-        processing.decode_first_stage = spoilt
+        processing.decode_first_stage = broken
 
 
 class Surroundings:
-    """What each model call of the last soft run was given where the mask is 0."""
+    """The noise at mask 0 in each model call of the last soft run."""
 
     calls = []
-    """Largest distance from the first noise, mean and standard deviation."""
+    """For each call: largest distance from the first noise, mean, standard deviation and count."""
     predicted_apart = 0.0
-    """How far the prediction that the noise floor is measured on is from the combined one, where the mask is 1."""
+    """Largest distance at mask 1 between the prediction for the noise floor and the combined prediction."""
     first = noisy = None
 
     @classmethod
@@ -192,7 +192,7 @@ class Surroundings:
         cls.noisy = noisy, signal, deviation
         noise = ((noisy - signal * original) / deviation)[(sampling.job.repaint == 0).expand_as(original)]
         cls.job = sampling.job
-        if len(noise) == 0:  # the mask covers it all
+        if len(noise) == 0:  # the mask covers everything
             return
         cls.first = noise if cls.first is None else cls.first
         cls.calls.append([(noise - cls.first).abs().max().item(), noise.mean().item(), noise.std().item(), len(noise)])
@@ -212,7 +212,7 @@ class Surroundings:
 
 
 class Composites:
-    """How many are made at once."""
+    """Counts concurrent composites."""
 
     now = most = 0
     lock = threading.Lock()
@@ -222,13 +222,13 @@ def count_composites():
     from lib_softinpaint.generation.kept import KeptImage
     composited = KeptImage.composited
 
-    def counted(picture, *args, **kwargs):
+    def counted(image, *args, **kwargs):
         with Composites.lock:
             Composites.now += 1
             Composites.most = max(Composites.most, Composites.now)
         try:
             time.sleep(0.02)
-            return composited(picture, *args, **kwargs)
+            return composited(image, *args, **kwargs)
         finally:
             with Composites.lock:
                 Composites.now -= 1
@@ -236,7 +236,7 @@ def count_composites():
 
 
 class Witness(scripts.Script):
-    """Keeps what the API does not return."""
+    """Keeps values that the API does not return."""
 
     comments = ""
     encodes = 0
@@ -256,7 +256,7 @@ class Witness(scripts.Script):
 
 
 def count_encodes():
-    """Of the extension: the host's own `init` has imported the function itself."""
+    """Counts the extension's encodes only, because the host's `init` has imported the function itself."""
     encode = sd_samplers_common.images_tensor_to_samples
 
     def counted(images, *args, **kwargs):
@@ -299,5 +299,5 @@ def add_routes(demo, app):
 
 script_callbacks.on_app_started(add_routes)
 script_callbacks.on_cfg_denoiser(Surroundings.before)
-if hasattr(script_callbacks, "on_cfg_after_cfg"):  # one test takes it away
+if hasattr(script_callbacks, "on_cfg_after_cfg"):  # one test removes it
     script_callbacks.on_cfg_after_cfg(Surroundings.after)
