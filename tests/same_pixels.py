@@ -32,8 +32,10 @@ import hashlib, json, sys, warnings
 warnings.simplefilter("ignore")
 import numpy as np
 from PIL import Image
+from pathlib import Path
 from lib_softinpaint import Settings, soft_inpaint
-image, mask = Image.open("demo/picture.png"), Image.open("demo/mask.png")
+place = next(each for each in (Path("demo/image.png"), Path("demo/picture.png")) if each.exists())  # the old name
+image, mask = Image.open(place), Image.open("demo/mask.png")
 clear = image.convert("RGBA")
 clear.putalpha(Image.fromarray(np.uint8(np.indices((image.height, image.width)).sum(0) % 256)))
 cases = {f"settings {soft}": dict(settings=Settings(enabled=True, **soft)) for soft in (
@@ -109,9 +111,10 @@ def _commands(checkout: Path) -> dict[str, str]:
         subprocess.run([sys.executable, checkout / "softinpaint.py", *map(str, words), "-o", target, "--force"], cwd=folder,
                        check=True, capture_output=True)
         found[name] = hashlib.sha256(target.read_bytes()).hexdigest()[:16]  # with its infotext
+    image = next(each for each in (checkout / "demo/image.png", checkout / "demo/picture.png") if each.exists())
     with tempfile.TemporaryDirectory() as folder:
         for name, options in COMMANDS.items():
-            run(name, "inpaint", checkout / "demo/picture.png", checkout / "demo/mask.png", "--prompt", "a house", *options)
+            run(name, "inpaint", image, checkout / "demo/mask.png", "--prompt", "a house", *options)
         for options in RECOMPOSITES:
             run(f"recomposite {' '.join(options)}", "recomposite", Path(folder) / "kept.npz", *options)
     return found

@@ -27,7 +27,7 @@ from lib_softinpaint.settings.settings import saved_fields
 from tests.test_image_files import SRGB
 
 ROOT = Path(__file__).parent.parent
-IMAGE, MASK = ROOT / "demo/picture.png", ROOT / "demo/mask.png"
+IMAGE, MASK = ROOT / "demo/image.png", ROOT / "demo/mask.png"
 README = (ROOT / "README.md").read_text(encoding="utf8")
 
 

@@ -12,6 +12,7 @@ from scipy.ndimage import distance_transform_edt
 
 from lib_softinpaint.hosts.diffusers import models
 from lib_softinpaint.hosts.diffusers.pipeline import SoftInpaintPipeline, SoftInpaintXLPipeline
+from lib_softinpaint.hosts.diffusers.vae import decoded, encoded
 from lib_softinpaint.settings.request import Request
 from lib_softinpaint.settings.settings import Settings
 from tests import tiny_models
@@ -356,18 +357,18 @@ def test_an_ip_adapter_works_as_in_the_parent_pipelines(pipeline):
 # Models
 
 def test_latents_are_normalised_by_the_vaes_statistics(xl):
-    plain = xl._encoded(IMAGE)
+    plain = encoded(xl, IMAGE)
     xl.vae.register_to_config(latents_mean=[0.1, -0.2, 0.3, 0.4], latents_std=[2.0, 3.0, 4.0, 5.0], scaling_factor=0.5)
-    latent = xl._encoded(IMAGE)
+    latent = encoded(xl, IMAGE)
     parent = super(SoftInpaintXLPipeline, xl).prepare_latents
     torch.manual_seed(0)
     pixels = xl.image_processor.preprocess(IMAGE)
     wanted = [parent(pixels, None, 1, 1, torch.float32, "cpu", add_noise=False) for _ in range(20)]
     assert (latent != plain).any()
     torch.testing.assert_close(latent, torch.cat(wanted).mean(0, keepdim=True), atol=0.2, rtol=0)
-    decoded = xl._decode(latent)
+    new = decoded(xl, latent)
     raw = latent * torch.tensor([2.0, 3, 4, 5]).view(1, 4, 1, 1) / 0.5 + torch.tensor([0.1, -0.2, 0.3, 0.4]).view(1, 4, 1, 1)
-    torch.testing.assert_close(decoded, xl.vae.decode(raw).sample)
+    torch.testing.assert_close(new, xl.vae.decode(raw).sample)
 
 
 @pytest.mark.parametrize(("part", "kind"), [("controlnet", "StableDiffusionControlNetImg2ImgPipeline"),

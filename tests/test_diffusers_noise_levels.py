@@ -7,6 +7,7 @@ import torch
 from lib_softinpaint.hosts.diffusers import noise_levels
 from lib_softinpaint.hosts.diffusers.pipeline import SoftInpaintPipeline
 from lib_softinpaint.hosts.diffusers.scheduler import BlendingScheduler
+from lib_softinpaint.hosts.diffusers.vae import encoded
 from lib_softinpaint.method import schedule
 from tests import tiny_models
 from tests.webui.host import drawn_disc, drawn_image
@@ -86,7 +87,7 @@ def check(pipeline, monkeypatch, name, strength):
     runner = pipeline.with_scheduler(getattr(diffusers, kind).from_config({**base, **changes}))
     side, images = (320, 4) if name in DRAWING else (96, 1)  # more noise makes its mean more precise
     image = drawn_image(side, side)
-    original = pipeline._encoded(image)
+    original = encoded(pipeline, image)
     first = torch.randn((images, *original.shape[1:]), generator=torch.Generator().manual_seed(1))
     calls = []
     blended = BlendingScheduler._blended

@@ -19,7 +19,7 @@ from lib_softinpaint import __version__
 from lib_softinpaint.cli import main as cli
 
 ROOT = Path(__file__).parent.parent
-OF_THE_REPOSITORY = ("demo/infotext.txt", "demo/mask.png", "demo/model", "demo/picture.png", "docs/settings.md", "javascript",
+OF_THE_REPOSITORY = ("demo/infotext.txt", "demo/mask.png", "demo/model", "demo/image.png", "docs/settings.md", "javascript",
                      "style.css")
 """Files that `lib_softinpaint.bundled` finds."""
 BUNDLED = "lib_softinpaint/bundled/"
@@ -122,7 +122,7 @@ def test_the_requirements_files_equal_the_extras():
 def test_the_installed_command_works_outside_the_repository(installed, tmp_path):
     command, demo = shutil.which("softinpaint", path=installed / "bin"), installed / BUNDLED / "demo"
     words = ("--prompt", "a pine", "--steps", "1", "-o", "made.png")
-    run(command, "inpaint", demo / "picture.png", demo / "mask.png", *words, folder=tmp_path, PYTHONPATH=str(installed))
+    run(command, "inpaint", demo / "image.png", demo / "mask.png", *words, folder=tmp_path, PYTHONPATH=str(installed))
     with Image.open(tmp_path / "made.png") as made:
         assert made.size == (256, 256)
 

@@ -17,7 +17,7 @@ pytestmark = KNOWN_WARNINGS
 SIDE, RADIUS = 256, 32
 BLUR_PX = 8
 RINGING_PX = 8
-with Image.open(models.SCENE_MODEL.parent / "picture.png") as stored:
+with Image.open(models.SCENE_MODEL.parent / "image.png") as stored:
     IMAGE = stored.convert("RGB")
 REQUEST = Request(prompt="an orange tree", seed=1, steps=4, denoising_strength=1, masked_content="fill", mask_blur=BLUR_PX)
 ONLY_MASKED = Request(prompt="an orange tree", seed=1, steps=4, mask_blur=BLUR_PX, inpaint_area="Only masked")

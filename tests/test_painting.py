@@ -117,7 +117,7 @@ def asked():
 
 
 def painting(painter, request, count=1):
-    image, mask = demo("picture.png"), demo("mask.png")
+    image, mask = demo("image.png"), demo("mask.png")
     return lambda step: painter.paint(request, image, mask, count, "", step)
 
 
@@ -180,7 +180,7 @@ def test_a_stop_during_model_loading_takes_effect_after_it(painter, asked, monke
 
 def test_a_recomposite_keeps_its_colour_profile(painter, asked):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    image = demo("picture.png").convert("RGB")
+    image = demo("image.png").convert("RGB")
     image.info["icc_profile"] = profile
     finished, = painter.paint(asked[0], image, demo("mask.png"), 1, "", lambda *_: None)
     host = painter.host().recomposite

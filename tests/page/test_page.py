@@ -19,7 +19,7 @@ from lib_softinpaint.settings.settings import Settings
 from tests.browser import choose, choose_preset, nameless_controls, number_in, pixels_of, set_number, squiggle
 
 ROOT = Path(__file__).parents[2]
-IMAGE, MASK = ROOT / "demo" / "picture.png", ROOT / "demo" / "mask.png"
+IMAGE, MASK = ROOT / "demo" / "image.png", ROOT / "demo" / "mask.png"
 PYTHON = os.environ.get("SOFTINPAINT_PAGE_PYTHON", sys.executable)
 START = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from lib_softinpaint.cli.main import main; sys.exit(main())"
 START_S, GENERATION_MS = 120, 120_000
@@ -193,7 +193,7 @@ def test_a_stroke_is_inpainted_and_recomposited(served, page):
     page.locator("#softinpaint_recomposite button").first.click()
     page.click("#softinpaint_recomposite_take")
     page.wait_for_selector("#softinpaint_recomposite_preview img")
-    for view in ("Opacity", "Difference map", "Seam", "Picture"):
+    for view in ("Opacity", "Difference map", "Seam", "Image"):
         choose(page, "softinpaint_recomposite_view", view)
         page.wait_for_selector(f"#softinpaint_recomposite_preview img[alt='{view}, re-composited']")
     set_number(page, "softinpaint_least_opacity", 0)

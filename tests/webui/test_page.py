@@ -289,7 +289,7 @@ def test_an_image_is_recomposited_in_the_accordion(webui, page):
     page.click("#softinpaint_recomposite_take")
     page.wait_for_selector("#softinpaint_recomposite_preview img")
     assert "not saved" in message()
-    for view in ("Opacity", "Difference map", "Seam", "Picture"):
+    for view in ("Opacity", "Difference map", "Seam", "Image"):
         choose(page, "softinpaint_recomposite_view", view)
         page.wait_for_selector(f"#softinpaint_recomposite_preview img[alt='{view}, re-composited']")
     shown = shown_again()

@@ -1,0 +1,28 @@
+"""Sizes and boxes."""
+import numpy as np
+import pytest
+
+from lib_softinpaint.geometry import Box, Size
+
+AREA = np.zeros((20, 30), bool)
+AREA[7:9, 12:20] = True
+
+
+@pytest.mark.parametrize(("margin", "box"), [
+    (0, Box(12, 7, 8, 2)), (1, Box(11, 6, 10, 4)), (2.1, Box(9, 4, 14, 8)),
+    (10, Box(2, 0, 28, 19)), (99, Box(0, 0, 30, 20))])
+def test_the_box_around_an_area_has_its_margin_and_stays_in_the_image(margin, box):
+    assert Box.around(AREA, margin) == box
+
+
+def test_the_box_around_nothing_is_the_whole_image():
+    assert Box.around(np.zeros((3, 5), bool), 2) == Box(0, 0, 5, 3)
+
+
+def test_an_aligned_box_keeps_its_lower_right_corner():
+    assert Box(12, 7, 8, 2).aligned_to(8) == Box(8, 0, 12, 9)
+    assert Box(16, 8, 8, 2).aligned_to(8) == Box(16, 8, 8, 2)
+
+
+def test_a_box_is_scaled_with_its_image():
+    assert Box(3, 4, 5, 6).scaled(Size(20, 30), Size(40, 90)) == Box(9, 8, 15, 12)
