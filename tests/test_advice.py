@@ -3,7 +3,7 @@ import pytest
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.settings.advice import advice
 
-QUIET = {"denoising_strength": 0.75, "masked_content": "original", "padding_px": None, "picture": Size(512, 512),
+QUIET = {"denoising_strength": 0.75, "masked_content": "original", "padding_px": None, "image": Size(512, 512),
          "working": Size(512, 512)}
 
 
@@ -11,16 +11,16 @@ def test_an_ordinary_request_gets_no_advice():
     assert advice(**QUIET) == []
     assert advice(**{**QUIET, "denoising_strength": 1.0, "masked_content": "latent noise"}) == []
     assert advice(**{**QUIET, "padding_px": 32, "working": Size(768, 512), "denoising_strength": 1.0}) == []
-    assert advice(**{**QUIET, "picture": Size(512, 515)}) == []
+    assert advice(**{**QUIET, "image": Size(512, 515)}) == []
 
 
 @pytest.mark.parametrize(("changes", "sentence"), [
     ({"denoising_strength": 0.05}, "Denoising strength 0.05 changes almost nothing; new content needs 0.4 or more."),
     ({"masked_content": "latent noise", "denoising_strength": 0.5},
-     "Masked content latent noise needs a denoising strength of 0.7 or more, got 0.5; the fill will show through."),
-    ({"working": Size(768, 512)}, "Width and height 512x768 stretch the image, which is 512x512."),
+     "Masked content latent noise needs denoising strength 0.7 or more. At 0.5 the fill will show through."),
+    ({"working": Size(768, 512)}, "Width and height (512x768) will stretch the image (512x512)."),
     ({"padding_px": 0, "denoising_strength": 0.9},
-     "Only masked with padding 0 shows the model too little around the mask; at denoising strength 0.9, new content may "
+     "With padding 0, the model sees too little around the mask. At denoising strength 0.9, new content may "
      "not fit in.")])
 def test_each_likely_problem_gets_one_sentence(changes, sentence):
     assert advice(**{**QUIET, **changes}) == [sentence]

@@ -400,7 +400,7 @@ def test_an_image_of_another_aspect_ratio_than_like_keeps_its_own_size(tmp_path,
     for path in (IMAGE, MASK):
         Image.open(path).crop((80, 100, 208, 204)).save(path.name)
     assert cli.main(["inpaint", "picture.png", "mask.png", "--like", "first.png", "-o", "made.png"]) == 0
-    assert "picture.png has another aspect ratio than 128x128; its own size is used" in capsys.readouterr().err
+    assert "picture.png does not have the aspect ratio of 128x128, so its own size is used" in capsys.readouterr().err
     assert "Size: 128x104" in infotext_files.read(Path("made.png"))
 
 

@@ -72,7 +72,7 @@ def test_if_the_decoder_gives_nan_the_original_is_shown_and_noted(pipeline, valu
     result = np.asarray(output.images[0])
     assert (result[OUTSIDE] == ORIGINAL[OUTSIDE]).all()
     assert np.abs(result.astype(int) - ORIGINAL).max() < (40 if settings.grain else 1)
-    assert output.notes == ["The decoder gave no numbers for 100% of image 1, even in float32: the original is shown there."]
+    assert output.notes == ["The VAE gave NaN or infinity for 100% of image 1, even in float32. The original is shown there."]
     for kept in output.kept:
         assert np.isfinite(kept.decoded).all()
 
@@ -111,7 +111,7 @@ def test_if_the_model_gives_nan_the_original_is_shown_and_noted(pipeline):
     with torch.no_grad():
         pipeline.unet.conv_out.bias.fill_(np.nan)
     output = run(pipeline, num_images_per_prompt=2)
-    assert output.notes[0].startswith("The model gave no numbers for ")
+    assert output.notes[0].startswith("The model gave NaN or infinity for ")
     for image in output.images:
         assert (np.asarray(image)[OUTSIDE] == ORIGINAL[OUTSIDE]).all()
 

@@ -193,7 +193,7 @@ def recorded():
                 nested = schedule.unlocked_share(values, (time / times[0])[None])
                 shares.append(torch.lerp(blended, nested, chosen.threshold_mix).flatten().tolist())
             curves.append({"run": request, "settings": changes, "shares": [whole(row) for row in np.transpose(shares)]})
-    advised = [{"request": dict(zip(("strength", "content", "paddingPx", "picture", "working"), asked)),
+    advised = [{"request": dict(zip(("strength", "content", "paddingPx", "image", "working"), asked)),
                 "sentences": advice(*asked[:3], *(Size(height, width) for width, height in asked[3:]))} for asked in REQUESTS]
     read = [{"image": name, "size": image.size, "pixels": in_bytes(np.asarray(image.convert("RGBA"))),
              "levels": in_bytes(np.rint(255 * strengths(image)).astype(np.uint8))} for name, image in mask_images().items()]

@@ -102,7 +102,7 @@ def test_a_number_out_of_range_is_clamped_and_noted():
     ([True, [1]], r"Schedule bias must be a number from 0 to 8, got \[1\]."),
     (["maybe"], "Soft inpainting must be true or false, got 'maybe'."),
     ([True] + [None] * 6 + ["thick"], "Feather source must be one of Mask blur, own, host, got 'thick'."),
-    ([{"schedule_bais": 1}], "Soft inpainting has no setting 'schedule_bais'; it has enabled, schedule_bias, ")])
+    ([{"schedule_bais": 1}], "Unknown soft inpainting setting 'schedule_bais'; the settings are enabled, schedule_bias, ")])
 def test_an_invalid_setting_raises_one_sentence(args, sentence):
     with pytest.raises(ValueError, match="^" + sentence):
         read_args(args)

@@ -11,17 +11,17 @@ export function advice({strength, content, paddingPx, image, working}) {
         found.push({sentence: `Denoising strength ${strength} changes almost nothing; new content needs 0.4 or more.`,
                     fix: "Raise denoising"});
     } else if (content.startsWith("latent") && strength < LEAST_STRENGTH_OF_NOISE) {
-        found.push({sentence: `Masked content ${content} needs a denoising strength of ${LEAST_STRENGTH_OF_NOISE} or more, ` +
-                              `got ${strength}; the fill will show through.`, fix: "Raise denoising"});
+        found.push({sentence: `Masked content ${content} needs denoising strength ${LEAST_STRENGTH_OF_NOISE} or more. At ` +
+                              `${strength} the fill will show through.`, fix: "Raise denoising"});
     }
     if (paddingPx === null) {
         if (Math.abs(working[0] * image[1] / (working[1] * image[0]) - 1) > LARGEST_STRETCH) {
-            found.push({sentence: `Width and height ${working.join("x")} stretch the image, which is ${image.join("x")}.`,
+            found.push({sentence: `Width and height (${working.join("x")}) will stretch the image (${image.join("x")}).`,
                         fix: "Set size from image"});
         }
     } else if (paddingPx < LEAST_CONTEXT_PX && strength > HIGH_STRENGTH) {
-        found.push({sentence: `Only masked with padding ${paddingPx} shows the model too little around the mask; at ` +
-                              `denoising strength ${strength}, new content may not fit in.`, fix: "Set padding to 32"});
+        found.push({sentence: `With padding ${paddingPx}, the model sees too little around the mask. At denoising strength ` +
+                              `${strength}, new content may not fit in.`, fix: "Set padding to 32"});
     }
     return found;
 }

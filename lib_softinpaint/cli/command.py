@@ -17,13 +17,13 @@ def print_note(sentence: str) -> None:
 
 
 class Command(click.Command):
-    """Also takes --traceback."""
+    """A command with the option --traceback."""
 
     def __init__(self, *arguments: Any, **named: Any):
         super().__init__(*arguments, **named)
         self.params.append(click.Option(
             ["--traceback"], is_flag=True, is_eager=True, expose_value=False, callback=self._remember,
-            help="Show a traceback for errors in the input."))
+            help="Show a full traceback for input errors."))
 
     @staticmethod
     def _remember(context: click.Context, option: click.Parameter, value: bool) -> None:

@@ -1,4 +1,4 @@
-"""The command demo: the bundled image, inpainted hard and soft, side by side."""
+"""The command demo: inpaints the bundled image hard and soft, and shows both side by side."""
 
 from __future__ import annotations
 
@@ -34,4 +34,4 @@ def demo(output: Path) -> None:
     for image, target in ((side_by_side(tiles), compared), (by_soft, result)):
         with rescuing(target, lambda place, image=image: infotext_files.save(image, place, text)):
             infotext_files.save(image, target, text)
-    click.echo(f"Compared side by side: {compared.resolve()}\nResult: {result.resolve()}")
+    click.echo(f"Side by side: {compared.resolve()}\nResult: {result.resolve()}")

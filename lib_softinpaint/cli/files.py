@@ -24,7 +24,7 @@ WITHOUT_TRANSPARENCY = (".jpg", ".jpeg")
 
 
 def read_image(path: Path, notes: list[str] | None = None) -> Image.Image:
-    """Image of a file, converted for a run. `as_original` adds to the notes."""
+    """Image from a file, converted for a run. Appends to `notes` as `as_original` does."""
     with reading(path):
         return as_original(opened(path), notes)
 
@@ -85,8 +85,8 @@ def save_result(result: Image.Image, target: Path, text: str, colours: Colours) 
 def rescuing(target: Path, save: Callable[[Path], None]) -> Iterator[None]:
     """If the block fails to write a result to `target`, calls `save` to write it elsewhere.
 
-    That is a PNG or job file in the system's temporary folder, or else in the current folder. Raises BadInput, which says
-    where the file is. For other errors a note says so, and the error is raised again.
+    The file is a PNG or job file in the system's temporary folder or, failing that, the current folder. Raises BadInput
+    with its path. For other errors a note says so, and the error is raised again.
     """
     try:
         yield
@@ -100,7 +100,7 @@ def rescuing(target: Path, save: Callable[[Path], None]) -> Iterator[None]:
         else:
             raise
         if not isinstance(fault, (OSError, BadInput)):
-            print_note(f"the result is in {place.resolve()}")
+            print_note(f"the result was saved to {place.resolve()}")
             raise
         reason = getattr(fault, "strerror", None) or fault
-        raise BadInput(f"could not write {target}: {reason}; the result is in {place.resolve()}") from fault
+        raise BadInput(f"could not write {target}: {reason}; the result was saved to {place.resolve()}") from fault

@@ -40,25 +40,28 @@ from lib_softinpaint.settings.settings import saved_fields
 
 LARGEST_SQUASH = 0.02  # of an image's aspect ratio: sizes are multiples of eight
 SMALLEST_PX = 8
-LETTERS_MORE = 500  # room in the infotext for what is added later: LoRA hashes, a WebUI's own keys
+LETTERS_MORE = 500  # characters reserved in the infotext for later additions: LoRA hashes, a WebUI's own keys
 
 
 @click.command(cls=Command)
 @click.argument("paths", nargs=-1, metavar="IMAGE... MASK", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=OUTPUTS,
-              help="File for one result (.png, .webp or .jpg; .jpg changes pixels outside the mask), or folder for PNGs.")
+              help="Output file for one result (.png, .webp or .jpg), or folder for PNGs. JPEG changes pixels outside the "
+                   "mask.")
 @click.option("--force", is_flag=True, help="Overwrite existing results.")
-@click.option("--count", type=click.IntRange(1), default=1, help="Results for each image. The seed rises by one each time.")
+@click.option("--count", type=click.IntRange(1), default=1, help="Results per image. Each one uses the next seed.")
 @click.option("--like", type=click.Path(path_type=Path), metavar="IMAGE",
-              help="Use prompts and settings from this image's infotext. Options given here win. Notes name what is ignored.")
-@click.option("--model", help="Diffusers folder, .safetensors file or name on the Hugging Face Hub. Default: the bundled "
-                              "model. With --webui: a checkpoint of that WebUI. Default: the one that it has loaded.")
+              help="Use the prompts and settings in this image's infotext. Command-line options override them. Ignored "
+                   "keys are listed.")
+@click.option("--model", help="Diffusers folder, .safetensors file or Hugging Face Hub name (default: the bundled model). "
+                              "With --webui: one of its checkpoints (default: the loaded one).")
 @click.option("--keep", is_flag=True, help="Save a job file (.npz) beside each result, for the command recomposite.")
 @click.option("--lora", "loras", multiple=True, metavar="FILE[:WEIGHT]",
               help="Add a LoRA, like <lora:name:weight> in the prompt. Can be repeated.")
 @click.option("--lora-dir", type=click.Path(path_type=Path), default=LORA_FOLDER,
-              help="Folder with the LoRA files (.safetensors) that the prompt names.")
-@click.option("--device", help="PyTorch device. Default: an NVIDIA GPU if there is one, else the CPU.")
+              help="Folder to search for LoRA files (.safetensors) that the prompt names.")
+@click.option("--device", help="PyTorch device. Default: an NVIDIA or AMD GPU if there is one, else an Apple GPU, else the "
+                               "CPU.")
 @click.option("--webui", metavar="URL", help="Generate in a running WebUI that has this extension, through its API. Put "
                                              "user:password@ before the host if it was started with --api-auth.")
 @options_of(FIELDS)
@@ -69,7 +72,7 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
             **values: Value) -> None:
     """Inpaint IMAGE where MASK is white. Several images or folders of images also work.
 
-    MASK is one file for all images, or a folder with one mask of each image's name. Grey repaints partly.
+    MASK is one file for all images, or a folder with a mask named like each image. Grey is partly repainted.
     """
     if len(paths) < 2:
         raise click.UsageError(f"IMAGE and MASK are both needed, got {' '.join(map(str, paths)) or 'neither'}")
@@ -124,12 +127,12 @@ def _from_image(path: Path, model: str | None) -> Request:
 
 
 def _fitted(request: Request, path: Path, size: Size) -> Request:
-    """The request without the other image's size if that would stretch this one."""
+    """The request, with this image's own size if the other image's would stretch it."""
     working = working_size(request, size)
     squash = working.width * size.height / (working.height * size.width)
     if request.inpaint_area == ONLY_MASKED or abs(squash - 1) < LARGEST_SQUASH:
         return request
-    print_note(f"{path} has another aspect ratio than {working}; its own size is used.")
+    print_note(f"{path} does not have the aspect ratio of {working}, so its own size is used.")
     return replace(request, width=0, height=0)
 
 
@@ -148,7 +151,7 @@ def _request_of(job: Job, request: Request, fitted: bool, model: str | None) -> 
     colours = colours_of(image)
     infotext_files.demand_room(job.target, size, text, colours)
     if colours.kept_by_png_alone and job.target.suffix.lower() != ".png":
-        print_note(f"{job.target} cannot hold the {' and '.join(colours.kept_by_png_alone)} of {job.image}: its colours "
+        print_note(f"{job.target} cannot store the {' and '.join(colours.kept_by_png_alone)} of {job.image}, so its colours "
                    "will look different. Use .png instead.")
     return numbered
 
@@ -165,7 +168,7 @@ def _with_loras(request: Request, loras: Sequence[str]) -> tuple[Request, list[P
         if not path.is_file() or path.suffix.lower() != ".safetensors":
             raise click.UsageError(f"--lora must be an existing .safetensors file, got {lora}")
         if set(path.stem) & set(":<>"):
-            raise click.UsageError(f"the name of a --lora file must not contain :<>, got {path}")
+            raise click.UsageError(f"the name of a --lora file must not contain any of : < >, got {path}")
         prompt = with_lora(prompt, path.stem, weight)
         files.append(path)
     return replace(request, prompt=prompt), files
@@ -178,7 +181,7 @@ def _request(start: Request, given: dict[str, Value]) -> Request:
 
 
 def _checked(image: Path, mask: Path, mask_mode: str) -> list[str]:
-    """Checks an image and its mask before anything is generated, so that no bad file shows up after an hour.
+    """Checks an image and its mask before anything is generated, so that a bad file is not found only after an hour.
 
     Prints its notes and returns them.
     """

@@ -56,7 +56,7 @@ def targets_for(names: list[str], output: Path) -> list[Path]:
 def check_targets(targets: list[Path], force: bool) -> None:
     for target, times in Counter(str(target).casefold() for target in targets).items():
         if times > 1:
-            raise click.UsageError(f"each result needs its own name; {times} of them would be {target}")
+            raise click.UsageError(f"each result needs its own name, but {times} of them would be named {target}")
     for target in targets:
         try:
             target.lstat()
@@ -71,7 +71,7 @@ def check_targets(targets: list[Path], force: bool) -> None:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    """The images in a folder. A note names other files, except hidden ones."""
+    """The images in a folder. A note lists other files that are not hidden."""
     visible = [path for path in sorted(folder.iterdir()) if not _hidden(path)]
     found = [path for path in visible if _opens(path)]
     if not found:
@@ -103,5 +103,5 @@ def _mask_for(image: Path, mask: Path) -> Path:
         return mask
     found = [path for path in sorted(mask.iterdir()) if path.stem == image.stem and not _hidden(path) and _opens(path)]
     if len(found) != 1:
-        raise click.UsageError(f"the mask folder {mask} needs one mask named {image.stem}; it has {len(found)}")
+        raise click.UsageError(f"the mask folder {mask} must contain exactly one mask named {image.stem}, found {len(found)}")
     return found[0]

@@ -18,13 +18,13 @@ from lib_softinpaint.errors import BadInput
 OWN_FAULT, BAD_INPUT = 1, 2
 
 EXTRAS = {"accelerate": "diffusers", "diffusers": "diffusers", "transformers": "diffusers", "gradio": "page"}
-"""The distribution's extra that installs each package."""
+"""The extra of our distribution that installs each package."""
 
 
 def main(arguments: list[str] | None = None, program: str = "softinpaint") -> int:
     """Runs one command. Its help texts call the program `program`.
 
-    Returns 0, or 2 and prints one sentence if the input is wrong, or 1 and prints a traceback if the program is.
+    Returns 0 on success. Prints one sentence and returns 2 for bad input. Prints a traceback and returns 1 for a bug.
     """
     for library in ("TRANSFORMERS", "DIFFUSERS", "HF_HUB"):
         os.environ.setdefault(f"{library}_VERBOSITY", "error")
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None, program: str = "softinpaint") -> in
         return _complain(_sentence(fault))
     except (click.Abort, KeyboardInterrupt):
         return _complain("stopped")
-    except Exception as fault:  # a bug here or in a library: other input would not help
+    except Exception as fault:  # a bug here or in a library, not a mistake in the input
         traceback.print_exc()
         return _complain(f"this is a bug in the program, not in your input: {type(fault).__name__}; please report it with "
                          "the lines above", OWN_FAULT)

@@ -25,7 +25,7 @@ Maker = Callable[..., tuple[Image.Image, str]]
 
 def local_maker(request: Request, model: str | None, device: str | None, advance: Callable[[float], None],
                 loras: Sequence[Path] = ()) -> Maker:
-    """Generates with a local model. Imports diffusers, which takes seconds, only after the input is checked."""
+    """Generates with a local model. Imports diffusers only after the input is checked, because the import takes seconds."""
     demand_supported(request.prompt, request.negative_prompt)
     from lib_softinpaint.hosts.diffusers import models
     from lib_softinpaint.hosts.diffusers.lora import loras_of

@@ -20,8 +20,9 @@ from lib_softinpaint.settings.request import Request, from_infotext
               help="Folder for the results and for your own presets.")
 @click.option("--model", default="", help="Diffusers folder, .safetensors file or name on the Hugging Face Hub. Default: the "
                                           "bundled model.")
-@click.option("--device", help="PyTorch device. Default: an NVIDIA GPU if there is one, else the CPU.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Port on this machine. Default: the first free one from 7860.")
+@click.option("--device", help="PyTorch device. Default: an NVIDIA or AMD GPU if there is one, else an Apple GPU, else the "
+                               "CPU.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port on this machine. Default: the first free port from 7860 up.")
 @click.option("--browser/--no-browser", default=True, help="Open the page in a browser.")
 def page(path: Path | None, output: Path, model: str, device: str | None, port: int | None, browser: bool) -> None:
     """Open a page in the browser to paint on IMAGE, or on the bundled image. Ctrl+C stops it."""
@@ -41,7 +42,7 @@ def page(path: Path | None, output: Path, model: str, device: str | None, port: 
     mask = read_mask(DEMO / "mask.png") if path is None else None
     try:
         serve(Painter(output, device).host(), PresetFile(output / PRESETS_FILE), start if path is None else Request(), image,
-              mask, output, name, port, browser, lambda address: click.echo(f"The page: {address} (Ctrl+C to stop)"))
+              mask, output, name, port, browser, lambda address: click.echo(f"Page ready at {address} (Ctrl+C to stop)"))
     except PortTaken as fault:
         raise click.UsageError(f"--port {port} is already in use") from fault
     except OSError as fault:

@@ -18,7 +18,8 @@ from lib_softinpaint.settings.settings import composite_fields
 @click.command(cls=Command)
 @click.argument("paths", nargs=-1, metavar="JOB...", required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=OUTPUTS,
-              help="File for one result (.png, .webp or .jpg; .jpg changes pixels outside the mask), or folder for PNGs.")
+              help="Output file for one result (.png, .webp or .jpg), or folder for PNGs. JPEG changes pixels outside the "
+                   "mask.")
 @click.option("--force", is_flag=True, help="Overwrite existing results.")
 @options_of(tuple(composite_fields()), default_of=lambda field: None)
 def recomposite(paths: tuple[Path, ...], output: Path, force: bool, **values: Value | None) -> None:

@@ -1,1 +1,1 @@
-"""The programs that drive a job. Each file here is the only one that knows its program."""
+"""Adapters to the programs that drive a job. No code outside this folder knows those programs."""

@@ -22,7 +22,7 @@ from lib_softinpaint.settings.request import Request, to_api
 from lib_softinpaint.settings.settings import FIELDS
 
 SCRIPT = "soft inpainting"
-ANSWER_SECONDS = 10  # for queries only, generating an image has no limit
+ANSWER_SECONDS = 10  # for queries only; generation has no time limit
 ROUTE = "/sdapi/v1/"
 
 
@@ -42,7 +42,8 @@ def inpaint(url: str, request: Request, image: Image.Image, mask: Image.Image,
     ConnectionError
         If no WebUI with an API answers, or it returns an error.
     BadInput
-        If the WebUI lacks this extension, or the requested sampler, schedule type or model, which it would silently replace.
+        If the WebUI lacks this extension, or the requested sampler, schedule type or model. (The WebUI would silently use
+        another one.)
     """
     webui = _WebUI(url)
     if request.settings.enabled:
@@ -102,14 +103,14 @@ class _WebUI:
                 content = json.load(response)
         except urllib.error.HTTPError as fault:
             if fault.code == 404:
-                raise ConnectionError(f"the WebUI must be started with --api, {address} was not found") from fault
+                raise ConnectionError(f"start the WebUI with --api: {address} was not found") from fault
             raise ConnectionError(f"the WebUI returned {fault.code}: {_detail(fault)}") from fault
         except urllib.error.URLError as fault:
-            raise ConnectionError(f"a WebUI must answer at {self.address}: {fault.reason}") from fault
+            raise ConnectionError(f"no WebUI answers at {self.address}: {fault.reason}") from fault
         except (OSError, ValueError, http.client.HTTPException) as fault:  # cut short, not JSON, invalid address
             raise ConnectionError(f"a WebUI must answer at {self.address}: {fault or type(fault).__name__}") from fault
         if not _is_from_webui(content, image_requested=body is not None):
-            raise ConnectionError(f"a WebUI must answer at {self.address}, but the response is not from a WebUI")
+            raise ConnectionError(f"the response from {self.address} is not from a WebUI")
         return content
 
 

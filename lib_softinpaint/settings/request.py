@@ -44,19 +44,19 @@ class Request:
     negative_prompt: Annotated[str, Field(
         "Negative prompt", "What not to paint.")] = ""
     steps: Annotated[int, Field(
-        "Steps", "Sampling steps. Steps times denoising strength are run.", Range(1, 150, 1))] = 20
+        "Steps", "Sampling steps, of which the share given by the denoising strength is run.", Range(1, 150, 1))] = 20
     sampler: Annotated[str, Field(
-        "Sampler", "Sampler, by its name in the WebUI.")] = "Euler a"
+        "Sampler", "Sampler, as named in the WebUI.")] = "Euler a"
     schedule_type: Annotated[str, Field(
-        "Schedule type", "Noise schedule, by its name in the WebUI.", unsaid="Automatic")] = "Automatic"
+        "Schedule type", "Noise schedule, as named in the WebUI.", unsaid="Automatic")] = "Automatic"
     cfg_scale: Annotated[float, Field(
         "CFG scale", "How closely the prompt is followed.", Range(1, 30, 0.5))] = 7.0
     seed: Annotated[int, Field(
         "Seed", "Seed of the noise; -1 picks a random one.", Range(RANDOM_SEED, LARGEST_SEED, 1))] = RANDOM_SEED
     width: Annotated[int, Field(
-        "Width", "Width at which the model works, in pixels; 0 takes the image's.", Range(0, 8192, 8))] = 0
+        "Width", "Working width of the model, in pixels; 0 uses the image's.", Range(0, 8192, 8))] = 0
     height: Annotated[int, Field(
-        "Height", "Height at which the model works, in pixels; 0 takes the image's.", Range(0, 8192, 8))] = 0
+        "Height", "Working height of the model, in pixels; 0 uses the image's.", Range(0, 8192, 8))] = 0
     denoising_strength: Annotated[float, Field(
         "Denoising strength", "How much may change; 1 repaints from pure noise.", Range(0.01, 1, 0.01))] = 0.75
     mask_mode: Annotated[str, Field(
@@ -68,13 +68,13 @@ class Request:
         "Inpaint area", "What the model sees: everything, or the painted area with some padding.", choices=INPAINT_AREAS,
         unsaid=WHOLE_PICTURE)] = WHOLE_PICTURE
     masked_area_padding: Annotated[int, Field(
-        "Masked area padding", "With Only masked: pixels around the painted area.", Range(0, 256, 4))] = 32
+        "Masked area padding", "With Only masked: padding around the painted area, in pixels.", Range(0, 256, 4))] = 32
     masked_content: Annotated[str, Field(
         "Masked content", "What is in the painted area before noise is added.", choices=MASKED_CONTENTS,
         unsaid="original")] = "original"
     settings: Settings = field(default_factory=lambda: Settings(enabled=True))
     clip_skip: Annotated[int, Field(
-        "Clip skip", "Text encoder layer to use, counted from the last one, 1; SDXL ignores it.", Range(1, 12, 1),
+        "Clip skip", "Text encoder layer to use, counted from the end (1 is the last). SDXL ignores it.", Range(1, 12, 1),
         unsaid=1)] = 1
 
     def __post_init__(self):
@@ -104,7 +104,7 @@ def to_infotext(request: Request, **others: Any) -> dict[str, Any]:
     Parameters
     ----------
     others
-        Keys that were only known once the image was sampled, such as Size and Model.
+        Keys that are only known after sampling, such as Size and Model.
     """
     params = {each.label: getattr(request, each.name) for each in FIELDS
               if each.name not in _APART and getattr(request, each.name) != each.unsaid}

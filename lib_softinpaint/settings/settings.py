@@ -1,6 +1,6 @@
 """One generation's settings: the single source of sliders, infotext, API arguments, X/Y/Z axes and the README's table.
 
-Annotations are evaluated on import, because `fields_of` reads them and would take longer to parse strings.
+Annotations are evaluated on import: `fields_of` reads them, and parsing strings would be slower.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,24 +36,25 @@ class Settings:
         elem_id="soft_inpainting_enabled")] = False
     schedule_bias: Annotated[float, Field(
         "Schedule bias",
-        "When grey areas keep the original: below 1 mostly in late steps, above 1 mostly in early ones.",
+        "Below 1 protects the original mostly in late steps, above 1 mostly in early ones.",
         Range(0, 8, 0.1), elem_id="mask_blend_power", group="Sampling")] = 1.0
     preservation_strength: Annotated[float, Field(
         "Preservation strength",
-        "How much of the original grey areas keep. 0 repaints them fully, high values barely.", Range(0, 8, 0.05),
+        "How strongly grey areas keep the original. At 0 they are fully repainted, at high values hardly at all.",
+        Range(0, 8, 0.05),
         elem_id="mask_blend_scale", group="Sampling")] = 0.5
     transition_contrast_boost: Annotated[float, Field(
         "Transition contrast boost",
-        "Keeps up the contrast where old and new content mix. Does not change the width of the transition.", Range(1, 32, 0.5),
+        "Preserves contrast where old and new content mix. Does not change the width of the transition.", Range(1, 32, 0.5),
         elem_id="inpaint_detail_preservation", group="Sampling")] = 4.0
     mask_influence: Annotated[float, Field(
-        "Mask influence", "Which new pixels are shown. 0: only by how much the image changed; 1: the mask counts too.",
+        "Mask influence", "What decides which new pixels are shown. 0: only how much the image changed. 1: also the mask.",
         Range(0, 1, 0.05), elem_id="composite_mask_influence", group="Composite")] = 0.0
     difference_threshold: Annotated[float, Field(
         "Difference threshold", "How much the image must change before its new pixels are shown.",
         Range(0, 8, 0.25), elem_id="composite_difference_threshold", group="Composite")] = 0.5
     difference_contrast: Annotated[float, Field(
-        "Difference contrast", "How sharply shown and hidden pixels are separated: low values fade, high values cut.",
+        "Difference contrast", "How sharp the border between shown and hidden pixels is. Low values fade, high values cut.",
         Range(0, 8, 0.25), elem_id="composite_difference_contrast", group="Composite")] = 2.0
     feather_source: Annotated[str, Field(
         "Feather source",
@@ -62,44 +63,45 @@ class Settings:
         choices=(FEATHER_FROM_BLUR, FEATHER_OWN, FEATHER_FROM_HOST), elem_id="softinpaint_feather_source", group="Mask",
         builtin=FEATHER_FROM_HOST)] = FEATHER_FROM_BLUR
     edge_taper_px: Annotated[float, Field(
-        "Edge taper, pixels", "Pixels over which new content fades in from the mask's outer rim. Pixels outside never change.",
+        "Edge taper, pixels", "Width over which new content fades in from the mask's outer edge. Pixels outside the mask "
+                              "never change.",
         Range(0, 64, 1), key="edge taper", elem_id="softinpaint_edge_taper", group="Composite", builtin=0.0)] = 12.0
     grow_px: Annotated[float, Field(
         "Mask grow, pixels",
-        "How far the painted area grows before it is feathered. Below 0 it shrinks, but no stroke vanishes.",
+        "How far the painted area grows before it is feathered. Negative values shrink it, but no stroke disappears.",
         Range(-64, 64, 1), key="mask grow", elem_id="softinpaint_grow", group="Mask", builtin=0.0)] = 0.0
     feather_width: Annotated[float, Field(
-        "Feather width", "With feather source own: how far the change fades out around what you painted.",
+        "Feather width", "With feather source \"own\": how far the feather extends around what you painted.",
         Range(0, 1024, 1), elem_id="softinpaint_feather_width", group="Mask")] = 32.0
     feather_unit: Annotated[str, Field(
-        "Feather unit", "Unit of the feather width. 100 % is the side of a square as large as the painted area.",
+        "Feather unit", "Unit of the feather width. 100 % is the square root of the painted area.",
         choices=FEATHER_UNITS, elem_id="softinpaint_feather_unit", group="Mask")] = IN_PIXELS
     threshold_mix: Annotated[float, Field(
         "Threshold mix",
-        "What grey does. At 0 it blends old and new at each step. At 1 it sets the step from which a pixel may change, as in "
+        "What grey means. 0: each step blends old and new. 1: grey sets the step from which a pixel may change, as in "
         "Differential Diffusion.", Range(0, 1, 0.05), elem_id="softinpaint_threshold_mix", group="Sampling",
         builtin=0.0)] = 0.0
     least_opacity: Annotated[float, Field(
         "Least opacity",
-        "How much of the new pixels is shown even where the image barely changed, as a share of the mask. 1 shows everything "
-        "you painted, 0 only what changed.", Range(0, 1, 0.05), elem_id="softinpaint_least_opacity", group="Composite",
+        "Minimum opacity of new pixels where the image barely changed, as a share of the mask. 1 shows everything you "
+        "painted, 0 only what changed.", Range(0, 1, 0.05), elem_id="softinpaint_least_opacity", group="Composite",
         builtin=0.0)] = 1.0
     drift_correction: Annotated[float, Field(
         "Drift correction",
         "How much of the autoencoder's colour shift is removed. The shift is measured outside the mask.",
         Range(0, 1, 0.05), elem_id="softinpaint_drift", group="Composite", builtin=0.0)] = 1.0
     grain: Annotated[float, Field(
-        "Grain", "How much of the original's grain is added to the new content, which models paint too smooth.",
+        "Grain", "How much of the original's grain is added to the new content. Models paint too smoothly.",
         Range(0, 1, 0.05), elem_id="softinpaint_grain", group="Composite", builtin=0.0)] = 0.0
     conditioning_mask: Annotated[str, Field(
         "Conditioning mask",
-        "The mask that inpainting models get as input: soft as it is, or hard (white from half strength on), as they were "
-        "trained. Other models ignore it.", choices=(SOFT, HARD), elem_id="softinpaint_conditioning_mask", group="Mask",
+        "The mask given to inpainting models: soft (unchanged) or hard (white from half strength up, as in training). "
+        "Other models ignore it.", choices=(SOFT, HARD), elem_id="softinpaint_conditioning_mask", group="Mask",
         builtin=SOFT)] = SOFT
     mask_image: Annotated[str, Field(
         "Mask image",
-        "Used when nothing is painted above; must have the image's shape. White is repainted in full, grey by its strength, "
-        "in 8 or 16 bits. Alpha is used if it holds a shape. Base64 in the API.",
+        "Used only if nothing is painted. Must have the image's aspect ratio, in 8 or 16 bits. White is fully repainted, "
+        "grey partly. If its alpha channel holds a shape, that is the mask. Base64 in the API.",
         elem_id="softinpaint_mask_image", group="Mask", saved=False)] = ""
 
     automatic_threshold: Annotated[bool, Field(
@@ -145,15 +147,15 @@ def read_args(args: Sequence[Any]) -> tuple[Settings, list[str]]:
     Raises
     ------
     ValueError
-        If a value cannot be read or a key is unknown. Nothing after an `enabled` that is off is read.
+        If a value cannot be read or a key is unknown. If `enabled` is off, the other values are not read.
     """
     fields = list(FIELDS.values())
     if args and isinstance(args[0], Mapping):
         given = {"enabled": True, **{name: value for name, value in args[0].items() if value is not None}}
         unknown = sorted(str(name) for name in given.keys() - {field.name for field in fields})
         if unknown:
-            raise ValueError(f"Soft inpainting has no setting {', '.join(map(repr, unknown))}; "
-                             f"it has {', '.join(field.name for field in fields)}.")
+            raise ValueError(f"Unknown soft inpainting setting {', '.join(map(repr, unknown))}; the settings are "
+                             f"{', '.join(field.name for field in fields)}.")
     else:
         given = {field.name: value for field, value in zip(fields, args) if value is not None}
     notes: list[str] = []

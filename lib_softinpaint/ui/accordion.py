@@ -19,17 +19,17 @@ from lib_softinpaint.ui.events import QUIETLY
 
 UPLOAD_HEIGHT_PX = 140
 
-INTRODUCTION = ("What you paint is repainted in full. Around it the image changes gradually, over 2.4 times _Mask blur_. "
-                "Pixels further out do not change.")
+INTRODUCTION = ("What you paint is repainted in full. Around it, the change fades out over 2.4 times _Mask blur_. Pixels "
+                "beyond that do not change.")
 
 DOCUMENTATION = bundled("docs/settings.md")
 
 SHOWN_AFTER = {"automatic_threshold": "difference_threshold"}
-"""Fields shown after the field that they belong to. The order of all fields is the API's."""
+"""Fields shown out of API order, and the field each one follows."""
 
 PREVIEW = """<div id="softinpaint_preview" hidden>
 <canvas class="mask" role="img" aria-label="The painted mask, its feather, and how far it reaches"></canvas>
-<canvas class="curves" role="img" aria-label="How much of grey areas is repainted in each step"></canvas>
+<canvas class="curves" role="img" aria-label="How strongly each step repaints grey areas"></canvas>
 <p class="told" role="status"></p>
 <ul class="advice"></ul>
 </div>"""
@@ -90,7 +90,7 @@ def build(input_accordion: Callable[..., AbstractContextManager], own_presets: P
 
 
 def documented(group: str) -> str:
-    """Documentation of one group of settings, Markdown."""
+    """The section of docs/settings.md about one group, as Markdown."""
     return DOCUMENTATION.read_text(encoding="utf8").partition(f"\n## {group}\n")[2].partition("\n## ")[0].strip()
 
 

@@ -2,7 +2,7 @@
 
 PROMPT, NEGATIVE_PROMPT = "img2img_prompt", "img2img_neg_prompt"
 GALLERY, GENERATION_INFO = "img2img_gallery", "generation_info_img2img"
-"""The gallery, and the component with the infotexts of its images."""
+"""The gallery, and the text box with its images' infotexts."""
 
 REQUEST = {
     "denoising_strength": "img2img_denoising_strength", "mask_blur": "img2img_mask_blur", "mask_mode": "img2img_mask_mode",
@@ -10,7 +10,7 @@ REQUEST = {
     "masked_area_padding": "img2img_inpaint_full_res_padding", "sampler": "img2img_sampling",
     "schedule_type": "img2img_scheduler", "steps": "img2img_steps", "cfg_scale": "img2img_cfg_scale",
     "batch_count": "img2img_batch_count", "batch_size": "img2img_batch_size"}
-"""By the names of `presets.REQUEST_FIELDS`."""
+"""Elem_ids by the names in `presets.REQUEST_FIELDS`."""
 
 SIZES = WIDTH, HEIGHT = "img2img_width", "img2img_height"
 SIZE_FROM_IMAGE = "img2img_detect_image_size_btn"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 CHANGED = "() => { document.dispatchEvent(new Event('softinpaint-changed')); }"
-"""What javascript/softInpainting/events.mjs listens for: the browser has no event for values that a program sets."""
+"""The event that javascript/softInpainting/events.mjs listens for. Browsers fire none if a script sets a value."""
 
 QUIETLY = {"show_progress": "hidden", "queue": False}
 """Arguments for events that take hardly any time."""

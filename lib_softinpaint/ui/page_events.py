@@ -34,7 +34,7 @@ PAINTED = (f"(image, mask, ...values) => [document.querySelector('#{CANVAS} img'
 """JavaScript that replaces an event's first two inputs by the image and the mask of the canvas."""
 
 MOST_TABS = 16
-"""Tabs that may wait for their turn, each in a thread of the web server. Further ones wait in its queue."""
+"""Tabs that may wait for their turn, each in its own web server thread. More tabs wait in the server's queue."""
 
 PREVIEW_QUALITY = 85
 """JPEG quality."""
@@ -48,7 +48,7 @@ def connect(page: Page, host: PageHost, own_presets: PresetFile) -> None:
 
     def begin(browser: gr.Request) -> dict:
         running[browser.session_hash] = threading.Event()
-        return {page.status: "", page.live: "Waiting for another tab's images to finish.",
+        return {page.status: "", page.live: "Waiting for the model.",
                 page.generate: gr.update(interactive=False), page.stop: gr.update(interactive=True)}
 
     def paint(browser: gr.Request, image: str, mask: str, model: str, *values: Any) -> Iterator[dict]:
@@ -75,7 +75,7 @@ def connect(page: Page, host: PageHost, own_presets: PresetFile) -> None:
             yield {page.status: str(fault)}
         except Exception as fault:  # from the model: out of memory, for example
             traceback.print_exc()
-            yield {page.status: f"Generating failed: {fault or type(fault).__name__}"}
+            yield {page.status: f"Generation failed: {fault or type(fault).__name__}"}
         finally:
             running.pop(browser.session_hash, None)
         yield {page.live: "", page.generate: gr.update(interactive=True), page.stop: gr.update(interactive=False)}
@@ -132,7 +132,7 @@ def _read_request(fields: Mapping[str, Any], values: Sequence[Any], soft: Sequen
 
 
 def _painted(image: str, mask: str, request: Request, notes: list[str]) -> tuple[Image.Image, Image.Image]:
-    """The canvas's image, and the painted mask, or the mask image if nothing is painted."""
+    """The canvas's image and its mask: the painted one or, if nothing is painted, the mask image."""
     try:
         source = as_original(decoded(image, "Image"), notes)
     except ValueError as fault:
@@ -145,7 +145,7 @@ def _painted(image: str, mask: str, request: Request, notes: list[str]) -> tuple
 
 
 def _pasted(text: str, image: str) -> tuple[Request, list[str]]:
-    """Request from an infotext, or from the image's infotext if the text is none."""
+    """Request from the text if it is infotext, otherwise from the image's infotext."""
     try:
         found = text if "Steps: " in text else infotext_files.read(io.BytesIO(as_bytes(image)))
     except OSError as fault:

@@ -16,13 +16,13 @@ from lib_softinpaint.ui.painting import Step
 class Finished:
     """One finished image.
 
+    Parameters
+    ----------
     path
         PNG, with its infotext inside.
     blend_score
         From `score.blend_score`; None for hard inpainting.
-
-    Notes
-    -----
+    notes
         Sentences about problems that the run recovered from.
     """
 
@@ -39,9 +39,9 @@ class PageHost:
     Parameters
     ----------
     paint
-        Yields the images of a request, whose seeds rise by one. Takes the request, the image, the painted mask, the number
-        of images, the model's name or "", and a function to call after each step. Raises ValueError with a sentence if
-        the request cannot be run.
+        Yields a request's images. Each seed is one higher than the last. Takes the request, the image, the painted mask,
+        the number of images, the model's name or "", and a function to call after each step. Raises ValueError with a
+        sentence if the request cannot be run.
     samplers, schedule_types
         Names.
     """

@@ -61,7 +61,7 @@ REQUEST_ROWS = (("denoising_strength", "mask_blur"), ("masked_content",), ("mask
 
 @dataclass(frozen=True)
 class Page:
-    """Components. Those of the request go by the names of its fields."""
+    """The page's components. The request's are keyed by field name."""
 
     prompt: Any
     negative_prompt: Any
@@ -99,12 +99,12 @@ def lay_out(host: PageHost, own_presets: PresetFile, start: Request, image: Imag
             status = gr.Markdown("", elem_id="softinpaint_told")
         with gr.Column():
             live = gr.HTML(elem_id="softinpaint_live")
-            gallery = gr.Gallery(label="Images by blend score (100: no visible seam or ghost)", elem_id=GALLERY, columns=3,
-                                 height="auto", object_fit="contain", interactive=False)
+            gallery = gr.Gallery(label="Images, best blend score first (100: no visible seam or ghosting)", elem_id=GALLERY,
+                                 columns=3, height="auto", object_fit="contain", interactive=False)
             infotext_box = gr.Textbox(label="Infotext", elem_id=INFOTEXT, lines=4, interactive=False)
             with gr.Row():
                 download = gr.DownloadButton("Download with infotext", elem_id="softinpaint_download", interactive=False)
-                gr.Button("Inpaint this image again", elem_id="softinpaint_take_result")
+                gr.Button("Use as input image", elem_id="softinpaint_take_result")
             generation_info = gr.Textbox(visible=False, elem_id=GENERATION_INFO)
     with gr.Row():
         with gr.Column():

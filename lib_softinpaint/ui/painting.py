@@ -14,7 +14,7 @@ Step = Callable[[float, Image.Image | None], None]
 """Called with the share done, 0 to 1, and a preview image if there is one. Raises Stopped."""
 
 LOOK_SECONDS = 0.05
-"""How often a waiting request checks whether it was stopped."""
+"""Interval at which a waiting request checks whether it was stopped."""
 
 
 class Stopped(Exception):
@@ -50,8 +50,8 @@ def streamed(paint: Callable[[Step], Iterator[Finished]], line: Line,
              stopped: threading.Event) -> Iterator[Finished | tuple[float, Image.Image | None]]:
     """Yields progress and results of `paint`, which runs in another thread once its turn comes. Raises what `paint` raises.
 
-    Closing this sets `stopped` and does not wait, since the web server closes it in its event loop. The thread keeps its
-    turn until the model's step or loading ends, and the next request waits for it.
+    Closing the generator sets `stopped` and does not wait, because the web server closes it in its event loop. The thread
+    keeps its turn until the model's step or loading ends, and the next request waits for it.
     """
     events: SimpleQueue = SimpleQueue()
 

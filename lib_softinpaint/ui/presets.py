@@ -18,8 +18,8 @@ from lib_softinpaint.ui.events import QUIETLY
 MENU = gr.Dropdown
 """Component for an option that names a preset."""
 
-NOTHING_BESIDES = "Sets nothing else"
-WITH_REQUEST = "Include denoising strength, mask blur, masked content, area, padding, sampler, steps and batch"
+NOTHING_BESIDES = "No other fields to set"
+WITH_REQUEST = "Also save denoising strength, mask fields, sampler, schedule type, steps, CFG scale and batch"
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Chooser:
 
 def build(own: PresetFile) -> Chooser:
     name = gr.Dropdown(choices=list(own.with_bundled()), value=None, label="Preset", elem_id="softinpaint_preset",
-                       info="Sets the sliders below. Other settings go back to their defaults.")
+                       info="Sets the sliders below. Settings that the preset does not set go back to their defaults.")
     about = gr.Markdown("", elem_id="softinpaint_preset_about")
     request = gr.Button(NOTHING_BESIDES, elem_id="softinpaint_preset_request", size="sm", interactive=False)
     with gr.Accordion("Your own presets", open=False, elem_id="softinpaint_own_presets"):
@@ -109,7 +109,7 @@ def connect(chooser: Chooser, settings: Mapping[str, Any], request: Mapping[str,
     if request:
         chooser.request.click(set_request, chooser.name, list(request.values()), **QUIETLY)
     def loaded() -> tuple[Any, str]:
-        """Other presets may have been saved since the page was built."""
+        """Refreshes the list, because presets may have been saved since the page was built."""
         names, chosen = list(own.with_bundled()), first()
         update = gr.update(choices=names, value=chosen) if chosen in names else gr.update(choices=names)
         return update, _complaints(own)

@@ -23,10 +23,10 @@ from lib_softinpaint.ui.events import QUIETLY, javascript
 PREVIEW_QUALITY = 90
 """JPEG quality. Writing a PNG takes longer than compositing."""
 
-INTRODUCTION = ("Select an image in the gallery and click _Use selected image_. Then move the sliders under _Composite_, or "
-                "the feather and grow sliders under _Mask_: the preview updates at once, without sampling.")
+INTRODUCTION = ("Select an image in the gallery and click _Use selected image_. Then move the sliders under _Composite_, "
+                "or the feather and grow sliders under _Mask_. The preview updates at once, without sampling.")
 TICKET = "`${performance.timeOrigin} ${performance.now()}`"
-"""JavaScript: which page sends the request, and when. A page's requests may reach the server in any order."""
+"""JavaScript for a ticket: which page sent the request, and when. A page's requests may reach the server in any order."""
 
 NOTHING_TAKEN = "No image selected."
 
@@ -55,7 +55,7 @@ class Results:
     get
         Returns the kept image with this id. Raises LookupError with a sentence if it is no longer kept.
     save
-        Saves a result. Returns its name, and the gallery and generation info that include it.
+        Saves a result. Returns its file name, and the gallery and generation info with the result added.
     selected
         JavaScript for the index of the image that is selected in the gallery.
     """
@@ -110,7 +110,7 @@ def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_
             return _unchanged(), _sentence(fault)
         if not recomposites.is_newest(page, number):
             return _unchanged(), _unchanged()
-        return shown, f"Re-composited in {taken_ms:.0f} ms; not saved. {reading}"
+        return shown, f"Re-composited in {taken_ms:.0f} ms. Not saved yet. {reading}"
 
     def take(gallery: Any, index: int, ticket: str, view: str, *values: Value) -> tuple[Any, ...]:
         try:

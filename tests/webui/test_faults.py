@@ -25,7 +25,7 @@ def test_after_a_fault_the_hosts_own_result_is_kept_and_noted(webui, method, onl
     assert added.count("Traceback") == 1
     assert "RuntimeError: injected" in added
     assert "Error running" not in added
-    assert "Soft inpainting failed and was left out: RuntimeError: injected" in result.infotexts[0]
+    assert "Soft inpainting failed, so the WebUI's own inpainting was used: RuntimeError: injected" in result.infotexts[0]
     assert "Soft inpainting enabled" not in result.infotexts[0]
     # The host's own blur reaches a little further than the feather, and its premultiplied overlay moves a level.
     original, outside = np.asarray(IMAGE).astype(int), outside_of(MASK, blur=1.5 * blur)
@@ -55,7 +55,7 @@ def test_a_read_only_field(webui, field, only_masked):
     request = dict(inpaint_full_res=only_masked, inpaint_full_res_padding=24, mask_blur=8)
     ordinary = webui.inpaint(IMAGE, MASK, **request)
     result = webui.inpaint(IMAGE, MASK, [True], others={"Refusing field": [field, 0]}, **request)
-    sentence = f"Soft inpainting failed and was left out: AttributeError: {field} has no setter"
+    sentence = f"Soft inpainting failed, so the WebUI's own inpainting was used: AttributeError: {field} has no setter"
     assert_ordinary_inpainting_follows(webui, result, sentence, ordinary)
     assert webui.get("/companion/witness")["fields"] == {"mask_blur_x": 8, "mask_round": True, "inpaint_full_res_padding": 24}
 
@@ -65,7 +65,7 @@ def test_a_field_that_cannot_be_restored_does_not_affect_others(webui):
     result = webui.inpaint(IMAGE, MASK, [True], mask_blur=8, others={
         "Refusing field": ["inpainting_mask_invert", 1], "Injected fault": ["start_sampling"]})
     assert "inpainting_mask_invert could not be set back" in webui.log[before:]
-    sentence = "Soft inpainting failed and was left out: RuntimeError: injected"
+    sentence = "Soft inpainting failed, so the WebUI's own inpainting was used: RuntimeError: injected"
     assert_ordinary_inpainting_follows(webui, result, sentence, ordinary)
     assert webui.get("/companion/witness")["fields"] == {"mask_blur_x": 8, "mask_round": True, "inpaint_full_res_padding": 32}
 

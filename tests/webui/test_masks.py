@@ -78,8 +78,8 @@ def test_grey_paint_repaints_by_its_strength_at_any_threshold_mix(webui, sampler
 
 @pytest.mark.parametrize(("fields", "sentence"), [
     ({"denoising_strength": 0.05}, "Denoising strength 0.05 changes almost nothing"),
-    ({"inpainting_fill": 2, "denoising_strength": 0.5}, "Masked content latent noise needs a denoising strength of 0.7"),
-    ({"width": 384}, "Width and height 384x256 stretch the image, which is 256x256."),
+    ({"inpainting_fill": 2, "denoising_strength": 0.5}, "Masked content latent noise needs denoising strength 0.7"),
+    ({"width": 384}, "Width and height (384x256) will stretch the image (256x256)."),
     ({"inpaint_full_res": True, "inpaint_full_res_padding": 0, "denoising_strength": 0.9}, "Only masked with padding 0 ")])
 def test_likely_problems_are_shown_below_the_image(webui, fields, sentence):
     result = webui.inpaint(IMAGE, MASK, [True], steps=2, **fields)
@@ -88,7 +88,8 @@ def test_likely_problems_are_shown_below_the_image(webui, fields, sentence):
 
 
 @pytest.mark.parametrize(("only_masked", "sentence"), [
-    (False, "The mask is empty: nothing is inpainted."), (True, "The mask is empty: the WebUI repaints the whole image.")])
+    (False, "The mask is empty, so nothing will be inpainted."),
+    (True, "The mask is empty, so the WebUI will repaint the whole image.")])
 def test_an_empty_mask_is_reported(webui, only_masked, sentence):
     webui.inpaint(IMAGE, Image.new("L", IMAGE.size), [True], steps=2, inpaint_full_res=only_masked)
     assert sentence in webui.get("/companion/witness")["comments"]
@@ -173,7 +174,7 @@ def test_locked_steps_are_skipped_without_changing_the_result(webui, sampler):
     fields = {"sampler_name": sampler, "steps": 16, "denoising_strength": 0.9, "mask_blur": 0}
     soft = [{"threshold_mix": 1, "edge_taper_px": 0}]
     shortened = webui.inpaint(IMAGE, GREY, soft, options={"img2img_extra_noise": 0}, **fields)
-    assert "steps were skipped: the mask unlocks no pixel in them." in webui.get("/companion/witness")["comments"]
+    assert "steps were skipped, because no pixel may change in them yet." in webui.get("/companion/witness")["comments"]
     assert "Denoising strength: 0.9" in shortened.infotexts[0]
     whole = webui.inpaint(IMAGE, GREY, soft, options={"img2img_extra_noise": 1e-9}, **fields)  # then no step is skipped
     assert "steps were skipped" not in webui.get("/companion/witness")["comments"]

@@ -91,7 +91,7 @@ def test_an_invalid_request_is_rejected_with_a_message(webui):
             ({"id": identity, "settings": {"schedule_bias": 1}}, "got 'schedule_bias'"),
             ({"id": identity, "settings": [1]}, "settings must be an object"),
             ({"id": identity, "format": "gif"}, "format must be one of png, jpeg, webp, got 'gif'."),
-            ({"id": identity, "seed": 1}, "the body may have only id, settings, format and save, got seed.")):
+            ({"id": identity, "seed": 1}, "the body may only contain id, settings, format and save, got seed.")):
         code, detail = refusal(webui, body)
         assert code == 422
         assert sentence in detail

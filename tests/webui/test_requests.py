@@ -72,7 +72,7 @@ def test_a_number_out_of_range_is_clamped_and_noted_in_the_infotext(webui):
 @pytest.mark.parametrize(("args", "sentence"), [
     ([True, "much"], "Schedule bias must be a number from 0 to 8, got 'much'."),
     ([True, "NaN"], "Schedule bias must be a number from 0 to 8, got 'NaN'."),
-    ([{"bias": 1}], "Soft inpainting has no setting 'bias'"),
+    ([{"bias": 1}], "Unknown soft inpainting setting 'bias'"),
     ([True, 1, 0.5, 4, 0, 0.5, 2, "soft"], "Feather source must be one of Mask blur, own, host, got 'soft'.")])
 def test_an_invalid_setting_gives_normal_inpainting_and_a_note(webui, args, sentence):
     result = webui.inpaint(IMAGE, MASK, args)

@@ -31,7 +31,7 @@ CONTROL_WORDS = ("control", "guess_mode", "adapter_conditioning")
 """Words in the argument names of ControlNet and T2I-Adapter."""
 
 OF_BOTH_PARENTS = {"callback", "callback_steps"}
-"""Deprecated arguments that diffusers still takes through `kwargs`."""
+"""Deprecated arguments that diffusers still accepts through `kwargs`."""
 
 
 def check_names(given: Iterable[str], known: Collection[str]) -> None:
@@ -104,7 +104,7 @@ def check_values(image_count: int, mask_count: int, prompt: Any, num_images_per_
 
 
 def check_models(pipeline: Any, others: Mapping[str, Any]) -> None:
-    """Raises ValueError if the pipeline's models do not support the request."""
+    """Raises ValueError if the pipeline's models cannot run this request."""
     channels = pipeline.unet.config.in_channels
     if channels not in UNET_CHANNELS:
         raise ValueError(f"the model must be one of {SUPPORTED}, whose UNet has {' or '.join(map(str, UNET_CHANNELS))} input "

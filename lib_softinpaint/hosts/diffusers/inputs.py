@@ -22,7 +22,7 @@ def for_each(tensors: list[torch.Tensor], count: int) -> torch.Tensor:
 
 
 def seeds_of(generator: Any, count: int) -> list[int]:
-    """Seed of each image, for random numbers drawn after sampling."""
+    """Each image's seed for random numbers drawn after sampling."""
     if isinstance(generator, list):
         return [each.initial_seed() for each in generator]
     first = 0 if generator is None else generator.initial_seed()

@@ -62,7 +62,7 @@ def loras_of(prompt: str, places: Sequence[Path]) -> list[Lora]:
     Raises
     ------
     BadInput
-        If there is no file with a name.
+        If a named file is not found.
     """
     _, named = networks(prompt)
     return [Lora(_found(each.name, places), each.text_encoder, each.unet) for each in named]
@@ -86,7 +86,10 @@ def infotext_hashes(prompt: str, places: Sequence[Path]) -> dict[str, str]:
 
 @lru_cache
 def _hash(path: Path, changed_ns: int) -> str:
-    """First digits of the SHA-256 of the file's tensors, which identify a LoRA. Source: AUTOMATIC1111 1.10.1."""
+    """First digits of the SHA-256 of the file's tensors, which the WebUI uses to identify a LoRA.
+
+    Source: AUTOMATIC1111 1.10.1.
+    """
     with open(path, "rb") as file:
         file.seek(int.from_bytes(file.read(8), "little"), 1)
         return hashlib.sha256(file.read()).hexdigest()[:HASH_LETTERS]
@@ -129,8 +132,7 @@ def _add(pipeline: Any, lora: Lora) -> None:
             added = (weight.float() + change.reshape(weight.shape)).to(weight.dtype)
             module.weight = torch.nn.Parameter(added, requires_grad=False)
     except (OSError, SafetensorError, KeyError, ValueError) as fault:
-        raise BadInput(f"a LoRA must be a {SUFFIX} file for the loaded model, {lora.path} is not: "
-                       f"{fault}") from fault
+        raise BadInput(f"{lora.path} cannot be used as a LoRA with the loaded model: {fault}") from fault
 
 
 def _changes(tensors: Mapping[str, torch.Tensor], of_diffusers: Mapping[str, Any]) -> Iterator[
@@ -143,7 +145,7 @@ def _changes(tensors: Mapping[str, torch.Tensor], of_diffusers: Mapping[str, Any
     for key, tensor in tensors.items():
         read = _KEY.fullmatch(key)
         if read is None:
-            raise ValueError(f"it holds {key}, which is not part of a LoRA")
+            raise ValueError(f"it contains {key}, which is not part of a LoRA")
         part = {"A": "down", "B": "up"}.get(read["part"], read["part"] or "alpha")
         layers[_PREFIXES[read["prefix"]], read["layer"]][part] = tensor
     for (component, layer), parts in layers.items():

@@ -40,7 +40,7 @@ class NoiseLevel:
         return schedule.ratio_from_sigma((self.sigma / self.signal / self.sigma_data).reshape(1))
 
     def scaled_for(self, kind: str, sample: torch.Tensor) -> tuple[NoiseLevel, torch.Tensor]:
-        """Level and sample at the scale that this prediction type assumes: for v, samples of variance one."""
+        """The level and the sample, rescaled for this prediction type. v-prediction needs samples of variance one."""
         if kind != "v_prediction":
             return self, sample
         scale = (self.signal ** 2 + self.sigma ** 2).rsqrt()
@@ -55,7 +55,7 @@ class NoiseLevel:
         return sample - self.sigma * output if kind == "flow_prediction" else output
 
     def output(self, kind: str, denoised: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
-        """The model output that stands for this denoised prediction. The inverse of `denoised`."""
+        """The model output for this denoised prediction. The inverse of `denoised`."""
         if kind == "epsilon":
             return (sample - self.signal * denoised) / self.sigma
         if kind == "v_prediction":
@@ -89,7 +89,7 @@ class PreconditionedLevel(NoiseLevel):
 
 
 class _Adapter:
-    """How a scheduler family keeps its noise level. The defaults fit most families."""
+    """How a scheduler family represents its noise level. The defaults fit most families."""
 
     kinds: tuple[str, ...] = ("epsilon", "v_prediction")
     """Prediction types that its schedulers support."""
@@ -98,7 +98,7 @@ class _Adapter:
         raise NotImplementedError
 
     def timesteps(self, timesteps: torch.Tensor) -> torch.Tensor:
-        """Timesteps of a run, given the part of the schedule where it begins."""
+        """Timesteps of a run, from the part of the schedule that it covers."""
         return timesteps
 
     def step_arguments(self, scheduler: Any) -> dict[str, Any]:
@@ -122,7 +122,7 @@ class _Plms(_Discrete):
     kinds = ("epsilon", "v_prediction")
 
     def timesteps(self, timesteps: torch.Tensor) -> torch.Tensor:
-        # Part of a schedule lacks the doubled timestep, so the sample would lag one step behind.
+        # diffusers' part of the schedule lacks the doubled timestep, so the sample would lag one step behind.
         once = timesteps.unique_consecutive()
         return torch.cat([once[:2], once[1:]])
 
@@ -157,7 +157,7 @@ class _Interpolated(_BySigma):
 
 
 class _Midpoint(_BySigma):
-    """DPM++ SDE: the second model call of a step is halfway, in the logarithm of sigma."""
+    """DPM++ SDE: the second model call of a step is at the midpoint in log sigma."""
 
     def sigma(self, scheduler: Any, index: int) -> torch.Tensor:
         return scheduler.sigmas[index] if scheduler.state_in_first_order else scheduler.mid_point_sigma
@@ -228,7 +228,7 @@ def noise_level(scheduler: Any, timestep: Any, index: int | None = None) -> Nois
     timestep
         The timestep that the model is called with.
     index
-        Index of the timestep in the schedule, if no step has been made yet. None: the scheduler's current step.
+        Index of the timestep in the schedule if no step has been taken yet. If None, the scheduler's current step.
     """
     return adapter(scheduler).level(scheduler, timestep, index)
 

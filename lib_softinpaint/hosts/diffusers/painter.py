@@ -65,7 +65,7 @@ class Painter:
             if preview is not None:
                 free_at = end + PREVIEW_COST * (end - start)
         for number in range(count):
-            on_step(0, None)  # applies a stop requested while the model loaded or between two images
+            on_step(0, None)  # raises Stopped if a stop was requested while the model loaded or between two images
             numbered = replace(request, seed=(request.seed + number) % (LARGEST_SEED + 1))
             kept: list[KeptImage] = []
             notes: list[str] = []
@@ -97,7 +97,8 @@ class Painter:
         with Image.open(_path(gallery[max(0, index)])) as shown:
             identity = self.history.find(result=np.asarray(shown))
         if identity is None:
-            raise LookupError("This image is not kept: soft inpainting did not make it, or newer images have replaced it.")
+            raise LookupError("This image cannot be re-composited: it was not soft-inpainted, or newer results have "
+                              "replaced it.")
         return identity
 
     def _kept(self, identity: str) -> KeptImage:

@@ -1,7 +1,7 @@
 """Soft inpainting as diffusers pipelines.
 
 The pipelines extend diffusers' own image-to-image pipelines. Each run gets its own copy of the pipeline, which shares the
-models, and its own scheduler, which wraps a copy of the pipeline's. The wrapped `step` blends in the original, since it has
+models, and its own scheduler, which wraps a copy of the pipeline's. The wrapped `step` blends in the original, because it has
 both the prediction and the noisy latent. The wrapped `scale_model_input` adds the extra channels of an inpainting UNet.
 So runs do not change each other's state. Runs that share a UNet wait for one another, because some models change while they
 run (a VAE is moved to float32, models are moved off the GPU).
@@ -230,7 +230,7 @@ class _SoftInpainting(_ImageToImagePipeline):
 
         Raises
         ------
-            TypeError: if the pipeline does not have an argument.
+            TypeError: if an argument is unknown.
             ValueError: if the image or the mask is missing or unreadable, their sizes do not match, the mask is empty, any
                 other value is invalid, or the scheduler's noise level is not known.
         """
@@ -300,7 +300,7 @@ class _SoftInpainting(_ImageToImagePipeline):
             return timesteps, count
         timesteps, skipped = self.scheduler.run_timesteps(timesteps)
         if skipped:
-            logger.info("%d of %d steps were skipped, because no pixel of the mask is unlocked in them.", skipped, count)
+            logger.info("%d of %d steps were skipped, because no pixel may change in them yet.", skipped, count)
         return timesteps, count - skipped
 
     def preview(self) -> Image.Image:
@@ -392,13 +392,13 @@ class _SoftInpainting(_ImageToImagePipeline):
                 seen = torch.where(lost, 0, new).clamp(-1, 1)
                 report.flagged += self.run_safety_checker(seen, self._execution_device, self.unet.dtype)[1]
                 if report.flagged[-1]:
-                    report.note(f"The model's safety checker flagged image {index + 1}, which is now black.")
+                    report.note(f"The model's safety checker flagged image {index + 1}, so it was replaced by black.")
             if watermark is not None:
                 new = watermark.apply_watermark(torch.where(lost, 0, new))
             pixels = ((new[0].float().permute(1, 2, 0) + 1) * 127.5).clamp(0, 255).cpu().numpy()
             if lost.any():
-                report.note(f"The decoder gave no numbers for {lost.float().mean():.0%} of image {index + 1}, even in "
-                            "float32: the original is shown there.")
+                report.note(f"The VAE gave NaN or infinity for {lost.float().mean():.0%} of image {index + 1}, even in "
+                            "float32. The original is shown there.")
                 pixels[lost[0, 0].cpu().numpy()] = np.nan
             placed = placed_in_original(pixels, job)
             yield np.where(np.isfinite(placed), placed, job.originals[index]) if lost.any() else placed
@@ -420,9 +420,9 @@ class SoftInpaintPipeline(_SoftInpainting, StableDiffusionImg2ImgPipeline):
 
 
 def _usable(job: SoftInpaintJob, samples: torch.Tensor, report: _Report) -> torch.Tensor:
-    """The sampled latent, with the original's values where the model gave no numbers."""
+    """The sampled latent, with the original's values where the model gave NaN or infinity."""
     lost = ~samples.isfinite()
     if not lost.any():
         return samples
-    report.note(f"The model gave no numbers for {lost.float().mean():.0%} of the latent: the original is shown there.")
+    report.note(f"The model gave NaN or infinity for {lost.float().mean():.0%} of the latent. The original is shown there.")
     return torch.where(lost, job.reference.to(samples), samples)

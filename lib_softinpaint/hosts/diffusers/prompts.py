@@ -114,12 +114,12 @@ def _encoded(tokenizer: Any, encoder: Any, of_prompt: list[list[tuple[int, float
         output = encoder(ids, output_hidden_states=True)
         pooled = output[0] if pooled is None else pooled
         embeddings.append(_emphasised(_layer(encoder, output, clip_skip, large), weights))
-    assert pooled is not None, "a prompt has one chunk or more"
+    assert pooled is not None, "a prompt has at least one chunk"
     return torch.cat(embeddings, dim=1), pooled
 
 
 def _layer(encoder: Any, output: Any, clip_skip: int, large: bool) -> torch.Tensor:
-    """The encoder output for the UNet: the last layer, or an earlier one with the last layer's normalisation."""
+    """Encoder output for the UNet: the last layer, or an earlier one with the final layer norm applied."""
     if large:
         return output.hidden_states[-PENULTIMATE]
     if clip_skip == 1:

@@ -59,12 +59,12 @@ class BlendingScheduler:
         return torch.where(self.job.repaint == 1, output, level.output(kind, self.predicted, sample).to(output.dtype))
 
     def run_timesteps(self, timesteps: torch.Tensor) -> tuple[torch.Tensor, int]:
-        """Timesteps of a run that begins within a schedule, and how many of its first steps are skipped.
+        """Timesteps of a run that starts partway through a schedule, and how many of its first steps are skipped.
 
         Parameters
         ----------
         timesteps : (N,)
-            The part of the schedule that diffusers takes.
+            The timesteps that diffusers would run.
         """
         timesteps = adapter(self.scheduler).timesteps(timesteps)
         if not self.may_skip:

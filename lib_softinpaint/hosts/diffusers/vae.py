@@ -18,7 +18,7 @@ def encoded(pipeline: Any, image: Image.Image) -> torch.Tensor:
         return vae.encode(pixels).latent_dist.mode()
     latent, scale = _in_safe_precision(pipeline.vae, encode), pipeline.vae.config.scaling_factor
     if not latent.isfinite().all():
-        raise ValueError("the model's VAE must give finite numbers for the image, got NaN or infinity, even in float32")
+        raise ValueError("the model's VAE must encode the image to finite numbers, got NaN or infinity, even in float32")
     statistics = _statistics(pipeline.vae, latent)
     if statistics is None:
         scaled = latent * scale

@@ -17,7 +17,7 @@ REQUEST_ATTRIBUTES = {
     "masked_content": "inpainting_fill", "inpaint_area": "inpaint_full_res",
     "masked_area_padding": "inpaint_full_res_padding", "sampler": "sampler_name", "schedule_type": "scheduler",
     "steps": "steps", "cfg_scale": "cfg_scale"}
-"""Attribute names on the processing object. Choices are numbers there."""
+"""Attribute names on the processing object, which stores choices as numbers."""
 
 
 def add_axes() -> None:

@@ -23,7 +23,7 @@ SLOW_PX = 6_000_000
 
 @guarded
 def postprocess_maskoverlay(p: Any, ppmo: Any) -> None:
-    """Before the host's overlay: takes it away, because it composites in premultiplied 8 bits."""
+    """Before the host applies its overlay: removes it, because the host composites in premultiplied 8 bits."""
     run = runs.get(p)
     if run is None or run.sampled is None or ppmo.overlay_image is None or ppmo.index >= len(run.sampled.images):
         return
@@ -31,7 +31,8 @@ def postprocess_maskoverlay(p: Any, ppmo: Any) -> None:
     opacity_px = run.sampled.images[ppmo.index].opacity_px(run.settings)
     overlay = Image.new("RGBA", Size.of(opacity_px).width_height)
     if job.box is not None:
-        # The host pastes the crop onto an empty canvas. Its copy from before colour correction needs the surroundings.
+        # The host pastes the crop onto an empty canvas. The copy that it saves before colour correction needs the
+        # surroundings.
         inside = np.zeros(opacity_px.shape, bool)
         inside[job.box.inside] = True
         overlay = overlay_of(job.originals[ppmo.index], inside)
@@ -69,7 +70,7 @@ def _composite(p: Any, pp: Any, run: Run, sampled: Sampled) -> None:
 
 @contextmanager
 def _progress_note(pixels: int) -> Iterator[None]:
-    """Says beside the progress bar what takes so long, for large images."""
+    """For large images, shows beside the progress bar what takes so long."""
     if pixels >= SLOW_PX:
         shared.state.textinfo = "Soft inpainting: compositing"
     try:

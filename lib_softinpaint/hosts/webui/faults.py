@@ -30,7 +30,7 @@ def tell_user(p: Any, sentence: str) -> None:
 
 
 def guarded(hook: Callable[..., None]) -> Callable[..., bool]:
-    """The hook, which then returns whether it succeeded. After a fault the host's own inpainting goes on."""
+    """Wraps a hook so that it returns whether it succeeded. After a fault, the host's own inpainting takes over."""
     @functools.wraps(hook)
     def run_hook(p, *args):
         try:
@@ -39,7 +39,7 @@ def guarded(hook: Callable[..., None]) -> Callable[..., bool]:
         except Exception as fault:
             errors.report(f"Soft inpainting failed in {hook.__name__}; the WebUI's own inpainting is used", exc_info=True)
             run = withdraw(p)
-            tell_user(p, f"Soft inpainting failed and was left out: {type(fault).__name__}: {fault}")
+            tell_user(p, f"Soft inpainting failed, so the WebUI's own inpainting was used: {type(fault).__name__}: {fault}")
             if run is not None:
                 _restore_ordinary_inpainting(p, run)
             return False
@@ -47,7 +47,10 @@ def guarded(hook: Callable[..., None]) -> Callable[..., bool]:
 
 
 def withdraw(p: Any) -> Run | None:
-    """Ends the run and removes all its traces from `p`. The infotext goes first: it must not claim what did not run."""
+    """Ends the run and removes all its traces from `p`.
+
+    The infotext keys go first, so they cannot claim something that did not run.
+    """
     for key in (*infotext_keys(), MASK_IMAGE_KEY):
         p.extra_generation_params.pop(key, None)
     run = runs.pop(p)
@@ -57,7 +60,7 @@ def withdraw(p: Any) -> Run | None:
 
 
 def _restore_ordinary_inpainting(p: Any, run: Run) -> None:
-    """Restores the host's own masks and overlays, depending on how far its run has come. Never raises."""
+    """Restores the host's own masks and overlays, depending on how far the run got. Never raises."""
     try:
         _make_ordinary_masks(p, run)
     except Exception:

@@ -20,13 +20,13 @@ def find_shown(gallery: Any, index: int) -> str:
     shown = _gallery_image(gallery[max(0, index)])
     identity = history.find(shown.already_saved_as) or history.find(result=np.asarray(shown))
     if identity is None:
-        raise LookupError("This image is not kept: it was not soft-inpainted, or newer ones have replaced it "
-                          "(Settings > Soft inpainting).")
+        raise LookupError("This image cannot be re-composited: it was not soft-inpainted, or newer results have replaced "
+                          "it. The memory limit is in Settings > Soft inpainting.")
     return identity
 
 
 def _gallery_image(entry: Any) -> Any:
-    """A gallery image that knows its file, as the host's own saved images do."""
+    """A gallery image with the path it was saved to, as on the host's own saved images."""
     file = entry[0] if isinstance(entry, (list, tuple)) else entry
     image: Any = infotext_utils.image_from_url_text([file])
     image.already_saved_as = file["name"].partition("?")[0]
@@ -39,7 +39,7 @@ def kept_image(identity: str) -> KeptImage:
         history.shrink(history_mb())  # re-rendering may have added to it
         return image
     except KeyError as missing:
-        raise LookupError(f"id must name a kept image, got {identity!r}.") from missing
+        raise LookupError(f"id must be the id of a kept image, got {identity!r}.") from missing
 
 
 def save_image(result: Image.Image, infotext: str) -> str:

@@ -28,7 +28,7 @@ __all__ = ["process", "process_batch", "on_mask_blend", "post_sample", "postproc
            "postprocess_image_after_composite", "postprocess"]
 
 HASH_DIGITS = 10
-"""As many as the WebUI shows of a model's hash."""
+"""The WebUI shows this many digits of a model's hash."""
 
 INPAINTING_CONDITIONS = "hybrid", "concat"
 
@@ -42,7 +42,7 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     try:
         settings, notes = read_args(args)
     except ValueError as invalid:
-        tell_user(p, f"Soft inpainting was left out: {invalid}")
+        tell_user(p, f"Soft inpainting was skipped: {invalid}")
         return
     if not settings.enabled or getattr(p, "image_mask", None) is None and not settings.mask_image:
         return
@@ -52,12 +52,12 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     try:
         painted, mask_image_is_used = painted_mask(p, settings, mask_notes)
     except ValueError as invalid:
-        tell_user(p, f"Soft inpainting was left out: {invalid}")
+        tell_user(p, f"Soft inpainting was skipped: {invalid}")
         return
     image_size, mask_size = Size.of(p.init_images[0]), Size.of(painted)
     resizes = mask_size != image_size and painted.max() >= LEAST_VALUE
     if resizes and p.inpaint_full_res:
-        # The host crops by the mask's own pixels but shows the mask resized, which leaves black patches.
+        # The host crops at the mask's own size but composites with the resized mask, which leaves black patches.
         painted = resized(painted, image_size, MASK_RESIZES[p.resize_mode])
     if painted.max() < LEAST_VALUE:
         p.comment(EMPTY_OF_ALL if p.inpaint_full_res or p.image_mask is None else EMPTY)
@@ -89,7 +89,7 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     # Only the host can pass the mask to an inpainting model. Rounding it also makes "latent noise" and "latent nothing" hard.
     hard = settings.conditioning_mask == HARD and _is_inpainting_model(p.sd_model)
     if hard and run.shaped is None:
-        tell_user(p, "Conditioning mask \"hard\" does not work with the feather source \"host\"; \"soft\" was used.")
+        tell_user(p, "Conditioning mask \"hard\" cannot be used with the feather source \"host\"; \"soft\" was used.")
     run.changes.set(p, "mask_round", hard and run.shaped is not None)
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 
 class Later:
-    """Stands for a module of this folder. Once loaded it stays that module, even if the library is dropped and loaded anew.
+    """Stands in for a module of this folder and loads it on first use. It keeps that module even if the library is reloaded.
 
     Parameters
     ----------
     name
-        Of the module, without the package.
+        Module name without the package.
     """
 
     def __init__(self, name: str):
@@ -21,7 +21,7 @@ class Later:
 
     @cached_property
     def module(self) -> ModuleType:
-        """Loads the module if that has not happened yet."""
+        """Loads the module on first access."""
         return importlib.import_module(self._name)
 
     def __getattr__(self, attribute: str) -> Any:

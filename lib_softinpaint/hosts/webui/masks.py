@@ -28,8 +28,8 @@ MASK_RESIZES = {0: "stretch", 1: "cover", 2: "contain", JUST_RESIZE_LATENT: "str
 """How the host's resize modes resize a mask."""
 
 OUTPAINTED_SHARE = 0.25
-"""Share of the Mask blur that an outpainting script sets. Pixels this close to its latent mask's edge are neither new nor
-filled with noise.
+"""Share of the Mask blur that an outpainting script sets. Up to this distance from its latent mask's edge, pixels are
+neither new nor filled with noise.
 
 Source: observed in AUTOMATIC1111 1.10.1. Poor man's outpainting extends its latent mask into the original by a quarter of
 that blur. Outpainting mk2 extends it by half of the blur and fills a quarter with noise.
@@ -85,7 +85,7 @@ def _outpainting_masks(outpainted: np.ndarray, run: Run) -> tuple[np.ndarray, np
 
 
 def _blur_fields(p: Any) -> tuple[str, ...]:
-    """Forge Neo has one Mask blur and shows it also as two read-only ones."""
+    """Forge Neo has one Mask blur. Its per-axis fields are read-only copies."""
     by_axis = getattr(type(p), "mask_blur_x", None)
     read_only = isinstance(by_axis, property) and by_axis.fset is None
     return ("mask_blur",) if read_only else ("mask_blur_x", "mask_blur_y")
@@ -105,13 +105,13 @@ def painted_mask(p: Any, settings: Settings, notes: list[str]) -> tuple[np.ndarr
 
 
 def overlay_mask(overlay: Image.Image, size: Size) -> np.ndarray:
-    """The host's own mask (H, W) at the result's size, from its overlay: there the original is opaque."""
+    """The host's own mask (H, W) at the result's size, read from its overlay, which is opaque where the original is kept."""
     if isinstance(overlay, tuple):  # Forge Neo's precise mask: RGB image and (H, W) float, 1 = repaint
         mask = np.asarray(overlay[1], np.float32)
     else:
         mask = 1 - np.asarray(overlay.getchannel("A"), np.float32) / 255
     excess = [overlay_side - side for overlay_side, side in zip(mask.shape, size)]
-    if all(0 <= pixels < processing.opt_f for pixels in excess):  # the VAE cannot decode a part of a latent pixel
+    if all(0 <= pixels < processing.opt_f for pixels in excess):  # the VAE only decodes whole latent pixels
         return mask[:size.height, :size.width]
     return resized(mask, size)
 

@@ -1,4 +1,4 @@
-"""Names of the extension in the host: of its script, and keys of its options in config.json."""
+"""The script's title, and the keys of its options in config.json."""
 from __future__ import annotations
 
 TITLE = "Soft Inpainting"

@@ -59,7 +59,7 @@ def show(script: Any, is_img2img: bool) -> Any:
 
 
 def keep_floats() -> None:
-    """Turns the default values of float settings into floats, even whole ones."""
+    """Converts the default values of float settings to floats, including whole numbers."""
     # A ui-config.json written by the built-in holds 1 and 4 for floats. The host converts pasted values to the type that
     # it finds here, and int("0.2") would answer with error 500.
     for script in scripts.scripts_img2img.alwayson_scripts:

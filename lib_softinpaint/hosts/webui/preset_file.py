@@ -1,4 +1,4 @@
-"""Where the user's own presets are, in the WebUI's data folder."""
+"""The user's own presets, in the WebUI's data folder."""
 from __future__ import annotations
 
 from pathlib import Path

@@ -17,7 +17,7 @@ axes, hooks, options, page, routes, sampling = map(Later, ("axes", "hooks", "opt
 
 
 def register(script_class: type) -> type | None:
-    """Puts the script into the host's list. Returns what the host's loader should still append.
+    """Puts the script into the host's list. Returns the class if the host's loader should still append it, else None.
 
     The built-in's entry is replaced in place, because other scripts read the mask in the same hooks and the order matters.
     It happens while scripts load, because without a page there is no later moment. Called on each load, even after
@@ -38,7 +38,7 @@ def register(script_class: type) -> type | None:
     script_class.title, script_class.section = lambda script: TITLE, "inpaint"
     if builtin is None:
         return script_class
-    module = types.ModuleType(script_class.__module__)  # the loader's own module object cannot be reached while it loads
+    module = types.ModuleType(script_class.__module__)  # the loader's own module object is not accessible yet
     vars(module).update(script_class.ui.__globals__)
     scripts.scripts_data[builtin] = scripts.ScriptClassData(script_class, module.__file__, scripts.basedir(), module)
     return None

@@ -27,16 +27,17 @@ def add_route(app: Any) -> None:
 
 
 def _recomposite(body: dict[str, Any]) -> dict[str, str]:
-    """Re-composites the image `id` (in the img2img response: `info`, "extra_generation_params", "Soft inpainting kept").
+    """Re-composites the image `id`, from the img2img response's `info`: "extra_generation_params", "Soft inpainting kept".
 
-    `settings` are composite settings by API name; omitted ones stay as in the run. `format` is png, jpeg or webp. `save`
-    writes the result where the WebUI saves its own. Requests run one at a time; if too many wait, the response is 429.
+    `settings` are composite, feather and grow settings by API name. Omitted ones stay as in the run. `format` is png, jpeg
+    or webp. `save` writes the result where the WebUI saves its own. Requests run one at a time; if too many wait, the
+    response is 429.
     """
     try:
         unknown = body.keys() - {"id", "settings", "format", "save"}
         file_format, changes = body.get("format", "png"), body.get("settings", {})
         if unknown:
-            raise ValueError(f"the body may have only id, settings, format and save, got {', '.join(sorted(unknown))}.")
+            raise ValueError(f"the body may only contain id, settings, format and save, got {', '.join(sorted(unknown))}.")
         if file_format not in ANSWER_FORMATS:
             raise ValueError(f"format must be one of {', '.join(ANSWER_FORMATS)}, got {file_format!r}.")
         if not isinstance(changes, dict) or not isinstance(body.get("save", False), bool):

@@ -1,4 +1,4 @@
-"""What belongs to one `process_images` of the host: its state from hook to hook, and what was changed on its object `p`."""
+"""State of one `process_images` call, carried from hook to hook, and what was changed on its `p`."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -56,12 +56,12 @@ class Changes:
 
 @dataclass(frozen=True)
 class ShapedMasks:
-    """The masks as we hand them to the host.
+    """The masks that we give the host.
 
     Parameters
     ----------
     shown : (H, W) float32, 0 to 1
-        Where the result may change. The size is that of the mask we were given.
+        Where the result may change, at the size of the mask that we were given.
     sampled : (H, W) float32, 0 to 1
         Where the latents may change, if another script wants a different mask there.
     """
@@ -72,19 +72,19 @@ class ShapedMasks:
 
 @dataclass
 class NoiseLevels:
-    """How to read the noise level of one batch's sampler. Known from its first model call on."""
+    """How to read the noise level of one batch's sampler. Set at its first model call."""
 
     ratio: Callable[[torch.Tensor], torch.Tensor] | None = None
     """Converts the host's sigma, which depends on the kind of model; for samplers that ask for the denoised latent."""
     alphas_cumprod: torch.Tensor | None = None
-    """As the sampler reads it when it starts; for samplers that ask for noise."""
+    """The sampler's `alphas_cumprod`, read once; for samplers that ask for noise."""
     call: tuple[torch.Tensor, torch.Tensor] | None = None
     """Noisy input (B, C, h, w) and alpha_bar (B,) of the model call in progress; for samplers that ask for noise."""
 
 
 @dataclass
 class Sampling:
-    """A run from its first batch on.
+    """State of a run that has reached its first batch.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ class Sampled:
     latents : (B, C, h, w)
         What the host decodes; None if it is unknown.
     opacity_px : (H, W) float32, 0 to 1
-        Of the image for which the host's overlay was taken away, until ours is composited.
+        Opacity of the image whose host overlay was removed and that we have not composited yet. None otherwise.
     """
 
     sampling: Sampling
@@ -124,7 +124,7 @@ class Sampled:
 
 @dataclass
 class Run:
-    """One `process_images` of the host. `shaped`, `sampling` and `sampled` are its states, each None until it is reached.
+    """One `process_images` of the host. `shaped`, `sampling` and `sampled` are its stages, each None until the run reaches it.
 
     Parameters
     ----------

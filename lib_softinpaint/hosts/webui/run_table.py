@@ -1,4 +1,4 @@
-"""Runs in progress, found through the identity of the host's processing object."""
+"""Runs in progress, looked up by the identity of the host's processing object."""
 from __future__ import annotations
 
 import logging
@@ -43,4 +43,4 @@ def put_back(owner: Any, fields: Mapping[str, Any]) -> None:
         try:
             setattr(owner, name, value)
         except Exception:  # noqa: PERF203 - a setter may raise anything, and the clean-up must go on
-            logging.getLogger(__name__).exception("%s could not be set back", name)
+            logging.getLogger(__name__).exception("%s could not be restored", name)

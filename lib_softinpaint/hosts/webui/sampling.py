@@ -12,7 +12,7 @@ from lib_softinpaint.hosts.webui.run import Sampling, sampling_of
 from lib_softinpaint.method import schedule
 
 _denoiser: Any = None
-"""The denoiser whose model call is in progress. The callback after the call does not name it."""
+"""The denoiser of the model call in progress. The callback after the call does not receive it."""
 
 
 def noise_ratio_of(denoiser: Any) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -24,7 +24,7 @@ def noise_ratio_of(denoiser: Any) -> Callable[[torch.Tensor], torch.Tensor]:
 
 @guarded
 def on_mask_blend(p: Any, mba: Any) -> None:
-    """Within each model call, and once after the last."""
+    """Called at each model call, and once after the last."""
     sampling = sampling_of(p)
     if sampling is None:
         return
@@ -70,7 +70,7 @@ def _after_cfg(p: Any, params: Any, denoiser: Any, sampling: Sampling) -> None:
         # Comes last, because the job measures the noise floor on the prediction that it blended last.
         params.x, denoised = job.blend_noise(noisy, params.x, alpha_bar)
     # The host previews, and returns on interruption, a prediction without the blend, so it is replaced here. The host's own
-    # `store_latent` would decode a second time, which is not always allowed beside the sampler.
+    # `store_latent` would decode a second time, which is not always allowed while the sampler runs.
     denoiser.sampler.last_latent = denoised
     if getattr(shared.opts, "live_preview_content", "Prompt") != "Negative prompt":
         shared.state.current_latent = denoised

@@ -19,7 +19,7 @@ def leave_out_locked_steps(p: Any, job: SoftInpaintJob, changes: Changes) -> Non
 
     Until then the latent is the original plus scaled first noise. This holds if sampling starts from the original and the
     sampler uses only the last step, draws no noise and starts at the noise level of its first step. Features that count
-    steps would shift: prompts that change during sampling, a refiner, skipped negative prompts.
+    steps would be off: prompts that change during sampling, a refiner, skipped negative prompts.
     """
     if (job.settings.threshold_mix < 1 or p.sampler.config.name not in ONE_STEP_SAMPLERS or p.s_churn
             or p.inpainting_fill != MASKED_CONTENTS.index("original")
@@ -32,4 +32,4 @@ def leave_out_locked_steps(p: Any, job: SoftInpaintJob, changes: Changes) -> Non
     left_out = job.locked_steps(noise_ratio_of(p.sampler.model_wrap_cfg)(sigmas), ONE_STEP_SAMPLERS[p.sampler.config.name])
     if left_out:
         changes.set(p, "denoising_strength", (encoded - left_out + 0.5) / steps)  # the host rounds down
-        p.comment(f"{left_out} of {len(sigmas)} steps were skipped: the mask unlocks no pixel in them.")
+        p.comment(f"{left_out} of {len(sigmas)} steps were skipped, because no pixel may change in them yet.")

@@ -1,4 +1,4 @@
-"""What the WebUI's script file works with: the library as it is on the disk, on a host that has what it needs.
+"""Gives the WebUI's script file the library as it is on disk, if the host has what it needs.
 
 "Reload UI" runs the script files again, but keeps every module that they import.
 """
@@ -15,7 +15,7 @@ PACKAGE, FOLDER = __name__.partition(".")[0], Path(__file__).parents[2]
 
 
 def files() -> dict[str, tuple[int, int]]:
-    """Time of change in ns and size in bytes of the library's files."""
+    """Modification time in ns and size in bytes of each of the library's files."""
     found, folders = {}, [os.fspath(FOLDER)]
     while folders:
         for entry in os.scandir(folders.pop()):
@@ -33,7 +33,7 @@ _loaded: dict[str, tuple[int, int]] = {}
 def drop_outdated() -> dict[str, ModuleType]:
     """The library's modules by name, dropped if any file has changed since they were loaded. Empty if none has.
 
-    The next import loads them anew. What still holds an old module, such as a run in progress, keeps working with it.
+    The next import reloads them. A run in progress keeps using the old modules.
     """
     if not _loaded or files() == _loaded:  # the first load, or nothing new
         return {}
@@ -41,7 +41,7 @@ def drop_outdated() -> dict[str, ModuleType]:
 
 
 def current() -> tuple[Any, Any, Callable[[type], type | None]]:
-    """Hooks, page, and what registers the script. None, None on a host that lacks something."""
+    """The hooks module, the page module and the function `register`. The modules are None if the host lacks something."""
     outdated = drop_outdated()
     # Reloads itself as well, because it remembers which files the others were loaded from.
     from lib_softinpaint.hosts.webui import start
@@ -49,7 +49,7 @@ def current() -> tuple[Any, Any, Callable[[type], type | None]]:
 
 
 def loaded(outdated: dict[str, ModuleType]) -> tuple[Any, Any, Callable[[type], type | None]]:
-    """The same, of the library as it is loaded. `outdated` are the modules that were dropped for it."""
+    """As `current`, for the library now loaded. `outdated` are the modules that were dropped before."""
     _loaded.update(files())
     from lib_softinpaint.hosts.webui import detect
     if not detect.can_run():
