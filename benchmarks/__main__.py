@@ -1,10 +1,10 @@
-"""Speed and picture quality, ours against the peers, in one run.
+"""Measures speed and image quality of ours and the peers.
 
     python3 softinpaint.py bench [speed | quality | masks | composites | sliders | presets] [--full] [--webui CHECKOUT]
 
-Without a name speed and quality. Writes JSON and contact sheets to outputs/bench; the others print their tables.
-The quick set of pictures takes under five minutes on two cores, the full one over an hour; interrupted, it goes on where it
-stood. Exits with 1 where a goal of speed is missed.
+Without a name, it runs speed and quality. These write JSON and contact sheets to outputs/bench; the others only print.
+The quick set of images takes under five minutes on two cores, the full set over an hour. An interrupted run resumes.
+The exit status is 1 if a speed goal is missed.
 """
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from benchmarks.machine import ROOT, facts
 
 OUTPUT = ROOT / "outputs" / "bench"
 TABLES = "masks", "composites", "sliders", "presets"
-"""Benches that only print."""
+"""Benchmarks that only print tables."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="softinpaint.py bench", description=__doc__.splitlines()[0])
-    parser.add_argument("table", nargs="?", choices=("speed", "quality", *TABLES), help="one of them alone")
+    parser.add_argument("table", nargs="?", choices=("speed", "quality", *TABLES), help="run only this one")
     parser.add_argument("--full", action="store_true", help="all scenes, seeds, samplers and steps")
-    parser.add_argument("--webui", type=Path, metavar="CHECKOUT", help="WebUI whose built-in is timed too")
+    parser.add_argument("--webui", type=Path, metavar="CHECKOUT", help="also time the built-in of this WebUI")
     options = parser.parse_args()
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    taken = facts()
-    print(", ".join(f"{name} {fact}" for name, fact in taken.items()) + "\n")
+    environment = facts()
+    print(", ".join(f"{name} {fact}" for name, fact in environment.items()) + "\n")
     missed: list[str] = []
     if options.table in TABLES:
         bench = importlib.import_module(f"benchmarks.{options.table}")
@@ -42,13 +42,13 @@ def main() -> int:
     if options.table != "quality":
         from benchmarks import speed
         figures, missed = speed.bench(options.webui)
-        _write("speed", {**taken, **figures})
+        _write("speed", {**environment, **figures})
     if options.table != "speed":
         from benchmarks import quality
         name = "full" if options.full else "quick"
-        _write(f"quality-{name}", {**taken, **quality.bench(options.full, OUTPUT / name)})
-    for sentence in missed:
-        print(f"Missed: {sentence}.")
+        _write(f"quality-{name}", {**environment, **quality.bench(options.full, OUTPUT / name)})
+    for goal in missed:
+        print(f"Missed: {goal}.")
     return 1 if missed else 0
 
 

@@ -1,6 +1,6 @@
-"""A second autoencoder, for judging what is said of drift on more than one: small, convolutional, without attention or norms.
+"""A second autoencoder, to check findings about drift on more than one: small, convolutional, no attention, no norms.
 
-    PYTHONPATH=.:demo .venv/bin/python -m benchmarks.autoencoder [MINUTES]    trains it anew, six minutes on one core
+    PYTHONPATH=.:demo .venv/bin/python -m benchmarks.autoencoder [MINUTES]    retrains it; default: 6 minutes, on one core
 """
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CROP_PX = 128
 RATE = 2e-3
 
 
-def new() -> AutoencoderTiny:
+def untrained() -> AutoencoderTiny:
     return AutoencoderTiny(
         encoder_block_out_channels=(24, 24, 24, 24), decoder_block_out_channels=(24, 24, 24, 24),
         num_encoder_blocks=(1, 1, 1, 1), num_decoder_blocks=(1, 1, 1, 1), latent_magnitude=3, scaling_factor=1.0)
@@ -33,16 +33,16 @@ def trained() -> AutoencoderTiny:
 
 
 def train(minutes: float) -> None:
-    """Fits it to crops of drawn scenes, and writes it in half precision."""
+    """Trains the autoencoder on crops of drawn scenes and saves it in half precision."""
     torch.manual_seed(0)
-    rng, network = np.random.default_rng(0), new().train()
+    rng, network = np.random.default_rng(0), untrained().train()
     optimiser = torch.optim.AdamW(network.parameters(), RATE)
     start = time.monotonic()
     while (share := (time.monotonic() - start) / 60 / minutes) < 1:
         for group in optimiser.param_groups:
             group["lr"] = RATE * (1 - share)
-        pictures = _crops(rng)
-        loss = reconstruction_loss(network.decode(network.encode(pictures).latents).sample, pictures)
+        images = _crops(rng)
+        loss = reconstruction_loss(network.decode(network.encode(images).latents).sample, images)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -51,9 +51,9 @@ def train(minutes: float) -> None:
 
 
 def _crops(rng: np.random.Generator) -> torch.Tensor:
-    pictures = [Scene.from_seed(int(seed)).draw() for seed in rng.integers(HELD_OUT, size=CROP_BATCH // 2)]
+    images = [Scene.from_seed(int(seed)).draw() for seed in rng.integers(HELD_OUT, size=CROP_BATCH // 2)]
     corners = rng.integers(0, SIZE - CROP_PX + 1, (CROP_BATCH, 2))
-    return to_tensor(np.stack([pictures[number // 2][top:top + CROP_PX, left:left + CROP_PX]
+    return to_tensor(np.stack([images[number // 2][top:top + CROP_PX, left:left + CROP_PX]
                                for number, (top, left) in enumerate(corners)]))
 
 

@@ -1,8 +1,8 @@
-"""How a decoded picture goes over the original: ours, each of its parts, and what others do, on pictures whose truth is known.
+"""Compares ways to lay a decoded image over the original, on images whose truth is known.
 
-A scene with a new object is encoded where the mask is, decoded with the original's latent around it, and composited. What
-differs from the truth is the autoencoder's doing and the composite's; no model paints. The object lies clear of the painted
-area's edge, or is cut by it. The autoencoders are the bundled one and a second of another architecture.
+A scene with a new object is encoded inside the mask and the original outside. Both are decoded together and composited. No
+model paints, so all differences from the truth come from the autoencoder and the composite. The object lies clear of the
+painted area's edge, or is cut by it. The autoencoders are the bundled one and a second one of another architecture.
 """
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from skimage.color import lab2rgb, rgb2lab
 
 from benchmarks import autoencoder, peers, quality
-from benchmarks.tasks import SCENES, task
+from benchmarks.tasks import SCENES, make_task
 from lib_softinpaint.generation import score
 from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.geometry import Size
@@ -36,11 +36,11 @@ CLEARANCE_PX, LEAST_CHANGE = 6, 8
 MASK_BLUR = 8
 FEWEST_PAINTED_PX = 200
 TONE_PX = 4.0
-"""Deviation of a Gaussian: what it leaves are colours, without the texture that every autoencoder loses."""
+"""Standard deviation of a Gaussian that removes the texture, which every autoencoder loses, and leaves the colours."""
 
 PYRAMID_LEVELS = 5
 SHEET_STRIDE = 17
-"""Of the cases: neighbours on the sheet differ in scene, task and kind."""
+"""The sheet shows every 17th case. This way, neighbours differ in scene, task and kind."""
 
 MODEL_TOLERANCE, MODEL_SMOOTHING_PX = 12.0, 6.0
 
@@ -49,13 +49,13 @@ Codec = tuple[Callable[[torch.Tensor], torch.Tensor], Callable[[torch.Tensor], t
 
 @dataclass(frozen=True)
 class Case:
-    """One decoded picture and what it should have become.
+    """One decoded image and the result it should give.
 
     original, truth : (H, W, 3) uint8
     decoded : (H, W, 3) float32, 0 to 255
     painted : (H, W) bool
     repaint, opacity : (H, W) float32, 0 to 1
-        Ours; `builtin_opacity` is what the built-in makes of the same latents.
+        Ours. `builtin_opacity` is the built-in's for the same latents.
     """
 
     kind: str
@@ -69,11 +69,11 @@ class Case:
 
 
 def codecs() -> dict[str, Codec]:
-    """Encoder and decoder by name, on (1, 3, H, W) in [-1, 1]."""
+    """Encoder and decoder for images (1, 3, H, W) in [-1, 1], by name."""
     bundled, second = models.load(str(models.SCENE_MODEL), "cpu").vae, autoencoder.trained()
-    return {"bundled": (lambda picture: bundled.encode(picture).latent_dist.mode(),
+    return {"bundled": (lambda image: bundled.encode(image).latent_dist.mode(),
                         lambda latent: bundled.decode(latent).sample),
-            "second": (lambda picture: second.encode(picture).latents, lambda latent: second.decode(latent).sample)}
+            "second": (lambda image: second.encode(image).latents, lambda latent: second.decode(latent).sample)}
 
 
 @torch.no_grad()
@@ -83,21 +83,21 @@ def cases(codec: Codec) -> Iterator[Case]:
     side = SIZE // LATENT_PX
     for scene in SCENES:
         for name in TASKS:
-            asked = task(scene, name)
-            start = encode(to_tensor(asked.picture[None]))
-            changed = np.abs(asked.answer.astype(int) - asked.picture).max(-1) > LEAST_CHANGE
-            whole = asked.painted | (distance_transform_edt(~changed) < CLEARANCE_PX)
-            half = asked.painted & (np.arange(SIZE) < np.median(np.nonzero(changed)[1]))
+            task = make_task(scene, name)
+            start = encode(to_tensor(task.image[None]))
+            changed = np.abs(task.answer.astype(int) - task.image).max(-1) > LEAST_CHANGE
+            whole = task.painted | (distance_transform_edt(~changed) < CLEARANCE_PX)
+            half = task.painted & (np.arange(SIZE) < np.median(np.nonzero(changed)[1]))
             for kind, painted in ((CLEAR, whole), (CUT, half)):
                 if painted.sum() < FEWEST_PAINTED_PX:
                     continue
-                truth = np.where(painted[..., None], asked.answer, asked.picture)
+                truth = np.where(painted[..., None], task.answer, task.image)
                 repaint = repaint_mask(painted.astype(np.float32), Settings(enabled=True), MASK_BLUR)
                 latent_mask = torch.from_numpy(to_latent(repaint, side, side))
                 samples = torch.where(latent_mask > 0, encode(to_tensor(truth[None])), start)
                 decoded = ((decode(samples)[0].permute(1, 2, 0) + 1) * 127.5).clamp(0, 255).numpy()
-                yield Case(kind, asked.picture, truth, decoded, painted, repaint, *(
-                    _opacity(settings, mask, start, samples, asked.picture) for settings, mask in (
+                yield Case(kind, task.image, truth, decoded, painted, repaint, *(
+                    _opacity(settings, mask, start, samples, task.image) for settings, mask in (
                         (Settings(enabled=True), repaint), (as_builtin(), host_blur(painted, MASK_BLUR)))))
 
 
@@ -111,7 +111,7 @@ def _opacity(settings: Settings, repaint: np.ndarray, start: torch.Tensor, sampl
     return sampled.opacity_px(settings)
 
 
-# What goes over the original
+# Methods
 
 def _over(case: Case, decoded: np.ndarray, opacity: np.ndarray) -> np.ndarray:
     return composite.composite(case.original, decoded.astype(np.float32), opacity)
@@ -121,12 +121,15 @@ def _ours(colours: Callable[[Case], np.ndarray]) -> Callable[[Case], np.ndarray]
     return lambda case: _over(case, colours(case), case.opacity)
 
 
-def _autoencoders_drift(case: Case) -> np.ndarray:
+def _without_autoencoder_drift(case: Case) -> np.ndarray:
     return drift.corrected(case.original, case.decoded, case.repaint)
 
 
-def _models_drift(case: Case, decoded: np.ndarray | None = None) -> np.ndarray:
-    """Less what differs in the feather, where that is smooth and so may be unchanged content in other colours."""
+def _without_model_drift(case: Case, decoded: np.ndarray | None = None) -> np.ndarray:
+    """The decoded image without the model's drift, read in the feather.
+
+    Smooth differences there may be unchanged content in other colours.
+    """
     decoded = case.decoded if decoded is None else decoded
     difference = gaussian_filter(case.original - decoded, (2, 2, 0))
     smooth = gaussian_filter(difference, (MODEL_SMOOTHING_PX, MODEL_SMOOTHING_PX, 0))
@@ -139,7 +142,7 @@ def _models_drift(case: Case, decoded: np.ndarray | None = None) -> np.ndarray:
 
 
 def _reinhard(case: Case) -> np.ndarray:
-    """Source: Reinhard et al., Color transfer between images, IEEE CG&A 2001; in CIELAB, from what is outside."""
+    """Source: Reinhard et al., Color transfer between images, IEEE CG&A 2001. In CIELAB, fitted outside the mask."""
     wanted, seen, outside = rgb2lab(case.original), rgb2lab(case.decoded / 255), case.repaint == 0
     gain = wanted[outside].std(0) / np.maximum(seen[outside].std(0), 1e-3)
     return lab2rgb((seen - seen[outside].mean(0)) * gain + wanted[outside].mean(0)) * 255
@@ -159,21 +162,21 @@ def _histogram(case: Case) -> np.ndarray:
 
 def _pyramid(case: Case) -> np.ndarray:
     """Source: Burt and Adelson, A multiresolution spline, ACM TOG 1983."""
-    pictures = [case.original.astype(np.float32), case.decoded.astype(np.float32)]
+    images = [case.original.astype(np.float32), case.decoded.astype(np.float32)]
     mask = case.painted.astype(np.float32)
     bands = []
     for _ in range(PYRAMID_LEVELS):
-        smaller = [cv2.pyrDown(picture) for picture in pictures]
-        bands.append(([picture - cv2.pyrUp(small) for picture, small in zip(pictures, smaller)], mask[..., None]))
-        pictures, mask = smaller, cv2.pyrDown(mask)
-    result = pictures[0] + mask[..., None] * (pictures[1] - pictures[0])
+        smaller = [cv2.pyrDown(image) for image in images]
+        bands.append(([image - cv2.pyrUp(small) for image, small in zip(images, smaller)], mask[..., None]))
+        images, mask = smaller, cv2.pyrDown(mask)
+    result = images[0] + mask[..., None] * (images[1] - images[0])
     for (original, new), share in reversed(bands):
         result = cv2.pyrUp(result) + original + share * (new - original)
     return np.rint(result).clip(0, 255).astype(np.uint8)
 
 
-def _cloned(case: Case) -> np.ndarray:
-    return peers.cloned(case.original, np.rint(case.decoded).astype(np.uint8), case.painted)
+def _seamless_clone(case: Case) -> np.ndarray:
+    return peers.seamless_clone(case.original, np.rint(case.decoded).astype(np.uint8), case.painted)
 
 
 METHODS: dict[str, Callable[[Case], np.ndarray]] = {
@@ -181,55 +184,55 @@ METHODS: dict[str, Callable[[Case], np.ndarray]] = {
     "blur 4": lambda case: _over(case, case.decoded, np.minimum(2 * host_blur(case.painted, peers.HARD_BLUR_PX), 1)),
     "built-in": lambda case: _over(case, case.decoded, case.builtin_opacity),
     "ours, no drift correction": _ours(lambda case: case.decoded),
-    "**ours**": _ours(_autoencoders_drift),
+    "**ours**": _ours(_without_autoencoder_drift),
     "ours, one colour map": _ours(lambda case: case.decoded + drift.colour_map(
         case.original, case.decoded, case.repaint == 0)),
-    "ours, model's drift alone": _ours(_models_drift),
-    "ours, both drifts": _ours(lambda case: _models_drift(case, _autoencoders_drift(case))),
+    "ours, model's drift alone": _ours(_without_model_drift),
+    "ours, both drifts": _ours(lambda case: _without_model_drift(case, _without_autoencoder_drift(case))),
     "ours, Reinhard outside": _ours(_reinhard),
     "ours, regression outside": _ours(_regression),
     "ours, histograms outside": _ours(_histogram),
-    "seamlessClone": _cloned,
+    "seamlessClone": _seamless_clone,
     "Laplacian pyramid": _pyramid}
 
 
 def figures(case: Case, result: np.ndarray) -> tuple[float, float, float, float, int]:
-    """CIEDE2000 in the painted area, the same of its colours alone, jump, gradient ratio, and changed pixels outside."""
+    """CIEDE2000 in the painted area, that of its colours only, jump, gradient ratio, and count of pixels changed outside."""
     scores = score.score(case.truth, result, case.repaint, case.painted, np.rint(case.decoded).astype(np.uint8))
-    tone, wanted = (gaussian_filter(picture / 255, (TONE_PX, TONE_PX, 0)) for picture in (result, case.truth))
+    tone, wanted = (gaussian_filter(image / 255, (TONE_PX, TONE_PX, 0)) for image in (result, case.truth))
     outside = (result != case.original).any(-1) & (case.repaint == 0)
     return (quality.ciede2000(result, case.truth, case.painted), quality.ciede2000(tone, wanted, case.painted), scores.jump,
             scores.gradient_ratio, int(outside.sum()))
 
 
 def tables() -> Iterator[str]:
-    """Markdown, one table for each autoencoder."""
+    """A Markdown table for each autoencoder."""
     for name, codec in codecs().items():
         sums: dict[str, dict[str, list]] = {method: {CLEAR: [], CUT: []} for method in METHODS}
         for case in cases(codec):
             for method, over in METHODS.items():
                 sums[method][case.kind].append(figures(case, over(case)))
         counts = [len(rows) for rows in next(iter(sums.values())).values()]
-        figured = ["of colours", "jump", "gradient ratio"]
+        measures = ["of colours", "jump", "gradient ratio"]
         lines = []
         for method, kinds in sums.items():
             cells = [f"{value:.2f}" for rows in kinds.values() for value in np.mean(rows, axis=0)[:4]]
             outside = np.mean([row[4] for rows in kinds.values() for row in rows])
             lines.append([method, *cells, f"{outside:.0f}"])
-        header = ["method", f"CIEDE2000, {CLEAR}", *figured, f"CIEDE2000, {CUT}", *figured, "changed outside, px"]
+        header = ["method", f"CIEDE2000, {CLEAR}", *measures, f"CIEDE2000, {CUT}", *measures, "changed outside, px"]
         yield (f"{name} autoencoder, {counts[0]} objects {CLEAR} and {counts[1]} {CUT}\n\n"
                + quality.markdown_table(header, lines))
 
 
 def sheet() -> Image.Image:
-    """Cases of the bundled autoencoder, cut out around the mask: a column for each method."""
+    """Contact sheet of the bundled autoencoder's results, cropped around the mask: one column for each method."""
     chosen = list(cases(codecs()["bundled"]))[::SHEET_STRIDE]
-    ways = {"original": lambda case: case.original, "truth": lambda case: case.truth, **METHODS}
+    methods = {"original": lambda case: case.original, "truth": lambda case: case.truth, **METHODS}
     columns = {}
-    for method, over in ways.items():
-        cut_outs = []
+    for method, over in methods.items():
+        crops = []
         for case in chosen:
             top, left = (int(np.clip(np.nonzero(case.painted)[axis].mean() - SIZE // 4, 0, SIZE // 2)) for axis in (0, 1))
-            cut_outs.append(over(case)[top:top + SIZE // 2, left:left + SIZE // 2])
-        columns[method.strip("*").removeprefix("ours, ")] = Image.fromarray(np.concatenate(cut_outs))
+            crops.append(over(case)[top:top + SIZE // 2, left:left + SIZE // 2])
+        columns[method.strip("*").removeprefix("ours, ")] = Image.fromarray(np.concatenate(crops))
     return side_by_side(columns)

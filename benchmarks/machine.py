@@ -1,4 +1,4 @@
-"""Where and on what code a figure was taken."""
+"""The machine and the code that a measurement was made with."""
 from __future__ import annotations
 
 import ast
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def imported_files(file: Path) -> set[Path]:
-    """A file of this repository, and all of its that are imported with it; what a function imports is not."""
+    """A file of this repository and all files of it that are imported with it. Imports within functions are left out."""
     found, waiting = set(), [file]
     while waiting:
         path = waiting.pop()
@@ -38,7 +38,7 @@ def _imported_names(file: Path) -> Iterator[str]:
 
 
 def _modules(name: str) -> Iterator[Path]:
-    """Files of a module or package, and of the packages around it."""
+    """Files of a module or package and of its parent packages."""
     parts = name.split(".")
     for length in range(1, len(parts) + 1):
         path = ROOT.joinpath(*parts[:length])
@@ -57,7 +57,7 @@ def facts() -> dict[str, str]:
 
 
 def processor() -> str:
-    """The processor's name, where the system tells it."""
+    """The processor's name, if the system reports it."""
     information = Path("/proc/cpuinfo")
     names = [line.split(": ", 1)[1] for line in information.read_text().splitlines() if line.startswith("model name")] \
         if information.exists() else []

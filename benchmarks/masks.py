@@ -1,4 +1,4 @@
-"""What masks do: to latents, to what is repainted, to seams, and to greys."""
+"""How masks affect latents, core effect and seams, and how well results follow greys."""
 from __future__ import annotations
 
 import functools
@@ -9,8 +9,8 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from benchmarks import quality
-from benchmarks.peers import BUILTIN, DIFFERENTIAL, DIFFERENTIAL_PASTED, HARD, OURS, Outcome, Recorded, Run, soft
-from benchmarks.tasks import QUICK_SCENES, TASKS, WHOLE, Task, task
+from benchmarks.peers import BUILTIN, DIFFERENTIAL, DIFFERENTIAL_PASTED, HARD, OURS, Outcome, RecordingPipeline, Run, soft
+from benchmarks.tasks import QUICK_SCENES, TASKS, WHOLE, Task, make_task
 from lib_softinpaint.method.mask import blur_reach, host_blur, repaint_mask, to_latent
 from lib_softinpaint.method.smootherstep import smootherstep
 from lib_softinpaint.settings.request import LATENT_PX
@@ -25,10 +25,10 @@ EFFECT_STRENGTH = 0.75
 MIXES = 0.0, 0.5, 0.75, 1.0
 SEEDS, PROFILE_SEEDS = (1, 2, 3, 4), (1, 2)
 AS_PAINTED = {"feather_source": FEATHER_OWN, "feather_width": 0}
-"""Settings under which a mask stays as it is painted."""
+"""Settings that leave the painted mask unchanged."""
 
 GAUSSIAN_DEVIATIONS = 2.4
-"""In a feather's reach, as in the WebUI's blur."""
+"""Standard deviations in a feather's reach, as in the WebUI's blur."""
 
 PROFILES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "raised cosine": lambda way: 0.5 + 0.5 * np.cos(np.pi * way),
@@ -36,11 +36,11 @@ PROFILES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "smootherstep": lambda way: 1 - smootherstep(way),
     "square": lambda way: (1 - way) ** 2,
     "Gaussian": lambda way: np.exp(-(GAUSSIAN_DEVIATIONS * way) ** 2 / 2) * (way < 1)}
-"""Mask value by the share of the feather's reach, 0 at what is painted and 1 at the end."""
+"""Mask value as a function of the distance, in shares of the feather's reach: 0 at the painted area, 1 at the outer end."""
 
 
 def latent_table() -> str:
-    """For each radius and blur the peak and mean over the latent pixels that the disc touches, ours / plain blur."""
+    """Peak and mean over the latent pixels that a disc touches, ours / plain blur, for each radius and blur."""
     rows = {}
     for radius in RADII_PX:
         disc = _disc(radius, LATENT_SIDE_PX).astype(np.float32)
@@ -55,14 +55,14 @@ def latent_table() -> str:
 
 
 def effect_table() -> str:
-    """Core effect of painted discs: ours, least and median of the scenes, and the built-in's median."""
+    """Core effect of painted discs: minimum and median of ours over the scenes, and the built-in's median."""
     rows = {}
     for radius in EFFECT_RADII_PX:
         cells = []
         for blur in EFFECT_BLURS_PX:
-            runs = [Run(_asked(scene, _disc(radius, SIZE), mask_blur=blur), WHOLE, quality.SAMPLER, quality.STEPS, SEEDS)
-                    for scene in QUICK_SCENES]
-            measured = list(quality.measures(runs, (OURS, BUILTIN), _painted_anew))
+            runs = [Run(_repainting_task(scene, _disc(radius, SIZE), mask_blur=blur), WHOLE, quality.SAMPLER, quality.STEPS,
+                        SEEDS) for scene in QUICK_SCENES]
+            measured = list(quality.measures(runs, (OURS, BUILTIN), _uncached_outcome))
             ours, builtin = ([np.mean([row["core_effect"] for row in measured if row["method"] == method
                                        and row["scene"] == scene]) for scene in QUICK_SCENES] for method in (OURS, BUILTIN))
             cells.append(f"{min(ours):.2f}, {np.median(ours):.2f} / {np.median(builtin):.2f}")
@@ -71,14 +71,14 @@ def effect_table() -> str:
 
 
 def profile_table() -> str:
-    """Scores of ours under each falloff of the feather."""
+    """Scores of ours with each falloff of the feather."""
     def paint(method: str, run: Run) -> Outcome:
         if method == HARD:
-            return _painted_anew(method, run)
+            return _uncached_outcome(method, run)
         distance = distance_transform_edt(~run.task.painted)
         shaped = PROFILES[method](np.minimum(distance / blur_reach(run.task.mask_blur), 1)).astype(np.float32)
         return soft_as_painted()(replace(run, task=replace(run.task, painted=shaped)))
-    runs = [Run(task(scene, name), WHOLE, quality.SAMPLER, quality.STEPS, PROFILE_SEEDS)
+    runs = [Run(make_task(scene, name), WHOLE, quality.SAMPLER, quality.STEPS, PROFILE_SEEDS)
             for scene in QUICK_SCENES for name in TASKS]
     measured = list(quality.measures(runs, PROFILES, paint))
     columns = {"blend score": "blend_score", "jump": "jump", "gradient ratio": "gradient_ratio", "ghost": "ghost",
@@ -90,44 +90,44 @@ def profile_table() -> str:
 
 
 def grey_table() -> str:
-    """CAM / DAM of maps of greys, the mean over scenes."""
+    """CAM / DAM of grey maps, averaged over the scenes."""
     methods = {f"ours, threshold mix {mix:g}": soft_as_painted(threshold_mix=mix) for mix in MIXES} | {
         "ours, threshold mix 1, influence 1": soft_as_painted(threshold_mix=1.0, mask_influence=1.0),
         HARD: soft_as_painted(enabled=False),
-        **{name: functools.partial(_painted_anew, name) for name in (BUILTIN, DIFFERENTIAL, DIFFERENTIAL_PASTED)}}
+        **{name: functools.partial(_uncached_outcome, name) for name in (BUILTIN, DIFFERENTIAL, DIFFERENTIAL_PASTED)}}
     rows = {}
     for name, paint in methods.items():
         cells = []
         for grey in grey_maps().values():
             aligned = []
             for scene in QUICK_SCENES:
-                asked = _asked(scene, grey, mask_blur=0, denoising_strength=1.0)
-                results = paint(Run(asked, WHOLE, quality.SAMPLER, quality.STEPS, SEEDS)).results
-                aligned.append(quality.alignment(grey, asked.picture, results))
+                task = _repainting_task(scene, grey, mask_blur=0, denoising_strength=1.0)
+                results = paint(Run(task, WHOLE, quality.SAMPLER, quality.STEPS, SEEDS)).results
+                aligned.append(quality.alignment(grey, task.image, results))
             cells.append(" / ".join(f"{value:.2f}" if value < 1 else f"{value:.1f}" for value in np.mean(aligned, axis=0)))
         rows[name] = cells
     return _table("method", grey_maps(), rows)
 
 
 def soft_as_painted(**settings: float) -> Callable[[Run], Outcome]:
-    """Soft inpainting by the painted mask as it is."""
-    return lambda run: soft(OURS, Recorded, Settings(**{"enabled": True, **AS_PAINTED, **settings}))(run)[OURS]
+    """Soft inpainting with the painted mask unchanged."""
+    return lambda run: soft(OURS, RecordingPipeline, Settings(**{"enabled": True, **AS_PAINTED, **settings}))(run)[OURS]
 
 
 def grey_maps() -> dict[str, np.ndarray]:
-    """Maps (H, W) float32, 0 to 1, by name: strength over the whole picture, in steps, and in a shape with an edge."""
+    """Maps (H, W) float32, 0 to 1, by name: a ramp over the whole image, steps, and a shape with an edge."""
     rows, columns = np.mgrid[:SIZE, :SIZE].astype(np.float32) / (SIZE - 1)
     inside = np.abs(columns - 0.5) < 0.45 * rows
     return {"ramp": columns, "stripes": np.floor(columns * 4.999) / 4, "triangle": np.where(inside, rows, 0)}
 
 
-def _asked(scene: str, painted: np.ndarray, **fields: float) -> Task:
-    """New content for what is painted, started from the picture."""
-    return replace(task(scene, "large area"), painted=painted, masked_content="original",
+def _repainting_task(scene: str, painted: np.ndarray, **fields: float) -> Task:
+    """A task that repaints this area, starting from the image."""
+    return replace(make_task(scene, "large area"), painted=painted, masked_content="original",
                    **{"denoising_strength": EFFECT_STRENGTH, **fields})
 
 
-def _painted_anew(method: str, run: Run) -> Outcome:
+def _uncached_outcome(method: str, run: Run) -> Outcome:
     return quality.painter(method)(run)[method]
 
 

@@ -1,6 +1,6 @@
-"""The methods that the quality bench compares: ours, and each way in which others inpaint, on one model.
+"""The methods that the quality benchmark compares: ours and those of others, all on one model.
 
-What a library has is taken from it; the rest is short reference code of the published or observed method.
+Methods that a library offers are called from there. The rest is short reference code of the published or observed method.
 """
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ DIFFUSERS, DIFFUSERS_OVERLAY = "diffusers", "diffusers, overlay"
 PASTE, POISSON = "img2img, hard paste", "img2img, Poisson paste"
 
 TIMESTEP_SCHEDULERS = DDIMScheduler, PNDMScheduler, UniPCMultistepScheduler
-"""On whose samplers the WebUI blends before the model, and the built-in takes the timestep for the noise level."""
+"""With these, the WebUI blends before the model, and the built-in uses the timestep as the noise level."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One task, as it is asked of every method."""
+    """One task with the sampler, steps and seeds, the same for every method."""
 
     task: Task
     area: str
@@ -63,12 +63,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a method made of a run.
+    """The images that a method painted for a run.
 
     results, decoded : (B, H, W, 3) uint8
-        Pictures, and the new ones before they were composited with the original.
+        Finished images, and the decoded ones before the composite.
     repaint : (H, W) float32, 0 to 1
-        Where the method promises to change nothing it is 0.
+        0 where the method promises to change nothing.
     """
 
     results: np.ndarray
@@ -76,8 +76,8 @@ class Outcome:
     repaint: np.ndarray
 
 
-class Recorded(SoftInpaintPipeline):
-    """Keeps what it decoded, in the colours in which it goes over the original."""
+class RecordingPipeline(SoftInpaintPipeline):
+    """Keeps the decoded images after the drift correction, as the composite uses them."""
 
     def _decoded(self, job, samples, report):
         self.job, self.decoded = job, []
@@ -88,8 +88,8 @@ class Recorded(SoftInpaintPipeline):
             yield pixels
 
 
-class BlendingInputs(BlendingScheduler):
-    """Blends the original into what goes into the model, by the timestep, as the built-in does with timestep samplers."""
+class InputBlendingScheduler(BlendingScheduler):
+    """Blends the original into the model's input, by the timestep, as the built-in does with timestep samplers."""
 
     def __init__(self, scheduler, job, conditioning, may_skip):
         super().__init__(scheduler, job)
@@ -105,12 +105,12 @@ class BlendingInputs(BlendingScheduler):
         return self.scheduler.scale_model_input(sample, timestep)
 
 
-class BuiltIn(Recorded):
-    """As observed in AUTOMATIC1111 1.10.1, its faults with timestep samplers among it; nothing keeps the outside."""
+class BuiltInPipeline(RecordingPipeline):
+    """The built-in as observed in AUTOMATIC1111 1.10.1, with its faults on timestep samplers. Pixels outside may change."""
 
     def _blending(self, scheduler, job, conditioning, may_skip):
         job.finish = lambda samples: samples
-        kind = BlendingInputs if isinstance(scheduler, TIMESTEP_SCHEDULERS) else BlendingScheduler
+        kind = InputBlendingScheduler if isinstance(scheduler, TIMESTEP_SCHEDULERS) else BlendingScheduler
         return kind(scheduler, job, conditioning, may_skip)
 
     def _composited(self, job, samples, seeds, over, sources, report):
@@ -124,42 +124,42 @@ class BuiltIn(Recorded):
 def soft(name: str, kind: type, settings: Settings, blur_px: int | None = None) -> Callable[[Run], dict[str, Outcome]]:
     def method(run: Run) -> dict[str, Outcome]:
         pipeline = pipeline_for(kind, run)
-        results = np.stack(painted_softly(pipeline, run, settings, blur_px).images)
+        results = np.stack(run_soft(pipeline, run, settings, blur_px).images)
         return {name: Outcome(results, np.stack(pipeline.decoded), pipeline.job.repaint_px[0])}
     return method
 
 
-def painted_softly(pipeline: SoftInpaintPipeline, run: Run, settings: Settings, blur_px: int | None = None,
+def run_soft(pipeline: SoftInpaintPipeline, run: Run, settings: Settings, blur_px: int | None = None,
                    **others: Any) -> SoftInpaintPipelineOutput:
-    """The run by one of our pipelines, under its task's Mask blur if none is given."""
+    """Runs one of our pipelines, with the task's Mask blur if none is given."""
     task = run.task
     return pipeline(
-        task.prompt, task.picture, task.painted.astype(np.float32), strength=task.denoising_strength,
+        task.prompt, task.image, task.painted.astype(np.float32), strength=task.denoising_strength,
         height=SIZE, width=SIZE, padding_mask_crop=PADDING_PX if run.area == ONLY_MASKED else None,
         masked_content=task.masked_content, mask_blur=task.mask_blur if blur_px is None else blur_px,
-        settings=settings, **_asked(run), **others)
+        settings=settings, **_sampling_arguments(run), **others)
 
 
-Painted = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
-"""By method's name: results, decoded pictures, and the mask in which the method changes."""
+MethodImages = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
+"""Results, decoded images, and the mask in which the method changes pixels, by method."""
 
 
-def _cropped(method: Callable[[Run, Image.Image, np.ndarray], Painted]) -> Callable[[Run], dict[str, Outcome]]:
-    """Methods for whole pictures, with only masked as the WebUI does it: on a crop, which is scaled, and placed back.
+def _cropped(method: Callable[[Run, Image.Image, np.ndarray], MethodImages]) -> Callable[[Run], dict[str, Outcome]]:
+    """Methods for whole images, with only masked as in the WebUI: they run on a scaled crop, which is then placed back.
 
-    They get a picture and its painted mask, (H, W) bool.
+    They get an image and its painted mask, (H, W) bool.
     """
     def cropping(run: Run) -> dict[str, Outcome]:
-        picture, painted = Image.fromarray(run.task.picture), run.task.painted
+        original, painted = Image.fromarray(run.task.image), run.task.painted
         if run.area != ONLY_MASKED:
-            return {name: Outcome(*made) for name, made in method(run, picture, painted).items()}
+            return {name: Outcome(*made) for name, made in method(run, original, painted).items()}
         left, top, right, bottom = VaeImageProcessor.get_crop_region(Image.fromarray(painted), SIZE, SIZE, PADDING_PX)
         box = Box(left, top, right - left, bottom - top)
         inside = box.inside
-        enlarged = picture.crop(box.corners).resize((SIZE, SIZE), Image.Resampling.LANCZOS)
+        enlarged = original.crop(box.corners).resize((SIZE, SIZE), Image.Resampling.LANCZOS)
 
         def placed(new: np.ndarray) -> np.ndarray:
-            whole = run.task.picture.copy()
+            whole = run.task.image.copy()
             small = Image.fromarray(new).resize(box.size.width_height, Image.Resampling.LANCZOS)
             whole[inside] = np.asarray(small)
             return whole
@@ -168,29 +168,29 @@ def _cropped(method: Callable[[Run, Image.Image, np.ndarray], Painted]) -> Calla
                 run, enlarged, mask.resized(painted[inside].astype(np.float32), Size(SIZE, SIZE)) >= 0.5).items():
             reach = np.zeros(painted.shape, np.float32)
             reach[inside] = mask.resized(repaint, box.size)
-            # The crop came back through two resizings: its outside is the original's again.
-            pasted = [np.where(reach[..., None] > 0, placed(new), run.task.picture) for new in results]
+            # The crop was resized twice, so pixels outside the mask are restored from the original.
+            pasted = [np.where(reach[..., None] > 0, placed(new), run.task.image) for new in results]
             outcomes[name] = Outcome(np.stack(pasted), np.stack([placed(new) for new in decoded]), reach)
         return outcomes
     return cropping
 
 
-def _differential(run: Run, picture: Image.Image, painted: np.ndarray) -> Painted:
-    """Differential Diffusion, whole, and pasted by the same mask as users of ComfyUI do."""
+def _differential(run: Run, original: Image.Image, painted: np.ndarray) -> MethodImages:
+    """Differential Diffusion: as decoded, and pasted by the same mask, as users of ComfyUI do."""
     repaint = mask.feather_outward(painted.astype(np.float32), mask.blur_reach(run.task.mask_blur))
-    decoded = differential_diffusion(run, picture, repaint)
-    pasted = np.stack([composite.composite(np.asarray(picture), new, repaint) for new in decoded])
+    decoded = differential_diffusion(run, original, repaint)
+    pasted = np.stack([composite.composite(np.asarray(original), new, repaint) for new in decoded])
     return {DIFFERENTIAL: (decoded, decoded, repaint), DIFFERENTIAL_PASTED: (pasted, decoded, repaint)}
 
 
-def differential_diffusion(run: Run, picture: Image.Image, repaint: np.ndarray) -> np.ndarray:
-    """Pictures (B, H, W, 3) uint8 in which a pixel is repainted from the step on at which the steps left fall to its mask.
+def differential_diffusion(run: Run, original: Image.Image, repaint: np.ndarray) -> np.ndarray:
+    """Images (B, H, W, 3) uint8. A pixel is repainted once the share of remaining steps falls to its mask value.
 
-    Source: Levin and Fried, arXiv 2306.00950, algorithm 1; the whole picture is decoded, nothing is pasted.
+    Source: Levin and Fried, arXiv 2306.00950, algorithm 1. The whole image is decoded, and nothing is pasted.
     """
     change_map = torch.from_numpy(mask.to_latent(repaint, repaint.shape[0] // LATENT_PX, repaint.shape[1] // LATENT_PX))
     pipeline = pipeline_for(StableDiffusionImg2ImgPipeline, run)
-    reference = _encoded(pipeline, picture)
+    reference = _encoded(pipeline, original)
     noise = torch.cat([torch.randn(reference.shape, generator=torch.Generator().manual_seed(seed)) for seed in run.seeds])
 
     def keep(running, step, timestep, tensors):
@@ -201,66 +201,66 @@ def differential_diffusion(run: Run, picture: Image.Image, repaint: np.ndarray) 
             tensors["latents"] = torch.where(unlocked & (change_map > 0), tensors["latents"], kept)
         return tensors
     images = pipeline(run.task.prompt, reference.repeat(len(run.seeds), 1, 1, 1), strength=run.task.denoising_strength,
-                      callback_on_step_end=keep, output_type="np", **_asked(run)).images
+                      callback_on_step_end=keep, output_type="np", **_sampling_arguments(run)).images
     return np.rint(images * 255).astype(np.uint8)
 
 
-def _diffusers(run: Run, picture: Image.Image, painted: np.ndarray) -> Painted:
-    """Diffusers' own inpainting, its hard mask without and with the original pasted over the rest."""
+def _diffusers(run: Run, original: Image.Image, painted: np.ndarray) -> MethodImages:
+    """Diffusers' own inpainting with a hard mask: as decoded, and with the original pasted outside the mask."""
     pipeline = pipeline_for(StableDiffusionInpaintPipeline, run)
     white = Image.fromarray(painted)
-    images = pipeline(run.task.prompt, picture, white, height=SIZE, width=SIZE, strength=run.task.denoising_strength,
-                      **_asked(run)).images
-    overlaid = [pipeline.image_processor.apply_overlay(white, picture, image) for image in images]
+    images = pipeline(run.task.prompt, original, white, height=SIZE, width=SIZE, strength=run.task.denoising_strength,
+                      **_sampling_arguments(run)).images
+    overlaid = [pipeline.image_processor.apply_overlay(white, original, image) for image in images]
     decoded = np.stack([np.asarray(image) for image in images])
     repaint = painted.astype(np.float32)
     return {DIFFUSERS: (decoded, decoded, repaint),
             DIFFUSERS_OVERLAY: (np.stack([np.asarray(image) for image in overlaid]), decoded, repaint)}
 
 
-def _img2img(run: Run, picture: Image.Image, painted: np.ndarray) -> Painted:
-    """The whole picture anew; the painted area of it pasted with a blurred edge, and by gradients (OpenCV's seamlessClone)."""
+def _img2img(run: Run, original: Image.Image, painted: np.ndarray) -> MethodImages:
+    """img2img of the whole image. Its painted area is pasted with a blurred edge, and by OpenCV's seamlessClone."""
     pipeline = pipeline_for(StableDiffusionImg2ImgPipeline, run)
     strength = min(IMG2IMG_STRENGTH, run.task.denoising_strength)
-    images = pipeline(run.task.prompt, picture, strength=strength, output_type="np", **_asked(run)).images
+    images = pipeline(run.task.prompt, original, strength=strength, output_type="np", **_sampling_arguments(run)).images
     decoded = np.rint(images * 255).astype(np.uint8)
     blurred = mask.host_blur(painted, HARD_BLUR_PX)
-    pasted = np.stack([composite.composite(np.asarray(picture), new, blurred) for new in decoded])
-    by_gradients = np.stack([cloned(np.asarray(picture), new, painted) for new in decoded])
+    pasted = np.stack([composite.composite(np.asarray(original), new, blurred) for new in decoded])
+    by_gradients = np.stack([seamless_clone(np.asarray(original), new, painted) for new in decoded])
     return {PASTE: (pasted, decoded, blurred), POISSON: (by_gradients, decoded, painted.astype(np.float32))}
 
 
-def cloned(original: np.ndarray, new: np.ndarray, painted: np.ndarray) -> np.ndarray:
-    # It wants the mask away from the borders, centred by its box, and writes into it.
+def seamless_clone(original: np.ndarray, new: np.ndarray, painted: np.ndarray) -> np.ndarray:
+    # OpenCV needs a mask that does not touch the borders, takes the centre of its box, and overwrites the mask.
     framed = np.pad(painted, CLONE_FRAME_PX).astype(np.uint8) * 255
     centre = tuple(int(span.min() + span.max() + 1) // 2 for span in np.nonzero(framed)[::-1])
     sides = (CLONE_FRAME_PX,) * 4
-    wide = [cv2.copyMakeBorder(picture, *sides, cv2.BORDER_REPLICATE) for picture in (new, original)]
+    wide = [cv2.copyMakeBorder(image, *sides, cv2.BORDER_REPLICATE) for image in (new, original)]
     inside = slice(CLONE_FRAME_PX, -CLONE_FRAME_PX)
     return cv2.seamlessClone(*wide, framed, centre, cv2.NORMAL_CLONE)[inside, inside]
 
 
 PAINTERS: dict[tuple[str, ...], Callable[[Run], dict[str, Outcome]]] = {
-    (HARD,): soft(HARD, Recorded, Settings(enabled=False), HARD_BLUR_PX),
-    (BUILTIN,): soft(BUILTIN, BuiltIn, as_builtin()),
-    (OURS,): soft(OURS, Recorded, Settings(enabled=True)),
+    (HARD,): soft(HARD, RecordingPipeline, Settings(enabled=False), HARD_BLUR_PX),
+    (BUILTIN,): soft(BUILTIN, BuiltInPipeline, as_builtin()),
+    (OURS,): soft(OURS, RecordingPipeline, Settings(enabled=True)),
     (DIFFERENTIAL, DIFFERENTIAL_PASTED): _cropped(_differential),
     (DIFFUSERS, DIFFUSERS_OVERLAY): _cropped(_diffusers),
     (PASTE, POISSON): _cropped(_img2img)}
-"""What paints, by the names of the methods of which it gives an outcome."""
+"""Functions that run methods, by the names of these methods."""
 
 METHODS = tuple(name for names in PAINTERS for name in names)
 
 
-def encoded(pictures: np.ndarray) -> torch.Tensor:
-    """(B, 4, H / 8, W / 8) float32: latents of pictures (B, H, W, 3) uint8."""
+def encoded(images: np.ndarray) -> torch.Tensor:
+    """(B, 4, H / 8, W / 8) float32: latents of images (B, H, W, 3) uint8."""
     pipeline = models.load(str(models.SCENE_MODEL), "cpu")
-    return torch.cat([_encoded(pipeline, Image.fromarray(picture)) for picture in pictures])
+    return torch.cat([_encoded(pipeline, Image.fromarray(image)) for image in images])
 
 
 @torch.no_grad()
-def _encoded(pipeline: DiffusionPipeline, picture: Image.Image) -> torch.Tensor:
-    pixels = pipeline.image_processor.preprocess(picture)
+def _encoded(pipeline: DiffusionPipeline, image: Image.Image) -> torch.Tensor:
+    pixels = pipeline.image_processor.preprocess(image)
     return pipeline.vae.encode(pixels).latent_dist.mode() * pipeline.vae.config.scaling_factor
 
 
@@ -274,6 +274,6 @@ def pipeline_for(kind: type, run: Run) -> DiffusionPipeline:
     return pipeline
 
 
-def _asked(run: Run) -> dict[str, Any]:
+def _sampling_arguments(run: Run) -> dict[str, Any]:
     return {"num_inference_steps": run.steps, "guidance_scale": GUIDANCE, "num_images_per_prompt": len(run.seeds),
             "generator": [torch.Generator().manual_seed(seed) for seed in run.seeds]}

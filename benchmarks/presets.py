@@ -1,4 +1,4 @@
-"""What each bundled preset makes of the task that it is for, against the default settings under the same request."""
+"""Scores each bundled preset on the task that it is for, and the default settings with the same request."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.quality import QUICK_SEEDS, markdown_table
-from benchmarks.tasks import QUICK_SCENES, SIZE, Task, task
+from benchmarks.tasks import QUICK_SCENES, SIZE, Task, make_task
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.generation.score import blend_score
 from lib_softinpaint.hosts.diffusers import models
@@ -22,41 +22,41 @@ TASKS = {
     "Squiggle": "thin stroke", "Merge an element": "over an edge", "Replace a subject": "replace",
     "Fix a detail (only masked)": "recolour", "New background": "background", "Recolour": "recolour",
     "Outpaint edge": "large area", "Light touch": "recolour"}
-"""By preset; the built-in's defaults are for none."""
+"""Task by preset. The preset of the built-in's defaults is for no task."""
 
 MEANT_FOR_PX = 512
-"""Side of the pictures that presets are meant for: the model's are smaller, and all that is in pixels shrinks with them."""
+"""Side of the images that presets are meant for. The model's are smaller, so settings in pixels are scaled down."""
 
 IN_PIXELS = "feather_width", "grow_px", "edge_taper_px", "mask_blur", "masked_area_padding"
 
 
-def painted(preset: Preset, settings: Settings, asked: Task) -> Iterator[KeptImage]:
-    """The preset's pictures of a task, under these settings."""
+def kept_images(preset: Preset, settings: Settings, task: Task) -> Iterator[KeptImage]:
+    """Images painted for a task with the preset's request and these settings."""
     known = {field.name for field in fields(Request)}
-    request = Request(prompt=asked.prompt, settings=settings, **_shrunk(
+    request = Request(prompt=task.prompt, settings=settings, **_scaled_down(
         {name: value for name, value in preset.request.items() if name in known}))
     pipeline = models.load(str(models.SCENE_MODEL), "cpu")
     for seed in QUICK_SEEDS:
         kept: list[KeptImage] = []
-        models.inpaint(pipeline, replace(request, seed=seed), Image.fromarray(asked.picture),
-                       grey_image(asked.painted.astype(np.float32)), keep=kept.append)
+        models.inpaint(pipeline, replace(request, seed=seed), Image.fromarray(task.image),
+                       grey_image(task.painted.astype(np.float32)), keep=kept.append)
         yield from kept
 
 
-def _shrunk(values: dict) -> dict:
+def _scaled_down(values: dict) -> dict:
     return {name: type(value)(value * SIZE / MEANT_FOR_PX) if name in IN_PIXELS else value for name, value in values.items()}
 
 
 def tables() -> Iterator[str]:
-    """Markdown: a row for each preset."""
+    """A Markdown table with a row for each preset."""
     rows = []
     for name, task_name in TASKS.items():
         preset = presets.bundled()[name]
-        own, usual = _shrunk(dict(preset.settings)), _shrunk({"edge_taper_px": Settings().edge_taper_px})
+        own, usual = _scaled_down(dict(preset.settings)), _scaled_down({"edge_taper_px": Settings().edge_taper_px})
         cells = []
         for settings in (Settings(**{**usual, **own, "enabled": True}), Settings(**usual, enabled=True)):
-            measured = [picture.scores(settings) for scene in QUICK_SCENES
-                        for picture in painted(preset, settings, task(scene, task_name))]
+            measured = [image.scores(settings) for scene in QUICK_SCENES
+                        for image in kept_images(preset, settings, make_task(scene, task_name))]
             cells.append([f"{np.mean([blend_score(each) for each in measured]):.1f}",
                           f"{np.mean([each.jump for each in measured]):.2f}",
                           f"{np.mean([each.effect for each in measured]):.1f}"])

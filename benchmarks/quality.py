@@ -1,7 +1,7 @@
-"""Picture quality: every method on the same tasks, model and seeds, scored and laid side by side.
+"""Image quality: every method on the same tasks, model and seeds, scored and shown side by side.
 
-Pictures are kept under outputs/bench/pictures, so that a run that was interrupted goes on where it stood, and scores can be
-taken anew without painting anew. A change of a method's code paints its pictures again.
+Images are saved under outputs/bench/images, so an interrupted run resumes and scores can be recomputed without painting.
+A change of a method's code discards its images.
 """
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from benchmarks import peers
 from benchmarks.machine import ROOT, imported_files
 from benchmarks.peers import BUILTIN, DIFFERENTIAL_PASTED, HARD, METHODS, OURS, PAINTERS, Outcome, Run
-from benchmarks.tasks import AREAS, QUICK_SCENES, SCENES, TASKS, WHOLE, Task, task
+from benchmarks.tasks import AREAS, QUICK_SCENES, SCENES, TASKS, WHOLE, Task, make_task
 from lib_softinpaint.generation import score
 from lib_softinpaint.hosts.diffusers import models
 from lib_softinpaint.images.sheet import side_by_side
@@ -31,7 +31,7 @@ from lib_softinpaint.method.mask import to_latent
 from lib_softinpaint.settings.request import LATENT_PX
 from training.judge import recognised
 
-PICTURES = ROOT / "outputs" / "bench" / "pictures"
+IMAGES = ROOT / "outputs" / "bench" / "images"
 
 SAMPLER, STEPS = "Euler a", 20
 SEEDS, QUICK_SEEDS = (1, 2, 3, 4), (1, 2)
@@ -40,7 +40,7 @@ OTHER_SAMPLERS = "Euler", "DPM++ 2M", "DPM++ 2M SDE", "DDIM", "UniPC"
 OTHER_STEPS = 10, 40
 SAMPLER_TASKS = "sky", "over an edge", "replace"
 SAMPLER_METHODS = HARD, BUILTIN, OURS, DIFFERENTIAL_PASTED
-"""On all samplers and step counts; the rest paint as well or badly on each."""
+"""Methods that run on all samplers and step counts. The results of the others hardly depend on them."""
 
 ENOUGH = score.LEAST_EFFECT
 FINGERPRINT_CHARACTERS = 12
@@ -49,20 +49,21 @@ LABEL_CHARACTERS = 22
 
 
 def main_runs(full: bool) -> list[Run]:
-    """Each task in each scene, on both areas; the quick set takes them in turns."""
+    """Each task in each scene on both areas. In the quick set, the areas alternate."""
     if full:
-        return [Run(task(scene, name), area, SAMPLER, STEPS, SEEDS) for scene in SCENES for name in TASKS for area in AREAS]
-    return [Run(task(scene, name), AREAS[(row + column) % 2], SAMPLER, STEPS, QUICK_SEEDS)
+        return [Run(make_task(scene, name), area, SAMPLER, STEPS, SEEDS)
+                for scene in SCENES for name in TASKS for area in AREAS]
+    return [Run(make_task(scene, name), AREAS[(row + column) % 2], SAMPLER, STEPS, QUICK_SEEDS)
             for row, scene in enumerate(QUICK_SCENES) for column, name in enumerate(TASKS)]
 
 
 def sampler_runs(full: bool) -> list[Run]:
-    """A few tasks on each sampler and number of steps."""
+    """Runs of a few tasks on each sampler and number of steps."""
     pairs = [(sampler, STEPS) for sampler in OTHER_SAMPLERS]
     if not full:
-        return [Run(task(QUICK_SCENES[0], "sky"), WHOLE, *pair, (1,)) for pair in pairs]
+        return [Run(make_task(QUICK_SCENES[0], "sky"), WHOLE, *pair, (1,)) for pair in pairs]
     pairs += [(sampler, steps) for sampler in (SAMPLER, *OTHER_SAMPLERS) for steps in OTHER_STEPS]
-    return [Run(task(scene, name), WHOLE, *pair, QUICK_SEEDS)
+    return [Run(make_task(scene, name), WHOLE, *pair, QUICK_SEEDS)
             for pair in pairs for scene in QUICK_SCENES for name in SAMPLER_TASKS]
 
 
@@ -70,16 +71,16 @@ def painter(method: str) -> Callable[[Run], dict[str, Outcome]]:
     return next(each for names, each in PAINTERS.items() if method in names)
 
 
-def painted(method: str, run: Run) -> Outcome:
-    """What the method makes of the run, from the disk where it stands there."""
+def cached_outcome(method: str, run: Run) -> Outcome:
+    """The method's outcome of the run, read from the disk if it was saved there."""
     name = "-".join([scene_name(run.task), run.task.name, run.area, run.sampler, str(run.steps), *map(str, run.seeds)])
 
     def file(method: str) -> Path:
-        return PICTURES / fingerprint(method) / (name.replace(" ", "_") + ".npz")
+        return IMAGES / fingerprint(method) / (name.replace(" ", "_") + ".npz")
     if not file(method).exists():
         for each, outcome in painter(method)(run).items():
             if not file(each).parent.exists():
-                for outdated in PICTURES.glob(_folder_name(each, "?" * FINGERPRINT_CHARACTERS)):
+                for outdated in IMAGES.glob(_folder_name(each, "?" * FINGERPRINT_CHARACTERS)):
                     shutil.rmtree(outdated)
                 file(each).parent.mkdir(parents=True)
             unfinished = file(each).with_suffix(".part")
@@ -92,7 +93,7 @@ def painted(method: str, run: Run) -> Outcome:
 
 @functools.cache
 def fingerprint(method: str) -> str:
-    """Name of a method's folder: it changes with its code, the tasks and the model."""
+    """Name of a method's folder. It changes when the code, the tasks or the model change."""
     digest = hashlib.sha256(method.encode())
     sources = [*imported_files(Path(peers.__file__)), *models.SCENE_MODEL.rglob("*.safetensors")]
     for path in sorted(sources):
@@ -104,49 +105,49 @@ def _folder_name(method: str, fingerprint: str) -> str:
     return f"{method.replace(' ', '_').replace(',', '')}-{fingerprint}"
 
 
-def scene_name(asked: Task) -> str:
-    return next(name for name, seed in SCENES.items() if seed == asked.scene.seed)
+def scene_name(task: Task) -> str:
+    return next(name for name, seed in SCENES.items() if seed == task.scene.seed)
 
 
 def measures(runs: Iterable[Run], methods: Iterable[str],
-             paint: Callable[[str, Run], Outcome] = painted) -> Iterator[dict]:
-    """One row for each picture: what was asked, the method, and all of its numbers."""
+             paint: Callable[[str, Run], Outcome] = cached_outcome) -> Iterator[dict]:
+    """One row for each image: its task and settings, the method, and all scores."""
     for run in runs:
         hard = paint(HARD, run)
         hard_latents = peers.encoded(hard.results)
-        asked, original = run.task, run.task.picture
-        where = _latent_area(asked.painted)
+        task, original = run.task, run.task.image
+        area = _latent_area(task.painted)
         start = peers.encoded(original[None])[0]
-        hard_effect = np.mean([score.latent_effect(start, latent, where) for latent in hard_latents])
+        hard_effect = np.mean([score.latent_effect(start, latent, area) for latent in hard_latents])
         for method in methods:
             outcome = hard if method == HARD else paint(method, run)
             latents = hard_latents if method == HARD else peers.encoded(outcome.results)
             similarity, residual = alignment(outcome.repaint, original, outcome.results)
             for number, latent in enumerate(latents):
                 result = outcome.results[number]
-                scores = score.score(original, result, outcome.repaint, asked.painted, outcome.decoded[number])
-                core = score.latent_effect(start, latent, where) / hard_effect
+                scores = score.score(original, result, outcome.repaint, task.painted, outcome.decoded[number])
+                core = score.latent_effect(start, latent, area) / hard_effect
                 yield {
-                    "scene": scene_name(asked), "task": asked.name, "area": run.area, "sampler": run.sampler,
+                    "scene": scene_name(task), "task": task.name, "area": run.area, "sampler": run.sampler,
                     "steps": run.steps, "seed": run.seeds[number], "method": method, **dataclasses.asdict(scores),
                     "core_effect": core, "blend_score": score.blend_score(scores, core), "cam": similarity, "dam": residual,
-                    "found": recognised(result, asked.thing, asked.scene, outcome.repaint > 0) if asked.thing else None,
-                    "ciede2000": colour_difference(result, asked)}
+                    "found": recognised(result, task.thing, task.scene, outcome.repaint > 0) if task.thing else None,
+                    "ciede2000": colour_difference(result, task)}
 
 
 def _latent_area(mask: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(to_latent(mask.astype(np.float32), mask.shape[0] // LATENT_PX, mask.shape[1] // LATENT_PX)) >= 0.5
 
 
-def colour_difference(result: np.ndarray, asked: Task) -> float | None:
-    """Mean CIEDE2000 to the drawn answer in the painted area; None where there is no single answer."""
-    if asked.answer is None:
+def colour_difference(result: np.ndarray, task: Task) -> float | None:
+    """Mean CIEDE2000 to the drawn answer in the painted area, or None if there is no single answer."""
+    if task.answer is None:
         return None
-    return ciede2000(result, asked.answer, asked.painted)
+    return ciede2000(result, task.answer, task.painted)
 
 
 def ciede2000(one: np.ndarray, other: np.ndarray, where: np.ndarray) -> float:
-    """Mean difference of two pictures where a mask (H, W) is true."""
+    """Mean colour difference of two images where the mask `where`, (H, W) bool, is true."""
     return float(deltaE_ciede2000(rgb2lab(one), rgb2lab(other))[where].mean())
 
 
@@ -159,16 +160,16 @@ def alignment(repaint: np.ndarray, original: np.ndarray, results: np.ndarray) ->
     original : (H, W, 3) uint8
     results : (B, H, W, 3) uint8
 
-    Source: Levin and Fried, arXiv 2306.00950, section 5; the change is a CIELAB distance, 1 for its largest.
+    Source: Levin and Fried, arXiv 2306.00950, section 5. The change is a CIELAB distance, scaled to 1 at its largest.
     """
     before = rgb2lab(original)
     change = np.mean([np.linalg.norm(rgb2lab(result) - before, axis=-1) for result in results], axis=0)
     if not change.any() or repaint.std() == 0:
         return math.nan, math.nan
     design = np.stack([change.ravel() / change.max(), np.ones(change.size)], axis=1)
-    wanted = repaint.ravel().astype(float)
-    fit = design @ np.linalg.lstsq(design, wanted, rcond=None)[0]
-    return float(np.corrcoef(change.ravel(), wanted)[0, 1]), float(np.linalg.norm(wanted - fit))
+    target = repaint.ravel().astype(float)
+    fit = design @ np.linalg.lstsq(design, target, rcond=None)[0]
+    return float(np.corrcoef(change.ravel(), target)[0, 1]), float(np.linalg.norm(target - fit))
 
 
 # Tables
@@ -191,7 +192,7 @@ COLUMNS = {
 
 
 def table(rows: list[dict]) -> str:
-    """Markdown: each method's means, and how many scenes it wins by the blend score."""
+    """A Markdown table of each method's means and the number of scenes that it wins by blend score."""
     methods = list(dict.fromkeys(row["method"] for row in rows))
     winners = [max(methods, key=lambda method: _average(rows, scene, method)) for scene in {row["scene"] for row in rows}]
     lines = []
@@ -202,7 +203,7 @@ def table(rows: list[dict]) -> str:
 
 
 def table_by(rows: list[dict], *keys: str) -> str:
-    """Markdown: each method's mean blend score, mean jump, median core effect, and pixels changed outside if any."""
+    """A Markdown table of each method's mean blend score, mean jump, median core effect, and changed pixels outside if any."""
     methods = list(dict.fromkeys(row["method"] for row in rows))
     groups = list(dict.fromkeys(tuple(row[key] for key in keys) for row in rows))
     lines = []
@@ -219,18 +220,18 @@ def table_by(rows: list[dict], *keys: str) -> str:
 
 
 def paired_tests(rows: list[dict]) -> str:
-    """Markdown: our blend score against each peer's on the same task, area and seed (Wilcoxon's signed-rank test)."""
+    """A Markdown table of our blend score against each peer's in equal runs, with Wilcoxon's signed-rank test."""
     lines = []
-    ours = {_asked(row): row["blend_score"] for row in rows if row["method"] == OURS}
+    ours = {_pair_key(row): row["blend_score"] for row in rows if row["method"] == OURS}
     for method in dict.fromkeys(row["method"] for row in rows if row["method"] != OURS):
-        pairs = [(ours[_asked(row)], row["blend_score"]) for row in rows if row["method"] == method]
+        pairs = [(ours[_pair_key(row)], row["blend_score"]) for row in rows if row["method"] == method]
         differences = np.array([own - other for own, other in pairs])
         lines.append([method, f"{np.median(differences):+.1f}", f"{(differences > 0).mean():.0%} of {len(pairs)}",
                       f"{wilcoxon(differences).pvalue:.1g}"])
     return markdown_table(["ours against", "median difference", "better in", "p"], lines)
 
 
-def _asked(row: dict) -> tuple:
+def _pair_key(row: dict) -> tuple:
     return tuple(row[key] for key in ("scene", "task", "area", "sampler", "steps", "seed"))
 
 
@@ -260,12 +261,12 @@ def markdown_table(header: Sequence[str], lines: Iterable[Iterable[str]]) -> str
 # Sheets
 
 def sheets(runs: Iterable[Run], methods: Iterable[str], folder: Path) -> list[Path]:
-    """One contact sheet for each task and area: a scene in each row, a method in each column, the first seed."""
+    """Writes a contact sheet for each task and area: one scene per row, one method per column, the first seed."""
     folder.mkdir(parents=True, exist_ok=True)
     grouped: dict[tuple[str, str], list[Image.Image]] = {}
     for run in runs:
-        tiles = {textwrap.shorten(run.task.prompt, LABEL_CHARACTERS, placeholder=" ..."): _tile(_marked(run.task))}
-        tiles |= {method: _tile(painted(method, run).results[0]) for method in methods}
+        tiles = {textwrap.shorten(run.task.prompt, LABEL_CHARACTERS, placeholder=" ..."): _tile(_tinted(run.task))}
+        tiles |= {method: _tile(cached_outcome(method, run).results[0]) for method in methods}
         grouped.setdefault((run.task.name, run.area), []).append(side_by_side(tiles))
     files = []
     for (name, area), strips in grouped.items():
@@ -277,31 +278,31 @@ def sheets(runs: Iterable[Run], methods: Iterable[str], folder: Path) -> list[Pa
     return files
 
 
-def _tile(picture: np.ndarray) -> Image.Image:
-    return Image.fromarray(picture).resize((SHEET_TILE_PX, SHEET_TILE_PX), Image.Resampling.LANCZOS)
+def _tile(image: np.ndarray) -> Image.Image:
+    return Image.fromarray(image).resize((SHEET_TILE_PX, SHEET_TILE_PX), Image.Resampling.LANCZOS)
 
 
-def _marked(asked: Task) -> np.ndarray:
-    """The picture with its painted area tinted."""
-    tint = np.where(asked.painted[..., None], (0.45, 0.45, 0.45), 1)
-    return (asked.picture * tint + (1 - tint) * (255, 0, 255)).astype(np.uint8)
+def _tinted(task: Task) -> np.ndarray:
+    """The task's image with the painted area tinted."""
+    tint = np.where(task.painted[..., None], (0.45, 0.45, 0.45), 1)
+    return (task.image * tint + (1 - tint) * (255, 0, 255)).astype(np.uint8)
 
 
 def bench(full: bool, folder: Path) -> dict:
-    """Prints the tables, writes sheets, and gives all rows."""
+    """Prints the tables, writes contact sheets and returns all rows."""
     runs, others = main_runs(full), sampler_runs(full)
-    rows = list(_reported(measures(runs, METHODS), len(runs) * len(METHODS) * len(runs[0].seeds)))
+    rows = list(_logged(measures(runs, METHODS), len(runs) * len(METHODS) * len(runs[0].seeds)))
     print(f"\n{table(rows)}\n\n{paired_tests(rows)}\n")
     print(f"Blend score / jump / core effect by task:\n\n{table_by(rows, 'task')}\n\n{table_by(rows, 'area')}\n")
-    sampled = list(_reported(measures(others, SAMPLER_METHODS), len(others) * len(SAMPLER_METHODS) * len(others[0].seeds)))
+    sampled = list(_logged(measures(others, SAMPLER_METHODS), len(others) * len(SAMPLER_METHODS) * len(others[0].seeds)))
     print(f"\n{table_by(sampled, 'sampler', 'steps')}\n")
     for file in sheets(runs, METHODS, folder):
         print(f"wrote {file.relative_to(ROOT)}")
     return {"main": rows, "samplers": sampled}
 
 
-def _reported(rows: Iterable[dict], total: int) -> Iterator[dict]:
+def _logged(rows: Iterable[dict], total: int) -> Iterator[dict]:
     for number, row in enumerate(rows, 1):
         if number % 100 == 0:
-            print(f"[bench] {number} of {total} pictures", flush=True)
+            print(f"[bench] {number} of {total} images", flush=True)
         yield row

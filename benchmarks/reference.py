@@ -1,4 +1,4 @@
-"""Slow definitions of METHOD 4 and 5, that results are compared with and speed is counted against."""
+"""Slow definitions of the steps in docs/method.md. Tests compare results with them, benchmarks compare speed."""
 from __future__ import annotations
 
 import numpy as np
@@ -7,7 +7,7 @@ from scipy.ndimage import binary_erosion
 
 
 def difference_map(distance: np.ndarray) -> np.ndarray:
-    """Both percentile filters of a latent distance, pixel by pixel.
+    """A latent distance after both percentile filters, computed pixel by pixel (docs/method.md, section 5).
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def difference_map(distance: np.ndarray) -> np.ndarray:
 
 
 def kernel() -> np.ndarray:
-    """(5, 5) float: exp(-(r / 1.5)^2), less its value at r = 3, scaled to 1 at the centre, not below 0."""
+    """(5, 5) float: exp(-(r / 1.5)^2) minus its value at r = 3, scaled to 1 at the centre and clipped at 0."""
     offset = np.arange(-2, 3)
     gaussian = np.exp(-(offset[:, None] ** 2 + offset[None] ** 2) / 1.5 ** 2)
     floor = np.exp(-(3 / 1.5) ** 2)
@@ -29,9 +29,9 @@ def kernel() -> np.ndarray:
 
 
 def percentile_mean(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Weighted mean between two weighted percentiles of each pixel's 5x5 window, cut at the border.
+    """Weighted mean between two weighted percentiles of each pixel's 5x5 window, cropped at the border.
 
-    With index vectors, as the built-in has it, so that both take about as long and ratios carry over.
+    It uses index vectors as the built-in does, so that both take about as long and speed ratios hold for both.
     """
     weights = kernel()
     result = np.empty_like(values)
@@ -58,7 +58,7 @@ def percentile_mean(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def blend(original: torch.Tensor, denoised: torch.Tensor, share: torch.Tensor, contrast_boost: float) -> torch.Tensor:
-    """METHOD 4 in float64, each step by itself.
+    """The blend in float64, operation by operation (docs/method.md, section 4).
 
     Parameters
     ----------
@@ -74,12 +74,12 @@ def blend(original: torch.Tensor, denoised: torch.Tensor, share: torch.Tensor, c
     length = torch.norm(blended, dim=1, keepdim=True) + 1e-5
     original_power = torch.norm(original, dim=1, keepdim=True) ** contrast_boost
     denoised_power = torch.norm(denoised_double, dim=1, keepdim=True) ** contrast_boost
-    wanted = (original_power * (1 - share) + denoised_power * share) ** (1 / contrast_boost)
-    return (blended * wanted / length).to(denoised.dtype)
+    target = (original_power * (1 - share) + denoised_power * share) ** (1 / contrast_boost)
+    return (blended * target / length).to(denoised.dtype)
 
 
 def feather(painted: np.ndarray, reach_px: float) -> np.ndarray:
-    """METHOD 1 for a mask of ones: each pixel's distance from all of the painted area's rim.
+    """The feather of a black and white mask, by each pixel's distance from the whole rim (docs/method.md, section 1).
 
     Parameters
     ----------
@@ -93,13 +93,13 @@ def feather(painted: np.ndarray, reach_px: float) -> np.ndarray:
     result = np.ones(painted.shape, np.float32)
     for row, column in zip(*np.nonzero(~painted)):
         distance = np.sqrt(np.min((rows - row) ** 2 + (columns - column) ** 2))
-        way = min(distance / reach_px, 1)
-        result[row, column] = 1 - way ** 3 * (way * (6 * way - 15) + 10)
+        share = min(distance / reach_px, 1)
+        result[row, column] = 1 - share ** 3 * (share * (6 * share - 15) + 10)
     return result
 
 
 def composite(original: np.ndarray, decoded: np.ndarray, opacity_px: np.ndarray) -> np.ndarray:
-    """METHOD 6's last line, pixel by pixel.
+    """The composite, pixel by pixel (docs/method.md, section 6).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What each setting of the composite does, over its whole range: finished pictures of the model, composited again."""
+"""What each setting of the composite does over its whole range, on finished images that are re-composited."""
 from __future__ import annotations
 
 import dataclasses
@@ -32,43 +32,46 @@ VALUES: dict[str, tuple[dict[str, object], ...]] = {
     "Grain": tuple({"grain": value} for value in (0.0, 0.5, 1.0)),
     "Feather source own, width": tuple(
         {"feather_source": "own", "feather_width": value} for value in (0.0, 4.0, 8.0, 16.0, 32.0))}
-"""By name: the values that are compared."""
+"""Values to compare, by setting."""
 
 
-def finished() -> Iterator[tuple[Task, KeptImage]]:
-    """Pictures of the quick set, painted at the defaults."""
+def finished_images() -> Iterator[tuple[Task, KeptImage]]:
+    """Tasks and images of the quick set, painted at the defaults."""
     for run in quality.main_runs(False):
-        output = peers.painted_softly(peers.pipeline_for(SoftInpaintPipeline, run), run, Settings(enabled=True), keep=True)
+        output = peers.run_soft(peers.pipeline_for(SoftInpaintPipeline, run), run, Settings(enabled=True), keep=True)
         yield from ((run.task, kept) for kept in output.kept)
 
 
-def figures(task: Task, picture: KeptImage, usual: np.ndarray, changes: dict) -> tuple[float, ...]:
-    """Blend score of the composite alone, jump, ghost, share of the painted area's new content that is shown, and mean
-    difference from the usual result inside the mask, levels."""
-    chosen, original, mask = picture.settings_with(changes), picture.sampled.original, picture.sampled.repaint_px
-    result = picture.composited(chosen)
-    decoded = drift.corrected(original, picture.decoded, mask, chosen.drift_correction, picture.sampled.box)
+def figures(task: Task, image: KeptImage, default_result: np.ndarray, changes: dict) -> tuple[float, ...]:
+    """Scores of an image re-composited with changed settings.
+
+    Returns blend score of the composite alone, jump, ghost, share of the painted area's new content that is shown, and mean
+    difference from the default result inside the mask in levels.
+    """
+    chosen, original, mask = image.settings_with(changes), image.sampled.original, image.sampled.repaint_px
+    result = image.composited(chosen)
+    decoded = drift.corrected(original, image.decoded, mask, chosen.drift_correction, image.sampled.box)
     decoded = np.rint(decoded).clip(0, 255).astype(np.uint8)
     scores = score.score(original, result, mask, task.painted, decoded)
     new, shown = (np.abs(each.astype(float) - original)[task.painted].mean() for each in (decoded, result))
-    apart = np.abs(result.astype(float) - usual)[mask > 0].mean()
-    return score.blend_score(scores, 1.0), scores.jump, scores.ghost, shown / max(new, 1e-3), apart
+    difference = np.abs(result.astype(float) - default_result)[mask > 0].mean()
+    return score.blend_score(scores, 1.0), scores.jump, scores.ghost, shown / max(new, 1e-3), difference
 
 
 def tables() -> Iterator[str]:
-    """Markdown: a row for each value."""
-    pictures = [(task, picture, picture.composited(picture.settings)) for task, picture in finished()]
-    floors = [picture.sampled.noise_floor for _, picture, _ in pictures]
+    """The noise floors, and a Markdown table with a row for each value."""
+    images = [(task, image, image.composited(image.settings)) for task, image in finished_images()]
+    floors = [image.sampled.noise_floor for _, image, _ in images]
     yield f"Noise floor, latent units: median {np.median(floors):.2f}, from {min(floors):.2f} to {max(floors):.2f}"
-    usual = {field.name: field.default for field in dataclasses.fields(Settings)}
+    defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
     lines = []
     for name, values in VALUES.items():
         for changes in values:
-            means = np.mean([figures(*each, changes) for each in pictures], axis=0)
+            means = np.mean([figures(*each, changes) for each in images], axis=0)
             value = next(iter(changes.values())) if "own" not in name else changes["feather_width"]
-            mark = "**" if all(usual[key] == each for key, each in changes.items()) else ""
+            mark = "**" if all(defaults[key] == each for key, each in changes.items()) else ""
             lines.append([name, f"{mark}{value:g}{mark}" if not isinstance(value, bool) else "on",
                           f"{means[0]:.1f}", f"{means[1]:.2f}", f"{means[2]:.3f}", f"{means[3]:.0%}", f"{means[4]:.2f}"])
     header = ["setting", "value", "blend score", "jump", "ghost", "shown of the painted area's new content",
               "difference from the defaults' result, levels"]
-    yield f"{len(pictures)} finished pictures, composited again\n\n" + quality.markdown_table(header, lines)
+    yield f"{len(images)} finished images, re-composited\n\n" + quality.markdown_table(header, lines)

@@ -1,8 +1,8 @@
-"""Speed: each stage of soft inpainting, at four sizes and in batches, and whole generations soft against hard.
+"""Speed of each stage of soft inpainting at four sizes and in batches, and of whole generations, soft against hard.
 
-Timings are noisy, so a peer runs in turns with ours and the figure is the ratio of medians. Peers are the definitions in
-reference.py and, from the user's own checkout, the built-in's functions. With a GPU, what runs beside the sampler is timed
-there too.
+Timings are noisy, so ours and each peer run in turns, and the result is the ratio of medians. Peers are the definitions in
+reference.py and the built-in's functions from the user's own checkout. Stages that run beside the sampler are also timed on
+a GPU if there is one.
 """
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ from lib_softinpaint.settings.request import LATENT_PX, Request
 from lib_softinpaint.settings.settings import Settings
 
 CASES = ((512, 1), (1024, 1), (2048, 1), (4096, 1), (1024, 4), (1024, 9))
-"""Pixels to a side, pictures at once."""
+"""Side in pixels, and batch size."""
 DEFINED_AT = 512, 1
-"""Where the pixel-by-pixel definitions run: they take seconds."""
+"""Side and batch at which the pixel-by-pixel definitions run. They take seconds."""
 MAP_DEFINED_AT = 1024, 1
 PIPELINE_CASES = (256, 1), (512, 1), (256, 4)
 REACH_PX = 38.4
-"""Of a Mask blur of 16."""
+"""Reach of the feather at Mask blur 16."""
 
 OURS, DEFINITION, BUILTIN, HARD, DIFFUSERS = "ours", "definition", "built-in", "hard inpainting", "diffusers' own inpainting"
 GOALS = {
@@ -56,32 +56,32 @@ GOALS = {
     ("blend", MAP_DEFINED_AT, BUILTIN): 4,
     ("generation", (256, 1), HARD): 1 / 1.05,
     ("generation", (512, 1), HARD): 1 / 1.05}
-"""Times ours that the others must take. The definition of the map takes about as long as the built-in's own function; the
-definition of the blend is in float64. Soft inpainting may add 5 %."""
+"""How many times as long as ours the others must take at least. The map's definition takes about as long as the built-in's own
+function. The blend's definition is in float64. Soft inpainting may add 5 %."""
 LARGEST_DEFINITION = 1.2
-"""Times the built-in's that the map's definition may take at most, so that its ratio may speak for both."""
+"""How many times as long as the built-in the map's definition may take. Up to here, its ratio holds for both."""
 
 COPIED_BYTES = 2 ** 28
 
 LEAST_SECONDS, MOST_ROUNDS = 0.6, 60
-"""A method is called until it took as long, at least thrice, and at most as often."""
+"""Total time for which a method is called, at least three times, and the most rounds."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One method's figures at one stage.
+    """One method's measurements at one stage.
 
     size_px, batch
-        Side of the pictures, and how many of them.
+        Side of the images and their number.
     median_s, spread_s
         Median and interquartile range of the wall time, seconds.
     times_ours
-        Median through ours.
+        Ratio to our median.
     memory_mib
-        Peak beyond what was held before the call, MiB; NaN where the system does not tell.
+        Peak minus what was held before the call, MiB. NaN if the system does not report it.
     memory_speed_share
-        Time that the least possible traffic takes at a copy's speed, through the median; NaN where it is not counted. It may
-        be above 1 where the processor's cache holds all.
+        Time for the least possible memory traffic at a copy's speed, divided by the median. NaN if not counted. It may be
+        above 1 if everything fits in the processor's cache.
     """
 
     stage: str
@@ -149,30 +149,30 @@ def one_blend(size: int, batch: int, device: str, builtin: ModuleType | None) ->
 
 
 def compositing(size: int, batch: int, device: str, builtin: ModuleType | None) -> Methods:
-    original, decoded = _picture(size, 0), _picture(size, 1)
+    original, decoded = _image(size, 0), _image(size, 1)
     opacity = mask.feather_outward(_painted(size).astype(np.float32), REACH_PX)
     return {OURS: lambda: [composite.composite(original, decoded, opacity) for _ in range(batch)],
             **_defined(size, batch, lambda: reference.composite(original, decoded, opacity))}
 
 
 def post_processing(size: int, batch: int, device: str, builtin: ModuleType | None) -> Methods:
-    """From the last latent and the decoded pictures to the results."""
+    """Everything from the last latent and the decoded images to the results."""
     repaint_px = mask.feather_outward(_painted(size).astype(np.float32), REACH_PX)
     repaint = torch.from_numpy(mask.to_latent(repaint_px, size // LATENT_PX, size // LATENT_PX))[None]
     reference_latent, samples = _latents(size, 2 * batch, device).chunk(2)
-    original, decoded = _picture(size, 0), _picture(size, 1)
+    original, decoded = _image(size, 0), _image(size, 1)
 
     def ours():
         job = SoftInpaintJob(Settings(enabled=True), repaint, reference_latent, [original] * batch, [repaint_px] * batch)
         finished = job.finish(samples)
-        return [picture.composited(job.settings, decoded) for picture in job.measure(finished, Size(size, size), range(batch))]
+        return [image.composited(job.settings, decoded) for image in job.measure(finished, Size(size, size), range(batch))]
     methods = {OURS: ours}
     if builtin and (size, batch, device) == (*MAP_DEFINED_AT, "cpu"):
         settings = builtin.SoftInpaintingSettings(1, 0.5, 4, 0, 0.5, 2)
-        picture = Image.fromarray(original).convert("RGBA")
+        image = Image.fromarray(original).convert("RGBA")
 
         def builtins():
-            overlays = [picture] * batch
+            overlays = [image] * batch
             builtin.apply_adaptive_masks(settings, repaint.expand(4, -1, -1), reference_latent, samples, overlays,
                                          size, size, None)
             return [Image.alpha_composite(Image.fromarray(decoded).convert("RGBA"), overlay) for overlay in overlays]
@@ -180,73 +180,74 @@ def post_processing(size: int, batch: int, device: str, builtin: ModuleType | No
     return methods
 
 
-def compositing_again(size: int, batch: int, device: str, builtin: ModuleType | None) -> Methods:
-    """Finished pictures under another threshold, and under another feather besides."""
+def recompositing(size: int, batch: int, device: str, builtin: ModuleType | None) -> Methods:
+    """Re-composites finished images with another threshold, and also with another feather."""
     painted = mask.PaintedMask(_painted(size).astype(np.float32), REACH_PX / mask.REACH_PER_BLUR, None, Size(size, size))
     run = Settings(enabled=True)
     repaint_px = painted.repaint_px(run)
     repaint = torch.from_numpy(mask.to_latent(repaint_px, size // LATENT_PX, size // LATENT_PX))[None]
     reference_latent, samples = _latents(size, 2 * batch, device).chunk(2)
-    job = SoftInpaintJob(run, repaint, reference_latent, [_picture(size, 0)] * batch, [repaint_px] * batch)
-    kept = [KeptImage(run, sampled, _picture(size, 1), painted)
+    job = SoftInpaintJob(run, repaint, reference_latent, [_image(size, 0)] * batch, [repaint_px] * batch)
+    kept = [KeptImage(run, sampled, _image(size, 1), painted)
             for sampled in job.measure(job.finish(samples), Size(size, size), range(batch))]
 
-    def again(*names: str) -> Callable[[], object]:
+    def recomposite_with(*names: str) -> Callable[[], object]:
         values = itertools.cycle((1.0, 2.0))
 
         def composites():
             value = next(values)
-            return [picture.composited(picture.settings_with(dict.fromkeys(names, value))) for picture in kept]
+            return [image.composited(image.settings_with(dict.fromkeys(names, value))) for image in kept]
         return composites
-    return {OURS: again("difference_threshold"), "ours, another feather": again("difference_threshold", "grow_px")}
+    return {OURS: recomposite_with("difference_threshold"),
+            "ours, another feather": recomposite_with("difference_threshold", "grow_px")}
 
 
 def scoring(size: int, batch: int, device: str, builtin: ModuleType | None) -> Methods:
     painted = _painted(size)
     repaint = mask.feather_outward(painted.astype(np.float32), REACH_PX)
-    original, decoded = _picture(size, 0), _picture(size, 1)
+    original, decoded = _image(size, 0), _image(size, 1)
     result = composite.composite(original, decoded, repaint)
     return {OURS: lambda: score.score(original, result, repaint, painted, decoded)}
 
 
 def generation(size: int, batch: int, device: str, builtin: ModuleType | None) -> Methods:
-    """Twenty steps with the bundled model, picture to picture."""
+    """A whole run of twenty steps with the bundled model."""
     pipeline = models.load(str(models.SCENE_MODEL), device)
-    neighbour = StableDiffusionInpaintPipeline.from_pipe(pipeline)
-    neighbour.set_progress_bar_config(disable=True)
-    picture, painted = (Image.open(ROOT / "demo" / name).resize((size, size)) for name in ("image.png", "mask.png"))
-    asked = Request(prompt="a house", denoising_strength=1, mask_blur=8, seed=1, sampler="DDIM")
-    kind, changes = models.scheduler_class(asked.sampler, asked.schedule_type)
+    inpainting = StableDiffusionInpaintPipeline.from_pipe(pipeline)
+    inpainting.set_progress_bar_config(disable=True)
+    image, painted = (Image.open(ROOT / "demo" / name).resize((size, size)) for name in ("image.png", "mask.png"))
+    request = Request(prompt="a house", denoising_strength=1, mask_blur=8, seed=1, sampler="DDIM")
+    kind, changes = models.scheduler_class(request.sampler, request.schedule_type)
     scheduler = kind.from_config(pipeline.scheduler.config, **changes)
 
     def painting(settings: Settings) -> Callable[[], object]:
         def paint():
             pipeline.scheduler = scheduler
-            return pipeline(asked.prompt, picture, painted, strength=1.0, num_inference_steps=asked.steps,
-                            guidance_scale=asked.cfg_scale, num_images_per_prompt=batch, mask_blur=asked.mask_blur,
+            return pipeline(request.prompt, image, painted, strength=1.0, num_inference_steps=request.steps,
+                            guidance_scale=request.cfg_scale, num_images_per_prompt=batch, mask_blur=request.mask_blur,
                             settings=settings, generator=torch.Generator().manual_seed(1))
         return paint
-    return {OURS: painting(asked.settings), HARD: painting(replace(asked.settings, enabled=False)),
-            DIFFUSERS: lambda: neighbour(asked.prompt, picture, painted, height=size, width=size, strength=1.0,
-                                         num_inference_steps=asked.steps, guidance_scale=asked.cfg_scale,
-                                         num_images_per_prompt=batch)}
+    return {OURS: painting(request.settings), HARD: painting(replace(request.settings, enabled=False)),
+            DIFFUSERS: lambda: inpainting(request.prompt, image, painted, height=size, width=size, strength=1.0,
+                                          num_inference_steps=request.steps, guidance_scale=request.cfg_scale,
+                                          num_images_per_prompt=batch)}
 
 
 STAGES: dict[str, tuple[Callable[[int, int, str, ModuleType | None], Methods], tuple[tuple[int, int], ...], bool]] = {
     "mask shaping": (mask_shaping, tuple(case for case in CASES if case[1] == 1), False),
     "difference map": (difference_map, CASES, True), "blend": (one_blend, CASES, True),
     "composite": (compositing, CASES, False), "post-processing": (post_processing, CASES, True),
-    "composite again": (compositing_again, CASES, False),
+    "re-composite": (recompositing, CASES, False),
     "score": (scoring, tuple(case for case in CASES if case[1] == 1), False),
     "generation": (generation, PIPELINE_CASES, True)}
-"""By name: what makes a stage's methods for a size, a batch and a device; sizes and batches; whether it runs on a GPU, too."""
+"""By stage: the function that returns its methods, its sizes and batches, and whether it also runs on a GPU."""
 
 LEAST_BYTES = {"difference map": 4 * (4 + 4 + 1), "blend": 4 * (4 + 4 + 1 + 1 + 4)}
-"""For each latent pixel, that must at least be read and written: two latents and a map, or also a norm and a mask."""
+"""Least bytes to read and write per latent pixel. Map: two latents and the map. Blend: also a norm and a mask."""
 
 
 def rows(builtin: ModuleType | None = None) -> Iterator[Row]:
-    """Every stage's figures; with the built-in's module also its own."""
+    """Measurements of every stage, also of the built-in if its module is given."""
     rates = {device: copy_rate(device) for device in devices()}
     for stage, (methods_for, cases, runs_on_gpu) in STAGES.items():
         for device in devices() if runs_on_gpu else ["cpu"]:
@@ -254,10 +255,10 @@ def rows(builtin: ModuleType | None = None) -> Iterator[Row]:
                 torch.manual_seed(0)
                 methods = methods_for(size, batch, device, builtin)
                 memory = {method: peak_memory(call, device) for method, call in methods.items()}
-                taken = seconds(methods)
-                ours = statistics.median(taken[OURS])
+                times_by_method = seconds(methods)
+                ours = statistics.median(times_by_method[OURS])
                 least = LEAST_BYTES.get(stage, math.nan) * batch * (size // LATENT_PX) ** 2 / rates[device]
-                for method, times in taken.items():
+                for method, times in times_by_method.items():
                     spread = float(np.subtract(*np.percentile(times, [75, 25])))
                     median = statistics.median(times)
                     yield Row(stage, device, size, batch, method, median, spread, median / ours, memory[method],
@@ -269,14 +270,14 @@ def devices() -> list[str]:
 
 
 def copy_rate(device: str) -> float:
-    """Bytes that a large copy reads and writes in a second."""
+    """Bytes per second that a large copy reads and writes."""
     source = torch.ones(COPIED_BYTES // 4, device=device)
     target = torch.empty_like(source)
-    return 2 * COPIED_BYTES / min(_taken(lambda: target.copy_(source)) for _ in range(5))
+    return 2 * COPIED_BYTES / min(_seconds(lambda: target.copy_(source)) for _ in range(5))
 
 
 def host_device_syncs() -> int | None:
-    """How often one step's blend makes the processor wait for the GPU; None without one."""
+    """How often one step's blend makes the processor wait for the GPU, or None if there is no GPU."""
     if not torch.cuda.is_available():
         return None
     latents = _latents(512, 2, "cuda")
@@ -294,18 +295,18 @@ def host_device_syncs() -> int | None:
 
 
 def seconds(methods: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
-    """Wall time of each method's calls, in turns; one that is much faster than the slowest is called more often."""
+    """Wall times of each method's calls. Methods take turns, and those much faster than the slowest are called more often."""
     times: dict[str, list[float]] = {method: [] for method in methods}
-    first = {method: _taken(call) for method, call in methods.items()}
+    first = {method: _seconds(call) for method, call in methods.items()}
     rounds = min(MOST_ROUNDS, max(3, math.ceil(LEAST_SECONDS / max(first.values()))))
     for _ in range(rounds):
         for method, call in methods.items():
             repeats = min(10, max(1, int(max(first.values()) / first[method] / 10)))
-            times[method] += [_taken(call) for _ in range(repeats)]
+            times[method] += [_seconds(call) for _ in range(repeats)]
     return times
 
 
-def _taken(call: Callable[[], object]) -> float:
+def _seconds(call: Callable[[], object]) -> float:
     start = time.perf_counter()
     call()
     if torch.cuda.is_initialized():
@@ -314,7 +315,7 @@ def _taken(call: Callable[[], object]) -> float:
 
 
 def peak_memory(call: Callable[[], object], device: str) -> float:
-    """MiB that a call needs at its peak beyond what was held before; NaN for the processor's where not on Linux."""
+    """Peak memory of a call minus what was held before, MiB. NaN on the processor unless on Linux."""
     if device != "cpu":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
@@ -327,15 +328,15 @@ def peak_memory(call: Callable[[], object], device: str) -> float:
     def kibibytes(key: str) -> int:
         return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(key + ":"))
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # what earlier calls left must not serve this one
-    reset.write_text("5")  # the peak, to what is held now
+    ctypes.CDLL(None).malloc_trim(0)  # memory freed by earlier calls must not be reused by this one
+    reset.write_text("5")  # resets the peak to the current value
     before = kibibytes("VmRSS")
     call()
     return (kibibytes("VmHWM") - before) / 1024
 
 
 def exponents(figures: list[Row]) -> dict[str, float]:
-    """By which power of the pixel count each stage's time grows from the smallest picture to the largest: 1 is linear."""
+    """Power of the pixel count with which each stage's time grows, by stage. 1 is linear."""
     found = {}
     for stage in dict.fromkeys(row.stage for row in figures):
         own = [row for row in figures if row.stage == stage and row.method == OURS and row.batch == 1 and row.device == "cpu"]
@@ -346,7 +347,7 @@ def exponents(figures: list[Row]) -> dict[str, float]:
 
 
 def import_seconds(builtin_script: Path | None) -> dict[str, float]:
-    """Time that the WebUI's start spends on loading a script, with all that the WebUI has loaded before."""
+    """Time that loading a script adds to the WebUI's start. Modules that the WebUI loads anyway are not counted."""
     scripts = {OURS: ROOT / "scripts" / "soft_inpainting.py"} | ({BUILTIN: builtin_script} if builtin_script else {})
     code = """
 import runpy, sys, time
@@ -356,7 +357,7 @@ for name in ("gradio", "fastapi", "modules", *("modules." + part for part in sys
     sys.modules[name] = mock.MagicMock()
 sys.modules["modules.scripts"].Script = sys.modules["modules"].scripts.Script = object
 from lib_softinpaint.hosts.webui import detect
-detect.missing = list  # stand-ins lack nothing
+detect.missing = list  # the mocks have every attribute
 start = time.perf_counter()
 runpy.run_path(sys.argv[1])
 print(time.perf_counter() - start)
@@ -372,7 +373,7 @@ print(time.perf_counter() - start)
 
 
 def load_builtin(script: Path) -> ModuleType:
-    """The built-in's functions, without the WebUI around them, but with the two that they call."""
+    """The built-in's functions, with the WebUI mocked except for the two functions that they call."""
     host = {name: mock.MagicMock() for name in (
         "gradio", "modules", "modules.images", "modules.processing", "modules.scripts", "modules.ui_components")}
     host["modules.scripts"].Script = host["modules"].scripts.Script = object
@@ -386,12 +387,12 @@ def load_builtin(script: Path) -> ModuleType:
         spec = importlib.util.spec_from_file_location("builtin_soft_inpainting", script)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-    sys.modules.update({name: part for name, part in host.items() if name != "gradio"})  # it imports within functions
+    sys.modules.update({name: part for name, part in host.items() if name != "gradio"})  # imported within functions
     return module
 
 
 def bench(checkout: Path | None) -> tuple[dict, list[str]]:
-    """Prints the tables; gives all figures, and a sentence for each goal that is missed."""
+    """Prints the tables, and returns all measurements and a sentence for each missed goal."""
     script = checkout / "extensions-builtin/soft-inpainting/scripts/soft_inpainting.py" if checkout else None
     figures = []
     print("| stage | device | pixels | batch | method | median | spread | times ours | goal | peak memory |")
@@ -401,30 +402,31 @@ def bench(checkout: Path | None) -> tuple[dict, list[str]]:
         figures.append(row)
         goal = f"{row.goal:.3g}" if row.goal else ""
         if row.device != "cpu" and not math.isnan(row.memory_speed_share):
-            goal = f"{row.memory_speed_share:.0%} of the memory's speed"
+            goal = f"{row.memory_speed_share:.0%} of memory bandwidth"
         print(f"| {row.stage} | {row.device} | {row.size_px} | {row.batch} | {row.method} | {_milliseconds(row.median_s)} | "
               f"{_milliseconds(row.spread_s)} | {row.times_ours:.3g} | {goal} | {row.memory_mib:.0f} MiB |", flush=True)
     growth = exponents(figures)
     print("\nTime grows with the pixel count to the power of: "
           + ", ".join(f"{stage} {power:.2f}" for stage, power in growth.items()) + ".")
-    loading = ", ".join(f"{who} {_milliseconds(taken)}" for who, taken in imports.items())
+    loading = ", ".join(f"{method} {_milliseconds(duration_s)}" for method, duration_s in imports.items())
     print(f"Loading at the WebUI's start: {loading}.")
     if (syncs := host_device_syncs()) is not None:
         print(f"Waits for the GPU in one step's blend: {syncs}.")
-    missed = [f"the {row.stage} of {row.size_px} px: {row.method} takes {row.times_ours:.3g} times ours, "
+    missed = [f"the {row.stage} of {row.size_px} px: {row.method} takes {row.times_ours:.3g} times as long as ours, "
               f"the goal is {row.goal:.3g}" for row in figures if row.goal and row.times_ours < row.goal]
     maps = {row.method: row.median_s for row in figures
             if (row.stage, row.device, row.size_px, row.batch) == ("difference map", "cpu", *MAP_DEFINED_AT)}
     if BUILTIN in maps:
         share = maps[DEFINITION] / maps[BUILTIN]
-        print(f"The map's definition takes {share:.3g} times the built-in's own function.")
+        print(f"The map's definition takes {share:.3g} times as long as the built-in's own function.")
         if share > LARGEST_DEFINITION:
-            missed.append(f"the map's definition takes {share:.3g} times the built-in's, the limit is {LARGEST_DEFINITION}")
+            missed.append(f"the map's definition takes {share:.3g} times as long as the built-in's, "
+                          f"the limit is {LARGEST_DEFINITION}")
     return {"rows": [vars(row) for row in figures], "exponents": growth, "import_s": imports}, missed
 
 
-def _milliseconds(taken: float) -> str:
-    return f"{taken * 1e3:.3g} ms"
+def _milliseconds(duration_s: float) -> str:
+    return f"{duration_s * 1e3:.3g} ms"
 
 
 def _defined(size: int, batch: int, call: Callable[[], object]) -> dict[str, Callable[[], object]]:
@@ -432,12 +434,12 @@ def _defined(size: int, batch: int, call: Callable[[], object]) -> dict[str, Cal
 
 
 def _painted(size: int) -> np.ndarray:
-    """(size, size) bool: a disc over a twelfth of the picture."""
+    """(size, size) bool: a disc that covers a twelfth of the image."""
     rows_px, columns_px = np.ogrid[:size, :size]
     return (rows_px - 0.45 * size) ** 2 + (columns_px - 0.55 * size) ** 2 < (0.16 * size) ** 2
 
 
-def _picture(size: int, seed: int) -> np.ndarray:
+def _image(size: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""What the quality bench asks for: named scenes, what is to be painted in them, and masks as a brush leaves them."""
+"""The tasks of the quality benchmark: named scenes, what to paint in them, and masks drawn as with a brush."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ SCENES = {name: HELD_OUT + 5000 + number for name, number in {
     "village by the lake": 3, "house under the moon": 9, "yellow house": 12, "yellow meadow": 14, "village at sunset": 15,
     "orange tree": 22, "tree before a mountain": 35, "cloud over a house": 49, "red house by the lake": 53,
     "person under the sun": 63, "houses at sunset": 67, "blue house at night": 78}.items()}
-"""Seeds of scenes that the model was not trained on. Each has something in front that can be replaced."""
+"""Seeds of scenes that the model was not trained on. Each has an object in the foreground that can be replaced."""
 
 QUICK_SCENES = "village by the lake", "house under the moon", "tree before a mountain"
 
@@ -23,32 +23,32 @@ NEAR: tuple[Kind, ...] = ("tree", "pine", "house", "person")
 SIZES: dict[Kind, tuple[float, float]] = {
     "sun": (0.17, 0.17), "moon": (0.17, 0.17), "cloud": (0.32, 0.15), "mountain": (0.42, 0.32), "tree": (0.23, 0.34),
     "pine": (0.19, 0.36), "house": (0.3, 0.28), "person": (0.16, 0.38)}
-"""Width and height, shares of the picture's side."""
+"""Width and height of each kind, in shares of the image's side."""
 
-WHOLE, ONLY_MASKED = AREAS = "whole picture", "only masked"
+WHOLE, ONLY_MASKED = AREAS = "whole image", "only masked"
 PADDING_PX = 32
-"""Around the painted area, with only masked: the WebUI's default."""
+"""Only masked padding: the WebUI's default."""
 
 BRUSH_SHARE = 0.3
-"""Of a painted box's shorter side: the width of the brush that fills it."""
+"""Width of the brush that fills a box, in shares of the box's shorter side."""
 
 PLACES_TRIED = 64
 
 MARGIN = 0.03
-"""Share of the picture's side by which a painter overshoots what is to be changed."""
+"""How far the brush overshoots the area to change, in shares of the image's side."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """One thing to be painted into one picture.
+    """One inpainting job: an image, a mask and a prompt.
 
     thing
-        What is asked for, where and as large as expected; None where it is no single object.
-    picture, answer : (H, W, 3) uint8
-        The picture, and a right result; None where there is no single one.
+        The requested object at its expected place and size. None if the prompt is not for a single object.
+    image, answer : (H, W, 3) uint8
+        The image and the expected result. None if many results would be right.
     painted : (H, W) bool
     mask_blur
-        Of the soft methods, pixels: at 256 what 16 is at 512.
+        Mask blur of the soft methods in pixels: 8 at 256 pixels corresponds to 16 at 512.
     """
 
     scene: Scene
@@ -62,12 +62,12 @@ class Task:
     mask_blur: int = 8
 
     @cached_property
-    def picture(self) -> np.ndarray:
+    def image(self) -> np.ndarray:
         return self.scene.draw()
 
 
-def task(scene: str, name: str) -> Task:
-    """The task of this name in the scene of that name; always the same."""
+def make_task(scene: str, name: str) -> Task:
+    """The named task in the named scene. The same names always give the same task."""
     seed = SCENES[scene]
     return TASKS[name](Scene.from_seed(seed), np.random.default_rng((seed, list(TASKS).index(name))))
 
@@ -92,7 +92,7 @@ def _edge(scene: Scene, rng: np.random.Generator) -> Task:
 
 
 def _replace(scene: Scene, rng: np.random.Generator) -> Task:
-    old = _in_front(scene)
+    old = _foreground_thing(scene)
     kind = str(rng.choice([kind for kind in NEAR if kind != old.kind]))
     width, height = SIZES[kind]
     new = Thing(kind, _colour(scene, kind, rng), old.x, old.y, width, height, int(rng.integers(24)))
@@ -101,7 +101,7 @@ def _replace(scene: Scene, rng: np.random.Generator) -> Task:
 
 
 def _recolour(scene: Scene, rng: np.random.Generator) -> Task:
-    old = _in_front(scene)
+    old = _foreground_thing(scene)
     colours = [colour for colour in PALETTE[old.kind] if colour != old.colour]
     kind = old.kind if colours else "tree"
     new = replace(old, kind=kind, colour=str(rng.choice(colours or PALETTE["tree"])))
@@ -154,7 +154,7 @@ def _thing(kind: Kind, colour: str, x: float, top: float) -> Thing:
 
 
 def _colour(scene: Scene, kind: Kind, rng: np.random.Generator) -> str:
-    # A cloud of the scene's own colour, and a sun of the light's.
+    # Clouds and mountains take the scene's own colour, the sun that of the time of day.
     own = [thing.colour for thing in scene.things if thing.kind == kind]
     if kind in ("cloud", "mountain") and own:
         return own[0]
@@ -167,8 +167,8 @@ def _horizon(scene: Scene) -> float:
     return min(thing.y - thing.height for thing in scene.things if thing.kind in ("ground", "hill"))
 
 
-def _in_front(scene: Scene) -> Thing:
-    """The largest thing that stands in front, and is seen whole."""
+def _foreground_thing(scene: Scene) -> Thing:
+    """The largest thing in the foreground that is fully visible."""
     return max((thing for thing in scene.things if thing.kind in NEAR),
                key=lambda thing: scene.mask(thing).sum() * (thing.box[0] > 0.05 and thing.box[2] < 0.95))
 
@@ -178,7 +178,7 @@ def _without(scene: Scene, old: Thing) -> Scene:
 
 
 def _with(scene: Scene, new: Thing) -> np.ndarray:
-    """The scene drawn with a new thing: a near one in front, a far one behind all that stands on the ground."""
+    """The scene drawn with a new thing, in the foreground or, if its kind is far away, behind the landscape."""
     if new.kind in NEAR:
         return replace(scene, things=(*scene.things, new)).draw()
     behind = [thing for thing in scene.things if thing.kind in ("sun", "moon", "cloud")]
@@ -187,24 +187,24 @@ def _with(scene: Scene, new: Thing) -> np.ndarray:
 
 def _free_place(scene: Scene, kind: Kind, top: float, bottom: float, free: tuple[Kind, ...],
                 rng: np.random.Generator) -> tuple[float, float]:
-    """Centre and top of a box of the kind's size that covers the least of other things, between two heights."""
+    """Centre and top of a box of the kind's size, between two heights, that covers the fewest pixels of other things."""
     width, height = SIZES[kind]
-    taken = np.zeros((SIZE, SIZE), bool)
+    occupied = np.zeros((SIZE, SIZE), bool)
     for thing in scene.things:
         if thing.kind not in free:
-            taken |= scene.mask(thing)
+            occupied |= scene.mask(thing)
     across = rng.uniform(width / 2 + 0.02, 0.98 - width / 2, PLACES_TRIED)
     places = np.stack([across, rng.uniform(top, max(top, bottom - height), PLACES_TRIED)], axis=1)
 
     def covered(place: np.ndarray) -> int:
         left, upper = ((place - (width / 2, 0)) * SIZE).astype(int)
-        return int(taken[max(upper, 0):upper + int(height * SIZE), left:left + int(width * SIZE)].sum())
+        return int(occupied[max(upper, 0):upper + int(height * SIZE), left:left + int(width * SIZE)].sum())
     x, y = min(places, key=covered)
     return float(x), float(y)
 
 
 def _scribbled(box: tuple[float, float, float, float], rng: np.random.Generator) -> np.ndarray:
-    """(H, W) bool: a box, some more than it, filled by a round brush in strokes to and fro."""
+    """(H, W) bool: a box and a margin around it, filled with a round brush in strokes back and forth."""
     left, top, right, bottom = box
     left, top, right, bottom = left - MARGIN, top - MARGIN, right + MARGIN, bottom + MARGIN
     brush = BRUSH_SHARE * min(right - left, bottom - top)
@@ -216,7 +216,7 @@ def _scribbled(box: tuple[float, float, float, float], rng: np.random.Generator)
 
 
 def _stroke(points: list[tuple[float, float]], brush_px: float) -> np.ndarray:
-    """(H, W) bool: a round brush led along points, which are shares of the picture's side."""
+    """(H, W) bool: a stroke of a round brush through points, which are in shares of the image's side."""
     canvas = Image.new("L", (2 * SIZE, 2 * SIZE))
     pen = ImageDraw.Draw(canvas)
     corners = [(x * 2 * SIZE, y * 2 * SIZE) for x, y in points]

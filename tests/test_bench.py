@@ -1,4 +1,4 @@
-"""The instrument itself: its tasks, its methods on one run, its resuming, and its tables."""
+"""The benchmarks themselves: tasks, methods on one run, resuming, and tables."""
 import dataclasses
 import itertools
 import math
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import composites, machine, masks, peers, quality, speed
-from benchmarks.tasks import AREAS, SCENES, TASKS, WHOLE, task
+from benchmarks.tasks import AREAS, SCENES, TASKS, WHOLE, make_task
 from tests import tiny_models
 from training.scenes import HELD_OUT, vocabulary
 
@@ -17,78 +17,78 @@ EXACT_OUTSIDE = {peers.HARD, peers.OURS, peers.DIFFERENTIAL_PASTED, peers.DIFFUS
 
 
 @pytest.fixture
-def pictures(tmp_path, monkeypatch):
-    monkeypatch.setattr(quality, "PICTURES", tmp_path)
+def images(tmp_path, monkeypatch):
+    monkeypatch.setattr(quality, "IMAGES", tmp_path)
     return tmp_path
 
 
 def run(name="sky", area=WHOLE, steps=2, seeds=(1,), scene="yellow house", sampler="Euler a"):
-    return peers.Run(task(scene, name), area, sampler, steps, seeds)
+    return peers.Run(make_task(scene, name), area, sampler, steps, seeds)
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_every_scene_has_every_task(name):
     words = set(vocabulary())
     for scene in SCENES:
-        asked = task(scene, name)
-        assert asked.scene.seed >= HELD_OUT
-        assert set(asked.prompt.replace(",", "").split()) <= words
-        assert 30 < asked.painted.sum() < 0.8 * asked.painted.size
-        assert (asked.painted == task(scene, name).painted).all()
-        if asked.answer is not None:
-            changed = (asked.answer != asked.picture).any(-1)
-            assert (changed & asked.painted).sum() > 0.75 * changed.sum()  # a sun's glow and a tree's trunk may lie beyond
+        task = make_task(scene, name)
+        assert task.scene.seed >= HELD_OUT
+        assert set(task.prompt.replace(",", "").split()) <= words
+        assert 30 < task.painted.sum() < 0.8 * task.painted.size
+        assert (task.painted == make_task(scene, name).painted).all()
+        if task.answer is not None:
+            changed = (task.answer != task.image).any(-1)
+            assert (changed & task.painted).sum() > 0.75 * changed.sum()  # a sun's glow or a tree's trunk may lie outside
 
 
 @pytest.mark.parametrize("area", AREAS)
-def test_every_method_paints_and_keeps_what_it_promises(area, pictures):
-    asked = run(area=area, seeds=(1, 2))
+def test_every_method_paints_and_preserves_the_outside_as_promised(area, images):
+    one_run = run(area=area, seeds=(1, 2))
     for method in peers.METHODS:
-        outcome = quality.painted(method, asked)
-        assert outcome.results.shape == outcome.decoded.shape == (2, *asked.task.picture.shape)
+        outcome = quality.cached_outcome(method, one_run)
+        assert outcome.results.shape == outcome.decoded.shape == (2, *one_run.task.image.shape)
         assert outcome.results.dtype == outcome.decoded.dtype == np.uint8
-        assert outcome.repaint.shape == asked.task.painted.shape
-        changed = (outcome.results != asked.task.picture).any(-1)
-        assert changed[:, asked.task.painted].mean() > 0.5, method
+        assert outcome.repaint.shape == one_run.task.painted.shape
+        changed = (outcome.results != one_run.task.image).any(-1)
+        assert changed[:, one_run.task.painted].mean() > 0.5, method
         if method in EXACT_OUTSIDE:
             assert not changed[:, outcome.repaint == 0].any(), method
         assert (outcome.results[0] != outcome.results[1]).any(), method
 
 
-def test_the_built_in_destroys_the_picture_on_timestep_samplers(pictures):
+def test_the_built_in_destroys_the_image_on_timestep_samplers(images):
     for sampler, wide in (("Euler", False), ("DDIM", True)):
-        asked = run("large area", sampler=sampler, steps=4)
-        result = quality.painted(peers.BUILTIN, asked).results[0].astype(int)
-        far = quality.painted(peers.OURS, asked).repaint == 0
-        assert (np.abs(result - asked.task.picture)[far].mean() > 5) == wide
+        one_run = run("large area", sampler=sampler, steps=4)
+        result = quality.cached_outcome(peers.BUILTIN, one_run).results[0].astype(int)
+        far = quality.cached_outcome(peers.OURS, one_run).repaint == 0
+        assert (np.abs(result - one_run.task.image)[far].mean() > 5) == wide
 
 
-def test_what_was_painted_is_not_painted_again(pictures, monkeypatch):
-    before = quality.painted(peers.PASTE, run())
+def test_saved_images_are_not_painted_again(images, monkeypatch):
+    before = quality.cached_outcome(peers.PASTE, run())
     monkeypatch.setattr(quality, "PAINTERS", {})
-    again, beside = quality.painted(peers.PASTE, run()), quality.painted(peers.POISSON, run())
+    again, other = quality.cached_outcome(peers.PASTE, run()), quality.cached_outcome(peers.POISSON, run())
     assert (again.results == before.results).all()
-    assert (beside.decoded == before.decoded).all()
+    assert (other.decoded == before.decoded).all()
     with pytest.raises(StopIteration):
-        quality.painted(peers.PASTE, run(seeds=(2,)))
+        quality.cached_outcome(peers.PASTE, run(seeds=(2,)))
 
 
-def test_an_unfinished_file_is_painted_anew(pictures):
-    quality.painted(peers.HARD, run())
-    file = next(pictures.rglob("*.npz"))
+def test_an_unfinished_file_is_painted_again(images):
+    quality.cached_outcome(peers.HARD, run())
+    file = next(images.rglob("*.npz"))
     file.rename(file.with_suffix(".part"))
-    assert quality.painted(peers.HARD, run()).results.any()
+    assert quality.cached_outcome(peers.HARD, run()).results.any()
 
 
-def test_pictures_of_older_code_are_thrown_away(pictures):
-    old = pictures / "hard_inpainting-000000000000"
+def test_images_of_older_code_are_deleted(images):
+    old = images / "hard_inpainting-000000000000"
     old.mkdir()
     (old / "some.npz").touch()
-    quality.painted(peers.HARD, run())
-    assert [each.name for each in pictures.iterdir()] == [quality.fingerprint(peers.HARD)]
+    quality.cached_outcome(peers.HARD, run())
+    assert [each.name for each in images.iterdir()] == [quality.fingerprint(peers.HARD)]
 
 
-def test_every_picture_gets_all_of_its_numbers(pictures):
+def test_every_image_gets_all_scores(images):
     rows = list(quality.measures([run(seeds=(1, 2))], (peers.HARD, peers.OURS)))
     assert [(row["method"], row["seed"]) for row in rows] == [("hard inpainting", 1), ("hard inpainting", 2), ("ours", 1),
                                                              ("ours", 2)]
@@ -119,7 +119,7 @@ def rows():
                        "sampler": "Euler a", "steps": 20, "seed": seed}
 
 
-def test_tables_count_wins_and_pair_what_was_asked_alike():
+def test_tables_count_wins_and_compare_equal_runs():
     lines = quality.table(list(rows())).splitlines()
     assert lines[2].startswith("| hard inpainting | 22.5 ± 1.1 | ")
     assert lines[3].startswith("| ours | 62.5 ± 1.1 | ")
@@ -129,31 +129,31 @@ def test_tables_count_wins_and_pair_what_was_asked_alike():
     assert quality.table_by(list(rows()), "task").splitlines()[-1] == "| sky | 22 / 22.5 / 1.00 | 62 / 62.5 / 1.00 |"
 
 
-def test_sheets_show_each_task(pictures, tmp_path):
+def test_sheets_show_each_task(images, tmp_path):
     files = quality.sheets([run(), run("ground")], (peers.HARD,), tmp_path / "sheets")
-    assert [file.name for file in files] == ["sky-whole-picture.jpg", "ground-whole-picture.jpg"]
+    assert [file.name for file in files] == ["sky-whole-image.jpg", "ground-whole-image.jpg"]
 
 
-def test_the_import_closure_holds_what_a_file_imports():
+def test_imported_files_are_followed():
     files = {file.relative_to(machine.ROOT).as_posix()
              for file in machine.imported_files(machine.ROOT / "lib_softinpaint" / "generation" / "job.py")}
     assert {f"lib_softinpaint/{name}.py" for name in ("generation/job", "method/blend", "settings/settings")} <= files
     assert "lib_softinpaint/generation/score.py" not in files
-    assert not any("diffusers" in file for file in files)  # which the package imports within a function
+    assert not any("diffusers" in file for file in files)  # the package imports it within a function
 
 
 def test_speed_rows_hold_ratio_memory_and_goal():
     methods = {speed.OURS: lambda: np.zeros(2 ** 20), "slow": lambda: [np.ones(2 ** 20) for _ in range(20)]}
-    taken = speed.seconds(methods)
-    assert min(map(len, taken.values())) >= 3
-    assert np.median(taken["slow"]) > 3 * np.median(taken[speed.OURS])
+    times = speed.seconds(methods)
+    assert min(map(len, times.values())) >= 3
+    assert np.median(times["slow"]) > 3 * np.median(times[speed.OURS])
     assert math.isnan(memory := speed.peak_memory(methods["slow"], "cpu")) or memory > 100
     row = speed.Row("blend", "cpu", 1024, 1, speed.DEFINITION, 1.0, 0.1, 9.0, 1.0, 0.5)
     assert row.goal == speed.GOALS["blend", (1024, 1), speed.DEFINITION]
     assert dataclasses.replace(row, device="cuda").goal is None
 
 
-def test_a_stage_whose_time_grows_with_the_pixels_has_the_exponent_one():
+def test_linear_time_has_exponent_1():
     figures = [speed.Row("blend", "cpu", size, 1, speed.OURS, size ** 2 * 1e-6, 0, 1, 0, 0) for size in (512, 1024, 2048)]
     assert speed.exponents(figures) == {"blend": pytest.approx(1)}
 
@@ -163,12 +163,12 @@ def test_importing_the_script_takes_no_noticeable_time():
 
 
 @pytest.mark.parametrize("name", ["bundled", "second"])
-def test_every_composite_of_a_known_truth(name):
-    """The first two cases on each autoencoder: what ours promises, and what the others are known for."""
+def test_composites_against_a_known_truth(name):
+    """The first two cases on each autoencoder: what ours promises, and known weaknesses of the others."""
     clear, cut = itertools.islice(composites.cases(composites.codecs()[name]), 2)
     assert (clear.kind, cut.kind) == (composites.CLEAR, composites.CUT)
     for case in (clear, cut):
-        figures = {method: composites.figures(case, over(case)) for method, over in composites.METHODS.items()}
+        figures = {method: composites.figures(case, compose(case)) for method, compose in composites.METHODS.items()}
         assert all(np.isfinite(row).all() for row in figures.values())
         assert figures["**ours**"][4] == 0
         assert figures["built-in"][4] > 0
@@ -176,16 +176,16 @@ def test_every_composite_of_a_known_truth(name):
     assert composites.METHODS["seamlessClone"](cut).shape == cut.original.shape
 
 
-def test_maps_of_greys_hold_every_strength():
+def test_grey_maps_span_all_strengths():
     for name, grey in masks.grey_maps().items():
         assert (grey.min(), grey.max()) == (0, 1), name
         assert len(np.unique(grey)) >= 5
 
 
-def test_every_profile_of_a_feather_falls_from_one_to_zero():
-    way = np.linspace(0, 1, 101)
+def test_every_feather_profile_falls_from_1_to_0():
+    share = np.linspace(0, 1, 101)
     for name, profile in masks.PROFILES.items():
-        values = profile(way)
+        values = profile(share)
         assert values[0] == 1, name
         assert values[-1] == pytest.approx(0, abs=1e-9), name
         assert (np.diff(values) <= 1e-9).all(), name

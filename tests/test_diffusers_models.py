@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageOps
 
 from benchmarks import peers
-from benchmarks.tasks import WHOLE, task
+from benchmarks.tasks import WHOLE, make_task
 from lib_softinpaint import Settings, soft_inpaint
 from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.hosts.diffusers import models
@@ -156,14 +156,14 @@ def test_an_invalid_model_is_rejected_with_a_message(tmp_path):
 def striped(grey, sampler="Euler", steps=20):
     """A run with a mask of stripes with these strengths, without a feather."""
     stripes = np.repeat(np.float32(grey), 256 // len(grey)) * np.ones((256, 1), np.float32)
-    asked = replace(task("yellow house", "large area"), painted=stripes, mask_blur=0, masked_content="original")
-    return peers.Run(asked, WHOLE, sampler, steps, (1, 2))
+    task = replace(make_task("yellow house", "large area"), painted=stripes, mask_blur=0, masked_content="original")
+    return peers.Run(task, WHOLE, sampler, steps, (1, 2))
 
 
 def softly(run, **settings):
     """Decoded images of our soft inpainting."""
     chosen = Settings(enabled=True, edge_taper_px=0, feather_source="own", feather_width=0, **settings)
-    return peers.soft("ours", peers.Recorded, chosen)(run)["ours"].decoded.astype(int)
+    return peers.soft("ours", peers.RecordingPipeline, chosen)(run)["ours"].decoded.astype(int)
 
 
 def by_stripe(difference, count=4):
@@ -174,7 +174,7 @@ def by_stripe(difference, count=4):
 def test_threshold_mix_1_equals_differential_diffusion_one_step_later(sampler):
     """Its masks replace the noisy latent before a step, ours the prediction within it. So a pixel unlocks one step later."""
     run, later = striped((0.25, 0.5, 0.75, 1), sampler), 1.5 / 20  # half a step for the rounding to 8 bits
-    published = peers.differential_diffusion(run, Image.fromarray(run.task.picture), run.task.painted)
+    published = peers.differential_diffusion(run, Image.fromarray(run.task.image), run.task.painted)
     earlier = striped((0.25 + later, 0.5 + later, 0.75 + later, 1), sampler)
     assert np.abs(softly(earlier, threshold_mix=1.0) - published).max() <= 1
     assert by_stripe(softly(earlier, threshold_mix=0.0) - published).max() > 2
@@ -186,7 +186,7 @@ def test_how_much_greys_preserve_does_not_depend_on_the_step_count(mix):
     shares = []
     for steps in (10, 20, 40):
         run = striped((0.25, 0.5, 0.75, 1), steps=steps)
-        change = by_stripe(softly(run, threshold_mix=mix) - run.task.picture)
+        change = by_stripe(softly(run, threshold_mix=mix) - run.task.image)
         shares.append(1 - change[:3] / change[3])
     assert np.ptp(shares, axis=0).max() < 0.05, shares
 

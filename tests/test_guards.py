@@ -1,4 +1,4 @@
-"""Figures that no change may lose: ratios of speed, and the headline of picture quality. Each guard is seen to fail."""
+"""Guards against losing speed or image quality. Each guard is also tested with a fault that it must catch."""
 import itertools
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ import torch
 
 from benchmarks import peers, quality, reference
 from benchmarks.speed import DEFINITION, OURS, seconds
-from benchmarks.tasks import WHOLE, task
+from benchmarks.tasks import WHOLE, make_task
 from lib_softinpaint.method import blend, difference, schedule
 from lib_softinpaint.settings.settings import FEATHER_FROM_HOST, Settings
 from tests import tiny_models
@@ -16,21 +16,21 @@ from tests import tiny_models
 pytestmark = tiny_models.KNOWN_WARNINGS
 
 LEAST_MAP_RATIO = 30
-"""Measured 170 to 450 at 1024 pixels; the test's map is a sixteenth of that."""
+"""Measured 170 to 450 at 1024 pixels; the test's map has a sixteenth of its pixels."""
 LEAST_BLEND_RATIO = 2
-"""Measured 5 to 13, by threads."""
+"""Measured 5 to 13, depending on threads."""
 
 LEAST_EFFECT = 0.9
 LARGEST_SHARE_OF_JUMP = 0.75
 """Of hard inpainting's jump, over the runs below."""
 
-RUNS = [peers.Run(task(scene, name), WHOLE, "Euler a", 12, (1, 2))
+RUNS = [peers.Run(make_task(scene, name), WHOLE, "Euler a", 12, (1, 2))
         for scene, name in (("yellow house", "sky"), ("blue house at night", "replace"), ("yellow meadow", "large area"))]
 
 
 def ratio(ours, definition):
-    taken = seconds({OURS: ours, DEFINITION: definition})
-    return np.median(taken[DEFINITION]) / np.median(taken[OURS])
+    times = seconds({OURS: ours, DEFINITION: definition})
+    return np.median(times[DEFINITION]) / np.median(times[OURS])
 
 
 def map_ratio(ours=difference.difference_map):
@@ -68,18 +68,18 @@ def test_a_blend_in_float64_is_caught():
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
+def images(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(quality, "PICTURES", tmp_path_factory.mktemp("pictures"))
+        patch.setattr(quality, "IMAGES", tmp_path_factory.mktemp("images"))
         yield
 
 
 def headline(painter=None):
-    """Share of hard inpainting's jump, least core effect, and changed pixels outside, over all runs."""
+    """Jump as a share of hard inpainting's, mean core effect, and the most changed pixels outside, over all runs."""
     with pytest.MonkeyPatch.context() as patch:
         if painter:
             patch.setattr(quality, "PAINTERS", {**quality.PAINTERS, (peers.OURS,): painter})
-            planted = f"planted {next(NUMBERS)}"  # pictures of their own
+            planted = f"planted {next(NUMBERS)}"  # saved apart from the real method's images
             patch.setattr(quality, "fingerprint", lambda method: planted if method == peers.OURS else FINGERPRINTS[method])
         rows = list(quality.measures(RUNS, (peers.HARD, peers.OURS)))
     jump = {method: np.mean([row["jump"] for row in rows if row["method"] == method]) for method in (peers.HARD, peers.OURS)}
@@ -92,7 +92,7 @@ NUMBERS = itertools.count()
 FINGERPRINTS = {method: quality.fingerprint(method) for method in peers.METHODS}
 
 
-def test_the_headline_of_picture_quality_holds(pictures):
+def test_the_headline_of_image_quality_holds(images):
     jump, effect, outside = headline()
     assert jump < LARGEST_SHARE_OF_JUMP
     assert effect >= LEAST_EFFECT
@@ -100,25 +100,25 @@ def test_the_headline_of_picture_quality_holds(pictures):
 
 
 def soft(**changes):
-    return peers.soft(peers.OURS, peers.Recorded, replace(Settings(enabled=True), **changes))
+    return peers.soft(peers.OURS, peers.RecordingPipeline, replace(Settings(enabled=True), **changes))
 
 
-def test_a_seam_is_caught(pictures):
+def test_a_seam_is_caught(images):
     def pasted(run):
-        made = soft()(run)[peers.OURS]
-        hard = np.where(run.task.painted[..., None], made.decoded, run.task.picture)
-        return {peers.OURS: replace(made, results=hard)}
+        outcome = soft()(run)[peers.OURS]
+        hard = np.where(run.task.painted[..., None], outcome.decoded, run.task.image)
+        return {peers.OURS: replace(outcome, results=hard)}
     assert not headline(pasted)[0] < LARGEST_SHARE_OF_JUMP
 
 
-def test_a_mask_that_was_thinned_out_is_caught(pictures):
+def test_a_weakened_mask_is_caught(images):
     assert not headline(soft(feather_source=FEATHER_FROM_HOST, preservation_strength=4.0))[1] >= LEAST_EFFECT
 
 
-def test_one_level_outside_is_caught(pictures):
+def test_one_level_outside_is_caught(images):
     def shifted(run):
-        made = soft()(run)[peers.OURS]
-        results = made.results.copy()
+        outcome = soft()(run)[peers.OURS]
+        results = outcome.results.copy()
         results[:, 0, 0, 0] ^= 1
-        return {peers.OURS: replace(made, results=results)}
+        return {peers.OURS: replace(outcome, results=results)}
     assert headline(shifted)[2] != 0

@@ -9,12 +9,12 @@ from training.scenes import SIZE, Scene, main_colour, vocabulary
 SEEDS = range(40)
 
 
-def test_a_number_gives_the_same_scene_for_ever():
-    picture = Scene.from_seed(7).draw()
-    assert picture.shape == (SIZE, SIZE, 3)
-    assert picture.dtype == np.uint8
-    assert (picture == Scene.from_seed(7).draw()).all()
-    assert (picture != Scene.from_seed(8).draw()).any()
+def test_a_seed_always_gives_the_same_scene():
+    image = Scene.from_seed(7).draw()
+    assert image.shape == (SIZE, SIZE, 3)
+    assert image.dtype == np.uint8
+    assert (image == Scene.from_seed(7).draw()).all()
+    assert (image != Scene.from_seed(8).draw()).any()
 
 
 def test_captions_keep_to_the_vocabulary():
@@ -26,21 +26,21 @@ def test_captions_keep_to_the_vocabulary():
             assert set(caption.replace(",", "").split()) <= words
 
 
-def test_a_thing_is_seen_in_its_box_and_in_its_colour():
+def test_a_thing_is_drawn_in_its_box_and_colour():
     for seed in SEEDS:
         scene = Scene.from_seed(seed)
-        picture = scene.draw().astype(int)
+        image = scene.draw().astype(int)
         for thing in scene.things:
             seen = scene.mask(thing, main=True)
             if thing.kind not in ("house", "tree", "person", "cloud") or seen.sum() < 400:
                 continue
             left, top, right, bottom = (round(SIZE * side) for side in thing.box)
             assert seen[max(0, top):bottom, max(0, left):right].sum() > 0.85 * seen.sum()
-            assert np.abs(np.median(picture[seen], axis=0) - main_colour(thing, scene.light)).max() < 60
+            assert np.abs(np.median(image[seen], axis=0) - main_colour(thing, scene.light)).max() < 60
 
 
 @pytest.mark.parametrize("kind", ["sun", "cloud", "tree", "house", "person"])
-def test_the_judge_knows_a_drawn_thing_from_none(kind):
+def test_the_judge_recognises_only_drawn_things(kind):
     drawn, blank = [], []
     for seed in range(400):
         scene = Scene.from_seed(seed)

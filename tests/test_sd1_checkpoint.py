@@ -1,4 +1,4 @@
-"""The scene model in the original format; that a WebUI paints the same with it: tests/webui/test_command_line.py."""
+"""The scene model in the original format. tests/webui/test_command_line.py tests that a WebUI paints the same with it."""
 import json
 
 import pytest
@@ -22,7 +22,7 @@ def weights(folder):
     return load_file(folder / "softinpaint-scenes.safetensors")
 
 
-def test_every_weight_is_there_once(weights):
+def test_every_weight_is_written_once(weights):
     pipeline = StableDiffusionPipeline.from_pretrained(sd1_checkpoint.MODEL, local_files_only=True)
     parts = {"model.diffusion_model.": pipeline.unet, "first_stage_model.": pipeline.vae,
              "cond_stage_model.": pipeline.text_encoder}
@@ -55,5 +55,5 @@ def test_the_configuration_names_its_text_model(folder):
         "config.json", "merges.txt", "special_tokens_map.json", "tokenizer_config.json", "vocab.json"}
 
 
-def test_the_bundled_text_encoder_has_the_names_that_every_transformers_knows():
+def test_the_bundled_text_encoder_has_names_that_all_versions_of_transformers_read():
     assert all(name.startswith("text_model.") for name in load_file(sd1_checkpoint.MODEL / "text_encoder/model.safetensors"))

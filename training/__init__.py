@@ -1,1 +1,1 @@
-"""What trained the bundled model: scenes that are drawn, networks, and a judge that finds what a prompt asked for."""
+"""Training of the bundled model: drawn scenes, networks, and a judge that looks for the object in a prompt."""

@@ -1,4 +1,4 @@
-"""How good the scene model is: round trip of the autoencoder, and objects found in inpaintings."""
+"""Evaluates the scene model: the autoencoder's round trip, and objects recognised in inpainted images."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline
 from PIL import Image, ImageDraw
 
 from training.judge import recognised
-from training.networks import to_pictures, to_tensor, tokenize
+from training.networks import to_images, to_tensor, tokenize
 from training.scenes import HELD_OUT, PALETTE, SIZE, Kind, Scene, Thing
 
-STEPS = 20  # what a user of the demo waits for
+STEPS = 20  # as in the demo
 GUIDANCE = 5.0
 PSNR_SCENES = 64
-TRIALS = 24  # inpaintings per kind of object
+TRIALS = 24  # inpainted images per kind of object
 EVALUATED: tuple[Kind, ...] = ("sun", "moon", "cloud", "mountain", "tree", "pine", "house", "person")
-ROOM = 0.05  # the repainted area is wider than the object by this share of the picture side
+ROOM = 0.05  # the repainted area is wider than the object by this share of the image side
 SHEET_PROMPTS = (
     "a red house",
     "two green trees",
@@ -34,7 +34,7 @@ SHEET_PROMPTS = (
 
 
 def evaluate(model: Path, sheets: Path) -> None:
-    """Print round-trip PSNR and the share of recognised objects; write contact sheets to the folder `sheets`."""
+    """Prints round-trip PSNR and the share of recognised objects, and writes contact sheets to the folder `sheets`."""
     pipeline = StableDiffusionPipeline.from_pretrained(model).to(torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     print(f"VAE round trip on {PSNR_SCENES} held-out scenes: {round_trip_psnr(pipeline.vae):.2f} dB")
@@ -50,8 +50,8 @@ def evaluate(model: Path, sheets: Path) -> None:
         seen = [recognised(result, trial.thing, trial.scene, trial.repaint) for trial, result in zip(trials, results)]
         answers = round_trip(pipeline.vae, np.stack([trial.answer for trial in trials]))
         real = [recognised(answer, trial.thing, trial.scene, trial.repaint) for trial, answer in zip(trials, answers)]
-        false = [recognised(_another(trial), trial.thing, trial.scene, trial.repaint) for trial in trials]
-        check = f"judge on drawn and autoencoded ones {np.mean(real):.0%}, on other things {np.mean(false):.0%}"
+        false = [recognised(_with_other_kind(trial), trial.thing, trial.scene, trial.repaint) for trial in trials]
+        check = f"judge: drawn and autoencoded objects {np.mean(real):.0%}, other objects {np.mean(false):.0%}"
         print(f"{kind}: recognised {np.mean(seen):.0%} of {len(seen)} ({check})", flush=True)
         sheet.append(_sheet_row(trials, results, seen))
         hits, total = hits + sum(seen), total + len(seen)
@@ -61,10 +61,10 @@ def evaluate(model: Path, sheets: Path) -> None:
 
 @dataclass(frozen=True)
 class Trial:
-    """One inpainting: an object is asked for where the scene has none.
+    """One inpainting task: an object is requested where the scene has none.
 
-    scene : picture to be inpainted; thing : object asked for; answer : the scene drawn with it,
-    (H, W, 3) uint8; repaint : (H, W) bool, True = repaint, whole latent pixels.
+    scene : image to inpaint; thing : requested object; answer : the scene drawn with it,
+    (H, W, 3) uint8; repaint : (H, W) bool, True = repaint, aligned to latent pixels.
     """
 
     scene: Scene
@@ -74,7 +74,7 @@ class Trial:
 
 
 def find_trials(kind: str, count: int) -> Iterator[Trial]:
-    """Held-out scenes from which one thing of this kind, seen whole, has been taken away."""
+    """Held-out scenes from which one fully visible thing of this kind was removed."""
     seed = HELD_OUT
     while count:
         seed += 1
@@ -96,7 +96,7 @@ def find_trials(kind: str, count: int) -> Iterator[Trial]:
 
 
 def _roomy_box(mask: np.ndarray) -> np.ndarray:
-    """(H, W) bool: the mask's bounding box with room around it, of whole latent pixels."""
+    """(H, W) bool: the mask's bounding box with a margin, aligned to latent pixels."""
     box = np.zeros_like(mask)
     spans = []
     for hits in np.nonzero(mask):
@@ -106,8 +106,8 @@ def _roomy_box(mask: np.ndarray) -> np.ndarray:
     return box
 
 
-def _another(trial: Trial) -> np.ndarray:
-    """(H, W, 3) uint8: the scene with a thing of another kind in the asked one's place."""
+def _with_other_kind(trial: Trial) -> np.ndarray:
+    """(H, W, 3) uint8: the scene with a thing of another kind in place of the requested one."""
     discs = ("sun", "moon")
     kinds = [kind for kind in EVALUATED if kind != trial.thing.kind and not (kind in discs and trial.thing.kind in discs)]
     kind = kinds[trial.scene.seed % len(kinds)]
@@ -117,7 +117,7 @@ def _another(trial: Trial) -> np.ndarray:
 
 @torch.no_grad()
 def inpaint(pipeline: StableDiffusionPipeline, trials: list[Trial]) -> list[np.ndarray]:
-    """Plain hard inpainting at full denoising: (H, W, 3) uint8 results, the original outside the mask."""
+    """Results (H, W, 3) uint8 of hard inpainting at full denoising, with the original outside the mask."""
     vae, scheduler = pipeline.vae, pipeline.scheduler
     originals = np.stack([trial.scene.draw() for trial in trials])
     repaint = torch.from_numpy(np.stack([trial.repaint for trial in trials]))[:, None].float()
@@ -133,12 +133,12 @@ def inpaint(pipeline: StableDiffusionPipeline, trials: list[Trial]) -> list[np.n
         rest = scheduler.timesteps[index + 1 : index + 2]
         known = scheduler.add_noise(init, noise, rest.expand(len(init))) if len(rest) else init
         latent = repaint_latent * latent + (1 - repaint_latent) * known
-    decoded = to_pictures(vae.decode(latent / vae.config.scaling_factor).sample)
+    decoded = to_images(vae.decode(latent / vae.config.scaling_factor).sample)
     return [np.where(trial.repaint[..., None], new, old) for trial, new, old in zip(trials, decoded, originals)]
 
 
 def embed(pipeline: StableDiffusionPipeline, prompts: list[str]) -> torch.Tensor:
-    """(2 B, 77, C) embeddings: empty prompts first, as guidance wants them."""
+    """(2 B, 77, C) embeddings: empty prompts first, for guidance."""
     return pipeline.text_encoder(tokenize(pipeline.tokenizer, [""] * len(prompts) + prompts)).last_hidden_state
 
 
@@ -146,29 +146,29 @@ def _guided_step(
     pipeline: StableDiffusionPipeline, latent: torch.Tensor, timestep: torch.Tensor, embedding: torch.Tensor
 ) -> torch.Tensor:
     with torch.autocast("cpu", torch.bfloat16):
-        without, along = pipeline.unet(torch.cat([latent] * 2), timestep, embedding).sample.float().chunk(2)
-    return pipeline.scheduler.step(without + GUIDANCE * (along - without), timestep, latent).prev_sample
+        unconditional, conditional = pipeline.unet(torch.cat([latent] * 2), timestep, embedding).sample.float().chunk(2)
+    return pipeline.scheduler.step(unconditional + GUIDANCE * (conditional - unconditional), timestep, latent).prev_sample
 
 
 @torch.no_grad()
-def round_trip(vae: AutoencoderKL, pictures: np.ndarray) -> np.ndarray:
-    """(B, H, W, 3) uint8: the pictures encoded and decoded."""
-    return to_pictures(vae.decode(vae.encode(to_tensor(pictures)).latent_dist.mean).sample)
+def round_trip(vae: AutoencoderKL, images: np.ndarray) -> np.ndarray:
+    """(B, H, W, 3) uint8: the images encoded and decoded."""
+    return to_images(vae.decode(vae.encode(to_tensor(images)).latent_dist.mean).sample)
 
 
 def round_trip_psnr(vae: AutoencoderKL) -> float:
     """Mean PSNR in dB of encoding and decoding held-out scenes."""
     ratios = []
     for seed in range(HELD_OUT, HELD_OUT + PSNR_SCENES):
-        picture = Scene.from_seed(seed).draw()
-        decoded = round_trip(vae, picture[None])[0]
-        ratios.append(20 * np.log10(255) - 10 * np.log10(np.mean((decoded.astype(float) - picture) ** 2)))
+        image = Scene.from_seed(seed).draw()
+        decoded = round_trip(vae, image[None])[0]
+        ratios.append(20 * np.log10(255) - 10 * np.log10(np.mean((decoded.astype(float) - image) ** 2)))
     return float(np.mean(ratios))
 
 
 @torch.no_grad()
 def sheet_of_prompts(pipeline: StableDiffusionPipeline) -> np.ndarray:
-    """(H, W, 3) uint8 rows: scenes, their round trips, pictures from their captions, pictures from SHEET_PROMPTS."""
+    """(H, W, 3) uint8 rows: scenes, their round trips, images painted from their captions and from SHEET_PROMPTS."""
     scenes = [Scene.from_seed(HELD_OUT + 500 + index) for index in range(len(SHEET_PROMPTS))]
     originals = np.stack([scene.draw() for scene in scenes])
     vae = pipeline.vae
@@ -179,12 +179,12 @@ def sheet_of_prompts(pipeline: StableDiffusionPipeline) -> np.ndarray:
         pipeline.scheduler.set_timesteps(STEPS)
         for timestep in pipeline.scheduler.timesteps:
             latent = _guided_step(pipeline, latent, timestep, embedding)
-        rows.append(to_pictures(vae.decode(latent / vae.config.scaling_factor).sample))
+        rows.append(to_images(vae.decode(latent / vae.config.scaling_factor).sample))
     return np.concatenate([np.concatenate(list(row), 1) for row in rows])
 
 
 def _sheet_row(trials: list[Trial], results: list[np.ndarray], seen: list[bool]) -> np.ndarray:
-    """Eight results side by side; the repainted area framed, green where the object was recognised."""
+    """Eight results side by side. The frame of the repainted area is green if the object was recognised."""
     tiles = []
     for trial, result, hit in list(zip(trials, results, seen))[:8]:
         tile = Image.fromarray(result)

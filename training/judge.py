@@ -1,8 +1,8 @@
-"""Is the object that was asked for in the repainted area? Judged by colour and shape, without a trained judge.
+"""Judges by colour and shape whether the requested object is in the repainted area. Nothing is learned.
 
-Analysis by synthesis: where the object's own colour is found, the scene generator draws that object
-into the same box, and the picture must agree with the drawing, in the object's own colour and in its
-other parts (roof, head, trunk, snow), and disagree just outside its outline.
+Analysis by synthesis: where the object's main colour is found, the scene generator draws that object
+into the same box. The image must agree with the drawing, both in the main colour and in the object's
+other parts (roof, head, trunk, snow), and disagree just outside the outline.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from scipy import ndimage
 from lib_softinpaint.method.cielab import lab
 from training.scenes import SIZE, SUPERSAMPLE, Light, Scene, Thing, paint, parts
 
-NEAR = 24.0  # CIE76 distance: about twice the spread of one colour under a scene's shade and varied light
-LEAST_AREA_PX = 120  # smaller spots of the colour are not an object
-LEAST_MAIN = 0.7  # share of the drawn object's own colour that must agree
-LEAST_REST = 0.4  # share of its other parts, which are small or vary (skin, hair, roof)
-SMALLEST_REST = 0.15  # of the own colour's area: smaller parts, such as trunks, are thinner than a latent pixel
+NEAR = 24.0  # CIE76 distance: about twice the spread of one colour within a scene's shade and varied light
+LEAST_AREA_PX = 120  # smaller spots of the colour do not count as objects
+LEAST_MAIN = 0.7  # share of the drawn object's main colour that must agree
+LEAST_REST = 0.4  # the same for its other parts, which are small or vary (skin, hair, roof)
+SMALLEST_REST = 0.15  # share of the main colour's area; smaller parts, such as trunks, are thinner than a latent pixel
 MOST_AROUND = 0.45  # share of the ring around the outline that may carry the object's colour, such as grass around a pine
 RING_PX = 4
 VARIANTS = 24
 
 
-def recognised(picture: np.ndarray, thing: Thing, scene: Scene, repaint: np.ndarray) -> bool:
-    """Whether an object of the thing's kind and colour is seen in the repainted area, of any size.
+def recognised(image: np.ndarray, thing: Thing, scene: Scene, repaint: np.ndarray) -> bool:
+    """Whether the repainted area shows an object of the thing's kind and colour, at any size.
 
     Parameters
     ----------
-    picture : (H, W, 3) uint8
-    thing : the object asked for
+    image : (H, W, 3) uint8
+    thing : the requested object
     scene : the scene around it, for its light
-    repaint : (H, W) bool, True = look here
+    repaint : (H, W) bool, True = search here
     """
-    seen = _lab(picture)
+    seen = _lab(image)
     colours = {part.colour for part in parts(thing, scene.light) if part.main}
     distance = _distance(seen, colours)
-    # Nearer to the object's colour than to what the scene shows there without it: new paint.
+    # New paint is nearer to the object's colour than to what the scene shows there without the object.
     found = (distance < NEAR) & (distance < np.linalg.norm(seen - _lab(scene.draw()), axis=-1))
     labels, _ = ndimage.label(ndimage.binary_opening(found & repaint))
     for label, box in enumerate(ndimage.find_objects(labels), 1):
@@ -73,7 +73,7 @@ def _agrees(lab: np.ndarray, found: np.ndarray, thing: Thing, light: Light, box:
 
 
 def _draw(thing: Thing, light: Light) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The thing alone: (H, W, 3) Lab, and where its own colour and its other parts are seen."""
+    """The thing alone, (H, W, 3) Lab, and the areas of its main colour and of its other parts."""
     side = SIZE * SUPERSAMPLE
     colour, main, rest = Image.new("RGB", (side, side)), Image.new("L", (side, side)), Image.new("L", (side, side))
     for part in parts(thing, light):
@@ -86,7 +86,7 @@ def _draw(thing: Thing, light: Light) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 @lru_cache(maxsize=64)
 def _main_box(thing: Thing) -> tuple[float, float, float, float]:
-    """Left, top, right, bottom of the parts in the thing's own colour, picture shares."""
+    """Left, top, right, bottom of the parts in the thing's main colour, in shares of the image."""
     _, main, _ = _draw(thing, Scene.from_seed(0).light)
     rows, columns = np.nonzero(main)
     return columns.min() / SIZE, rows.min() / SIZE, (columns.max() + 1) / SIZE, (rows.max() + 1) / SIZE

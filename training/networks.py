@@ -1,7 +1,7 @@
-"""The networks of the scene model, untrained, in standard SD1 blocks, and what goes in and out of them.
+"""The untrained networks of the scene model, in standard SD1 blocks, and conversions of their inputs and outputs.
 
-Every choice here can be written in the original SD1 format too: a channel count per level that is a
-whole multiple of the first, 32 groups in each normalisation, a fixed number of heads.
+All sizes can also be expressed in the original SD1 format: each level's channel count is a multiple of
+the first, each normalisation has 32 groups, and the number of heads is fixed.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from training.scenes import SIZE, vocabulary
 
-TEXT_WIDTH = 128  # captions are short and of seventy words
-EMBEDDING_MEAN = 0.2  # start of the text encoder's last bias: keeps the output's mean away from zero
+TEXT_WIDTH = 128  # captions are short and use about seventy words
+EMBEDDING_MEAN = 0.2  # initial value of the text encoder's last bias; keeps the output's mean away from zero
 
 
 def new_vae() -> AutoencoderKL:
@@ -72,7 +72,7 @@ def new_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
 
 
 def new_tokenizer(folder: Path) -> CLIPTokenizer:
-    """CLIP's tokenizer with one token for each word of the captions; other words fall into letters.
+    """CLIP's tokenizer with one token for each word of the captions; other words are split into letters.
 
     Its files, vocab.json and merges.txt, are written to `folder`.
     """
@@ -80,7 +80,7 @@ def new_tokenizer(folder: Path) -> CLIPTokenizer:
     vocab = [*letters, *(letter + "</w>" for letter in letters)]
     merges: list[tuple[str, str]] = []
     for word in vocabulary():
-        # Later merges never change words that are already whole, since earlier ones are applied first.
+        # Earlier merges are applied first, so later ones never change words that already are one token.
         while len(pieces := _pieces(word, merges)) > 1:
             merges.append((pieces[0], pieces[1]))
             vocab.append(pieces[0] + pieces[1])
@@ -93,14 +93,14 @@ def new_tokenizer(folder: Path) -> CLIPTokenizer:
 
 
 def _byte_letters() -> list[str]:
-    """The 256 printable characters by which byte-level BPE stands for bytes, in CLIP's order."""
+    """The 256 printable characters that byte-level BPE uses for bytes, in CLIP's order."""
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = [byte for byte in range(256) if byte not in printable]
     return [chr(byte) for byte in printable] + [chr(256 + index) for index in range(len(others))]
 
 
 def _pieces(word: str, merges: list[tuple[str, str]]) -> list[str]:
-    """The word cut into tokens by byte-pair encoding."""
+    """The word's tokens by byte-pair encoding."""
     ranks = {pair: rank for rank, pair in enumerate(merges)}
     pieces = [*word[:-1], word[-1] + "</w>"]
     while len(pieces) > 1:
@@ -114,10 +114,10 @@ def _pieces(word: str, merges: list[tuple[str, str]]) -> list[str]:
 
 
 def new_scheduler() -> DDIMScheduler:
-    """SD1's noise schedule, velocity predicted; full denoising starts at the last timestep, from pure noise.
+    """SD1's noise schedule with velocity prediction. Full denoising starts from pure noise at the last timestep.
 
-    Velocity: at that timestep predicted noise says next to nothing about the picture, and it is there that the
-    caption decides what is painted where.
+    Velocity is predicted because the caption decides the composition at that timestep, where predicted noise
+    says almost nothing about the image.
     """
     return DDIMScheduler(
         beta_schedule="scaled_linear",
@@ -136,12 +136,12 @@ def tokenize(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
     return tokenizer(texts, padding="max_length", truncation=True, max_length=77, return_tensors="pt").input_ids
 
 
-def to_tensor(pictures: np.ndarray) -> torch.Tensor:
+def to_tensor(images: np.ndarray) -> torch.Tensor:
     """(B, H, W, 3) uint8 -> (B, 3, H, W) float32, -1 to 1."""
     # contiguous: the backward pass of GroupNorm is half as fast with channels last
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
 
 
-def to_pictures(decoded: torch.Tensor) -> np.ndarray:
+def to_images(decoded: torch.Tensor) -> np.ndarray:
     """(B, 3, H, W) float, -1 to 1 -> (B, H, W, 3) uint8."""
     return ((decoded.float().clamp(-1, 1) + 1) * 127.5 + 0.5).to(torch.uint8).permute(0, 2, 3, 1).numpy()

@@ -1,7 +1,7 @@
-"""Procedural flat-colour scenes: endless, seeded, with captions and object masks.
+"""Procedural flat-colour scenes from seeds, with captions and object masks.
 
-A scene is plain data; drawing, captions and masks derive from it. Lengths are shares of the picture
-side, x to the right and y down, so that a scene can be drawn at any size.
+A scene is plain data, from which image, caption and masks are made. Lengths are shares of the image
+side, x to the right and y down, so a scene can be drawn at any size.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageDraw
 
-SIZE = 256  # picture side in pixels: 32 x 32 latents, the least in which a person has a head
-HELD_OUT = 1_000_000_000  # scenes from this seed on are for judging, never for training
-SUPERSAMPLE = 2  # edges are drawn at twice the size: antialiased, and fast enough to draw while training
-GRAIN_LEVELS = 1.2  # standard deviation of the paper grain, 8-bit levels: invisible until it is missing
-SHADE_SHARE = 0.12  # brightness falls by this share across the picture: a wrong tone then shows at a seam
+SIZE = 256  # image side in pixels: 32 x 32 latents, the smallest size at which a person has a head
+HELD_OUT = 1_000_000_000  # scenes from this seed on are for evaluation, never for training
+SUPERSAMPLE = 2  # drawn at twice the size for antialiasing, and still fast enough to draw while training
+GRAIN_LEVELS = 1.2  # standard deviation of the paper grain, 8-bit levels; visible only where it is missing
+SHADE_SHARE = 0.12  # brightness falls by this share across the image, so that a wrong tone shows at a seam
 
 RGB = tuple[int, int, int]
 Kind = Literal["sun", "moon", "cloud", "mountain", "hill", "ground", "lake", "tree", "pine", "house", "person"]
@@ -43,7 +43,7 @@ PALE_WINDOW: RGB = (196, 226, 240)
 TRUNK: RGB = (110, 76, 56)
 DOOR: RGB = (92, 62, 50)
 
-# What each kind may be coloured; the first entry is the most usual one.
+# Possible colours of each kind; the first one is the most common.
 PALETTE: dict[Kind, tuple[str, ...]] = {
     "sun": ("yellow", "orange"),
     "moon": ("white",),
@@ -63,7 +63,7 @@ NUMBERS = ("no", "one", "two", "three", "four")
 
 @dataclass(frozen=True)
 class Light:
-    """Time of day: the sky's two colours, and what the light does to every other colour."""
+    """Time of day: the sky's two colours, and how the light changes all other colours."""
 
     time: str
     sky_top: RGB
@@ -111,7 +111,7 @@ SYNONYMS = {
 
 @dataclass(frozen=True)
 class Thing:
-    """One object: x is its centre, y its lowest point; `variant` seeds its small differences."""
+    """One object. x is its centre, y its lowest point, `variant` chooses its details."""
 
     kind: Kind
     colour: str
@@ -123,7 +123,7 @@ class Thing:
 
     @property
     def box(self) -> tuple[float, float, float, float]:
-        """Left, top, right, bottom, shares of the picture side."""
+        """Left, top, right, bottom, in shares of the image side."""
         return self.x - self.width / 2, self.y - self.height, self.x + self.width / 2, self.y
 
     @property
@@ -140,7 +140,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Part:
-    """One flat shape of a thing, in picture shares: what to draw, where, and in which colour."""
+    """One flat shape of a thing. Lengths are shares of the image side."""
 
     shape: Literal["polygon", "ellipse", "limb"]
     points: tuple[tuple[float, float], ...]
@@ -152,7 +152,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Scene:
-    """A landscape as plain data; `things` are in drawing order, far to near."""
+    """A landscape. `things` are in drawing order, from far to near."""
 
     seed: int
     light: Light
@@ -160,16 +160,11 @@ class Scene:
 
     @classmethod
     def from_seed(cls, seed: int) -> Scene:
-        """The scene with this number; the same number gives the same scene for ever."""
+        """The scene of this seed. The same seed always gives the same scene."""
         return _compose(seed)
 
     def draw(self, size: int = SIZE) -> np.ndarray:
-        """The picture.
-
-        Returns
-        -------
-        picture : (size, size, 3) uint8
-        """
+        """The scene's image, (size, size, 3) uint8."""
         side = size * SUPERSAMPLE
         canvas = _gradient(self.light.sky_top, self.light.sky_bottom, side, side)
         for thing in self.things:
@@ -179,10 +174,10 @@ class Scene:
         return np.clip(flat * self._shade(size) + self._grain(size) + 0.5, 0, 255).astype(np.uint8)
 
     def caption(self, rng: np.random.Generator | None = None) -> str:
-        """The scene in words: everything in drawing order, or with `rng` a random part of it, shuffled.
+        """The scene in words: everything in drawing order or, with `rng`, a random part in random order.
 
-        Random captions leave things, colours and places out, so that a prompt of one object is as
-        familiar to the model as a prompt of a whole scene.
+        Random captions leave out things, colours and places. The model then knows prompts for one object as
+        well as prompts for a whole scene.
         """
         groups: dict[tuple[str, str], list[Thing]] = {}
         for thing in self.things:
@@ -200,12 +195,12 @@ class Scene:
         return f"{rng.choice(OPENINGS)} {caption}" if caption and rng.random() < 0.1 else caption
 
     def mask(self, thing: Thing, size: int = SIZE, main: bool = False) -> np.ndarray:
-        """Where the thing is seen, things in front of it left out.
+        """Where the thing is visible, without parts that are hidden by nearer things.
 
         Parameters
         ----------
         main : bool
-            Only the parts that carry the thing's colour, such as a house's walls.
+            Only the parts in the thing's main colour, such as a house's walls.
 
         Returns
         -------
@@ -221,7 +216,7 @@ class Scene:
         return np.asarray(canvas.reduce(SUPERSAMPLE)) > 127
 
     def _shade(self, size: int) -> np.ndarray:
-        """(size, size, 1) float32 brightness factor: a gentle fall across the picture."""
+        """(size, size, 1) float32 brightness factor, falling gently across the image."""
         ramp = np.linspace(-1, 1, size, dtype=np.float32)
         across = np.cos(self.light.shade_angle) * ramp[None, :] + np.sin(self.light.shade_angle) * ramp[:, None]
         return (1 + SHADE_SHARE / 2 * across)[..., None].astype(np.float32)
@@ -299,7 +294,7 @@ def _mountain(thing: Thing, light: Light) -> list[Part]:
 
 
 def _band(thing: Thing, light: Light) -> list[Part]:
-    """A hill line or the ground: a wavy upper edge, filled to the picture's lower border."""
+    """A hill line or the ground: a wavy upper edge, filled to the image's lower border."""
     hill = thing.kind == "hill"
     colour = light.on(COLOURS[thing.colour], 0.3 if hill else 0.0)
     xs = np.linspace(-0.01, 1.01, 33)
@@ -485,13 +480,13 @@ def _near_things(horizon: float, rng: np.random.Generator) -> list[Thing]:
 
 
 def _spread(count: int, rng: np.random.Generator) -> list[float]:
-    """`count` places from left to right, kept apart, in random order."""
+    """`count` horizontal positions at some distance from each other, in random order."""
     slots = (np.arange(count) + rng.uniform(0.15, 0.85, count)) / max(count, 1)
     return rng.permutation(0.04 + 0.92 * slots).tolist()
 
 
 def _vary(light: Light, rng: np.random.Generator) -> Light:
-    """The same time of day, a little brighter, darker or tinted: the same prompt under another light."""
+    """The same time of day, slightly brighter, darker or tinted, so that light varies for the same prompt."""
     tint = rng.uniform(0.88, 1.08) * rng.uniform(0.95, 1.05, 3)
     gain = tuple(float(g * t) for g, t in zip(light.gain, tint))
     top, bottom = (_clip(np.array(sky) * tint) for sky in (light.sky_top, light.sky_bottom))
@@ -502,7 +497,7 @@ def _vary(light: Light, rng: np.random.Generator) -> Light:
 
 
 def _synonym(word: str, rng: np.random.Generator) -> str:
-    """The word, or now and then another one for it."""
+    """The word or, sometimes, a synonym."""
     return str(rng.choice(SYNONYMS[word])) if word in SYNONYMS and rng.random() < 0.15 else word
 
 
@@ -511,7 +506,7 @@ def _plural(kind: str) -> str:
 
 
 def _group_phrase(group: list[Thing], rng: np.random.Generator | None) -> str:
-    """Things of one kind and colour in words, with random detail if `rng` is given."""
+    """Things of one kind and colour in words. With `rng`, colour and place are left out at random."""
     thing = group[0]
     colour = rng is None or rng.random() < 0.8
     place = rng is None or rng.random() < 0.6
@@ -533,7 +528,7 @@ def _group_phrase(group: list[Thing], rng: np.random.Generator | None) -> str:
 
 
 def paint(canvas: Image.Image, part: Part, value: int | None = None) -> None:
-    """Draw the part on the canvas, in its colour or in one grey value."""
+    """Draws the part on the canvas in its colour or, if given, in one grey value."""
     side = canvas.width
     points = [(x * side, y * side) for x, y in part.points]
     if part.fade is not None and value is None:
@@ -563,7 +558,7 @@ def _gradient(top: RGB, bottom: RGB, width: int, height: int) -> Image.Image:
 
 @lru_cache(maxsize=2)
 def _paper(size: int) -> np.ndarray:
-    """(size, size) float32 grain: white noise and a coarser one, wrapping at the borders."""
+    """(size, size) float32 grain: fine and coarse noise, periodic at the borders."""
     rng = np.random.default_rng(0)
     fine = rng.standard_normal((size, size))
     coarse = sum(np.roll(fine, shift, (0, 1)) for shift in np.ndindex(3, 3)) / 3
@@ -571,7 +566,7 @@ def _paper(size: int) -> np.ndarray:
 
 
 def _mix(one: RGB, other: RGB, share: float) -> RGB:
-    """`one`, and the `other` to that share."""
+    """Mixture of two colours; `share` is that of `other`."""
     return _clip([a * (1 - share) + b * share for a, b in zip(one, other)])
 
 

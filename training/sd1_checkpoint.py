@@ -2,8 +2,8 @@
 
     python -m training.sd1_checkpoint WEBUI/models/Stable-diffusion
 
-writes softinpaint-scenes.safetensors, the .yaml that belongs beside it, and a folder with the tokenizer
-and the text encoder's configuration. The .yaml names that folder: run this again instead of moving it.
+writes softinpaint-scenes.safetensors, its .yaml, and a folder with the tokenizer and the text encoder's
+configuration. The .yaml contains that folder's path, so run this again instead of moving the files.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 
 MODEL = Path(__file__).parents[1] / "demo" / "model"
 NAME = "softinpaint-scenes"
-LOG_VARIANCE = -30.0  # the WebUI samples its latents: encoding the same picture twice shall give the same one
+LOG_VARIANCE = -30.0  # the WebUI samples its latents; this makes encoding an image twice give the same latent
 SPECIAL_TOKENS = {f"{role}_token": "<|endoftext|>" for role in ("eos", "unk", "pad")} | {"bos_token": "<|startoftext|>"}
 
 RESNET = {
@@ -36,7 +36,7 @@ VAE_ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "t
 
 
 def export(model: Path, folder: Path) -> Path:
-    """Write the model's checkpoint into the folder; its path."""
+    """Writes the model's checkpoint into the folder and returns its path."""
     pipeline = StableDiffusionPipeline.from_pretrained(model, local_files_only=True)
     folder.mkdir(parents=True, exist_ok=True)
     text = folder / NAME
@@ -54,7 +54,7 @@ def export(model: Path, folder: Path) -> Path:
 
 
 def unet_weights(unet: UNet2DConditionModel) -> Iterator[tuple[str, torch.Tensor]]:
-    """The UNet's weights by their original names."""
+    """The UNet's weights with their original names."""
     places = {
         "conv_in": "input_blocks.0.0",
         "time_embedding.linear_1": "time_embed.0",
@@ -89,7 +89,7 @@ def unet_weights(unet: UNet2DConditionModel) -> Iterator[tuple[str, torch.Tensor
 
 
 def vae_weights(vae: AutoencoderKL) -> Iterator[tuple[str, torch.Tensor]]:
-    """The autoencoder's weights by their original names, without the latent's spread."""
+    """The autoencoder's weights with their original names. The latent's variance is set to almost zero."""
     last = len(vae.config.block_out_channels) - 1
     places = {f"decoder.up_blocks.{level}.": f"decoder.up.{last - level}." for level in range(last + 1)}
     places |= {f"encoder.down_blocks.{level}.": f"encoder.down.{level}." for level in range(last + 1)}
@@ -103,8 +103,8 @@ def vae_weights(vae: AutoencoderKL) -> Iterator[tuple[str, torch.Tensor]]:
             renamed = _renamed_within(renamed, VAE_ATTENTION)
             value = value[:, :, None, None] if value.ndim == 2 else value
         if key.startswith("quant_conv"):
-            spread = torch.zeros_like(value[4:]) if value.ndim > 1 else torch.full_like(value[4:], LOG_VARIANCE)
-            value = torch.cat([value[:4], spread])
+            log_variance = torch.zeros_like(value[4:]) if value.ndim > 1 else torch.full_like(value[4:], LOG_VARIANCE)
+            value = torch.cat([value[:4], log_variance])
         yield renamed, value
 
 
@@ -120,7 +120,7 @@ def _renamed_within(key: str, names: dict[str, str]) -> str:
 
 
 def text_weights(encoder: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """The text encoder's weights by the names of transformers 4, which the WebUI has."""
+    """The text encoder's weights with the names of transformers 4, which the WebUI uses."""
     for key, value in encoder.state_dict().items():
         yield key if key.startswith("text_model.") else f"text_model.{key}", value
 
@@ -129,14 +129,14 @@ def _write_text_model(pipeline: StableDiffusionPipeline, model: Path, folder: Pa
     folder.mkdir(exist_ok=True)
     for name in ("vocab.json", "merges.txt"):
         shutil.copy(model / "tokenizer" / name, folder / name)
-    about = {**SPECIAL_TOKENS, "do_lower_case": True, "model_max_length": 77, "tokenizer_class": "CLIPTokenizer"}
-    (folder / "tokenizer_config.json").write_text(json.dumps(about), "utf-8")
+    tokenizer_config = {**SPECIAL_TOKENS, "do_lower_case": True, "model_max_length": 77, "tokenizer_class": "CLIPTokenizer"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer_config), "utf-8")
     (folder / "special_tokens_map.json").write_text(json.dumps(SPECIAL_TOKENS), "utf-8")
     pipeline.text_encoder.config.save_pretrained(folder)
 
 
 def configuration(pipeline: StableDiffusionPipeline, text: Path) -> str:
-    """The checkpoint's .yaml: the networks' sizes, in the original format's words."""
+    """The checkpoint's .yaml with the networks' sizes, in the original format."""
     unet, vae, scheduler = pipeline.unet.config, pipeline.vae.config, pipeline.scheduler.config
     first = unet.block_out_channels[0]
     levels = [2**level for level, kind in enumerate(unet.down_block_types) if "CrossAttn" in kind]
@@ -199,15 +199,15 @@ model:
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--force", is_flag=True, help="Overwrite a checkpoint that is there.")
+@click.option("--force", is_flag=True, help="Overwrite an existing checkpoint.")
 def main(folder: Path, force: bool) -> None:
-    """Write the bundled scene model as a checkpoint for the WebUI into FOLDER, its models/Stable-diffusion."""
+    """Write the bundled scene model as a checkpoint into FOLDER, the WebUI's models/Stable-diffusion."""
     if (folder / f"{NAME}.safetensors").exists() and not force:
         raise click.UsageError(f"--force is needed to overwrite {NAME}.safetensors in {folder}")
     try:
         click.echo(export(MODEL, folder))
     except OSError as fault:
-        raise click.UsageError(f"{folder} must be a folder that can be written to: {fault}") from fault
+        raise click.UsageError(f"{folder} must be a writable folder: {fault}") from fault
 
 
 if __name__ == "__main__":

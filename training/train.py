@@ -1,16 +1,15 @@
-"""Train, export and judge the scene model.
+"""Trains, exports and evaluates the scene model.
 
-    python -m training.train vae --minutes 25        # autoencoder, on drawn scenes
-    python -m training.train text --minutes 3        # text encoder alone: what a caption names
-    python -m training.train unet --minutes 60       # text encoder and UNet, on encoded scenes
-    python -m training.train decoder --minutes 10    # the decoder alone, once the latents are settled
+    python -m training.train vae --minutes 25        # autoencoder on drawn scenes
+    python -m training.train text --minutes 3        # text encoder alone, to recognise a caption's words
+    python -m training.train unet --minutes 60       # text encoder and UNet on encoded scenes
+    python -m training.train decoder --minutes 10    # decoder alone, for fixed latents
     python -m training.train export                  # checkpoints -> demo/model, fp16
-    python -m training.train evaluate                # figures, and contact sheets in training/runs
+    python -m training.train evaluate                # prints scores, writes contact sheets to training/runs
 
-`--minutes` is a stage's total: a second call with the same number resumes after an interruption, a
-larger number continues. Checkpoints lie in training/runs, which git ignores. A stage without a checkpoint starts
-from the weights in demo/model: `unet` and `decoder` can go on from there at once. To begin anew, take
-demo/model away first.
+`--minutes` is a stage's total. To resume after an interruption, use the same number; to train longer, a larger one.
+Checkpoints are saved in training/runs, which git ignores. A stage without a checkpoint starts from the weights in
+demo/model, so `unet` and `decoder` can be trained on directly. To train from scratch, first remove demo/model.
 """
 
 from __future__ import annotations
@@ -45,40 +44,40 @@ from training.sd1_checkpoint import text_weights
 RUNS = Path(__file__).parent / "runs"
 MODEL = Path(__file__).parents[1] / "demo" / "model"
 
-THREADS = 2  # more gain little at these sizes
+THREADS = 2  # more threads gain little at these sizes
 SAVE_SECONDS = 180  # an interruption costs at most this much
-LONGEST_STEP_SECONDS = 10  # anything longer is a machine asleep, and no training time
+LONGEST_STEP_SECONDS = 10  # if a step takes longer, the machine was asleep; the rest does not count as training time
 LOG_STEPS = 50
-EMA_DECAY = 0.999  # averages the last thousand steps; a run has a few thousand
+EMA_DECAY = 0.999  # averages about the last thousand steps of a few thousand
 
-CROP_PX = 96  # crops train fastest ...
+CROP_PX = 96  # crops train fastest
 CROP_BATCH = 8
-CROP_SHARE = 0.45  # ... but whole pictures must follow: normalisation sees other statistics there
-WHOLE_BATCH = 1  # about as many pixels as the crops
+CROP_SHARE = 0.45  # whole images must follow, because their normalisation statistics differ
+WHOLE_BATCH = 1  # has about as many pixels as the crops
 VAE_RATE = 1e-3
-KL_WEIGHT = 3e-4  # only keeps the latents near unit scale
-EDGE_WEIGHT = 0.5  # sharp edges are what the eye checks first
+KL_WEIGHT = 3e-4  # just enough to keep the latents near unit scale
+EDGE_WEIGHT = 0.5  # the eye notices blurred edges first
 DECODER_RATE = 5e-4
-LATENT_NOISE = 0.03  # of the latents' deviation: what the sampler leaves behind should not show
-SCALING = 0.18215  # SD1's own value, so that programs which have it built in stay right
+LATENT_NOISE = 0.03  # share of the latents' standard deviation; hides noise that the sampler leaves behind
+SCALING = 0.18215  # SD1's value, because some programs have it built in
 
-SCENES = 8_000  # encoded once and kept in memory; captions are drawn anew each time
+SCENES = 8_000  # encoded once and kept in memory; captions vary each time
 ENCODE_BATCH = 8
 TEXT_BATCH = 32
 TEXT_RATE = 1e-3
 UNET_BATCH = 16
 UNET_RATE = 1e-3
-PAIRS = 1021  # buckets for pairs of neighbouring words, such as red and house: a prime, so that few collide
-DROPPED_CAPTIONS = 0.1  # learns the unconditional half of classifier-free guidance
-STRANGE_WORDS = 0.1  # share of captions with a word from outside the vocabulary, to be ignored
+PAIRS = 1021  # buckets for pairs of neighbouring words such as red and house; a prime, so that few collide
+DROPPED_CAPTIONS = 0.1  # trains the unconditional half of classifier-free guidance
+UNKNOWN_WORDS = 0.1  # share of captions with a word outside the vocabulary, which the model learns to ignore
 
 
 # Autoencoder
 
 
 def train_vae(minutes: float) -> None:
-    """Crops first, then whole pictures."""
-    vae = started(new_vae(), "vae")
+    """Trains the autoencoder, first on crops, then on whole images."""
+    vae = with_bundled_weights(new_vae(), "vae")
 
     def batch(share: float, rng: np.random.Generator) -> torch.Tensor:
         if share < CROP_SHARE:
@@ -86,18 +85,18 @@ def train_vae(minutes: float) -> None:
         return to_tensor(np.stack([Scene.from_seed(int(seed)).draw() for seed in rng.integers(HELD_OUT, size=WHOLE_BATCH)]))
 
     def loss(share: float, rng: np.random.Generator) -> torch.Tensor:
-        pictures = batch(share, rng)
+        images = batch(share, rng)
         with torch.autocast("cpu", torch.bfloat16):
-            posterior = vae.encode(pictures).latent_dist
+            posterior = vae.encode(images).latent_dist
             decoded = vae.decode(posterior.sample()).sample
-        return reconstruction_loss(decoded.float(), pictures) + KL_WEIGHT * _kl(posterior)
+        return reconstruction_loss(decoded.float(), images) + KL_WEIGHT * _kl(posterior)
 
     fit("vae", vae, loss, minutes, VAE_RATE)
 
 
-def reconstruction_loss(decoded: torch.Tensor, pictures: torch.Tensor) -> torch.Tensor:
-    """L1 and L2 of the pixels, L1 of their differences along both axes."""
-    error = decoded - pictures
+def reconstruction_loss(decoded: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """L1 and L2 of the pixels plus L1 of their gradients along both axes."""
+    error = decoded - images
     edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
     return error.abs().mean() + error.square().mean() + EDGE_WEIGHT * edges
 
@@ -109,14 +108,14 @@ def _kl(posterior) -> torch.Tensor:
 
 def _crops(rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Two random crops of one new scene."""
-    picture = Scene.from_seed(int(rng.integers(HELD_OUT))).draw()
+    image = Scene.from_seed(int(rng.integers(HELD_OUT))).draw()
     for top, left in rng.integers(0, SIZE - CROP_PX + 1, (2, 2)):
-        yield picture[top : top + CROP_PX, left : left + CROP_PX]
+        yield image[top : top + CROP_PX, left : left + CROP_PX]
 
 
 def trained_vae() -> AutoencoderKL:
-    """The averaged autoencoder, its latents at zero mean and unit deviation per channel after scaling."""
-    vae = started(new_vae(), "vae")
+    """The averaged autoencoder. After scaling, its latents have zero mean and unit deviation per channel."""
+    vae = with_bundled_weights(new_vae(), "vae")
     path = RUNS / "vae.pt"
     if path.exists():
         vae.load_state_dict(torch.load(path, map_location="cpu")["average"])
@@ -136,24 +135,24 @@ def _decoder(vae: AutoencoderKL) -> torch.nn.ModuleDict:
 
 
 def train_decoder(minutes: float) -> None:
-    """The decoder alone on whole encoded scenes: the latents, and so the UNet, stay as they are."""
+    """Trains the decoder alone on whole encoded scenes. The latents do not change, so the UNet still fits."""
     latents = encoded_scenes()
     vae = trained_vae()
     decoder = _decoder(vae).requires_grad_(True)
 
     def loss(share: float, rng: np.random.Generator) -> torch.Tensor:
         seeds = rng.integers(len(latents), size=WHOLE_BATCH)
-        pictures = to_tensor(np.stack([Scene.from_seed(int(seed)).draw() for seed in seeds]))
+        images = to_tensor(np.stack([Scene.from_seed(int(seed)).draw() for seed in seeds]))
         latent = latents[torch.from_numpy(seeds)].float()
         with torch.autocast("cpu", torch.bfloat16):
             decoded = vae.decode((latent + LATENT_NOISE * torch.randn_like(latent)) / SCALING).sample
-        return reconstruction_loss(decoded.float(), pictures)
+        return reconstruction_loss(decoded.float(), images)
 
     fit("decoder", decoder, loss, minutes, DECODER_RATE)
 
 
 def _standardise(vae: AutoencoderKL, mean: torch.Tensor, deviation: torch.Tensor) -> None:
-    """Fold (latent - mean) / deviation / SCALING into the 1 x 1 convolutions around the latent, in place."""
+    """Folds (latent - mean) / deviation / SCALING into the 1 x 1 convolutions around the latent, in place."""
     vae.register_to_config(scaling_factor=SCALING)
     scale = deviation * SCALING
     into, out_of = vae.quant_conv, vae.post_quant_conv
@@ -169,15 +168,15 @@ def _standardise(vae: AutoencoderKL, mean: torch.Tensor, deviation: torch.Tensor
 
 
 def encoded_scenes() -> torch.Tensor:
-    """(SCENES, 4, H / 8, W / 8) float16 latents of the scenes 0, 1, 2 ..., zero mean and unit deviation."""
+    """(SCENES, 4, H / 8, W / 8) float16 latents of the scenes 0, 1, 2 ..., with zero mean and unit deviation."""
     path = RUNS / "latents.pt"
     if not path.exists():
         vae = trained_vae()
         chunks = []
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             for first in range(0, SCENES, ENCODE_BATCH):
-                pictures = np.stack([Scene.from_seed(seed).draw() for seed in range(first, first + ENCODE_BATCH)])
-                chunks.append(vae.encode(to_tensor(pictures)).latent_dist.mean.float())
+                images = np.stack([Scene.from_seed(seed).draw() for seed in range(first, first + ENCODE_BATCH)])
+                chunks.append(vae.encode(to_tensor(images)).latent_dist.mean.float())
                 if first % 1000 < ENCODE_BATCH:
                     print(f"encoded {first} of {SCENES} scenes", flush=True)
         latents = torch.cat(chunks)
@@ -188,10 +187,10 @@ def encoded_scenes() -> torch.Tensor:
 
 
 def train_text(minutes: float) -> None:
-    """The text encoder alone: each token from a caption's end on tells which words and word pairs it had.
+    """Trains the text encoder to predict a caption's words and word pairs from each token after its end.
 
-    The UNet's attention starts out even over all 77 tokens, most of them padding. With the caption's
-    content in every one of these it finds the words at once, instead of learning first where to look.
+    The UNet's attention starts out uniform over all 77 tokens, and most of them are padding. If each of these
+    holds the caption's content, the UNet need not learn first where to look.
     """
     tokenizer = new_tokenizer(RUNS / "tokenizer")
     encoder = new_text_encoder(tokenizer)
@@ -212,15 +211,15 @@ def train_text(minutes: float) -> None:
 
 
 def train_unet(minutes: float) -> None:
-    """Velocity prediction on encoded scenes, text encoder included."""
+    """Trains UNet and text encoder on encoded scenes, with velocity prediction."""
     latents = encoded_scenes()
     tokenizer = new_tokenizer(RUNS / "tokenizer")
-    text = started(new_text_encoder(tokenizer), "text_encoder")
-    model = torch.nn.ModuleDict({"unet": started(new_unet(), "unet"), "text": text})
+    text = with_bundled_weights(new_text_encoder(tokenizer), "text_encoder")
+    model = torch.nn.ModuleDict({"unet": with_bundled_weights(new_unet(), "unet"), "text": text})
     path = RUNS / "text.pt"
     if path.exists():
-        taught = torch.load(path, map_location="cpu")["average"]
-        model.load_state_dict({key: value for key, value in taught.items() if key.startswith("text.")}, strict=False)
+        pretrained = torch.load(path, map_location="cpu")["average"]
+        model.load_state_dict({key: value for key, value in pretrained.items() if key.startswith("text.")}, strict=False)
     scheduler = new_scheduler()
 
     def loss(share: float, rng: np.random.Generator) -> torch.Tensor:
@@ -228,7 +227,7 @@ def train_unet(minutes: float) -> None:
         tokens = tokenize(tokenizer, [_training_caption(int(seed), rng) for seed in seeds])
         clean = latents[torch.from_numpy(seeds)].float()
         noise = torch.randn_like(clean)
-        # More of the noisy steps: there the caption decides, below them the picture itself does.
+        # More of the noisy steps, since there the caption matters most. At less noise, the image itself does.
         timesteps = (torch.rand(UNET_BATCH).sqrt() * scheduler.config.num_train_timesteps).long()
         noisy = scheduler.add_noise(clean, noise, timesteps)
         with torch.autocast("cpu", torch.bfloat16):
@@ -243,7 +242,7 @@ def _training_caption(seed: int, rng: np.random.Generator) -> str:
     if rng.random() < DROPPED_CAPTIONS:
         return ""
     caption = Scene.from_seed(seed).caption(rng)
-    if rng.random() < STRANGE_WORDS:
+    if rng.random() < UNKNOWN_WORDS:
         word = "".join(rng.choice(list("abcdefghijklmnopqrstuvwxyz"), rng.integers(3, 10)))
         caption = f"{caption}, {word}" if rng.random() < 0.5 else f"{word} {caption}"
     return caption
@@ -252,8 +251,8 @@ def _training_caption(seed: int, rng: np.random.Generator) -> str:
 # Shared by all stages
 
 
-def started(network: torch.nn.Module, part: str) -> torch.nn.Module:
-    """The network with its weights in demo/model, if there are any."""
+def with_bundled_weights(network: torch.nn.Module, part: str) -> torch.nn.Module:
+    """The network with its weights from demo/model, if they exist."""
     if (MODEL / part).exists():
         network.load_state_dict(type(network).from_pretrained(MODEL / part).float().state_dict())
     return network
@@ -266,12 +265,12 @@ def fit(
     minutes: float,
     rate: float,
 ) -> None:
-    """Train `model` until the stage's total is reached, from its checkpoint if there is one.
+    """Trains `model` until the stage's total time is reached, starting from its checkpoint if there is one.
 
     Parameters
     ----------
     loss : callable
-        Share of the stage that is done (0 to 1) and a random generator -> scalar loss of a new batch.
+        Takes the share of the stage that is done, 0 to 1, and a random generator. Returns the scalar loss of a new batch.
     """
     path = RUNS / f"{name}.pt"
     optimizer = torch.optim.AdamW(model.parameters(), rate, betas=(0.9, 0.99), weight_decay=1e-4)
@@ -316,10 +315,10 @@ def fit(
 
 
 def export() -> None:
-    """Write the averaged weights as a diffusers pipeline in fp16."""
+    """Writes the averaged weights as a diffusers pipeline in fp16."""
     tokenizer = new_tokenizer(RUNS / "tokenizer")
-    text = started(new_text_encoder(tokenizer), "text_encoder")
-    model = torch.nn.ModuleDict({"unet": started(new_unet(), "unet"), "text": text})
+    text = with_bundled_weights(new_text_encoder(tokenizer), "text_encoder")
+    model = torch.nn.ModuleDict({"unet": with_bundled_weights(new_unet(), "unet"), "text": text})
     path = RUNS / "unet.pt"
     if path.exists():
         model.load_state_dict(torch.load(path, map_location="cpu")["average"])
@@ -336,7 +335,7 @@ def export() -> None:
     shutil.rmtree(MODEL, ignore_errors=True)
     pipeline.to(torch.float16).save_pretrained(MODEL)
     save_file(dict(text_weights(pipeline.text_encoder)), MODEL / "text_encoder" / "model.safetensors", {"format": "pt"})
-    new_tokenizer(MODEL / "tokenizer")  # vocab.json and merges.txt too, which transformers before 5 read
+    new_tokenizer(MODEL / "tokenizer")  # also vocab.json and merges.txt, which transformers before 5 reads
     files = [path for path in MODEL.rglob("*") if path.is_file()]
     for path in files:
         path.chmod(0o644)
