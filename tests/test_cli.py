@@ -50,7 +50,7 @@ def outside(mask, blur):
 def error_message(tmp_path, monkeypatch, capsys):
     """The message that the command prints for bad input. It must not write a file."""
     monkeypatch.chdir(tmp_path)
-    shutil.copy(IMAGE, "picture.png")
+    shutil.copy(IMAGE, "image.png")
     shutil.copy(MASK, "mask.png")
 
     def message_for(*words):
@@ -127,7 +127,7 @@ def test_every_image_in_a_folder_is_used_and_other_files_are_named(tmp_path, mon
     Path("images/notes.txt").write_text("a note")
     Path("masks/bmp.txt").write_text("a note")
     planned = list(jobs.plan_jobs((Path("images"),), Path("masks"), Path("made"), 1))
-    assert [job.picture.name for job in planned] == sorted(f"{kind}.{kind}" for kind in kinds)
+    assert [job.image.name for job in planned] == sorted(f"{kind}.{kind}" for kind in kinds)
     assert [job.mask.name for job in planned] == ["avif.png"][:len(kinds) - 6] + [
         "bmp.bmp", "gif.png", "jpg.png", "png.png", "tiff.png", "webp.png"]
     assert capsys.readouterr().err == \
@@ -199,14 +199,14 @@ def test_a_kept_job_is_recomposited_without_a_model(tmp_path, monkeypatch, capsy
 
 @pytest.mark.parametrize(("words", "sentence"), [
     ("recomposite", "Missing argument 'JOB...'"), ("recomposite none.npz", "none.npz is not: it does not exist"),
-    ("recomposite picture.png", "a job file must be from inpaint --keep, picture.png is not: it is not an archive"),
+    ("recomposite image.png", "a job file must be from inpaint --keep, image.png is not: it is not an archive"),
     ("recomposite none.npz --grain 2", "2.0 is not in the range 0<=x<=1"),
     ("recomposite none.npz --schedule-bias 2", "--schedule-bias"),
-    ("inpaint picture.png mask.png --keep --no-enabled", "--keep needs soft inpainting"),
-    ("inpaint picture.png mask.png --keep --webui http://127.0.0.1:9", "--keep needs soft inpainting")])
+    ("inpaint image.png mask.png --keep --no-enabled", "--keep needs soft inpainting"),
+    ("inpaint image.png mask.png --keep --webui http://127.0.0.1:9", "--keep needs soft inpainting")])
 def test_a_failed_recomposite_prints_one_sentence(tmp_path, monkeypatch, capsys, words, sentence):
     monkeypatch.chdir(tmp_path)
-    shutil.copy(IMAGE, "picture.png")
+    shutil.copy(IMAGE, "image.png")
     shutil.copy(MASK, "mask.png")
     assert cli.main(words.split()) == cli.BAD_INPUT
     message = capsys.readouterr().err
@@ -267,12 +267,12 @@ def test_like_rejects_a_camera_comment(error_message):
     exif.get_ifd(infotext_files.EXIF_IFD)[infotext_files.USER_COMMENT] = b"ASCII\0\0\0Holiday, f: 2.8, ISO: 100, Mode: auto"
     Image.open(IMAGE).convert("RGB").save("photo.jpg", exif=exif)
     assert "--like needs an image with infotext; photo.jpg has none" in error_message(
-        "inpaint", "picture.png", "mask.png", "--like", "photo.jpg")
+        "inpaint", "image.png", "mask.png", "--like", "photo.jpg")
 
 
 @pytest.mark.parametrize("prompt", ["a [tree:house:0.5]", "a tree AND a house", "a tree <lora:none:1>", "<hypernet:a:1>"])
 def test_an_unsupported_prompt_is_rejected_before_sampling(error_message, prompt):
-    message = error_message("inpaint", "picture.png", "mask.png", "--prompt", prompt)
+    message = error_message("inpaint", "image.png", "mask.png", "--prompt", prompt)
     assert "prompt must" in message or "needs a file none.safetensors in models/Lora" in message
 
 
@@ -280,7 +280,7 @@ def test_an_unsupported_prompt_is_rejected_before_sampling(error_message, prompt
 
 def test_format_limits_are_checked_before_sampling(error_message, monkeypatch):
     monkeypatch.setattr(inpaint, "local_maker", None)  # calling it would fail
-    assert "bytes of infotext" in error_message("inpaint", "picture.png", "mask.png", "-o", "a.jpg", "--prompt", "a" * 40_000)
+    assert "bytes of infotext" in error_message("inpaint", "image.png", "mask.png", "-o", "a.jpg", "--prompt", "a" * 40_000)
     for name in ("wide.png", "wide-mask.png"):
         Image.new("L", (16384, 8), 255).save(name)
     assert "16383 pixels a side" in error_message("inpaint", "wide.png", "wide-mask.png", "-o", "a.webp")
@@ -288,13 +288,13 @@ def test_format_limits_are_checked_before_sampling(error_message, monkeypatch):
 
 @pytest.mark.parametrize(("output", "sentence"), [
     ("/proc/self/made.png", "cannot write to the folder /proc/self"),
-    ("a" * 300 + ".png", ".png: File name too long"), ("folder.png/picture.png", "it is a folder")])
+    ("a" * 300 + ".png", ".png: File name too long"), ("folder.png/image.png", "it is a folder")])
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and Linux' limit of a name")
 def test_an_unwritable_output_path_is_reported_before_sampling(error_message, monkeypatch, output, sentence):
     monkeypatch.setattr(inpaint, "local_maker", None)
-    Path("folder.png/picture.png").mkdir(parents=True)
+    Path("folder.png/image.png").mkdir(parents=True)
     output = "folder.png" if output.startswith("folder") else output
-    assert sentence in error_message("inpaint", "picture.png", "mask.png", "-o", output, "--force")
+    assert sentence in error_message("inpaint", "image.png", "mask.png", "-o", output, "--force")
 
 
 def test_a_result_that_cannot_be_written_is_saved_elsewhere(tmp_path, monkeypatch, capsys):
@@ -305,7 +305,7 @@ def test_a_result_that_cannot_be_written_is_saved_elsewhere(tmp_path, monkeypatc
     assert cli.main([*words, "-o", "gone/made.jpg"]) == cli.BAD_INPUT
     place = tmp_path / "softinpaint-made.png"
     assert capsys.readouterr().err == (
-        f"softinpaint: could not write gone/made.jpg: No such file or directory; the result is in {place}\n")
+        f"softinpaint: could not write gone/made.jpg: No such file or directory; the result was saved to {place}\n")
     assert cli.main([*words, "-o", "made.png"]) == 0
     assert (pixels(place) == pixels("made.png")).all()
     assert infotext_files.read(place) == infotext_files.read(Path("made.png"))
@@ -321,7 +321,7 @@ def test_a_result_is_saved_if_a_step_after_sampling_fails(tmp_path, monkeypatch,
 
     def save(place):
         Image.new("L", (1, 1)).save(place)
-    with pytest.raises(cli.BadInput, match="the result is in .*softinpaint-made.png"), files.rescuing(Path("made.webp"), save):
+    with pytest.raises(cli.BadInput, match="the result was saved to .*softinpaint-made.png"), files.rescuing(Path("made.webp"), save):
         raise OSError("No space left on device")
     assert (tmp_path / "softinpaint-made.png").exists()
 
@@ -399,8 +399,8 @@ def test_an_image_of_another_aspect_ratio_than_like_keeps_its_own_size(tmp_path,
     assert cli.main(["inpaint", str(IMAGE), str(MASK), "--width", "128", "--height", "128", *words]) == 0
     for path in (IMAGE, MASK):
         Image.open(path).crop((80, 100, 208, 204)).save(path.name)
-    assert cli.main(["inpaint", "picture.png", "mask.png", "--like", "first.png", "-o", "made.png"]) == 0
-    assert "picture.png does not have the aspect ratio of 128x128, so its own size is used" in capsys.readouterr().err
+    assert cli.main(["inpaint", "image.png", "mask.png", "--like", "first.png", "-o", "made.png"]) == 0
+    assert "image.png does not have the aspect ratio of 128x128, so its own size is used" in capsys.readouterr().err
     assert "Size: 128x104" in infotext_files.read(Path("made.png"))
 
 
@@ -438,42 +438,42 @@ def test_every_setting_is_an_option_of_the_same_name():
 
 @pytest.mark.parametrize(("words", "sentence"), [
     ("inpaint", "IMAGE and MASK are both needed, got neither"),
-    ("inpaint picture.png", "IMAGE and MASK are both needed, got picture.png"),
-    ("inpaint picture.png folder/picture.png mask.png -o made", "each result needs its own name; 2 of them would be"),
+    ("inpaint image.png", "IMAGE and MASK are both needed, got image.png"),
+    ("inpaint image.png folder/image.png mask.png -o made", "each result needs its own name, but 2 of them would be named"),
     ("inpaint speck.png speck.png", "images must be at least 8 pixels wide and high; speck.png is 7x9"),
-    ("inpaint picture.png mask.png --width 4 --height 4", "Width and height must be 8 pixels or more, got 4x4"),
-    ("inpaint picture.png mask.png --lora none.safetensors:0.5", "--lora must be an existing .safetensors file, got none"),
-    ("inpaint picture.png mask.png --lora mask.png", "--lora must be an existing .safetensors file, got mask.png"),
-    ("inpaint picture.png mask.png --clip-skip 12", "Clip skip must be at most"),
-    ("inpaint picture.png mask.png --lora a --webui http://127.0.0.1:9", "--lora cannot be combined with --webui"),
+    ("inpaint image.png mask.png --width 4 --height 4", "Width and height must be 8 pixels or more, got 4x4"),
+    ("inpaint image.png mask.png --lora none.safetensors:0.5", "--lora must be an existing .safetensors file, got none"),
+    ("inpaint image.png mask.png --lora mask.png", "--lora must be an existing .safetensors file, got mask.png"),
+    ("inpaint image.png mask.png --clip-skip 12", "Clip skip must be at most"),
+    ("inpaint image.png mask.png --lora a --webui http://127.0.0.1:9", "--lora cannot be combined with --webui"),
     ("inpaint floats.tiff mask.png", "floats.tiff cannot be read as an image: the image's values must be numbers"),
-    ("inpaint picture.png mask.png -o text.png/made.png --force", "cannot write to the folder text.png"),
-    ("inpaint picture.png mask.png --device nonsense", "device must be available to PyTorch, got 'nonsense'"),
+    ("inpaint image.png mask.png -o text.png/made.png --force", "cannot write to the folder text.png"),
+    ("inpaint image.png mask.png --device nonsense", "device must be available to PyTorch, got 'nonsense'"),
     ("inpaint nothing.png mask.png", "nothing.png does not exist"),
-    ("inpaint picture.png nothing.png", "nothing.png does not exist"),
-    ("inpaint picture.png text.png", "text.png cannot be read as an image: cannot identify image file"),
-    ("inpaint picture.png small.png", "the mask small.png must have the shape of its image, 256x256, got 64x48."),
-    ("inpaint picture.png empty.png", "the mask empty.png has nothing to repaint"),
-    ("inpaint picture.png mask.png --schedule-bias 9", "Invalid value for '--schedule-bias': 9.0 is not in the range"),
-    ("inpaint picture.png mask.png --no-such 9", "No such option '--no-such'."),
-    ("inpaint picture.png mask.png --model .", "model must be a diffusers folder, a .safetensors file"),
-    ("inpaint picture.png mask.png --model text.png", "model must be a diffusers folder, a .safetensors file"),
-    ("inpaint picture.png mask.png --sampler Restart", "Sampler must be one of Euler, Euler a"),
-    ("inpaint picture.png mask.png --schedule-type Karras --sampler DDIM", "Schedule type must be Automatic with"),
-    ("inpaint picture.png mask.png --like mask.png", "--like needs an image with infotext; mask.png has none"),
-    ("inpaint picture.png mask.png -o picture.png", "picture.png already exists; use --force to overwrite it"),
-    ("inpaint picture.png mask.png -o made.gif", "--output must be a folder or end in .png, .webp, .jpg, .jpeg, got made.gif"),
-    ("inpaint picture.png picture.png mask.png -o made.png", "--output must be a folder if there is more than one result"),
+    ("inpaint image.png nothing.png", "nothing.png does not exist"),
+    ("inpaint image.png text.png", "text.png cannot be read as an image: cannot identify image file"),
+    ("inpaint image.png small.png", "the mask small.png must have the shape of its image, 256x256, got 64x48."),
+    ("inpaint image.png empty.png", "the mask empty.png has nothing to repaint"),
+    ("inpaint image.png mask.png --schedule-bias 9", "Invalid value for '--schedule-bias': 9.0 is not in the range"),
+    ("inpaint image.png mask.png --no-such 9", "No such option '--no-such'."),
+    ("inpaint image.png mask.png --model .", "model must be a diffusers folder, a .safetensors file"),
+    ("inpaint image.png mask.png --model text.png", "model must be a diffusers folder, a .safetensors file"),
+    ("inpaint image.png mask.png --sampler Restart", "Sampler must be one of Euler, Euler a"),
+    ("inpaint image.png mask.png --schedule-type Karras --sampler DDIM", "Schedule type must be Automatic with"),
+    ("inpaint image.png mask.png --like mask.png", "--like needs an image with infotext; mask.png has none"),
+    ("inpaint image.png mask.png -o image.png", "image.png already exists; use --force to overwrite it"),
+    ("inpaint image.png mask.png -o made.gif", "--output must be a folder or end in .png, .webp, .jpg, .jpeg, got made.gif"),
+    ("inpaint image.png image.png mask.png -o made.png", "--output must be a folder if there is more than one result"),
     ("inpaint folder mask.png", "the folder folder has no images"),
-    ("inpaint picture.png twice", "the mask folder twice needs one mask named picture; it has 2"),
-    ("inpaint picture.png mask.png --webui http://127.0.0.1:9", "a WebUI must answer at http://127.0.0.1:9"),
-    ("inpaint picture.png mask.png --width 4 --height 4", "Width and height must be 8 pixels or more, got 4x4"),
+    ("inpaint image.png twice", "the mask folder twice must contain exactly one mask named image, found 2"),
+    ("inpaint image.png mask.png --webui http://127.0.0.1:9", "no WebUI answers at http://127.0.0.1:9"),
+    ("inpaint image.png mask.png --width 4 --height 4", "Width and height must be 8 pixels or more, got 4x4"),
     ("paint", "No such command 'paint'.")])
 def test_bad_input_gets_one_sentence(error_message, words, sentence):
     Path("text.png").write_text("no image")
     for folder in ("folder", "twice"):
         Path(folder).mkdir()
-    for path in ("twice/picture.png", "twice/picture.webp"):
+    for path in ("twice/image.png", "twice/image.webp"):
         shutil.copy("mask.png", path)
     Image.new("L", (64, 48), 255).save("small.png")
     Image.new("L", (7, 9), 255).save("speck.png")
@@ -496,7 +496,7 @@ def blocks(language):
 @pytest.fixture
 def checkout(tmp_path):
     """The demo's files in the place that the README's examples use."""
-    for name in ("picture.png", "mask.png"):
+    for name in ("image.png", "mask.png"):
         (tmp_path / "demo").mkdir(exist_ok=True)
         shutil.copy(ROOT / "demo" / name, tmp_path / "demo")
     return tmp_path

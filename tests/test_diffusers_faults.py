@@ -103,7 +103,7 @@ def test_an_overflow_in_half_precision_is_decoded_in_float32(pipeline, dtype):
 def test_nan_from_the_encoder_is_reported_before_sampling(pipeline):
     with torch.no_grad():
         pipeline.vae.quant_conv.weight.fill_(np.nan)
-    with pytest.raises(ValueError, match="VAE must give finite numbers for the image, got NaN or infinity"):
+    with pytest.raises(ValueError, match="VAE must encode the image to finite numbers, got NaN or infinity"):
         run(pipeline)
 
 
@@ -154,7 +154,7 @@ def test_images_flagged_by_the_safety_checker_are_black(pipeline, padding):
     assert not np.asarray(output.images[1]).any()
     assert output.kept[0] is not None
     assert output.kept[1] is None
-    assert output.notes == ["The model's safety checker flagged image 2, which is now black."]
+    assert output.notes == ["The model's safety checker flagged image 2, so it was replaced by black."]
 
 
 def test_a_flagged_request_is_black_and_noted(pipeline):
@@ -163,7 +163,7 @@ def test_a_flagged_request_is_black_and_noted(pipeline):
     request = Request(prompt="a", steps=2, seed=1)
     made = models.inpaint(pipeline, request, IMAGE, MASK, keep=kept.append, on_note=notes.append)
     assert not np.asarray(made).any()
-    assert notes == ["The model's safety checker flagged image 1, which is now black."]
+    assert notes == ["The model's safety checker flagged image 1, so it was replaced by black."]
     assert not kept
 
 

@@ -239,7 +239,8 @@ def test_an_unusable_lora_is_rejected_with_one_sentence(small, pipelines, style,
     down, up = torch.zeros(RANK, 5), torch.zeros(5, RANK)
     written_as_kohya(tmp_path / "wide.safetensors", {"lora_unet_" + LAYER.replace(".", "_"): (down, up)})
     written_as_kohya(tmp_path / "large.safetensors", {"lora_te2_text_model_encoder_layers_0_mlp_fc1": (down, up)})
-    for name, reason in (("broken", "."), ("other", "it contains weight, which is not part of a LoRA"), ("hada", "it contains"),
+    for name, reason in (("broken", "."), ("other", "it contains weight, which is not part of a LoRA"),
+                         ("hada", "it contains"),
                          ("wide", "its layer .* does not fit the model's size"), ("large", "the model has no text_encoder_2")):
         with pytest.raises(BadInput, match=f"{name}.* cannot be used as a LoRA with the loaded model: {reason}"):
             made(small, f"abc <lora:{name}:1>", [tmp_path])

@@ -47,4 +47,4 @@ def test_a_read_only_field_does_not_keep_others_from_being_restored(caplog):
     owner.first = owner.last = None
     put_back(owner, {"first": 1, "refuses": 5, "last": 2})
     assert (owner.first, owner.last) == (1, 2)
-    assert "refuses could not be set back" in caplog.text
+    assert "refuses could not be restored" in caplog.text

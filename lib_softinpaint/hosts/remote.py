@@ -108,7 +108,7 @@ class _WebUI:
         except urllib.error.URLError as fault:
             raise ConnectionError(f"no WebUI answers at {self.address}: {fault.reason}") from fault
         except (OSError, ValueError, http.client.HTTPException) as fault:  # cut short, not JSON, invalid address
-            raise ConnectionError(f"a WebUI must answer at {self.address}: {fault or type(fault).__name__}") from fault
+            raise ConnectionError(f"no WebUI answers at {self.address}: {fault or type(fault).__name__}") from fault
         if not _is_from_webui(content, image_requested=body is not None):
             raise ConnectionError(f"the response from {self.address} is not from a WebUI")
         return content

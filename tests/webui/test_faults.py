@@ -64,7 +64,7 @@ def test_a_field_that_cannot_be_restored_does_not_affect_others(webui):
     ordinary, before = webui.inpaint(IMAGE, MASK, mask_blur=8), len(webui.log)
     result = webui.inpaint(IMAGE, MASK, [True], mask_blur=8, others={
         "Refusing field": ["inpainting_mask_invert", 1], "Injected fault": ["start_sampling"]})
-    assert "inpainting_mask_invert could not be set back" in webui.log[before:]
+    assert "inpainting_mask_invert could not be restored" in webui.log[before:]
     sentence = "Soft inpainting failed, so the WebUI's own inpainting was used: RuntimeError: injected"
     assert_ordinary_inpainting_follows(webui, result, sentence, ordinary)
     assert webui.get("/companion/witness")["fields"] == {"mask_blur_x": 8, "mask_round": True, "inpaint_full_res_padding": 32}
