@@ -21,6 +21,7 @@ from tests.webui import host
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+START = "import sys; from lib_softinpaint.cli.main import main; sys.exit(main())"
 START_S, GENERATION_MS = 120, 300_000
 
 
@@ -30,7 +31,7 @@ def page(browser: Browser) -> None:
         probe.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{probe.getsockname()[1]}"
     with TemporaryDirectory() as output, subprocess.Popen([
-            sys.executable, ROOT / "softinpaint.py", "page", "--no-browser", "--port", address.rpartition(":")[2],
+            sys.executable, "-c", START, "page", "--no-browser", "--port", address.rpartition(":")[2],
             "-o", output]) as running:
         try:
             end = time.monotonic() + START_S
@@ -71,12 +72,13 @@ def accordion(browser: Browser, checkout: Path) -> None:
         opened.wait_for_selector("#img2maskimg canvas")
         opened.wait_for_timeout(1000)  # the host's canvas script loads the image
         squiggle(opened, "#img2maskimg canvas")
-        opened.locator("#soft_inpainting_enabled input[type=checkbox]").first.click()
+        opened.locator("#soft_inpainting_enabled .label-wrap").first.click()
         opened.locator("#mask_blend_power").first.wait_for(state="visible")
+        opened.locator("#soft_inpainting_enabled input[type=checkbox]").first.check()
         choose_preset(opened, "Merge an element")
         opened.locator("#softinpaint_preset_request").click()
         opened.wait_for_timeout(2000)  # the preview follows the sliders
-        opened.locator("#soft_inpainting_enabled").screenshot(path=DOCS / "accordion.png")
+        opened.locator("#soft_inpainting_enabled").first.screenshot(path=DOCS / "accordion.png")
         with Image.open(DOCS / "accordion.png") as whole:
             whole.crop((0, 0, whole.width, min(whole.height, 900))).save(DOCS / "accordion.png")
 
