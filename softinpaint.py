@@ -49,16 +49,25 @@ def main(arguments):
 
 
 def command(arguments):
-    """Runs a command of the command line in the caller's folder, since its arguments name files there."""
+    """Runs a command of the command line in the caller's folder, because its arguments name files there."""
     start = (f"import sys; sys.path[0] = {str(ROOT)!r}; from lib_softinpaint.cli.main import main; "
              f"sys.exit(main(program={Path(__file__).name!r}))")
-    return subprocess.run([str(PYTHON), "-c", start, *arguments]).returncode
+    return become(start, arguments)
 
 
 def checkpoint(arguments):
     start = (f"import sys; sys.path[0] = {str(ROOT)!r}; from training.sd1_checkpoint import main; "
              f"main(prog_name={Path(__file__).name + ' checkpoint'!r})")
-    return subprocess.run([str(PYTHON), "-c", start, *arguments[1:]]).returncode
+    return become(start, arguments[1:])
+
+
+def become(start, arguments):
+    """Runs the code in the environment, in place of this process where that is possible, so that a signal stops it."""
+    command = [str(PYTHON), "-c", start, *arguments]
+    if os.name == "posix":
+        sys.stdout.flush()
+        os.execv(command[0], command)
+    return subprocess.run(command).returncode
 
 
 def test(arguments):

@@ -1,6 +1,7 @@
 """The command line, through its real entry point and in this process."""
 
 import importlib.util
+import os
 import re
 import shlex
 import shutil
@@ -321,7 +322,8 @@ def test_a_result_is_saved_if_a_step_after_sampling_fails(tmp_path, monkeypatch,
 
     def save(place):
         Image.new("L", (1, 1)).save(place)
-    with pytest.raises(cli.BadInput, match="the result was saved to .*softinpaint-made.png"), files.rescuing(Path("made.webp"), save):
+    with (pytest.raises(cli.BadInput, match="the result was saved to .*softinpaint-made.png"),
+          files.rescuing(Path("made.webp"), save)):
         raise OSError("No space left on device")
     assert (tmp_path / "softinpaint-made.png").exists()
 
@@ -500,6 +502,21 @@ def checkout(tmp_path):
         (tmp_path / "demo").mkdir(exist_ok=True)
         shutil.copy(ROOT / "demo" / name, tmp_path / "demo")
     return tmp_path
+
+
+def test_a_signal_to_the_launcher_stops_the_program(tmp_path):
+    if os.name != "posix":
+        pytest.skip("Windows has no signals")
+    with subprocess.Popen([sys.executable, ROOT / "softinpaint.py", "inpaint", "image.png", "mask.png"], cwd=tmp_path,
+                          stderr=subprocess.PIPE, text=True) as running:
+        _, message = running.communicate()
+        assert message.endswith("image.png does not exist\n")
+    with subprocess.Popen([sys.executable, ROOT / "softinpaint.py", "page", "--no-browser", "-o", tmp_path],
+                          stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout.readline().startswith("Page ready at ")
+        running.terminate()
+        assert running.wait(30) != 0
+        assert running.stdout.read() == "", "the pipe is closed, so no child is left"
 
 
 def test_the_readmes_commands(checkout):
