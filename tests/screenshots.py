@@ -40,7 +40,7 @@ def page(browser: Browser) -> None:
                 time.sleep(1)
             opened = browser.new_page(viewport={"width": 1400, "height": 1250})
             opened.goto(address)
-            opened.wait_for_function("document.querySelector('#softinpaint_preview .told')?.innerText.startsWith('White: ')")
+            opened.wait_for_function("document.querySelector('#softinpaint_preview .status')?.innerText.startsWith('White: ')")
             opened.click("#img2img_generate")
             opened.wait_for_selector("#softinpaint_live progress", timeout=GENERATION_MS)
             opened.wait_for_function("!document.querySelector('#softinpaint_live progress')", timeout=GENERATION_MS)

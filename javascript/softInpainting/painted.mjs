@@ -2,7 +2,7 @@
 // constants have these values.
 
 const NOISE_LEVEL = 8, WHITE_LEVEL = 250, FAINT_LEVEL = 63, GREY_LEVELS = [31, 224], COLOUR_LEVEL = 64, HARD_STEP = 80;
-const TOLD_SHARE = 0.01, OSCILLATING_SHARE = 0.06, GREY_SHARE = 0.15, GREY_SHARE_NEAR_EDGES = 0.3, BLACK_SHARE = 0.25;
+const NOTABLE_SHARE = 0.01, OSCILLATING_SHARE = 0.06, GREY_SHARE = 0.15, GREY_SHARE_NEAR_EDGES = 0.3, BLACK_SHARE = 0.25;
 const STRAY_SHARE = 0.001, CODED_PX = 8, SAME_SHAPE = 0.02;
 
 /** Strengths of a mask's pixels, RGBA. As strengths, except that a canvas tells neither the colour under full transparency
@@ -43,7 +43,7 @@ function levelsOf(pixels) {
     }
     const stray = clear < STRAY_SHARE * count && darkest <= NOISE_LEVEL && lightest >= WHITE_LEVEL;
     if (!stray && transparent > 0 && transparent < count) return alphas;
-    return coloured > TOLD_SHARE * (count - black) && black >= BLACK_SHARE * count ? strongest : light;
+    return coloured > NOTABLE_SHARE * (count - black) && black >= BLACK_SHARE * count ? strongest : light;
 }
 
 /** Whether the faint levels go up and down, as lossy compression makes them. As _oscillates. */

@@ -28,7 +28,7 @@ export function drawPreview(preview, find, kept) {
         sentence = drawScene(shown, scene, controls, working);
         problems = advice({...controls, image: size, working: controls.stretches ? working : size});
     }
-    preview.querySelector(".told").textContent = sentence;
+    preview.querySelector(".status").textContent = sentence;
     listProblems(preview.querySelector(".advice"), problems, find);
 }
 

@@ -32,7 +32,7 @@ LEAST_VALUE = 0.5 / LARGEST_BYTE
 NOISE_LEVEL, WHITE_LEVEL = 8, 250
 """Highest level that is unpainted and lowest that is white, of 255."""
 
-TOLD_SHARE = 0.01
+NOTABLE_SHARE = 0.01
 """Share of the image's pixels, or of the painted ones, from which a note is worth reading."""
 
 WEAK = 0.5
@@ -104,7 +104,7 @@ def cleaned(mask: np.ndarray, notes: MutableSequence[str] | None = None) -> np.n
     notes = [] if notes is None else notes
     mask = mask.astype(np.float32)
     faint = (mask > 0) & (mask < (NOISE_LEVEL + 0.5) / LARGEST_BYTE)
-    if faint.mean() >= TOLD_SHARE and mask.min() > 0:
+    if faint.mean() >= NOTABLE_SHARE and mask.min() > 0:
         notes.append(_faint_note(faint.mean()))
     mask[faint] = 0
     peak = mask.max()
@@ -120,13 +120,13 @@ def _from_levels(levels: np.ndarray, notes: MutableSequence[str]) -> np.ndarray:
     faint = counts[1:NOISE_LEVEL + 1].sum() / levels.size
     greys = counts[GREY_LEVELS[0] + 1:GREY_LEVELS[1]].sum() / levels.size
     has_greys = counts[NOISE_LEVEL + 1:WHITE_LEVEL].any()
-    noisy = (faint >= TOLD_SHARE or has_greys) and _oscillates(levels)
+    noisy = (faint >= NOTABLE_SHARE or has_greys) and _oscillates(levels)
     if noisy and has_greys and greys <= GREY_SHARE:
         levels = _without_noise(levels)
         counts = np.asarray(Image.fromarray(levels).histogram())
         notes.append("The mask has noise, as from lossy compression. Faint levels were read as unpainted, and edges as "
                      "black and white.")
-    elif faint >= TOLD_SHARE and (noisy or not counts[0]):
+    elif faint >= NOTABLE_SHARE and (noisy or not counts[0]):
         notes.append(_faint_note(faint))
     peak = int(counts.nonzero()[0][-1])
     if peak > NOISE_LEVEL:
@@ -150,7 +150,7 @@ def _note_peak(peak: int, share: float, notes: MutableSequence[str]) -> None:
     share
         Share of the painted pixels at that level.
     """
-    if peak < WHITE_LEVEL and (peak < WEAK * LARGEST_BYTE or share < TOLD_SHARE):
+    if peak < WHITE_LEVEL and (peak < WEAK * LARGEST_BYTE or share < NOTABLE_SHARE):
         notes.append(f"The strongest level in the mask is {peak} of 255, so nothing is repainted at more than "
                      f"{peak / LARGEST_BYTE:.0%} strength.")
     elif WHITE_LEVEL <= peak < LARGEST_BYTE and share > MOST:
@@ -215,7 +215,7 @@ def _levels(image: Image.Image, notes: MutableSequence[str]) -> np.ndarray:
     coloured = sum(ImageChops.difference(strongest, weakest).histogram()[COLOUR_LEVEL:])
     counts = strongest.histogram()
     black, painted = sum(counts[:NOISE_LEVEL + 1]), sum(counts[NOISE_LEVEL + 1:])
-    if coloured <= TOLD_SHARE * painted:
+    if coloured <= NOTABLE_SHARE * painted:
         return np.asarray(colours.convert("L"))
     if black < BLACK_SHARE * (black + painted):
         notes.append("The mask has colours and no black background; its lightness was read.")

@@ -30,7 +30,7 @@ SHOWN_AFTER = {"automatic_threshold": "difference_threshold"}
 PREVIEW = """<div id="softinpaint_preview" hidden>
 <canvas class="mask" role="img" aria-label="The painted mask, its feather, and how far it reaches"></canvas>
 <canvas class="curves" role="img" aria-label="How strongly each step repaints grey areas"></canvas>
-<p class="told" role="status"></p>
+<p class="status" role="status"></p>
 <ul class="advice"></ul>
 </div>"""
 """Filled in by javascript/softInpainting/preview.mjs."""

@@ -40,7 +40,7 @@ CANVAS_HTML = """<div id="{canvas}">
 <button class="undo" type="button">Undo</button>
 <button class="clear" type="button">Clear</button>
 </div>
-<p class="told" role="status"></p>
+<p class="status" role="status"></p>
 <div class="stage"><img alt="The image to inpaint" src="{image}">
 <canvas key="mask" role="img" aria-label="The mask: paint what should change" data-mask="{mask}"></canvas>
 <div class="ring"></div></div>
@@ -96,7 +96,7 @@ def lay_out(host: PageHost, own_presets: PresetFile, start: Request, image: Imag
                 generate = gr.Button("Generate", variant="primary", elem_id="img2img_generate")
                 stop = gr.Button("Stop", elem_id="img2img_interrupt", interactive=False)
                 paste = gr.Button("Read infotext", elem_id="paste")
-            status = gr.Markdown("", elem_id="softinpaint_told")
+            status = gr.Markdown("", elem_id="softinpaint_status")
         with gr.Column():
             live = gr.HTML(elem_id="softinpaint_live")
             gallery = gr.Gallery(label="Images, best blend score first (100: no visible seam or ghosting)", elem_id=GALLERY,

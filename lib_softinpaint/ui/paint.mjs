@@ -15,7 +15,7 @@ const find = (selector) => document.querySelector(`${ROOT} ${selector}`);
 const changed = () => document.dispatchEvent(new Event("softinpaint-changed"));
 
 function showStatus(sentence) {
-    find(".told").textContent = sentence;
+    find(".status").textContent = sentence;
 }
 
 // --- Strokes --------------------------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ def build(own: PresetFile) -> Chooser:
             save = gr.Button("Save as preset", elem_id="softinpaint_preset_save")
             rename = gr.Button("Rename selected preset", elem_id="softinpaint_preset_rename")
             delete = gr.Button("Delete selected preset", elem_id="softinpaint_preset_delete")
-        status = gr.Markdown(_complaints(own), elem_id="softinpaint_preset_told")
+        status = gr.Markdown(_complaints(own), elem_id="softinpaint_preset_status")
     for component in (name, own_name, with_request):
         ui_config.leave_out(component)
     return Chooser(name, about, request, own_name, with_request, save, rename, delete, status)

@@ -74,7 +74,7 @@ def build() -> Panel:
             save = gr.Button("Save and add to the gallery", elem_id="softinpaint_recomposite_save")
         view = gr.Radio(list(VIEWS), value=next(iter(VIEWS)), label="View", elem_id="softinpaint_recomposite_view")
         ui_config.leave_out(view)
-        status = gr.Markdown(NOTHING_TAKEN, elem_id="softinpaint_recomposite_told")
+        status = gr.Markdown(NOTHING_TAKEN, elem_id="softinpaint_recomposite_status")
         preview = gr.HTML(elem_id="softinpaint_recomposite_preview")
     return Panel(gr.State(""), take, view, preview, status, save)
 

@@ -72,7 +72,7 @@ def page(served, browser):
               and message.location["url"].startswith(address) else None)
     opened.goto(address)
     opened.wait_for_selector(CANVAS)
-    opened.wait_for_function("document.querySelector('#softinpaint_preview .told')?.innerText.startsWith('White: ')")
+    opened.wait_for_function("document.querySelector('#softinpaint_preview .status')?.innerText.startsWith('White: ')")
     set_number(opened, "img2img_steps", STEPS)
     yield opened
     opened.close()
@@ -117,7 +117,7 @@ def test_generate_works_without_any_change(served, page):
     generate(page, 4)
     new = [path for path in saved(served) if path not in before]
     assert len(new) == 4
-    assert page.locator("#softinpaint_told").inner_text().strip() == ""
+    assert page.locator("#softinpaint_status").inner_text().strip() == ""
     captions = page.locator("#img2img_gallery .thumbnail-item .caption-label").all_inner_texts()
     scores = [float(caption.partition(",")[0]) for caption in captions]
     assert scores == sorted(scores, reverse=True)
@@ -141,13 +141,13 @@ def test_paint_can_be_previewed_erased_and_undone(page):
     seen = [pixels_of(page, PREVIEW)]
     first = pixels_of(page, CANVAS)
     page.click("#softinpaint_paint .clear")
-    page.wait_for_function("document.querySelector('#softinpaint_preview .told').innerText === 'Nothing is painted yet.'")
+    page.wait_for_function("document.querySelector('#softinpaint_preview .status').innerText === 'Nothing is painted yet.'")
     assert not pixels_of(page, CANVAS)[..., 3].any()
     page.click("#softinpaint_paint .undo")
     assert (pixels_of(page, CANVAS) == first).all()
     page.click("#softinpaint_paint .clear")
     squiggle(page, CANVAS)
-    page.wait_for_function("document.querySelector('#softinpaint_preview .told').innerText.startsWith('White: ')")
+    page.wait_for_function("document.querySelector('#softinpaint_preview .status').innerText.startsWith('White: ')")
     whole = pixels_of(page, CANVAS)[..., 3]
     assert whole.max() == 255
     assert set(np.nonzero(whole)[0] // 64) <= {2, 3}
@@ -200,7 +200,7 @@ def test_a_stroke_is_inpainted_and_recomposited(served, page):
     set_number(page, "composite_difference_threshold", 8)
     page.wait_for_timeout(1000)
     page.click("#softinpaint_recomposite_save")
-    page.wait_for_function("document.querySelector('#softinpaint_recomposite_told').innerText.startsWith('Saved as ')")
+    page.wait_for_function("document.querySelector('#softinpaint_recomposite_status').innerText.startsWith('Saved as ')")
     again, new_text = read(saved(served)[-1])
     assert np.abs(again - original).sum() < np.abs(made - original).sum() / 2
     assert infotext.parse(new_text)["Soft inpainting difference threshold"] == "8"
@@ -238,7 +238,7 @@ def test_pasted_infotext_sets_the_page(served, page):
 def test_a_result_is_inpainted_again(served, page):
     generate(page, 1)
     page.click("#softinpaint_take_result")
-    page.wait_for_function("document.querySelector('#softinpaint_preview .told').innerText === 'Nothing is painted yet.'")
+    page.wait_for_function("document.querySelector('#softinpaint_preview .status').innerText === 'Nothing is painted yet.'")
     page.locator("#img2img_prompt textarea").fill("")
     page.click("#paste")
     page.wait_for_function("document.querySelector('#img2img_prompt textarea').value === 'an orange tree'")
@@ -247,10 +247,10 @@ def test_a_result_is_inpainted_again(served, page):
 def test_missing_input_is_reported(page, tmp_path):
     page.click("#softinpaint_paint .clear")
     page.click("#img2img_generate")
-    page.wait_for_function("document.querySelector('#softinpaint_told').innerText.startsWith('Nothing is painted')")
+    page.wait_for_function("document.querySelector('#softinpaint_status').innerText.startsWith('Nothing is painted')")
     (tmp_path / "none.png").write_text("none")
     page.set_input_files("#softinpaint_paint input[type=file]", tmp_path / "none.png")
-    page.wait_for_function("document.querySelector('#softinpaint_paint .told').innerText.includes('none.png')")
+    page.wait_for_function("document.querySelector('#softinpaint_paint .status').innerText.includes('none.png')")
     assert page.evaluate("document.querySelector('#softinpaint_paint img').naturalWidth") == 256  # the image is unchanged
     Image.new("RGB", (320, 200), "teal").save(tmp_path / "teal.png")
     page.set_input_files("#softinpaint_paint input[type=file]", tmp_path / "teal.png")
@@ -258,7 +258,7 @@ def test_missing_input_is_reported(page, tmp_path):
     page.locator("#softinpaint_model textarea, #softinpaint_model input").first.fill("/nowhere/none.safetensors")
     squiggle(page, CANVAS)
     page.click("#img2img_generate")
-    page.wait_for_function("document.querySelector('#softinpaint_told').innerText.startsWith('model must be')",
+    page.wait_for_function("document.querySelector('#softinpaint_status').innerText.startsWith('model must be')",
                            timeout=GENERATION_MS)
 
 
@@ -273,7 +273,7 @@ def test_stopping_keeps_finished_images(served, page):
     assert page.locator("#img2img_generate").is_enabled()
     made = len(saved(served)) - before
     assert made < 20
-    assert page.locator("#softinpaint_told").inner_text() == f"Stopped after {made} of 20 images."
+    assert page.locator("#softinpaint_status").inner_text() == f"Stopped after {made} of 20 images."
 
 
 def test_another_page_waits_its_turn(served, page, browser):
@@ -299,7 +299,7 @@ def test_a_tab_closed_during_a_run_does_not_affect_the_next_one(served, browser)
         tab = browser.new_page(viewport={"width": 1400, "height": 1200})
         tab.goto(served[0])
         tab.wait_for_selector(CANVAS)
-        tab.wait_for_function("document.querySelector('#softinpaint_preview .told')?.innerText.startsWith('White: ')")
+        tab.wait_for_function("document.querySelector('#softinpaint_preview .status')?.innerText.startsWith('White: ')")
         set_number(tab, "img2img_steps", steps)
         set_number(tab, "img2img_batch_count", count)
         return tab
@@ -331,7 +331,7 @@ def test_stopping_a_waiting_request_is_immediate(served, page, browser):
     second.click("#img2img_generate")
     second.wait_for_function("document.querySelector('#softinpaint_live').innerText.includes('Waiting')")
     second.click("#img2img_interrupt")
-    second.wait_for_function("document.querySelector('#softinpaint_told').innerText === 'Stopped after 0 of 4 images.'")
+    second.wait_for_function("document.querySelector('#softinpaint_status').innerText === 'Stopped after 0 of 4 images.'")
     assert page.locator("#softinpaint_live progress").count() == 1
     second.close()
     page.click("#img2img_interrupt")
@@ -342,7 +342,7 @@ def test_after_an_error_of_the_model_the_button_is_enabled(page):
     for elem_id in ("img2img_width", "img2img_height"):
         set_number(page, elem_id, 7)
     page.click("#img2img_generate")
-    page.wait_for_function("document.querySelector('#softinpaint_told').innerText.startsWith('height and width must be')")
+    page.wait_for_function("document.querySelector('#softinpaint_status').innerText.startsWith('height and width must be')")
     page.wait_for_function("!document.querySelector('#img2img_generate').disabled")
 
 
@@ -350,7 +350,7 @@ def test_own_presets_survive_a_reload(page):
     page.locator("#softinpaint_own_presets button").first.click()
     page.locator("#softinpaint_preset_name").locator("input, textarea").first.fill(" <b>mine</b>")
     page.click("#softinpaint_preset_save")
-    page.wait_for_function("document.querySelector('#softinpaint_preset_told').innerText === 'Saved as <b>mine</b>.'")
+    page.wait_for_function("document.querySelector('#softinpaint_preset_status').innerText === 'Saved as <b>mine</b>.'")
     page.reload()
     page.wait_for_selector("#softinpaint_preset input")
     page.wait_for_timeout(1000)

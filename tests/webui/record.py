@@ -11,10 +11,11 @@ RECORD = Path(__file__).parent / "last_run.json"
 
 
 def code_hash() -> str:
-    """Hash of all code that the WebUI loads: the script and the adapter with their imports."""
+    """Hash of all code that the WebUI loads: the script and the adapter with their imports, the page's modules and styles."""
     digest = hashlib.sha256()
     roots = ROOT / "scripts" / "soft_inpainting.py", *(ROOT / "lib_softinpaint" / "hosts" / "webui").glob("*.py")
-    for path in sorted(set().union(*map(imported_files, roots))):
+    of_page = ROOT / "style.css", *(ROOT / "javascript").rglob("*.mjs")
+    for path in sorted({*of_page}.union(*map(imported_files, roots))):
         digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 

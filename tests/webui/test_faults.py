@@ -102,7 +102,7 @@ def test_nan_everywhere_is_the_hosts_own_error(webui):
 
 def test_the_infotext_is_right_if_a_detailer_runs_after_a_fault(webui):
     result = webui.inpaint(IMAGE, MASK, [True], others={"Injected fault": ["measure"], "Nested runs": [True]})
-    assert "Soft inpainting failed and was left out" in result.infotexts[0]
+    assert "Soft inpainting failed, so the WebUI" in result.infotexts[0]
     assert "Soft inpainting enabled" not in result.infotexts[0]
 
 

@@ -143,9 +143,9 @@ def test_the_preview_follows_the_paint_and_every_slider(page):
     faults = []
     page.on("pageerror", lambda fault: faults.append(str(fault)))
     open_accordion(page)
-    page.wait_for_function("document.querySelector('#softinpaint_preview .told').innerText === 'Nothing is painted yet.'")
+    page.wait_for_function("document.querySelector('#softinpaint_preview .status').innerText === 'Nothing is painted yet.'")
     squiggle(page)
-    page.wait_for_function("document.querySelector('#softinpaint_preview .told').innerText.startsWith('White: ')")
+    page.wait_for_function("document.querySelector('#softinpaint_preview .status').innerText.startsWith('White: ')")
     page.wait_for_timeout(500)  # the brush follows the pointer
     seen = [shown_mask(page)]
     white = (seen[0][..., :3] == 255).all(axis=-1)
@@ -227,7 +227,7 @@ def test_presets_set_the_sliders_and_on_a_second_click_the_pages_fields(webui, p
         page.locator("#softinpaint_preset_name").locator("input, textarea").first.fill(name)
         page.click(f"#softinpaint_preset_{button}")
         page.wait_for_function(
-            "text => document.querySelector('#softinpaint_preset_told').innerText.includes(text)", arg=text)
+            "text => document.querySelector('#softinpaint_preset_status').innerText.includes(text)", arg=text)
     set_number(page, "softinpaint_grain", 0.5)
     page.locator("#softinpaint_preset_with_request input").click()
     press("save", "Mine", "Saved as Mine.")
@@ -271,7 +271,7 @@ def test_keep_size_sets_the_hosts_option(webui, page):
 
 def test_an_image_is_recomposited_in_the_accordion(webui, page):
     def message():
-        return page.locator("#softinpaint_recomposite_told").first.inner_text()
+        return page.locator("#softinpaint_recomposite_status").first.inner_text()
 
     def shown_again():
         return page.locator("#softinpaint_recomposite_preview img").get_attribute("src")
@@ -288,7 +288,7 @@ def test_an_image_is_recomposited_in_the_accordion(webui, page):
     page.wait_for_selector("#img2img_gallery img")
     page.click("#softinpaint_recomposite_take")
     page.wait_for_selector("#softinpaint_recomposite_preview img")
-    assert "not saved" in message()
+    assert "Not saved" in message()
     for view in ("Opacity", "Difference map", "Seam", "Image"):
         choose(page, "softinpaint_recomposite_view", view)
         page.wait_for_selector(f"#softinpaint_recomposite_preview img[alt='{view}, re-composited']")
