@@ -454,7 +454,7 @@ def test_every_setting_is_an_option_of_the_same_name():
     ("inpaint nothing.png mask.png", "nothing.png does not exist"),
     ("inpaint image.png nothing.png", "nothing.png does not exist"),
     ("inpaint image.png text.png", "text.png cannot be read as an image: cannot identify image file"),
-    ("inpaint image.png small.png", "the mask small.png must have the shape of its image, 256x256, got 64x48."),
+    ("inpaint image.png small.png", "the mask small.png must have the aspect ratio of its image, 256x256, got 64x48."),
     ("inpaint image.png empty.png", "the mask empty.png has nothing to repaint"),
     ("inpaint image.png mask.png --schedule-bias 9", "Invalid value for '--schedule-bias': 9.0 is not in the range"),
     ("inpaint image.png mask.png --no-such 9", "No such option '--no-such'."),

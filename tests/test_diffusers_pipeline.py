@@ -175,7 +175,7 @@ def test_images_may_be_pil_arrays_or_tensors(small, kind):
 
 
 @pytest.mark.parametrize(("changes", "sentence"), [
-    ({"mask_image": drawn_disc(64, 64)}, "mask_image must have the shape of its image, 96x72, got 64x64"),
+    ({"mask_image": drawn_disc(64, 64)}, "mask_image must have the aspect ratio of its image, 96x72, got 64x64"),
     ({"mask_image": Image.new("L", IMAGE.size)}, "mask_image must have a pixel to repaint"),
     ({"image": None}, "image must be a PIL image, an array or a tensor, got NoneType"),
     ({"image": np.full((72, 96, 3), 2.0)}, r"image as floats must be in \[0, 1\]"),

@@ -57,7 +57,8 @@ def test_every_mode_is_read_correctly(mode):
 @pytest.mark.parametrize(("values", "kind", "expected_notes"), [
     (np.uint16(COLOURS[..., 0]) * 257, "PNG", []), (np.uint16(COLOURS[..., 0]) * 257, "TIFF", []),
     (np.int32(COLOURS[..., 0]) * 257, "TIFF", []), (np.float32(COLOURS[..., 0]) / 255, "TIFF", []),
-    (np.float32(COLOURS[..., 0]), "TIFF", [f"The image's values end at {COLOURS[..., 0].max()}; 255 was read as white."])])
+    (np.float32(COLOURS[..., 0]), "TIFF",
+     [f"The image's largest value is {COLOURS[..., 0].max()}, so 255 was read as white."])])
 def test_16_bit_and_float_images_keep_their_brightness(values, kind, expected_notes):
     original, notes = read(Image.fromarray(values), kind)
     np.testing.assert_array_equal(np.asarray(original), np.repeat(COLOURS[..., :1], 3, -1))

@@ -54,7 +54,7 @@ def test_sixteen_bits_keep_their_precision():
 def test_nearly_black_is_unpainted_and_noted(black, as_kind):
     mask, notes = read(as_file(as_kind(Image.fromarray(np.where(PAINTED, 255, black).astype(np.uint8)))))
     np.testing.assert_array_equal(mask, PAINTED)
-    assert [note.split(":")[0] for note in notes] == ["Levels up to 8 of 255 count as unpainted"]
+    assert [note.split(";")[0] for note in notes] == ["Levels up to 8 of 255 count as unpainted"]
 
 
 def test_a_mask_without_paint_is_blank():
@@ -129,11 +129,11 @@ def test_a_feather_without_a_full_strength_core_is_noted():
 
 @pytest.mark.parametrize(("values", "kind", "note"), [
     (PAINTED.astype(np.uint8), "PNG", "The mask's values are 0 and 1; 1 was read as white."),
-    (PAINTED.astype(np.uint16), "PNG", "The mask's values end at 1; 1 was read as white."),
-    (PAINTED.astype(np.uint16) * 255, "PNG", "The mask's values end at 255; 255 was read as white."),
-    (PAINTED.astype(np.int32) * 255, "TIFF", "The mask's values end at 255; 255 was read as white."),
+    (PAINTED.astype(np.uint16), "PNG", "The mask's largest value is 1, so 1 was read as white."),
+    (PAINTED.astype(np.uint16) * 255, "PNG", "The mask's largest value is 255, so 255 was read as white."),
+    (PAINTED.astype(np.int32) * 255, "TIFF", "The mask's largest value is 255, so 255 was read as white."),
     (PAINTED.astype(np.int32) * 65535, "TIFF", None), (PAINTED.astype(np.float32), "TIFF", None),
-    (PAINTED.astype(np.float32) * 255, "TIFF", "The mask's values end at 255; 255 was read as white.")])
+    (PAINTED.astype(np.float32) * 255, "TIFF", "The mask's largest value is 255, so 255 was read as white.")])
 def test_a_mask_is_read_at_its_own_scale(values, kind, note):
     mask, notes = read(as_file(Image.fromarray(values), kind))
     np.testing.assert_array_equal(mask, PAINTED)
@@ -193,7 +193,7 @@ def stray(value):
 def test_stray_pixels_and_shapeless_transparency_are_ignored(image, painted):
     mask, notes = read(as_file(image))
     np.testing.assert_array_equal(mask, painted)
-    assert notes == ["The mask's transparency holds no shape; its lightness was read."]
+    assert notes == ["The mask's alpha channel holds no shape, so the mask's lightness was used."]
 
 
 @pytest.mark.parametrize("kind", ["L", "RGB"])
@@ -202,7 +202,7 @@ def test_white_marked_transparent_is_still_painted(kind):
     assert "transparency" in image.info
     mask, notes = read(image)
     np.testing.assert_array_equal(mask, PAINTED)
-    assert notes == ["The mask's transparency holds no shape; its lightness was read."]
+    assert notes == ["The mask's alpha channel holds no shape, so the mask's lightness was used."]
 
 
 def test_white_made_transparent_in_a_layer_is_still_painted():
@@ -249,7 +249,7 @@ def test_a_mask_of_the_same_shape_is_scaled_to_its_image_and_noted():
 
 
 def test_a_mask_of_another_shape_is_rejected():
-    with pytest.raises(ValueError, match="^The mask must have the shape of its image, 512x300, got 256x256.$"):
+    with pytest.raises(ValueError, match="^The mask must have the aspect ratio of its image, 512x300, got 256x256.$"):
         fitted(PAINTED.astype(np.float32), Size(300, 512), "The mask", [])
 
 
@@ -270,7 +270,7 @@ def test_a_painted_mask_comes_before_the_mask_image():
 
 
 @pytest.mark.parametrize(("sent", "sentence"), [
-    (encoded(Image.new("L", (8, 16))), "^Mask image must have the shape of its image, 16x16, got 8x16.$"),
+    (encoded(Image.new("L", (8, 16))), "^Mask image must have the aspect ratio of its image, 16x16, got 8x16.$"),
     ("bm8gcGljdHVyZQ==", "^Mask image must be an image as base64, got 'bm8g"),
     ("no base64!", "^Mask image must be an image")])
 def test_an_invalid_mask_image_is_rejected(sent, sentence):

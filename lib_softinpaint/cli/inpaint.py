@@ -181,7 +181,7 @@ def _request(start: Request, given: dict[str, Value]) -> Request:
 
 
 def _checked(image: Path, mask: Path, mask_mode: str) -> list[str]:
-    """Checks an image and its mask before anything is generated, so that a bad file is not found only after an hour.
+    """Checks an image and its mask before anything is generated, so that a bad file is found at once, not after an hour.
 
     Prints its notes and returns them.
     """

@@ -88,7 +88,7 @@ def _hidden(path: Path) -> bool:
 
 
 def _opens(path: Path) -> bool:
-    """Whether Pillow reads this file's format. Too large an image passes here and is reported later."""
+    """Whether Pillow reads this file's format. An image that is too large passes here and is reported later."""
     try:
         with Image.open(path) as image:
             return not isinstance(image, ImageFile.StubImageFile)

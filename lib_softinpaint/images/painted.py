@@ -1,12 +1,12 @@
 """Reads what is painted in a mask image, for every host, and turns masks into images. 1 = repaint.
 
-Levels count in 255ths, and only levels from 9 to 249 are greys:
+Levels run from 0 to 255, and only levels from 9 to 249 are greys:
 
 - 8 and below is unpainted, 250 and above is white: exports, segmentation tools and lossy formats rarely hit 0 and 255.
 - If the faint levels go up and down, the mask is noisy, as after lossy compression. Then 31 and below is unpainted, 224 and
   above is white, and there are no greys around hard edges.
-- An image with exactly the values 0 and 1 is read at its own scale. So is one of more than 8 bits with values up to 255 at
-  most.
+- An image with exactly the values 0 and 1 is read at its own scale. So is one of more than 8 bits whose largest value is
+  at most 255.
 - An alpha channel is used if it has a shape: it must be transparent somewhere, but not only because white was made
   transparent. Otherwise lightness is used.
 - Colour on black is paint: the strongest channel is used or, with a palette, every colour but black.
@@ -33,13 +33,13 @@ NOISE_LEVEL, WHITE_LEVEL = 8, 250
 """Highest level that is unpainted and lowest that is white, of 255."""
 
 NOTABLE_SHARE = 0.01
-"""Share of the image's pixels, or of the painted ones, from which a note is worth reading."""
+"""Share of the image's pixels, or of the painted ones, above which a note is shown."""
 
 WEAK = 0.5
 """Strength below which almost nothing happens."""
 
 MOST = 0.5
-"""Share of the painted pixels from which a level counts as the mask's white."""
+"""If more than this share of the painted pixels has one level, that level counts as the mask's white."""
 
 FAINT_LEVEL, OSCILLATING_SHARE = 63, 0.06
 """Pixels up to this level are noise if more than this share of them are higher than both neighbours. Discs and strokes in
@@ -61,7 +61,7 @@ CODED_PX = 8
 """Side of JPEG's blocks in pixels. Its ringing stays within an edge's block; that of other formats stays near it."""
 
 COLOUR_LEVEL, BLACK_SHARE = 64, 0.25
-"""Channel difference from which a pixel is coloured, and share of black pixels that makes a background."""
+"""Smallest channel difference of a coloured pixel, and smallest share of black pixels that counts as a black background."""
 
 MASK_IMAGE = "Mask image"
 
@@ -87,7 +87,7 @@ def strengths(image: Image.Image, notes: MutableSequence[str] | None = None) -> 
     BadInput
         If any pixel value is negative, infinite or not a number.
 
-    Source: alpha before lightness was observed in AUTOMATIC1111 1.10.1; the rest is own.
+    Source: alpha before lightness was observed in AUTOMATIC1111 1.10.1; the rest is our own.
     """
     notes = [] if notes is None else notes
     if image.mode == "F" or image.mode.startswith("I"):
@@ -137,7 +137,7 @@ def _from_levels(levels: np.ndarray, notes: MutableSequence[str]) -> np.ndarray:
 
 
 def _faint_note(share: float) -> str:
-    return f"Levels up to {NOISE_LEVEL} of 255 count as unpainted: {share:.0%} of the mask has them."
+    return f"Levels up to {NOISE_LEVEL} of 255 count as unpainted; {share:.0%} of the mask is at these levels."
 
 
 def _note_peak(peak: int, share: float, notes: MutableSequence[str]) -> None:
@@ -203,9 +203,9 @@ def _levels(image: Image.Image, notes: MutableSequence[str]) -> np.ndarray:
         if _carries_a_shape(alpha, solid):
             return np.asarray(alpha)
         if alpha.getextrema() != (LARGEST_BYTE, LARGEST_BYTE):
-            notes.append("The mask's transparency holds no shape; its lightness was read.")
+            notes.append("The mask's alpha channel holds no shape, so the mask's lightness was used.")
     elif "transparency" in image.info:  # one level or colour means transparent: no paint program saves a shape like that
-        notes.append("The mask's transparency holds no shape; its lightness was read.")
+        notes.append("The mask's alpha channel holds no shape, so the mask's lightness was used.")
     if image.mode in ("1", "L", "LA", "La"):
         return np.asarray(image.convert("L"))
     colours = image.convert("RGB")
@@ -243,7 +243,7 @@ def _carries_a_shape(alpha: Image.Image, solid: Image.Image) -> bool:
 def check_shape(mask: Size, image: Size, name: str) -> None:
     """Raises BadInput if the mask's aspect ratio is not the image's. `name` names the mask in the message."""
     if abs(mask.width * image.height / (mask.height * image.width) - 1) > SAME_SHAPE:
-        raise BadInput(f"{name} must have the shape of its image, {image}, got {mask}.")
+        raise BadInput(f"{name} must have the aspect ratio of its image, {image}, got {mask}.")
 
 
 def fitted(mask: np.ndarray, size: Size, name: str, notes: MutableSequence[str] | None = None) -> np.ndarray:

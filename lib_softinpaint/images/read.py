@@ -205,5 +205,5 @@ def at_own_scale(values: np.ndarray, mode: str, name: str, notes: MutableSequenc
         own = 0 < peak <= LARGEST_BYTE and np.count_nonzero(values == peak) >= OWN_SCALE_SHARE * values.size
         white = max(LARGEST_SHORT, float(peak)) if not own else 1 if peak == 1 else LARGEST_BYTE
     if own:
-        notes.append(f"{name[0].upper() + name[1:]}'s values end at {peak:g}; {white:g} was read as white.")
+        notes.append(f"{name[0].upper() + name[1:]}'s largest value is {peak:g}, so {white:g} was read as white.")
     return values.astype(np.float32) / np.float32(white)

@@ -44,7 +44,7 @@ class Request:
     negative_prompt: Annotated[str, Field(
         "Negative prompt", "What not to paint.")] = ""
     steps: Annotated[int, Field(
-        "Steps", "Sampling steps, of which the share given by the denoising strength is run.", Range(1, 150, 1))] = 20
+        "Steps", "Sampling steps. Denoising strength sets what share of them is run.", Range(1, 150, 1))] = 20
     sampler: Annotated[str, Field(
         "Sampler", "Sampler, as named in the WebUI.")] = "Euler a"
     schedule_type: Annotated[str, Field(

@@ -83,7 +83,7 @@ class Settings:
         builtin=0.0)] = 0.0
     least_opacity: Annotated[float, Field(
         "Least opacity",
-        "Minimum opacity of new pixels where the image barely changed, as a share of the mask. 1 shows everything you "
+        "Minimum opacity of new pixels where the image barely changed, as a share of the mask's value. 1 shows everything you "
         "painted, 0 only what changed.", Range(0, 1, 0.05), elem_id="softinpaint_least_opacity", group="Composite",
         builtin=0.0)] = 1.0
     drift_correction: Annotated[float, Field(

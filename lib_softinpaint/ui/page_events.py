@@ -31,7 +31,7 @@ from lib_softinpaint.ui.painting import Line, streamed
 
 PAINTED = (f"(image, mask, ...values) => [document.querySelector('#{CANVAS} img').src, "
            f"document.querySelector('#{CANVAS} canvas').toDataURL(), ...values]")
-"""JavaScript that replaces an event's first two inputs by the image and the mask of the canvas."""
+"""JavaScript that replaces an event's first two inputs with the image and the mask of the canvas."""
 
 MOST_TABS = 16
 """Tabs that may wait for their turn, each in its own web server thread. More tabs wait in the server's queue."""

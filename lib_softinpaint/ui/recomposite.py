@@ -132,7 +132,7 @@ def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_
         return gallery, info, f"Saved as {name}."
 
     inputs = list(settings.values())
-    # JavaScript replaces unused inputs by the index and the ticket.
+    # JavaScript replaces unused inputs with the index and the ticket.
     with_index = javascript(panel.take.click, f"(gallery, index, ticket, ...values) => "
                                               f"[gallery, {results.selected}, {TICKET}, ...values]")
     panel.take.click(take, [gallery, panel.status, panel.status, panel.view, *inputs],

@@ -12,7 +12,7 @@ HOSTS = json.loads((Path(__file__).parent / "hosts.json").read_text())
 """For each host: the names in each module (functions and classes with their parameters), the attributes of two classes, and
 the calls in the denoiser's file. Recorded by `python -m tests.contract.surface`."""
 
-LACKING = {"AUTOMATIC1111 1.7.0": "scripts.MaskBlendArgs", "Forge Classic": "a call of on_mask_blend in each sampling step"}
+LACKING = {"AUTOMATIC1111 1.7.0": "scripts.MaskBlendArgs", "Forge Classic": "a call to on_mask_blend in each sampling step"}
 
 
 def stand_in(package, recorded, folder):

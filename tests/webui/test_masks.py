@@ -146,7 +146,7 @@ def test_the_mask_image_can_be_inverted(webui):
 
 @pytest.mark.parametrize(("sent", "sentence"), [
     ("bm8gcGljdHVyZQ==", "Mask image must be an image as base64"),
-    (encoded(drawn_disc(128, 64)), "Mask image must have the shape of its image, 256x256, got 128x64.")])
+    (encoded(drawn_disc(128, 64)), "Mask image must have the aspect ratio of its image, 256x256, got 128x64.")])
 def test_an_invalid_mask_image_gives_normal_inpainting_and_a_note(webui, sent, sentence):
     blank = Image.new("L", IMAGE.size)
     result = webui.inpaint(IMAGE, blank, [{"mask_image": sent}])

@@ -436,7 +436,7 @@ def test_the_preview_shows_the_mask_image_until_something_is_painted(page, tmp_p
     wait_for_preview(page, "Nothing is painted yet.")
     page.set_input_files("#softinpaint_mask_image_file input[type=file]",
                          saved_mask(tmp_path / "small.png", size=(448, 512)))
-    wait_for_preview(page, "Mask image must have the shape of its image, 512x512, got 448x512.")
+    wait_for_preview(page, "Mask image must have the aspect ratio of its image, 512x512, got 448x512.")
     page.locator(clear).first.click()
     wait_for_preview(page, "Nothing is painted yet.")
     page.set_input_files("#softinpaint_mask_image_file input[type=file]", saved_mask(tmp_path / "mask.png"))

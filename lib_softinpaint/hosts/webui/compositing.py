@@ -18,7 +18,7 @@ from lib_softinpaint.hosts.webui.run import Run, Sampled, runs
 from lib_softinpaint.images.painted import grey_image
 
 SLOW_PX = 6_000_000
-"""From this many pixels a composite takes about a second, so the page says what it is waiting for."""
+"""At this many pixels or more, a composite takes about a second, so the page says what it is waiting for."""
 
 
 @guarded

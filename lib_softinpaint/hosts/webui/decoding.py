@@ -25,7 +25,7 @@ def postprocess_batch_list(p: Any, pp: Any) -> None:
         if decoded.isfinite().all():
             continue
         if devices.dtype_vae != torch.float32 and getattr(shared.opts, "auto_vae_precision", True):
-            devices.dtype_vae = torch.float32  # not set back, as after the host's own check
+            devices.dtype_vae = torch.float32  # never reset, just as the host does not reset it after its own check
             p.sd_model.first_stage_model.to(torch.float32)
         second = processing.decode_first_stage(p.sd_model, latents[place:place + 1].to(devices.dtype_vae))[0]
         second = ((second.float() + 1) / 2).clamp(0, 1).to(decoded.device)

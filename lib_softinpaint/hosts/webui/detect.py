@@ -56,7 +56,7 @@ def missing(package: str = "modules") -> list[str]:
         lacking += [f"{argument} of {name}" for argument in arguments if argument not in given]
     # Read the file, not the loaded class: other extensions wrap its methods.
     denoiser = Path(modules["sd_samplers_cfg_denoiser"].__file__).read_text(encoding="utf8")
-    return lacking + [f"a call of {name} in each sampling step" for name in CALLED_IN_EACH_STEP if name not in denoiser]
+    return lacking + [f"a call to {name} in each sampling step" for name in CALLED_IN_EACH_STEP if name not in denoiser]
 
 
 def _imported(name: str) -> ModuleType | None:

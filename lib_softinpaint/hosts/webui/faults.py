@@ -72,7 +72,7 @@ def _make_ordinary_masks(p: Any, run: Run) -> None:
     if not run.host_is_ready:
         return
     if run.sampling is None:
-        if p.image_mask is None:  # the only mask was ours, and `init` does not reset these without one
+        if p.image_mask is None:  # the only mask was ours, and `init` does not reset these without a mask
             p.mask = p.nmask = p.mask_for_overlay = p.overlay_images = p.paste_to = None
         with devices.autocast():
             p.init(p.all_prompts, p.all_seeds, p.all_subseeds)

@@ -30,7 +30,7 @@ def add_options() -> None:
         USUAL_LIMIT_MB, "Memory for results that can be re-composited, MB", **place).info(
             f"A 1024 x 1024 image takes 18 MB, each further image of its batch 3 MB. 0 keeps none, default {USUAL_LIMIT_MB}. "
             "On a shared WebUI, anyone with an exact copy of a result can re-composite it and read its prompt and settings, "
-            "even if the copy has none."))
+            "even if the copy contains no infotext."))
     shared.opts.add_option(NOTES, shared.OptionInfo(
         True, "Write soft inpainting's notes into the infotext", **place).info(
             "notes say what was skipped or changed; they are always shown under the image"))

@@ -61,7 +61,7 @@ def show(script: Any, is_img2img: bool) -> Any:
 def keep_floats() -> None:
     """Converts the default values of float settings to floats, including whole numbers."""
     # A ui-config.json written by the built-in holds 1 and 4 for floats. The host converts pasted values to the type that
-    # it finds here, and int("0.2") would answer with error 500.
+    # it finds here, and int("0.2") would fail with error 500.
     for script in scripts.scripts_img2img.alwayson_scripts:
         if getattr(script, "name", None) == TITLE.lower():
             for component, setting in zip(script.controls, FIELDS.values()):

@@ -75,11 +75,12 @@ class NoiseLevels:
     """How to read the noise level of one batch's sampler. Set at its first model call."""
 
     ratio: Callable[[torch.Tensor], torch.Tensor] | None = None
-    """Converts the host's sigma, which depends on the kind of model; for samplers that ask for the denoised latent."""
+    """Converts the host's sigma, which depends on the kind of model; for samplers that work with the denoised prediction."""
     alphas_cumprod: torch.Tensor | None = None
-    """The sampler's `alphas_cumprod`, read once; for samplers that ask for noise."""
+    """The sampler's `alphas_cumprod`, read once; for samplers that work with predicted noise."""
     call: tuple[torch.Tensor, torch.Tensor] | None = None
-    """Noisy input (B, C, h, w) and alpha_bar (B,) of the model call in progress; for samplers that ask for noise."""
+    """Noisy input (B, C, h, w) and alpha_bar (B,) of the model call in progress; for samplers that work with predicted
+    noise."""
 
 
 @dataclass

@@ -17,9 +17,10 @@ ONE_STEP_SAMPLERS = {"Euler": 1, "Heun": 2, "DPM2": 2}
 def leave_out_locked_steps(p: Any, job: SoftInpaintJob, changes: Changes) -> None:
     """Makes the host begin at the step that unlocks the mask's first pixel, if that cannot change the result.
 
-    Until then the latent is the original plus scaled first noise. This holds if sampling starts from the original and the
+    Until then the latent is the original plus the initial noise, rescaled. This holds if sampling starts from the original
+    and the
     sampler uses only the last step, draws no noise and starts at the noise level of its first step. Features that count
-    steps would be off: prompts that change during sampling, a refiner, skipped negative prompts.
+    steps would go wrong: prompts that change during sampling, a refiner, skipped negative prompts.
     """
     if (job.settings.threshold_mix < 1 or p.sampler.config.name not in ONE_STEP_SAMPLERS or p.s_churn
             or p.inpainting_fill != MASKED_CONTENTS.index("original")
