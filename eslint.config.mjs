@@ -1,4 +1,4 @@
-// npx eslint@9 javascript lib_softinpaint/ui tests/javascript
+// Run by `python3 softinpaint.py test` where npx is installed.
 const BROWSER = ["document", "window", "getComputedStyle", "requestAnimationFrame", "OffscreenCanvas", "ResizeObserver",
     "Event", "Element", "FileReader", "HTMLTextAreaElement", "Image", "URL", "createImageBitmap", "fetch",
     "setTimeout"];

@@ -28,6 +28,7 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 CPU_BUILDS_OF_TORCH = "https://download.pytorch.org/whl/cpu"
 ANSWER_SECONDS = 5
+ESLINT, JAVASCRIPT = "eslint@9", ("javascript", "lib_softinpaint/ui", "tests/javascript")
 DOWNLOAD_SIZE = {"CPU": "about 0.4 GB", "GPU": "about 4 GB"}
 
 
@@ -73,11 +74,26 @@ def become(start, arguments):
 def test(arguments):
     say("linter")
     linted = run("-m", "ruff", "check", ".")
+    linted = lint_javascript() or linted
     say("type checker")
     linted = run("-m", "basedpyright") or linted
     say("tests")
     tested = run("-m", "pytest", *arguments[1:])
     return linted or tested
+
+
+def lint_javascript():
+    """Lints the JavaScript where Node.js can do it. Returns the linter's exit code, 0 if there is none."""
+    npx = shutil.which("npx")
+    if npx is None:
+        say("JavaScript linter: skipped, because npx is not installed")
+        return 0
+    command = [npx, "--yes", ESLINT]
+    if subprocess.run([*command, "--version"], cwd=ROOT, capture_output=True).returncode:
+        say(f"JavaScript linter: skipped, because {ESLINT} could not be downloaded")
+        return 0
+    say("JavaScript linter")
+    return subprocess.run([*command, *JAVASCRIPT], cwd=ROOT).returncode
 
 
 def bench(arguments):

@@ -154,14 +154,34 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch, capsys, missing,
         f"softinpaint: No module named '{missing}'. To install it: pip install \"sd-webui-softinpaint[{extra}]\"")
 
 
-def test_the_entry_points_help_shows_its_name(monkeypatch, capsys):
+@pytest.fixture
+def entry():
+    """The launcher as a module."""
     spec = importlib.util.spec_from_file_location("entry_point", ROOT / "softinpaint.py")
-    entry = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(entry)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(("place", "exit_codes", "expected", "message"), [
+    (None, [], 0, "skipped, because npx is not installed"),
+    ("npx", [1], 0, "skipped, because eslint@9 could not be downloaded"),
+    ("npx", [0, 1], 1, "JavaScript linter\n"), ("npx", [0, 0], 0, "JavaScript linter\n")])
+def test_javascript_is_linted_where_npx_is_installed(entry, monkeypatch, capsys, place, exit_codes, expected, message):
+    codes = iter(exit_codes)
+    monkeypatch.setattr(entry.shutil, "which", lambda name: place)
+    monkeypatch.setattr(subprocess, "run", lambda words, **options: subprocess.CompletedProcess(words, next(codes)))
+    assert entry.lint_javascript() == expected
+    assert message in capsys.readouterr().out
+    assert list(codes) == []
+
+
+def test_the_entry_points_help_shows_its_name(entry, monkeypatch, capsys):
     started = []
+    monkeypatch.setattr(os, "execv", lambda path, words: started.append(words))
     monkeypatch.setattr(subprocess, "run", lambda words: started.append(words) or subprocess.CompletedProcess(words, 0))
     entry.command(["inpaint", "--help"])
-    (_, _, code, *words), = started
+    _, _, code, *words = started[0]
     monkeypatch.setattr(sys, "argv", ["-c", *words])
     monkeypatch.setattr(sys, "path", sys.path.copy())
     with pytest.raises(SystemExit) as ended:

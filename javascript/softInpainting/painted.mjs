@@ -121,5 +121,6 @@ function codedBox(levels, width, height, above) {
 /** The sentence on a mask image whose shape is not that of its image, else "". As check_shape. */
 export function shapeFault(mask, [width, height]) {
     const differs = Math.abs(mask.width * height / (mask.height * width) - 1) > SAME_SHAPE;
-    return differs ? `Mask image must have the aspect ratio of its image, ${width}x${height}, got ${mask.width}x${mask.height}.` : "";
+    return differs ? `Mask image must have the aspect ratio of its image, ${width}x${height}, ` +
+                     `got ${mask.width}x${mask.height}.` : "";
 }
