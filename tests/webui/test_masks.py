@@ -80,7 +80,7 @@ def test_grey_paint_repaints_by_its_strength_at_any_threshold_mix(webui, sampler
     ({"denoising_strength": 0.05}, "Denoising strength 0.05 changes almost nothing"),
     ({"inpainting_fill": 2, "denoising_strength": 0.5}, "Masked content latent noise needs denoising strength 0.7"),
     ({"width": 384}, "Width and height (384x256) will stretch the image (256x256)."),
-    ({"inpaint_full_res": True, "inpaint_full_res_padding": 0, "denoising_strength": 0.9}, "Only masked with padding 0 ")])
+    ({"inpaint_full_res": True, "inpaint_full_res_padding": 0, "denoising_strength": 0.9}, "With padding 0, ")])
 def test_likely_problems_are_shown_below_the_image(webui, fields, sentence):
     result = webui.inpaint(IMAGE, MASK, [True], steps=2, **fields)
     assert sentence in webui.get("/companion/witness")["comments"]

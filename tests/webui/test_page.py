@@ -462,7 +462,7 @@ def test_the_preview_uses_the_size_set_by_resize_by(page, tmp_path):
     wait_for_preview(page, "Dashed: the crop of ")
 
     def times():
-        crop, factor = re.search(r"crop of (\d+)x\d+, painted at ([\d.]+) times", preview(page)).groups()
+        crop, factor = re.search(r"crop of (\d+)x\d+, generated at ([\d.]+) times", preview(page)).groups()
         return int(crop) * float(factor)
     assert times() == pytest.approx(512, rel=0.01)
     set_number(page, "img2img_scale", 2)
