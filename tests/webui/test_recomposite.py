@@ -85,7 +85,7 @@ def test_another_feather_shows_less_and_the_infotext_notes_it(webui, settings, a
 def test_an_invalid_request_is_rejected_with_a_message(webui):
     _, _, (identity,) = made(webui)
     for body, sentence in (
-            ({"id": "unknown"}, "id must name a kept image, got 'unknown'."), ({}, "id must be"),
+            ({"id": "unknown"}, "id must be the id of a kept image, got 'unknown'."), ({}, "id must be"),
             ({"id": identity, "settings": {"grain": 3}}, "grain must be a number from 0 to 1, got 3"),
             ({"id": identity, "settings": {"grain": "much"}}, "grain must be a number from 0 to 1, got 'much'"),
             ({"id": identity, "settings": {"schedule_bias": 1}}, "got 'schedule_bias'"),
