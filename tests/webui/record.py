@@ -32,7 +32,7 @@ def amend(passed: list[str], failed: list[str]) -> None:
     last = json.loads(RECORD.read_text())
     if last["code"] != code_hash():
         return
-    fixed = set(last["failures"]) & set(passed)
+    fixed = set(last["failures"]) & set(passed) - set(failed)
     broken = set(failed) - set(last["failures"])
     write(last["host"], last["passed"] + len(fixed) - len(broken), last["skipped"],
           sorted(set(last["failures"]) - fixed | broken))
