@@ -1,7 +1,20 @@
 """Actions on the WebUI's page and on the stand-alone page, whose elements have the same ids."""
+import re
+
 import numpy as np
 
 CONTROLS = {"button", "checkbox", "combobox", "listbox", "radio", "slider", "spinbutton", "switch", "tab", "textbox"}
+
+
+def open_inpaint_tab(page, url, image):
+    """Opens the WebUI's img2img > Inpaint with an image file."""
+    page.goto(url)
+    page.wait_for_selector("#img2img_generate", state="attached")
+    page.wait_for_function("window.opts && Object.keys(window.opts).length > 0")
+    for tabs, name in (("#tabs", "img2img"), ("#mode_img2img", "Inpaint")):
+        page.locator(f"{tabs} > .tab-nav button", has_text=re.compile(f"^ *{name} *$")).click()
+    page.set_input_files("#img2maskimg input[type=file]", image)
+    page.wait_for_selector("#img2maskimg canvas")
 
 
 def set_number(page, elem_id, value):

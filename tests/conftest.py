@@ -1,5 +1,6 @@
 import os
 import shutil
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -14,6 +15,13 @@ CHROMIUM_FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-
 
 @pytest.fixture(scope="session")
 def browser():
+    with chromium() as running:
+        yield running
+
+
+@contextmanager
+def chromium():
+    """A running Chromium. Skips if there is none."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = os.environ.get("SOFTINPAINT_CHROMIUM") or shutil.which("chromium")
     if path is None:

@@ -22,7 +22,6 @@ from lib_softinpaint.ui.page_layout import lay_out
 
 STYLES = bundled("style.css"), Path(__file__).with_name("page.css")
 
-
 ADDRESS = "127.0.0.1"
 
 FONTS = "system-ui", "sans-serif"

@@ -2,13 +2,8 @@
 
 SOFTINPAINT_PAGE_PYTHON names a Python to serve the page with, to test another Gradio version.
 """
-import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,12 +12,10 @@ from PIL import Image
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.settings import Settings
 from tests.browser import choose, choose_preset, nameless_controls, number_in, pixels_of, set_number, squiggle
+from tests.page.serving import PYTHON, ROOT, START, serving
 
-ROOT = Path(__file__).parents[2]
 IMAGE, MASK = ROOT / "demo" / "image.png", ROOT / "demo" / "mask.png"
-PYTHON = os.environ.get("SOFTINPAINT_PAGE_PYTHON", sys.executable)
-START = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from lib_softinpaint.cli.main import main; sys.exit(main())"
-START_S, GENERATION_MS = 120, 120_000
+GENERATION_MS = 120_000
 CANVAS, PREVIEW = "#softinpaint_paint canvas", "#softinpaint_preview .mask"
 STEPS = 6
 
@@ -32,34 +25,8 @@ def served(tmp_path_factory):
     """Address of the page and its output folder."""
     if sys.executable == PYTHON:
         pytest.importorskip("gradio", reason="gradio is not installed", exc_type=ImportError)
-    output = tmp_path_factory.mktemp("page")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [PYTHON, "-c", START, "page", "--no-browser", "--port", str(port), "-o", str(output)]
-    log = output / "log.txt"
-    with log.open("wb") as written, subprocess.Popen(command, cwd=output, stdout=written, stderr=written) as running:
-        try:
-            _wait_for(f"http://127.0.0.1:{port}/", running, log)
-            yield f"http://127.0.0.1:{port}", output
-        finally:
-            running.terminate()
-    assert "Traceback" not in log.read_text()
-
-
-def _wait_for(address, running, log):
-    end = time.monotonic() + START_S
-    while not _answers(address):
-        assert running.poll() is None and time.monotonic() < end, log.read_text()
-        time.sleep(1)
-
-
-def _answers(address):
-    try:
-        with urllib.request.urlopen(address):
-            return True
-    except OSError:
-        return False
+    with serving(tmp_path_factory.mktemp("page")) as address_and_output:
+        yield address_and_output
 
 
 @pytest.fixture

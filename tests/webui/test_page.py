@@ -23,14 +23,8 @@ GENERATION_MS = 180_000
 def page(webui, browser, tmp_path):
     """img2img's inpaint tab with an image loaded."""
     opened = browser.new_page(viewport={"width": 1500, "height": 1400})
-    opened.goto(webui.url)
-    opened.wait_for_selector("#img2img_generate", state="attached")
-    opened.wait_for_function("window.opts && Object.keys(window.opts).length > 0")
-    for tabs, name in (("#tabs", "img2img"), ("#mode_img2img", "Inpaint")):
-        opened.locator(f"{tabs} > .tab-nav button", has_text=re.compile(f"^ *{name} *$")).click()
     drawn_image(512, 512).save(tmp_path / "image.png")
-    opened.set_input_files("#img2maskimg input[type=file]", tmp_path / "image.png")
-    opened.wait_for_selector("#img2maskimg canvas")
+    driven.open_inpaint_tab(opened, webui.url, tmp_path / "image.png")
     yield opened
     opened.close()
 
