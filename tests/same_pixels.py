@@ -62,12 +62,12 @@ print(json.dumps(found))
 
 WEBUI = """
 import hashlib, json
-from tests.webui import host
+from tests.webui import family, host
 # Older checkouts say drawn_picture and result.pictures.
 drawn_image = getattr(host, "drawn_image", None) or host.drawn_picture
 image, mask = drawn_image(), host.drawn_disc()
 found = {}
-with host.WebUI(host.checkout(), "same_pixels") as running:
+with host.WebUI(family.a1111(), "same_pixels") as running:
     running.inpaint(image, mask, [True])
     for name, soft, fields in [
             ("usual", [True], {}), ("only masked", [True], {"inpaint_full_res": True}), ("off", None, {}),

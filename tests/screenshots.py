@@ -30,9 +30,9 @@ def page(browser: Browser) -> None:
         opened.screenshot(path=DOCS / "page.png")
 
 
-def accordion(browser: Browser, checkout: Path) -> None:
-    """The accordion of the WebUI with a painted squiggle and a preset."""
-    with host.WebUI(checkout, "screenshots") as webui:
+def accordion(browser: Browser, member: family.Host) -> None:
+    """The accordion of a WebUI with a painted squiggle and a preset."""
+    with host.WebUI(member, "screenshots") as webui:
         opened = browser.new_page(viewport={"width": 1500, "height": 1400})
         image = webui.data / "image.png"
         Image.open(ROOT / "demo" / "image.png").resize((512, 512)).save(image)

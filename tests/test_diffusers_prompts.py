@@ -20,7 +20,7 @@ from lib_softinpaint.settings.request import Request
 from tests import tiny_models
 from tests.contract import prompts
 from tests.tiny_models import KNOWN_WARNINGS
-from tests.webui import host
+from tests.webui import family
 from tests.webui.host import drawn_disc, drawn_image
 
 pytestmark = KNOWN_WARNINGS
@@ -129,10 +129,10 @@ def test_a_plain_prompt_is_passed_to_diffusers(small):
 
 
 def test_a_webui_checkout_gives_the_same_embeddings(tmp_path):
-    checkout = host.checkout()
-    if checkout is None:
-        pytest.skip("SOFTINPAINT_WEBUI names no WebUI checkout")
-    subprocess.run([host.host_python(checkout), "-m", "tests.contract.prompts", checkout, models.SCENE_MODEL,
+    automatic1111 = family.a1111()
+    if automatic1111 is None:
+        pytest.skip("SOFTINPAINT_WEBUI names no AUTOMATIC1111")
+    subprocess.run([automatic1111.python, "-m", "tests.contract.prompts", automatic1111.checkout, models.SCENE_MODEL,
                     tmp_path / "theirs.npz"], check=True, capture_output=True, cwd=Path(__file__).parents[1])
     pipeline = models.load(str(models.SCENE_MODEL), "cpu")
     with np.load(tmp_path / "theirs.npz") as theirs:

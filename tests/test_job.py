@@ -40,6 +40,28 @@ def test_a_step_keeps_the_outside_and_leaves_the_core(channels, frames):
     assert blended.data_ptr() != denoised.data_ptr()
 
 
+@pytest.mark.parametrize("frames", [None, 2])
+@pytest.mark.parametrize("mix", [0.0, 0.5])
+@pytest.mark.parametrize("size", [4, 10])
+def test_a_step_at_another_size_is_blended_with_the_nearest_latent_pixels(size, mix, frames):
+    """Samplers such as reForge's Euler Dy and Euler SMEA Dy call the model at half or 1.25 times the latent's size."""
+    job = make_job(frames=frames, threshold_mix=mix)
+    ratio = torch.tensor([3.0])
+    job.predicted = before = torch.zeros_like(job.reference)
+    nearest = (torch.arange(size) * 2 + 1) * (SIZE // 8) // (2 * size)
+    denoised = torch.randn((*job.reference.shape[:-2], size, size), generator=torch.Generator().manual_seed(1))
+    blended = job.blend(denoised, ratio)
+    repaint, reference = (latent[..., nearest, :][..., nearest] for latent in (job.repaint, job.reference))
+    outside, core = (repaint == 0).expand_as(denoised), (repaint == 1).expand_as(denoised)
+    assert torch.equal(blended[outside], reference[outside])
+    assert torch.equal(blended[core], denoised[core])
+    assert job.predicted is before  # the noise floor is measured at the latent's own size
+    if size < SIZE // 8:  # each pixel is one of the latent's own, so it is blended as there
+        whole = job.reference.clone()
+        whole[..., nearest[:, None], nearest] = denoised
+        torch.testing.assert_close(blended, job.blend(whole, ratio)[..., nearest, :][..., nearest])
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_every_dtype_is_blended_in_float32_and_returned_in_its_own(dtype):
     job = make_job()

@@ -9,7 +9,7 @@ from lib_softinpaint.errors import BadInput
 from lib_softinpaint.settings import prompt
 from lib_softinpaint.settings.prompt import BREAK, Network
 from tests.contract import prompts
-from tests.webui import host
+from tests.webui import family
 
 RECORDED = json.loads(prompts.RECORD.read_text(encoding="utf8"))
 
@@ -33,11 +33,11 @@ def test_long_prompts_are_cut_where_the_webui_cuts_them(text):
 
 
 def test_a_webui_checkout_reads_prompts_as_recorded():
-    checkout = host.checkout()
-    if checkout is None:
-        pytest.skip("SOFTINPAINT_WEBUI names no WebUI checkout")
-    done = subprocess.run([host.host_python(checkout), "-m", "tests.contract.prompts", checkout], capture_output=True,
-                          text=True, encoding="utf8", cwd=Path(__file__).parents[1])
+    automatic1111 = family.a1111()
+    if automatic1111 is None:
+        pytest.skip("SOFTINPAINT_WEBUI names no AUTOMATIC1111")
+    done = subprocess.run([automatic1111.python, "-m", "tests.contract.prompts", automatic1111.checkout],
+                          capture_output=True, text=True, encoding="utf8", cwd=Path(__file__).parents[1])
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == RECORDED
 

@@ -8,33 +8,53 @@ from tests.webui import record
 OURS = ["tests/webui/test_a.py::one", "tests/webui/test_a.py::two", "tests/webui/test_a.py::three"]
 
 
+HOST = "AUTOMATIC1111 1.10.1"
+
+
 @pytest.fixture(autouse=True)
 def recorded(tmp_path, monkeypatch):
     monkeypatch.setattr(record, "RECORD", tmp_path / "last_run.json")
+    monkeypatch.setattr(record, "PROGRESS", tmp_path)
 
 
 def last():
-    return json.loads(record.RECORD.read_text())
+    return json.loads(record.RECORD.read_text())[-1]
 
 
 def test_fixed_tests_are_entered_and_broken_ones_too():
-    record.write("AUTOMATIC1111 1.10.1", 10, 1, OURS[:2])
-    record.amend([OURS[0]], [OURS[2]])
+    record.write(HOST, 10, 1, OURS[:2])
+    record.amend(HOST, {OURS[0]}, {OURS[2]})
     assert (last()["passed"], last()["failures"]) == (10, sorted(OURS[1:]))
-    record.amend(OURS[1:], [])
+    record.amend(HOST, set(OURS[1:]), set())
     assert (last()["passed"], last()["skipped"], last()["failures"]) == (12, 1, [])
-    assert "12 passed, 1 skipped on AUTOMATIC1111 1.10.1: all passed) was of this code" in record.sentence()
+    assert f"{HOST}: 12 passed, 1 skipped, all passed; the run was of this code." in record.sentence()
+
+
+def test_each_host_has_a_row():
+    record.write(HOST, 10, 1, [])
+    record.write("Forge Neo 2.26", 5, 0, OURS[:1])
+    record.write(HOST, 11, 1, [])
+    assert [(row["host"], row["passed"]) for row in record.rows()] == [("Forge Neo 2.26", 5), (HOST, 11)]
+    assert f"Forge Neo 2.26: 5 passed, 0 skipped, FAILED {OURS[0]}; the run was of this code." in record.sentence()
 
 
 def test_a_run_of_other_code_stays_as_it_is(monkeypatch):
-    record.write("AUTOMATIC1111 1.10.1", 10, 1, OURS)
+    record.write(HOST, 10, 1, OURS)
     before = record.RECORD.read_text()
     monkeypatch.setattr(record, "code_hash", lambda: "other")
-    record.amend(OURS, [])
+    record.amend(HOST, set(OURS), set())
     assert record.RECORD.read_text() == before
     assert "STALE" in record.sentence()
 
 
 def test_without_a_whole_run_there_is_nothing_to_amend():
-    record.amend(OURS, [])
+    record.amend(HOST, set(OURS), set())
     assert not record.RECORD.exists()
+
+
+def test_what_has_passed_is_remembered_until_the_code_changes(monkeypatch):
+    for nodeid in OURS[:2]:
+        record.note_passed(nodeid)
+    assert record.passed() == set(OURS[:2])
+    monkeypatch.setattr(record, "code_hash", lambda: "other")
+    assert record.passed() == set()

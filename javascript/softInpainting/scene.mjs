@@ -1,21 +1,26 @@
 // What the page shows: the visible image and the paint over it.
 import {shapeFault, strengthsOf} from "./painted.mjs";
 import {sampled, scaled, sizeOf, valuesOf} from "./pixels.mjs";
-import {readSketch} from "./sketch.mjs";
+import {grown, readSketch} from "./sketch.mjs";
 
 const LONGEST_SIDE = 384;  // of the grid on which the mask is computed: enough for its outlines, and quick
 const BRUSHED = 128;  // of 255: the WebUI counts higher values as paint
 const SKETCH = "#inpaint_sketch canvas[key=drawing]";
+const FORGE_PAINT = "canvas.forge-drawing-canvas";
 export const SKETCHED = "#inpaint_sketch img";
 export const MASK_FILE = "#softinpaint_mask_image_file";
 
-/** For each tab of img2img and the stand-alone page: the image, the paint over it, and the function that reads the paint. */
+/** For each tab of img2img and the stand-alone page: the image, the paint over it, and the function that reads the paint.
+ *  Where a tab has two entries, the first that finds its image holds: Forge and Forge Neo have a canvas of their own. */
 const SOURCES = [
     {tab: "#softinpaint_paint", image: "#softinpaint_paint img", painted: "#softinpaint_paint canvas", read: readMask},
-    {tab: "#img2img_inpaint_tab", image: "#img2maskimg img", painted: "#img2maskimg canvas[key=mask]", read: readBrush},
+    {tab: "#img2img_inpaint_tab", image: "#img2maskimg img", 
+     painted: `#img2maskimg canvas[key=mask], #img2maskimg ${FORGE_PAINT}`, read: readBrush},
     {tab: "#img2img_inpaint_sketch_tab", image: SKETCH, painted: SKETCH, read: readSketch},
+    {tab: "#img2img_inpaint_sketch_tab", image: SKETCHED, painted: `#inpaint_sketch ${FORGE_PAINT}`, read: readForgeSketch},
     {tab: "#img2img_inpaint_upload_tab", image: "#img_inpaint_base img", painted: "#img_inpaint_mask img", read: readMask},
     {tab: "#img2img_img2img_sketch_tab", image: "#img2img_sketch canvas[key=drawing]"},
+    {tab: "#img2img_img2img_sketch_tab", image: "#img2img_sketch img"},
     {tab: "#img2img_img2img_tab", image: "#img2img_image img"},
 ];
 
@@ -23,7 +28,8 @@ const SOURCES = [
  *
  *  `kept` holds the originals of sketches, and the accordion's mask image, which is null if the browser cannot read it. */
 export function readScene(controls, find, kept) {
-    const source = SOURCES.find(({tab}) => find(tab)?.offsetParent), image = source && find(source.image);
+    const open = SOURCES.filter(({tab}) => find(tab)?.offsetParent);
+    const source = open.find((each) => find(each.image)) ?? open[0], image = source && find(source.image);
     const hasFile = Boolean(find(`${MASK_FILE} .file-preview`)), size = image && sizeOf(image);
     if (!size?.[0] || !(source.painted || hasFile)) return null;
     const scale = Math.min(1, LONGEST_SIDE / Math.max(...size));
@@ -32,7 +38,8 @@ export function readScene(controls, find, kept) {
     if (paint && sizeOf(paint)[0]) {
         // A mask of another size is stretched to the image. With Only masked its top left corner is put on the image's.
         const grid = controls.paddingPx === null ? scene.grid : scaled(sizeOf(paint), scale);
-        scene.strengths = placed(source.read(paint, grid, controls, kept.originals.get(find(SKETCHED))), grid, scene.grid);
+        const read = source.read === readMask && find(FORGE_PAINT) ? readCutMask : source.read;
+        scene.strengths = placed(read(paint, grid, controls, kept.originals.get(find(SKETCHED))), grid, scene.grid);
         scene.maskScale = grid[0] / sizeOf(paint)[0];
     }
     if (!scene.strengths?.some(Boolean) && hasFile) Object.assign(scene, readFile(kept.mask, scene));
@@ -58,6 +65,16 @@ function readBrush(canvas, grid) {
 /** Strengths of a mask image. */
 function readMask(mask, grid) {
     return strengthsOf(sampled(mask, grid), ...grid);
+}
+
+/** Strengths of a mask image that Forge or Forge Neo makes black and white. */
+function readCutMask(mask, grid) {
+    return strengthsOf(sampled(mask, grid).map((value) => (value > BRUSHED ? 255 : 0)), ...grid);
+}
+
+/** Strengths of a sketch on the canvas of Forge and Forge Neo, which grow it. */
+function readForgeSketch(canvas, grid) {
+    return grown(readBrush(canvas, grid), grid);
 }
 
 /** Values on a grid of another size, aligned at the top left. As PaintedMask.placed in lib_softinpaint/method/mask.py. */

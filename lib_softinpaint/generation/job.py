@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,6 +12,20 @@ from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.method import blend, difference, schedule
 from lib_softinpaint.method.mask import match_latent
 from lib_softinpaint.settings.settings import Settings
+
+
+@dataclass(frozen=True)
+class _Operands:
+    """What a prediction is blended with, at one latent size. The norm and the logarithm are the same at every step."""
+
+    reference: torch.Tensor
+    reference_norm: torch.Tensor
+    repaint: torch.Tensor
+    log_repaint: torch.Tensor
+
+    @classmethod
+    def of(cls, reference: torch.Tensor, repaint: torch.Tensor) -> _Operands:
+        return cls(reference, blend.channel_norm(reference), repaint, repaint.log())
 
 
 class SoftInpaintJob:
@@ -42,22 +56,24 @@ class SoftInpaintJob:
         self.box = box
         self.start_time = 0.0
         self.predicted: torch.Tensor | None = None
-        """Denoised prediction of the last step, before blending."""
+        """Denoised prediction of the last step at the latent's own size, before blending."""
+        self._operands: dict[torch.Size, _Operands] = {}
 
     def _follow(self, device: torch.device) -> None:
         """Moves the job's tensors to the sampling device, once."""
         if self.reference.device != device:
             self.reference, self.repaint = self.reference.to(device), self.repaint.to(device)
-            self.__dict__.pop("_reference_norm", None)
-            self.__dict__.pop("_log_repaint", None)
+            self._operands.clear()
 
-    @cached_property
-    def _reference_norm(self) -> torch.Tensor:
-        return blend.channel_norm(self.reference)
+    def _operands_at(self, size: torch.Size) -> _Operands:
+        """What predictions of this latent size are blended with.
 
-    @cached_property
-    def _log_repaint(self) -> torch.Tensor:
-        return self.repaint.log()
+        Some samplers call the model at other sizes. They pick the nearest latent pixel, so the original does likewise.
+        """
+        if size not in self._operands:
+            self._operands[size] = _Operands.of(*(
+                latent if latent.shape[-2:] == size else _nearest(latent, size) for latent in (self.reference, self.repaint)))
+        return self._operands[size]
 
     def blend(self, denoised: torch.Tensor, ratio: torch.Tensor) -> torch.Tensor:
         """The denoised prediction of one step with the original blended in.
@@ -65,6 +81,7 @@ class SoftInpaintJob:
         Parameters
         ----------
         denoised : (B, C, ..., H, W) float
+            Of another height and width than the latent if the sampler called the model so.
         ratio : (B or 1,) float
             Noise-to-signal ratio of the step, from `schedule`.
 
@@ -73,22 +90,24 @@ class SoftInpaintJob:
         (B, C, ..., H, W), dtype of `denoised`, a new tensor
         """
         self._follow(denoised.device)
-        self.predicted = denoised
-        share = self._repaint_share(ratio.to(self.reference.device))
-        return blend.blend(self.reference, self._reference_norm, denoised.float(), share,
+        if denoised.shape[-2:] == self.reference.shape[-2:]:
+            self.predicted = denoised
+        operands = self._operands_at(denoised.shape[-2:])
+        share = self._repaint_share(operands, ratio.to(self.reference.device))
+        return blend.blend(operands.reference, operands.reference_norm, denoised.float(), share,
                            self.settings.transition_contrast_boost).to(denoised.dtype)
 
-    def _repaint_share(self, ratio: torch.Tensor) -> torch.Tensor:
+    def _repaint_share(self, operands: _Operands, ratio: torch.Tensor) -> torch.Tensor:
         mix, share = self.settings.threshold_mix, torch.zeros(())
         if mix < 1:
-            share = schedule.repaint_share(self._log_repaint, ratio, self.settings.schedule_bias,
+            share = schedule.repaint_share(operands.log_repaint, ratio, self.settings.schedule_bias,
                                            self.settings.preservation_strength)
         if mix == 0:
             return share
         time = schedule.training_time(ratio)
         # A run starts with its noisiest step.
         self.start_time = torch.maximum(time.max(), torch.as_tensor(self.start_time, device=time.device))
-        return torch.lerp(share.to(self.repaint), schedule.unlocked_share(self.repaint, time / self.start_time), mix)
+        return torch.lerp(share.to(self.repaint), schedule.unlocked_share(operands.repaint, time / self.start_time), mix)
 
     def locked_steps(self, ratios: torch.Tensor, order: int = 1) -> int:
         """How many of a run's first steps can be skipped, because no pixel is unlocked yet.
@@ -128,7 +147,8 @@ class SoftInpaintJob:
         denoised = (noisy.float() - deviation * noise.float()) / signal
         blended = self.blend(denoised, schedule.ratio_from_alpha_bar(alpha_bar.flatten()))
         implied = (noisy.float() - signal * blended) / deviation
-        return torch.where(self.repaint == 1, noise, implied.to(noise.dtype)), blended.to(noise.dtype)
+        core = self._operands_at(noise.shape[-2:]).repaint == 1
+        return torch.where(core, noise, implied.to(noise.dtype)), blended.to(noise.dtype)
 
     def finish(self, samples: torch.Tensor) -> torch.Tensor:
         """The sampled latent, replaced by the original's where the mask is 0.
@@ -185,6 +205,12 @@ class SoftInpaintJob:
             images.append(SampledImage(self.originals[place], mask, repaint_latent, distance, decoded_size, self.box,
                                        seeds[place], noise_floors[number], tapers=tapers[id(mask)]))
         return images
+
+
+def _nearest(latent: torch.Tensor, size: torch.Size) -> torch.Tensor:
+    """Latent of another height and width, each pixel taken from the nearest one."""
+    flat = torch.nn.functional.interpolate(latent.flatten(1, -3), tuple(size), mode="nearest-exact")
+    return flat.view(*latent.shape[:-2], *size)
 
 
 def _frames(latent: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +58,7 @@ class KeepSize:
 
 
 def build(input_accordion: Callable[..., AbstractContextManager], own_presets: PresetFile,
-          keep_size: KeepSize | None = None) -> Accordion:
+          keep_size: KeepSize | None = None, limits: Sequence[str] = ()) -> Accordion:
     """Builds the accordion at the current place in the layout.
 
     Parameters
@@ -67,6 +67,8 @@ def build(input_accordion: Callable[..., AbstractContextManager], own_presets: P
         The host's accordion with a checkbox.
     keep_size
         None if the host has no other tabs to send images to.
+    limits
+        A sentence on each thing that does not work in this host.
     """
     switch, *settings = FIELDS.values()
     components = {}
@@ -74,6 +76,8 @@ def build(input_accordion: Callable[..., AbstractContextManager], own_presets: P
     with input_accordion(switch.default, label=switch.label, elem_id=switch.elem_id) as enabled:
         components[switch.name] = enabled
         gr.Markdown(INTRODUCTION)
+        if limits:
+            gr.Markdown(" ".join(limits), elem_id="softinpaint_limits")
         chooser = presets.build(own_presets)
         gr.HTML(PREVIEW)
         if keep_size is not None:

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from tests.contract import surface
-from tests.webui import host
+from tests.webui import family
 
 RECORDED = json.loads(surface.RECORD.read_text())
 SET_BY_THE_HOSTS_RUN = {"p": {"batch_index"}, "denoiser": {"p"}}
@@ -29,7 +29,7 @@ def test_every_hook_has_the_hosts_parameters():
 
 
 def test_a_webui_checkout_has_the_recorded_surface():
-    checkout = host.checkout()
-    if checkout is None:
-        pytest.skip("SOFTINPAINT_WEBUI names no WebUI checkout")
-    assert surface.read(checkout) == RECORDED
+    automatic1111 = family.a1111()
+    if automatic1111 is None:
+        pytest.skip("SOFTINPAINT_WEBUI names no AUTOMATIC1111")
+    assert surface.read(automatic1111.checkout) == RECORDED

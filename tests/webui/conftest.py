@@ -1,25 +1,39 @@
+import json
+import os
+
+import numpy as np
 import pytest
 
-from tests.webui import host, record
+from tests.webui import family, host, record
 
-if host.checkout() is None:
+if not family.hosts():
     collect_ignore_glob = ["test_*.py"]  # the last line of the test run says so
 
+SAMPLERS = json.loads((host.ROOT / "tests/webui/samplers.json").read_text())
+"""The samplers of each host."""
+
+HOSTS_OF = {}  # the host of each collected test; filled while tests are collected
+
+
+@pytest.fixture(scope="session", params=family.hosts(), ids=lambda member: member.folder)
+def member(request):
+    """Each WebUI in turn."""
+    return request.param
+
 
 @pytest.fixture(scope="session")
-def checkout():
-    found = host.checkout()
-    if found is None:
-        pytest.skip("SOFTINPAINT_WEBUI names no WebUI checkout")
-    return found
-
-
-@pytest.fixture(scope="session")
-def webui(checkout):
+def webui(member):
     """A warmed-up WebUI with page and API. The first image after a start may differ."""
-    with host.WebUI(checkout, "main") as running:
+    with host.WebUI(member, "main") as running:
         running.inpaint(host.drawn_image(), host.drawn_disc(), [True])
+        running.rounding = own_rounding(running)
         yield running
+
+
+def own_rounding(running):
+    """Largest difference between two equal requests to the host itself, in levels of 255."""
+    one, _, other = (running.inpaint(host.drawn_image(), host.drawn_disc(), seed=seed).images[0].astype(int) for seed in (1, 2, 1))
+    return int(np.abs(one - other).max())
 
 
 @pytest.fixture
@@ -34,10 +48,40 @@ def clean_log(webui):
     assert webui.get("/companion/runs") == 0
 
 
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if "tests/webui/" in item.nodeid:
-            item.add_marker(pytest.mark.webui)
+def pytest_configure(config):
+    config.addinivalue_line("markers", "every_host: runs in each WebUI of SOFTINPAINT_WEBUI, not only in AUTOMATIC1111")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """Keeps what applies to each host, host by host, so that each starts once."""
+    ours = [item for item in items if "tests/webui/" in item.nodeid]
+    done = record.passed() if os.environ.get("SOFTINPAINT_WEBUI_RESUME") else set()
+    for item in ours:
+        item.add_marker(pytest.mark.webui)
+        HOSTS_OF[item.nodeid] = str(member_of(item))
+    left_out = [item for item in ours if item.nodeid in done or not applies(item)]
+    config.hook.pytest_deselected(items=left_out)
+    order, gone = [None, *family.hosts()], set(map(id, left_out))
+    items[:] = sorted((item for item in items if id(item) not in gone), key=lambda item: order.index(member_of(item)))
+
+
+def member_of(item):
+    return item.callspec.params.get("member") if hasattr(item, "callspec") else None
+
+
+def applies(item):
+    member = member_of(item)
+    if member is None:
+        return True
+    sampler = item.callspec.params.get("sampler")
+    return ((member.name == family.AUTOMATIC1111 or item.get_closest_marker("every_host") is not None)
+            and (sampler is None or sampler in SAMPLERS[member.name]))
+
+
+def pytest_runtest_logreport(report):
+    if "tests/webui/" in report.nodeid and report.when == "call" and report.passed:
+        record.note_passed(report.nodeid)
 
 
 def pytest_sessionfinish(session):
@@ -45,13 +89,16 @@ def pytest_sessionfinish(session):
     selected = (session.config.args_source is not pytest.Config.ArgsSource.TESTPATHS or options.keyword or options.markexpr
                 or options.collectonly)
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if host.checkout() is None or session.shouldstop or session.shouldfail:
+    if not family.hosts() or session.shouldstop or session.shouldfail:
         return
-    ours = {outcome: [report.nodeid for report in reporter.stats.get(outcome, []) if "tests/webui/" in report.nodeid]
-            for outcome in ("passed", "failed", "error", "skipped")}
-    failures = ours["failed"] + ours["error"]
-    if selected:
-        record.amend(ours["passed"], failures)
-        return
-    version = (host.checkout() / "CHANGELOG.md").read_text(encoding="utf8").split(maxsplit=2)[1]
-    record.write(f"AUTOMATIC1111 {version}", len(ours["passed"]), len(ours["skipped"]), failures)
+    done = record.passed()
+    for member in map(str, family.hosts()):
+        ran = {outcome: {report.nodeid for report in reporter.stats.get(outcome, [])
+                         if HOSTS_OF.get(getattr(report, "nodeid", "")) == member}
+               for outcome in ("passed", "failed", "error", "skipped")}
+        failures = ran["failed"] | ran["error"]
+        if selected:
+            record.amend(member, ran["passed"], failures)
+        else:  # what passed before is not run again with SOFTINPAINT_WEBUI_RESUME
+            passed = {nodeid for nodeid, of_host in HOSTS_OF.items() if of_host == member and nodeid in done} - failures
+            record.write(member, len(passed), len(ran["skipped"]), sorted(failures))

@@ -1,4 +1,4 @@
-"""Starts a real WebUI from the user's checkout, with its own data folder and port, and requests images."""
+"""Starts a real WebUI, with its own data folder and port, and requests images."""
 from __future__ import annotations
 
 import base64
@@ -9,7 +9,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -23,34 +22,20 @@ import torch
 from PIL import Image, ImageDraw
 from safetensors.torch import load_file, save_file
 
+from tests.webui.family import Host
 from training import sd1_checkpoint
 
 ROOT = Path(__file__).parents[2]
 WORK = Path(__file__).parent / "work"  # no dot: Gradio shows no files from hidden folders
 COMPANION = Path(__file__).parent / "companion"
 EXTENSION_FILES = ("docs", "scripts", "lib_softinpaint", "install.py", "style.css", "javascript")
-START_SECONDS = 180
-FLAGS = ("--skip-prepare-environment", "--skip-torch-cuda-test", "--skip-python-version-check", "--skip-version-check",
-         "--skip-install", "--use-cpu", "all", "--precision", "full", "--no-half", "--do-not-download-clip",
-         "--no-download-sd-model", "--disable-console-progressbars", "--api")
-
-
-def checkout() -> Path | None:
-    """The user's WebUI checkout, named by SOFTINPAINT_WEBUI."""
-    named = os.environ.get("SOFTINPAINT_WEBUI")
-    return Path(named).resolve() if named else None
-
-
-def host_python(webui: Path) -> str:
-    """The WebUI's own Python: SOFTINPAINT_WEBUI_PYTHON, or the one of its venv."""
-    inside = webui / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    return os.environ.get("SOFTINPAINT_WEBUI_PYTHON") or str(inside if inside.exists() else sys.executable)
+START_SECONDS = 300
 
 
 def quiet_environment() -> dict[str, str]:
     """On the CPU, offline, and with rounding independent of memory addresses, so that images can be compared by byte."""
-    return {**os.environ, "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1",
-            "GRADIO_ANALYTICS_ENABLED": "False", "PYTHONUNBUFFERED": "1", "MKL_CBWR": "AVX2,STRICT"}
+    return {**os.environ, "SOFTINPAINT_TEST_MODELS": str(checkpoint().parent), "CUDA_VISIBLE_DEVICES": "",
+            "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False", "PYTHONUNBUFFERED": "1", "MKL_CBWR": "AVX2,STRICT"}
 
 
 @lru_cache(maxsize=1)
@@ -86,6 +71,8 @@ class Result:
     seconds: float
     profiles: list[bytes | None]
     """ICC profile of each."""
+    rounding: int
+    """Levels of 255 by which two equal requests to the host itself differ."""
 
 
 class WebUI:
@@ -103,18 +90,20 @@ class WebUI:
         Name and password for its requests, "user:password".
     """
 
-    def __init__(self, webui: Path, name: str, flags: tuple[str, ...] = (), files: dict[str, str] | None = None,
+    def __init__(self, host: Host, name: str, flags: tuple[str, ...] = (), files: dict[str, str] | None = None,
                  user: str = ""):
         self.headers = {"Authorization": "Basic " + base64.b64encode(user.encode()).decode()} if user else {}
-        self.data = WORK / name
-        self.starts = 0
+        self.host = host
+        self.data = WORK / host.folder / name
+        self.starts = self.rounding = 0
         shutil.rmtree(self.data, ignore_errors=True)
         for source in EXTENSION_FILES:
             target = self.data / "extensions" / "sd-webui-softinpaint" / source
             target.parent.mkdir(parents=True, exist_ok=True)
             (shutil.copytree if (ROOT / source).is_dir() else shutil.copy)(ROOT / source, target)
         shutil.copytree(COMPANION, self.data / "extensions" / "zz-companion")
-        for path, text in (files or {}).items():
+        options = {"config.json": json.dumps(host.options)} if host.options else {}  # Forge Neo asks about one it did not write
+        for path, text in {**options, **(files or {})}.items():
             (self.data / path).parent.mkdir(parents=True, exist_ok=True)
             (self.data / path).write_text(text)
         with socket.socket() as free:
@@ -122,9 +111,8 @@ class WebUI:
             self.port = free.getsockname()[1]
         model = checkpoint()
         inpainting_checkpoint()
-        self._webui = webui
-        self._command = [host_python(webui), "launch.py", *FLAGS, "--server-name", "127.0.0.1", "--port", str(self.port),
-                         "--data-dir", self.data, "--ckpt-dir", model.parent, "--ckpt", model, *flags]
+        self._command = [host.python, "launch.py", *host.flags, "--server-name", "127.0.0.1", "--port", str(self.port),
+                         "--data-dir", self.data, host.models_flag, model.parent, "--ckpt", model, *flags]
 
     @property
     def url(self) -> str:
@@ -136,7 +124,7 @@ class WebUI:
 
     def __enter__(self) -> WebUI:
         with open(self.data / "log.txt", "w") as log:
-            self._process = subprocess.Popen(self._command, cwd=self._webui, env=quiet_environment(), stdout=log,
+            self._process = subprocess.Popen(self._command, cwd=self.host.checkout, env=quiet_environment(), stdout=log,
                                              stderr=subprocess.STDOUT)
         try:
             self.wait()
@@ -205,7 +193,7 @@ class WebUI:
         answer = self.post("/sdapi/v1/img2img", body)
         seconds, made = time.perf_counter() - start, [opened(image) for image in answer["images"]]
         return Result([np.asarray(each.convert("RGB")) for each in made], json.loads(answer["info"])["infotexts"], seconds,
-                      [each.info.get("icc_profile") for each in made])
+                      [each.info.get("icc_profile") for each in made], self.rounding)
 
 
 def encoded(image: Image.Image | bytes) -> str:

@@ -1,4 +1,4 @@
-"""A record of the last run of tests/webui, because most machines have no WebUI."""
+"""A record of the last run of tests/webui in each host, because most machines have no WebUI."""
 from __future__ import annotations
 
 import hashlib
@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks.machine import ROOT, imported_files
 
 RECORD = Path(__file__).parent / "last_run.json"
+PROGRESS = Path(__file__).parent / "work"
 
 
 def code_hash() -> str:
@@ -21,31 +22,49 @@ def code_hash() -> str:
 
 
 def write(host: str, passed: int, skipped: int, failures: list[str]) -> None:
-    RECORD.write_text(json.dumps({"code": code_hash(), "host": host, "passed": passed, "skipped": skipped,
-                                  "failures": failures}, indent=1) + "\n")
+    """Enters a whole run in one host."""
+    row = {"host": host, "code": code_hash(), "passed": passed, "skipped": skipped, "failures": failures}
+    RECORD.write_text(json.dumps([*(other for other in rows() if other["host"] != host), row], indent=1) + "\n")
 
 
-def amend(passed: list[str], failed: list[str]) -> None:
-    """Enters a run of some tests, if the last whole run was of the same code. So fixing a test does not take a whole run."""
-    if not RECORD.exists():
+def rows() -> list[dict]:
+    """The last whole run in each host."""
+    return json.loads(RECORD.read_text()) if RECORD.exists() else []
+
+
+def amend(host: str, passed: set[str], failed: set[str]) -> None:
+    """Enters a run of some tests, if the host's last whole run was of the same code. So fixing a test takes no whole run."""
+    last = next((row for row in rows() if row["host"] == host), None)
+    if last is None or last["code"] != code_hash():
         return
-    last = json.loads(RECORD.read_text())
-    if last["code"] != code_hash():
-        return
-    fixed = set(last["failures"]) & set(passed) - set(failed)
-    broken = set(failed) - set(last["failures"])
-    write(last["host"], last["passed"] + len(fixed) - len(broken), last["skipped"],
-          sorted(set(last["failures"]) - fixed | broken))
+    fixed, broken = set(last["failures"]) & passed - failed, failed - set(last["failures"])
+    write(host, last["passed"] + len(fixed) - len(broken), last["skipped"], sorted(set(last["failures"]) - fixed | broken))
+
+
+def _progress() -> Path:
+    return PROGRESS / f"passed-{code_hash()[:12]}.txt"
+
+
+def note_passed(nodeid: str) -> None:
+    """Remembers on this machine that a test passed with the current code, so that a run that was cut off can go on."""
+    PROGRESS.mkdir(exist_ok=True)
+    with open(_progress(), "a", encoding="utf8") as file:
+        file.write(nodeid + "\n")
+
+
+def passed() -> set[str]:
+    """The tests that have passed on this machine with the current code."""
+    return set(_progress().read_text(encoding="utf8").splitlines()) if _progress().exists() else set()
 
 
 def sentence() -> str:
-    """Whether the last run was of the current code."""
+    """Whether the last runs were of the current code."""
     skipped = "tests/webui skipped: SOFTINPAINT_WEBUI names no WebUI checkout."
-    if not RECORD.exists():
-        return f"{skipped} They were never run."
-    last = json.loads(RECORD.read_text())
-    verdict = f"FAILED {', '.join(last['failures'])}" if last["failures"] else "all passed"
-    ran = f"{last['passed']} passed, {last['skipped']} skipped on {last['host']}: {verdict}"
-    if last["code"] == code_hash():
-        return f"{skipped} Their last run ({ran}) was of this code."
-    return f"{skipped} Their last run ({ran}) is STALE: it was of other code."
+    runs = [_run(row) for row in rows()]
+    return " ".join([skipped, *(runs or ["They were never run."])])
+
+
+def _run(row: dict) -> str:
+    verdict = f"FAILED {', '.join(row['failures'])}" if row["failures"] else "all passed"
+    of = "this code" if row["code"] == code_hash() else "other code: STALE"
+    return f"{row['host']}: {row['passed']} passed, {row['skipped']} skipped, {verdict}; the run was of {of}."

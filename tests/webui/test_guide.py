@@ -7,7 +7,7 @@ from tests.webui.test_requests import GUIDE, soft_keys
 from tests.webui.test_runs import outside_of
 from training.scenes import HELD_OUT, Scene
 
-pytestmark = pytest.mark.usefixtures("clean_log")
+pytestmark = [pytest.mark.every_host, pytest.mark.usefixtures("clean_log")]
 
 SIDE, BATCH, BATCHES = 512, 3, 3
 SQUIGGLE = [(300, 330), (330, 360), (310, 390), (340, 420)]

@@ -17,7 +17,7 @@ from tests.test_image_files import grey_profile
 from tests.webui.host import drawn_disc, drawn_image, encoded
 from tests.webui.test_requests import same, soft_keys
 
-pytestmark = pytest.mark.usefixtures("clean_log")
+pytestmark = [pytest.mark.every_host, pytest.mark.usefixtures("clean_log")]
 
 IMAGE, RADIUS = drawn_image(), 24
 MASK = drawn_disc(radius=RADIUS)

@@ -12,7 +12,7 @@ from tests.browser import choose, choose_preset, nameless_controls, number_in, p
 from tests.webui.host import drawn_image
 from tests.webui.test_requests import GUIDE, soft_keys
 
-pytestmark = pytest.mark.usefixtures("clean_log")
+pytestmark = [pytest.mark.every_host, pytest.mark.usefixtures("clean_log")]
 
 SLIDERS = ("mask_blend_power", "mask_blend_scale", "inpaint_detail_preservation", "composite_mask_influence",
            "composite_difference_threshold", "composite_difference_contrast")

@@ -34,15 +34,15 @@ def test_the_script_has_the_builtins_place(webui):
         index for index, path in enumerate(paths) if "/extensions/" in path and index != place)
 
 
-def test_without_a_page_and_with_an_old_ui_config(checkout):
-    with host.WebUI(checkout, "nowebui", ("--nowebui",), {"ui-config.json": BUILTIN_UI_CONFIG}) as webui:
+def test_without_a_page_and_with_an_old_ui_config(member):
+    with host.WebUI(member, "nowebui", ("--nowebui",), {"ui-config.json": BUILTIN_UI_CONFIG}) as webui:
         assert owner_and_place(webui)[0] == "ours"
         assert "version" in works(webui)
         assert "Error" not in webui.log
 
 
-def test_an_old_ui_config_keeps_its_defaults_and_pasting_works(checkout):
-    with host.WebUI(checkout, "old-config", (), {"ui-config.json": BUILTIN_UI_CONFIG}) as webui:
+def test_an_old_ui_config_keeps_its_defaults_and_pasting_works(member):
+    with host.WebUI(member, "old-config", (), {"ui-config.json": BUILTIN_UI_CONFIG}) as webui:
         sliders = [component["props"] for component in webui.get("/config")["components"]]
         strength = next(slider for slider in sliders if slider.get("elem_id") == "mask_blend_scale")
         assert strength["value"] == 2
@@ -52,16 +52,16 @@ def test_an_old_ui_config_keeps_its_defaults_and_pasting_works(checkout):
         assert pasted["feather source"] == "host"
 
 
-def test_the_builtin_disabled(checkout):
+def test_the_builtin_disabled(member):
     files = {"config.json": json.dumps({"disabled_extensions": ["soft-inpainting"]})}
-    with host.WebUI(checkout, "disabled", ("--nowebui",), files) as webui:
+    with host.WebUI(member, "disabled", ("--nowebui",), files) as webui:
         assert owner_and_place(webui)[0] == "ours"
         assert "version" in works(webui)
 
 
-def test_the_builtin_kept_by_the_option(checkout):
+def test_the_builtin_kept_by_the_option(member):
     files = {"config.json": json.dumps({"softinpaint_keep_builtin": True})}
-    with host.WebUI(checkout, "kept", (), files) as webui:
+    with host.WebUI(member, "kept", (), files) as webui:
         assert owner_and_place(webui)[0] == "built-in"
         assert "version" not in works(webui)
         assert works(webui)["enabled"] == "True"
@@ -84,8 +84,8 @@ del script_callbacks.on_cfg_after_cfg
 """
 
 
-def test_an_unsupported_host_keeps_its_builtin_and_a_message_says_why(checkout):
-    with host.WebUI(checkout, "lacking", (), {"extensions/aa-lacking/scripts/lacking.py": LACKING}) as webui:
+def test_an_unsupported_host_keeps_its_builtin_and_a_message_says_why(member):
+    with host.WebUI(member, "lacking", (), {"extensions/aa-lacking/scripts/lacking.py": LACKING}) as webui:
         reason = "The soft inpainting extension is off because this WebUI lacks script_callbacks.on_cfg_after_cfg."
         assert owner_and_place(webui)[0] == "built-in"
         assert reason in webui.log

@@ -16,7 +16,7 @@ from tests.webui.host import decoded, drawn_disc, drawn_image, encoded
 from tests.webui.test_requests import soft_keys
 from tests.webui.test_runs import outside_of
 
-pytestmark = pytest.mark.usefixtures("clean_log")
+pytestmark = [pytest.mark.every_host, pytest.mark.usefixtures("clean_log")]
 
 IMAGE, MASK = drawn_image(), drawn_disc()
 ROUTE = "/softinpaint/recomposite"
@@ -198,8 +198,8 @@ def test_grain_is_added_to_the_image(webui):
     np.testing.assert_array_equal(smooth[:60], grainy[:60])
 
 
-def test_the_route_needs_the_hosts_login(checkout):
-    with host.WebUI(checkout, "locked", ("--api-auth", "user:secret", "--nowebui"), user="user:secret") as webui:
+def test_the_route_needs_the_hosts_login(member):
+    with host.WebUI(member, "locked", ("--api-auth", "user:secret", "--nowebui"), user="user:secret") as webui:
         assert refusal(webui, {"id": ""})[0] == 422
         webui.headers = {}
         assert refusal(webui, {"id": ""})[0] == 401

@@ -5,7 +5,7 @@ import pytest
 from lib_softinpaint import __version__
 from tests.webui.host import drawn_disc, drawn_image
 
-pytestmark = pytest.mark.usefixtures("clean_log")
+pytestmark = [pytest.mark.every_host, pytest.mark.usefixtures("clean_log")]
 
 IMAGE, MASK = drawn_image(), drawn_disc()
 GUIDE = [0.2, 0.05, 1, 0, 1.25, 1.25]
@@ -17,7 +17,9 @@ def soft_keys(infotext):
 
 
 def same(one, other):
-    return len(one.images) == len(other.images) and all(map(np.array_equal, one.images, other.images))
+    """Equal, in some hosts up to the rounding by which they differ from themselves."""
+    return len(one.images) == len(other.images) and all(
+        np.abs(ours.astype(int) - theirs).max() <= one.rounding for ours, theirs in zip(one.images, other.images))
 
 
 def test_the_script_is_listed_once_in_the_builtins_place(webui):

@@ -15,7 +15,7 @@ from tests.webui.test_place import xyz_axes
 from tests.webui.test_requests import same, soft_keys
 from training.scenes import HELD_OUT, Scene
 
-pytestmark = pytest.mark.usefixtures("clean_log")
+pytestmark = [pytest.mark.every_host, pytest.mark.usefixtures("clean_log")]
 
 IMAGE, MASK = drawn_image(), drawn_disc()
 

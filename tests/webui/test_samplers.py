@@ -1,16 +1,17 @@
-"""The grid: every sampler of the host, both inpaint areas, the four masked contents, two sizes, batches."""
+"""The grid: every sampler of each host, both inpaint areas, the four masked contents, two sizes, batches."""
 import itertools
+from collections import defaultdict
 
 import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
 from lib_softinpaint.method.mask import blur_reach
+from tests.webui.conftest import SAMPLERS
+from tests.webui.family import AUTOMATIC1111, CLASSIC, REFORGE
 from tests.webui.host import drawn_disc, drawn_image
 
-SAMPLERS = (
-    "DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 2S a", "DPM++ 3M SDE", "Euler a", "Euler", "LMS",
-    "Heun", "DPM2", "DPM2 a", "DPM fast", "DPM adaptive", "Restart", "DDIM", "DDIM CFG++", "PLMS", "UniPC", "LCM")
+ALL_SAMPLERS = list(dict.fromkeys(itertools.chain(*SAMPLERS.values())))
 CONTENTS = {"fill": 0, "original": 1, "latent noise": 2, "latent nothing": 3}
 BLUR, PADDING, RADIUS = 4, 32, 32
 CORE_EFFECT = 0.9
@@ -20,13 +21,13 @@ REFERENCE = dict.fromkeys(("DDIM", "DDIM CFG++", "PLMS", "UniPC"), "Euler")
 """The sampler of the hard inpainting to compare with, if not the same one. With these samplers, the host puts the original
 without noise beside noisy latents, so the model paints other things."""
 
-EFFECTS: list[float] = []  # filled as the grid's tests run
+EFFECTS = defaultdict(list)  # by host; filled as the grid's tests run
 
-pytestmark = pytest.mark.usefixtures("clean_log")
+pytestmark = [pytest.mark.every_host, pytest.mark.usefixtures("clean_log")]
 
 
 def test_the_grid_has_every_sampler_of_the_host(webui):
-    assert {sampler["name"] for sampler in webui.get("/sdapi/v1/samplers")} == set(SAMPLERS)
+    assert [sampler["name"] for sampler in webui.get("/sdapi/v1/samplers")] == SAMPLERS[webui.host.name]
 
 
 SAMPLED = {"drift_correction": 0}
@@ -49,19 +50,19 @@ def check(webui, only_masked, width=256, height=256, settings=SAMPLED, **fields)
             continue
         effect, by_hard = (np.abs(made - original)[painted].mean() for made in (ours, theirs))
         assert effect > LEAST_CORE_EFFECT * by_hard
-        EFFECTS.append(effect / by_hard)
+        EFFECTS[webui.host.name].append(effect / by_hard)
     return soft
 
 
 @pytest.mark.parametrize("content", CONTENTS)
 @pytest.mark.parametrize("area", ["whole picture", "only masked"])
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", ALL_SAMPLERS)
 def test_outside_is_exact_and_the_core_is_repainted(webui, sampler, area, content):
     check(webui, area == "only masked", sampler_name=sampler, inpainting_fill=CONTENTS[content])
 
 
 @pytest.mark.parametrize("area", ["whole picture", "only masked"])
-@pytest.mark.parametrize(("sampler", "content"), list(zip(SAMPLERS, itertools.cycle(CONTENTS))))
+@pytest.mark.parametrize(("sampler", "content"), list(zip(ALL_SAMPLERS, itertools.cycle(CONTENTS))))
 def test_another_size_with_a_batch(webui, sampler, content, area):
     soft = check(webui, area == "only masked", 320, 192, {}, sampler_name=sampler, inpainting_fill=CONTENTS[content],
                  batch_size=2)
@@ -73,7 +74,22 @@ STOCHASTIC = {"DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 2S a", "D
               "DPM adaptive", "Restart", "LCM"}
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+FEATHER_LEVELS = 10
+
+
+@pytest.mark.parametrize("sampler", ALL_SAMPLERS)
+def test_preservation_strength_reaches_the_sampler(webui, sampler):
+    """The composite alone would keep the outside exact, so it hides whether the steps are blended."""
+    image, mask = drawn_image(), drawn_disc()
+    request = dict(sampler_name=sampler, mask_blur=16, steps=8, denoising_strength=1)
+    free, kept = (webui.inpaint(image, mask, [{"preservation_strength": strength, **SAMPLED}], **request).images[0]
+                  for strength in (0, 8))
+    feather = distance_transform_edt(np.asarray(mask) == 0)
+    feather = (feather > 0) & (feather < 16)
+    assert np.abs(free.astype(float) - kept)[feather].mean() > FEATHER_LEVELS
+
+
+@pytest.mark.parametrize("sampler", ALL_SAMPLERS)
 def test_each_model_call_sees_the_original_and_its_noise_outside(webui, sampler):
     """Deterministic samplers must see the first noise in the latents, stochastic ones noise of the right strength."""
     image, mask = drawn_image(512, 512), drawn_disc(512, 512, 48)
@@ -90,8 +106,9 @@ def test_each_model_call_sees_the_original_and_its_noise_outside(webui, sampler)
     assert seen["predicted_apart"] < 1e-3  # the noise floor uses the combined prediction, even with CFG++
 
 
-def test_the_core_is_repainted_as_much_as_by_hard_inpainting_over_the_grid():
-    if len(EFFECTS) < len(SAMPLERS) * 2 * len(CONTENTS):
+def test_the_core_is_repainted_as_much_as_by_hard_inpainting_over_the_grid(webui):
+    effects = np.array(EFFECTS[webui.host.name])
+    if len(effects) < len(SAMPLERS[webui.host.name]) * 2 * len(CONTENTS):
         pytest.skip("needs the images of the whole grid")
-    assert np.mean(EFFECTS) > CORE_EFFECT
-    assert np.mean(np.array(EFFECTS) > CORE_EFFECT) > 0.9
+    assert effects.mean() > CORE_EFFECT
+    assert (effects > CORE_EFFECT).mean() > 0.9

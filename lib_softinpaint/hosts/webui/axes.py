@@ -7,6 +7,7 @@ from typing import Any
 
 from modules import scripts
 
+from lib_softinpaint.hosts.webui import detect
 from lib_softinpaint.hosts.webui.names import TITLE
 from lib_softinpaint.hosts.webui.preset_file import own_presets
 from lib_softinpaint.settings.presets import REQUEST_FIELDS
@@ -22,10 +23,10 @@ REQUEST_ATTRIBUTES = {
 
 def add_axes() -> None:
     for entry in scripts.scripts_data:
-        options, axis_option = getattr(entry.module, "axis_options", None), getattr(entry.module, "AxisOptionImg2Img", None)
-        if options is not None and axis_option is not None:
-            known = {option.label for option in options}
-            options.extend(axis for axis in _axes(axis_option) if axis.label not in known)
+        axis_option = detect.axis_class(entry.module)
+        if axis_option is not None:
+            known = {option.label for option in entry.module.axis_options}
+            entry.module.axis_options.extend(axis for axis in _axes(axis_option) if axis.label not in known)
 
 
 def _axes(axis_option: type) -> list[Any]:

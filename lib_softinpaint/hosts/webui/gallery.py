@@ -10,6 +10,7 @@ from modules import images, infotext_utils, shared
 from PIL import Image
 
 from lib_softinpaint.generation.kept import KeptImage
+from lib_softinpaint.hosts.webui import detect
 from lib_softinpaint.hosts.webui.kept import history, history_mb
 
 
@@ -27,9 +28,10 @@ def find_shown(gallery: Any, index: int) -> str:
 
 def _gallery_image(entry: Any) -> Any:
     """A gallery image with the path it was saved to, as on the host's own saved images."""
-    file = entry[0] if isinstance(entry, (list, tuple)) else entry
-    image: Any = infotext_utils.image_from_url_text([file])
-    image.already_saved_as = file["name"].partition("?")[0]
+    image, path = detect.gallery_file(entry)
+    if not isinstance(image, Image.Image):
+        image = infotext_utils.image_from_url_text([image])
+    image.already_saved_as = path
     return image
 
 

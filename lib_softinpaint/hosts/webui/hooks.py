@@ -7,6 +7,7 @@ from typing import Any
 from modules import images, shared
 
 from lib_softinpaint.geometry import Size
+from lib_softinpaint.hosts.webui import detect
 from lib_softinpaint.hosts.webui.compositing import postprocess_image_after_composite, postprocess_maskoverlay
 from lib_softinpaint.hosts.webui.decoding import postprocess_batch_list
 from lib_softinpaint.hosts.webui.faults import MASK_IMAGE_KEY, guarded, tell_user, withdraw
@@ -29,9 +30,6 @@ __all__ = ["process", "process_batch", "on_mask_blend", "post_sample", "postproc
 
 HASH_DIGITS = 10
 """The WebUI shows this many digits of a model's hash."""
-
-INPAINTING_CONDITIONS = "hybrid", "concat"
-
 
 @guarded
 def process(p: Any, args: tuple[Any, ...]) -> None:
@@ -87,16 +85,10 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
             p.resize_mode, images.flatten(image, shared.opts.img2img_background_color), p.width, p.height)
             for image in p.init_images])
     # Only the host can pass the mask to an inpainting model. Rounding it also makes "latent noise" and "latent nothing" hard.
-    hard = settings.conditioning_mask == HARD and _is_inpainting_model(p.sd_model)
+    hard = settings.conditioning_mask == HARD and detect.is_inpainting_model(p.sd_model)
     if hard and run.shaped is None:
         tell_user(p, "Conditioning mask \"hard\" cannot be used with the feather source \"host\"; \"soft\" was used.")
     run.changes.set(p, "mask_round", hard and run.shaped is not None)
-
-
-def _is_inpainting_model(model: Any) -> bool:
-    """Whether the model takes the mask as input."""
-    network = getattr(model, "model", None)
-    return getattr(network, "conditioning_key", None) in INPAINTING_CONDITIONS or getattr(model, "is_sdxl_inpaint", False)
 
 
 @guarded

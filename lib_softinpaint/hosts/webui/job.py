@@ -22,7 +22,7 @@ def start_sampling(p: Any, run: Run) -> Sampling:
                            MASK_RESIZES[p.resize_mode]) for size in sizes]
     shaped = run.shaped
     if shaped is None:
-        masks = [overlay_mask(overlay, size) for overlay, size in zip(p.overlay_images, sizes)]
+        masks = [overlay_mask(p, overlay, size) for overlay, size in zip(p.overlay_images, sizes)]
     else:
         masks = [each.placed(shaped.shown) for each in painted]
     if shaped is None:

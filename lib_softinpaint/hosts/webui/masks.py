@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from modules import processing
-from PIL import Image
 
 from lib_softinpaint.geometry import Box, Size
+from lib_softinpaint.hosts.webui import detect
 from lib_softinpaint.hosts.webui.run import Run, ShapedMasks
 from lib_softinpaint.images.painted import LEAST_VALUE, grey_image, painted_or_sent, strengths
 from lib_softinpaint.method.mask import (
@@ -64,7 +63,7 @@ def shape_masks(p: Any, run: Run) -> None:
     run.shaped = ShapedMasks(mask, latent_mask)
     if run.blur_px > 0:
         p.extra_generation_params["Mask blur"] = p.mask_blur
-    for name in _blur_fields(p):
+    for name in detect.blur_fields(p):
         run.changes.set(p, name, 0)
     if run.padding_px is not None:
         # The crop is the painted box plus the padding, and the feather has already used part of the padding.
@@ -84,13 +83,6 @@ def _outpainting_masks(outpainted: np.ndarray, run: Run) -> tuple[np.ndarray, np
             feather_outward(shrink(outpainted, shrunk_by + inward), inward, grow))
 
 
-def _blur_fields(p: Any) -> tuple[str, ...]:
-    """Forge Neo has one Mask blur. Its per-axis fields are read-only copies."""
-    by_axis = getattr(type(p), "mask_blur_x", None)
-    read_only = isinstance(by_axis, property) and by_axis.fset is None
-    return ("mask_blur",) if read_only else ("mask_blur_x", "mask_blur_y")
-
-
 def painted_mask(p: Any, settings: Settings, notes: list[str]) -> tuple[np.ndarray, bool]:
     """Painted mask (H, W) float32 before shaping, and whether it is the setting *Mask image*.
 
@@ -104,14 +96,12 @@ def painted_mask(p: Any, settings: Settings, notes: list[str]) -> tuple[np.ndarr
     return 1 - painted if p.inpainting_mask_invert else painted, painted is not on_canvas
 
 
-def overlay_mask(overlay: Image.Image, size: Size) -> np.ndarray:
-    """The host's own mask (H, W) at the result's size, read from its overlay, which is opaque where the original is kept."""
-    if isinstance(overlay, tuple):  # Forge Neo's precise mask: RGB image and (H, W) float, 1 = repaint
-        mask = np.asarray(overlay[1], np.float32)
-    else:
-        mask = 1 - np.asarray(overlay.getchannel("A"), np.float32) / 255
+def overlay_mask(p: Any, overlay: Any, size: Size) -> np.ndarray:
+    """The host's own mask (H, W) at the result's size, read from its overlay."""
+    image, precise = detect.overlay_parts(overlay)
+    mask = np.asarray(precise, np.float32) if precise is not None else 1 - np.asarray(image.getchannel("A"), np.float32) / 255
     excess = [overlay_side - side for overlay_side, side in zip(mask.shape, size)]
-    if all(0 <= pixels < processing.opt_f for pixels in excess):  # the VAE only decodes whole latent pixels
+    if all(0 <= pixels < detect.latent_scale(p) for pixels in excess):  # the VAE only decodes whole latent pixels
         return mask[:size.height, :size.width]
     return resized(mask, size)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from modules import scripts, shared, ui_components
 
+from lib_softinpaint.hosts.webui import detect
 from lib_softinpaint.hosts.webui.gallery import find_shown, kept_image, save_to_gallery
 from lib_softinpaint.hosts.webui.names import DEFAULT_PRESET, TITLE
 from lib_softinpaint.hosts.webui.preset_file import own_presets
@@ -22,7 +23,8 @@ _pages: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictiona
 def build_ui(script: Any) -> list[Any]:
     """The script's Gradio components. Also tells the host which of them to fill from a pasted infotext."""
     preset_file = own_presets()
-    built = accordion.build(ui_components.InputAccordion, preset_file, accordion.KeepSize(_keeps_size, _set_keep_size))
+    built = accordion.build(ui_components.InputAccordion, preset_file, accordion.KeepSize(_keeps_size, _set_keep_size),
+                            detect.limits())
     components = built.settings
     saved = saved_fields()
     script.infotext_fields = [(components[field.name], functools.partial(from_infotext, field)) for field in saved]
@@ -36,7 +38,8 @@ def build_ui(script: Any) -> list[Any]:
         request = {name: page[elem_id] for name, elem_id in REQUEST.items() if elem_id in page}
         presets.connect(built.chooser, components, request, preset_file, lambda: shared.opts.data.get(DEFAULT_PRESET) or "")
         redraw_on_change([*components.values(), *request.values(), *(page[elem_id] for elem_id in SIZES if elem_id in page)])
-    script.on_after_component(connect, elem_id=GENERATION_INFO)
+    if hasattr(script, "on_after_component"):
+        script.on_after_component(connect, elem_id=GENERATION_INFO)
     return list(components.values())
 
 
@@ -53,7 +56,8 @@ def _set_keep_size(keep: bool) -> None:
 def show(script: Any, is_img2img: bool) -> Any:
     """Where the host shows the script. Also collects the host's components that the script works with, as they are made."""
     page = _pages[script] = {}
-    for elem_id in (GALLERY, GENERATION_INFO, *SIZES, *REQUEST.values()):
+    watched = GALLERY, GENERATION_INFO, *SIZES, *REQUEST.values()
+    for elem_id in watched if hasattr(script, "on_after_component") else ():
         script.on_after_component(lambda created: page.update({created.component.elem_id: created.component}), elem_id=elem_id)
     return scripts.AlwaysVisible if is_img2img else False
 

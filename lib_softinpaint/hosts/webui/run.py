@@ -81,6 +81,8 @@ class NoiseLevels:
     call: tuple[torch.Tensor, torch.Tensor] | None = None
     """Noisy input (B, C, h, w) and alpha_bar (B,) of the model call in progress; for samplers that work with predicted
     noise."""
+    is_blended: bool = False
+    """Whether the denoised prediction of the model call in progress has the original blended in."""
 
 
 @dataclass

@@ -2,17 +2,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from modules import shared
 
+from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.hosts.webui.faults import guarded
 from lib_softinpaint.hosts.webui.run import Sampling, sampling_of
 from lib_softinpaint.method import schedule
 
-_denoiser: Any = None
-"""The denoiser of the model call in progress. The callback after the call does not receive it."""
+
+@dataclass(frozen=True)
+class _ModelCall:
+    """What the host said before a model call."""
+
+    denoiser: Any
+    noisy: torch.Tensor
+    """(B, C, ..., h, w) float: the model's input."""
+    sigma: torch.Tensor
+    """(B,) float. Where the denoiser masks before denoising, the timestep."""
+
+
+_call: _ModelCall | None = None
+"""The model call in progress. The callback after the call receives neither its denoiser nor its noise level."""
 
 
 def noise_ratio_of(denoiser: Any) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -24,7 +38,7 @@ def noise_ratio_of(denoiser: Any) -> Callable[[torch.Tensor], torch.Tensor]:
 
 @guarded
 def on_mask_blend(p: Any, mba: Any) -> None:
-    """Called at each model call, and once after the last."""
+    """Called at each model call, where the host has such a hook, and once after the last."""
     sampling = sampling_of(p)
     if sampling is None:
         return
@@ -38,39 +52,66 @@ def on_mask_blend(p: Any, mba: Any) -> None:
         levels.call = mba.current_latent, schedule.alpha_bar_at(mba.sigma, alphas_cumprod)
         mba.blended_latent = mba.current_latent
     else:
-        if levels.ratio is None:
-            levels.ratio = noise_ratio_of(mba.denoiser)
-        mba.blended_latent = sampling.job.blend(mba.current_latent, levels.ratio(mba.sigma))
+        mba.blended_latent = _blended(sampling, mba.denoiser, mba.current_latent, mba.sigma)
+        levels.is_blended = True
+
+
+def _blended(sampling: Sampling, denoiser: Any, denoised: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+    levels = sampling.noise_levels
+    if levels.ratio is None:
+        levels.ratio = noise_ratio_of(denoiser)
+    return sampling.job.blend(denoised, levels.ratio(sigma))
 
 
 def on_cfg_denoiser(params: Any) -> None:
-    global _denoiser
-    _denoiser = params.denoiser
+    global _call
+    _call = _ModelCall(params.denoiser, params.x, params.sigma)
 
 
 def on_cfg_after_cfg(params: Any) -> None:
     """After CFG has combined the predictions, in each model call of any run."""
-    global _denoiser
-    denoiser, _denoiser = _denoiser, None
-    p = getattr(denoiser, "p", None)
+    global _call
+    call, _call = _call, None
+    p = getattr(call and call.denoiser, "p", None)
     sampling = sampling_of(p)
-    if sampling is not None:
-        _after_cfg(p, params, denoiser, sampling)
+    if call is not None and sampling is not None:
+        _after_cfg(p, params, call, sampling)
 
 
 @guarded
-def _after_cfg(p: Any, params: Any, denoiser: Any, sampling: Sampling) -> None:
-    job, levels = sampling.job, sampling.noise_levels
-    if levels.call is None:
-        denoised = params.x.clone()  # LCM writes into its input
-    else:
+def _after_cfg(p: Any, params: Any, call: _ModelCall, sampling: Sampling) -> None:
+    job, levels, denoiser = sampling.job, sampling.noise_levels, call.denoiser
+    steps_along_uncond = getattr(denoiser, "need_last_noise_uncond", False)  # CFG++
+    if levels.call is not None:
         (noisy, alpha_bar), levels.call = levels.call, None
-        if getattr(denoiser, "need_last_noise_uncond", False):  # CFG++ steps along the unconditional noise
+        if steps_along_uncond:
             denoiser.last_noise_uncond, _ = job.blend_noise(noisy, denoiser.last_noise_uncond, alpha_bar)
         # Comes last, because the job measures the noise floor on the prediction that it blended last.
         params.x, denoised = job.blend_noise(noisy, params.x, alpha_bar)
+    else:
+        if not levels.is_blended:  # Forge Classic has no hook in the steps
+            params.x = _blended(sampling, denoiser, params.x, call.sigma)
+        levels.is_blended = False
+        denoised = params.x.clone()  # LCM writes into its input
+        if steps_along_uncond and levels.ratio is not None:
+            _blend_uncond(job, call, denoised, levels.ratio(call.sigma))
     # The host previews, and returns on interruption, a prediction without the blend, so it is replaced here. The host's own
     # `store_latent` would decode a second time, which is not always allowed while the sampler runs.
     denoiser.sampler.last_latent = denoised
     if getattr(shared.opts, "live_preview_content", "Prompt") != "Negative prompt":
         shared.state.current_latent = denoised
+
+
+def _blend_uncond(job: SoftInpaintJob, call: _ModelCall, blended: torch.Tensor, ratio: torch.Tensor) -> None:
+    """Blends what the Forge family keeps in `last_noise_uncond`, the noise that the unconditional prediction implies.
+
+    reForge keeps the combined prediction there.
+    """
+    denoiser, predicted = call.denoiser, job.predicted
+    if predicted is not None and torch.equal(denoiser.last_noise_uncond, predicted):
+        denoiser.last_noise_uncond = blended
+        return
+    sigma = call.sigma.view(-1, *[1] * (call.noisy.ndim - 1))
+    uncond = job.blend(call.noisy - sigma * denoiser.last_noise_uncond, ratio)
+    denoiser.last_noise_uncond = (call.noisy - uncond) / sigma
+    job.predicted = predicted  # the noise floor is that of the combined prediction

@@ -22,13 +22,14 @@ def leave_out_locked_steps(p: Any, job: SoftInpaintJob, changes: Changes) -> Non
     sampler uses only the last step, draws no noise and starts at the noise level of its first step. Features that count
     steps would go wrong: prompts that change during sampling, a refiner, skipped negative prompts.
     """
-    if (job.settings.threshold_mix < 1 or p.sampler.config.name not in ONE_STEP_SAMPLERS or p.s_churn
+    steps_of = getattr(sd_samplers_common, "setup_img2img_steps", None)
+    if (steps_of is None or job.settings.threshold_mix < 1 or p.sampler.config.name not in ONE_STEP_SAMPLERS or p.s_churn
             or p.inpainting_fill != MASKED_CONTENTS.index("original")
             or shared.opts.img2img_fix_steps or shared.opts.img2img_extra_noise > 0
             or p.s_min_uncond or getattr(shared.opts, "skip_early_cond", 0) or getattr(p, "refiner_checkpoint", None)
             or any("[" in prompt for prompt in (*p.prompts, *p.negative_prompts))):
         return
-    steps, encoded = sd_samplers_common.setup_img2img_steps(p)
+    steps, encoded = steps_of(p)
     sigmas = p.sampler.get_sigmas(p, steps)[steps - encoded - 1:-1]
     left_out = job.locked_steps(noise_ratio_of(p.sampler.model_wrap_cfg)(sigmas), ONE_STEP_SAMPLERS[p.sampler.config.name])
     if left_out:
