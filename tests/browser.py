@@ -12,9 +12,9 @@ def open_inpaint_tab(page, url, image):
     page.wait_for_selector("#img2img_generate", state="attached")
     page.wait_for_function("window.opts && Object.keys(window.opts).length > 0")
     for tabs, name in (("#tabs", "img2img"), ("#mode_img2img", "Inpaint")):
-        page.locator(f"{tabs} > .tab-nav button", has_text=re.compile(f"^ *{name} *$")).click()
+        page.locator(f"{tabs} > .tab-nav button", has_text=re.compile(f"^ *{name} *$", re.IGNORECASE)).click()
     page.set_input_files("#img2maskimg input[type=file]", image)
-    page.wait_for_selector("#img2maskimg canvas")
+    page.wait_for_function("document.querySelector('#img2maskimg img')?.naturalWidth > 1")
 
 
 def set_number(page, elem_id, value):

@@ -4,7 +4,7 @@ from lib_softinpaint.geometry import Size
 from lib_softinpaint.settings.advice import advice
 
 QUIET = {"denoising_strength": 0.75, "masked_content": "original", "padding_px": None, "image": Size(512, 512),
-         "working": Size(512, 512)}
+         "working": Size(512, 512), "steps": 20, "preservation_strength": 0.5}
 
 
 def test_an_ordinary_request_gets_no_advice():
@@ -12,6 +12,7 @@ def test_an_ordinary_request_gets_no_advice():
     assert advice(**{**QUIET, "denoising_strength": 1.0, "masked_content": "latent noise"}) == []
     assert advice(**{**QUIET, "padding_px": 32, "working": Size(768, 512), "denoising_strength": 1.0}) == []
     assert advice(**{**QUIET, "image": Size(512, 515)}) == []
+    assert advice(**{**QUIET, "steps": 4, "preservation_strength": 0.1}) == []
 
 
 @pytest.mark.parametrize(("changes", "sentence"), [
@@ -21,6 +22,7 @@ def test_an_ordinary_request_gets_no_advice():
     ({"working": Size(768, 512)}, "Width and height (512x768) will stretch the image (512x512)."),
     ({"padding_px": 0, "denoising_strength": 0.9},
      "With padding 0, the model sees too little around the mask. At denoising strength 0.9, new content may "
-     "not fit in.")])
+     "not fit in."),
+    ({"steps": 8}, "With 8 steps, the original may show through in the feather. The preset Few steps avoids that.")])
 def test_each_likely_problem_gets_one_sentence(changes, sentence):
     assert advice(**{**QUIET, **changes}) == [sentence]

@@ -54,7 +54,7 @@ def test_the_built_in_preset_equals_the_builtins_defaults():
 def test_each_bundled_preset_has_its_own_sentence():
     sentences = [preset.about for preset in bundled().values()]
     assert all(sentence.endswith(".") and len(sentence) < 110 for sentence in sentences)
-    assert len(set(sentences)) == len(sentences) == 9
+    assert len(set(sentences)) == len(sentences) == 10
 
 
 def test_own_presets_are_saved_renamed_and_deleted(tmp_path):

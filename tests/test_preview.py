@@ -54,10 +54,10 @@ SHARES = [{}, {"schedule_bias": 0.2, "preservation_strength": 0.05}, {"threshold
           {"preservation_strength": 0.0}, {"preservation_strength": 8.0}]
 
 
-REQUESTS = [(0.75, "original", None, [512, 512], [512, 512]), (0.05, "latent noise", None, [512, 512], [512, 512]),
-            (0.5, "latent nothing", None, [512, 768], [512, 512]), (0.9, "fill", 4, [512, 768], [512, 512]),
-            (0.9, "fill", 32, [512, 768], [512, 512]), (0.7, "latent noise", 0, [512, 512], [512, 512]),
-            (1.0, "original", None, [640, 512], [648, 512])]
+REQUESTS = [(0.75, "original", None, [512, 512], [512, 512], 20, 0.5), (0.05, "latent noise", None, [512, 512], [512, 512], 20, 0.5),
+            (0.5, "latent nothing", None, [512, 768], [512, 512], 9, 0.1), (0.9, "fill", 4, [512, 768], [512, 512], 10, 0.5),
+            (0.9, "fill", 32, [512, 768], [512, 512], 9, 0.5), (0.7, "latent noise", 0, [512, 512], [512, 512], 4, 0.2),
+            (1.0, "original", None, [640, 512], [648, 512], 20, 0.5)]
 
 
 def block():
@@ -193,8 +193,10 @@ def recorded():
                 nested = schedule.unlocked_share(values, (time / times[0])[None])
                 shares.append(torch.lerp(blended, nested, chosen.threshold_mix).flatten().tolist())
             curves.append({"run": request, "settings": changes, "shares": [whole(row) for row in np.transpose(shares)]})
-    advised = [{"request": dict(zip(("strength", "content", "paddingPx", "image", "working"), asked)),
-                "sentences": advice(*asked[:3], *(Size(height, width) for width, height in asked[3:]))} for asked in REQUESTS]
+    advised = [{"request": {**dict(zip(("strength", "content", "paddingPx", "image", "working", "steps"), asked)),
+                            "settings": {"preservation_strength": asked[-1]}},
+                "sentences": advice(*asked[:3], *(Size(height, width) for width, height in asked[3:5]), *asked[5:])}
+               for asked in REQUESTS]
     read = [{"image": name, "size": image.size, "pixels": in_bytes(np.asarray(image.convert("RGBA"))),
              "levels": in_bytes(np.rint(255 * strengths(image)).astype(np.uint8))} for name, image in mask_images().items()]
     return {"advice": advised, "read": read, "width": WIDTH, "height": HEIGHT, "whole": WHOLE,

@@ -2,11 +2,15 @@
 // the button that fixes it.
 
 const LEAST_STRENGTH = 0.1, LEAST_STRENGTH_OF_NOISE = 0.7, LEAST_CONTEXT_PX = 16, HIGH_STRENGTH = 0.8;
-const LARGEST_STRETCH = 0.02;
+const LARGEST_STRETCH = 0.02, FEW_STEPS = 9, FEW_STEPS_PRESERVATION = 0.1;
 
 /** A sentence on each problem, and its fix. None for most requests. */
-export function advice({strength, content, paddingPx, image, working}) {
+export function advice({strength, content, paddingPx, image, working, steps, settings}) {
     const found = [];
+    if (steps <= FEW_STEPS && settings.preservation_strength > FEW_STEPS_PRESERVATION) {
+        found.push({sentence: `With ${steps} steps, the original may show through in the feather. The preset Few steps ` +
+                              "avoids that.", fix: "Set for few steps"});
+    }
     if (strength < LEAST_STRENGTH) {
         found.push({sentence: `Denoising strength ${strength} changes almost nothing; new content needs 0.4 or more.`,
                     fix: "Raise denoising"});

@@ -67,6 +67,10 @@ function listProblems(list, problems, find) {
 
 function applyFix(fix, find) {
     if (fix === "Set size from image") find("#img2img_detect_image_size_btn").click();
+    if (fix === "Set for few steps") {
+        setNumber(find("#mask_blend_power input[type=number]"), 1.5);
+        setNumber(find("#mask_blend_scale input[type=number]"), 0.1);
+    }
     if (fix === "Raise denoising") setNumber(find("#img2img_denoising_strength input[type=number]"), 0.75);
     if (fix === "Set padding to 32") setNumber(find("#img2img_inpaint_full_res_padding input[type=number]"), 32);
 }

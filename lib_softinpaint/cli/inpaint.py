@@ -145,7 +145,8 @@ def _request_of(job: Job, request: Request, fitted: bool, model: str | None) -> 
         numbered = _fitted(numbered, job.image, size)
     padding = numbered.masked_area_padding if numbered.inpaint_area == ONLY_MASKED else None
     for sentence in advice(numbered.denoising_strength, numbered.masked_content, padding, size,
-                           working_size(numbered, size)):
+                           working_size(numbered, size), numbered.steps,
+                           numbered.settings.preservation_strength if numbered.settings.enabled else 0):
         print_note(sentence)
     text = infotext.dump(to_infotext(numbered, Model=model or SCENES)) + " " * LETTERS_MORE
     colours = colours_of(image)

@@ -136,12 +136,13 @@ def read(checkout: Path) -> dict:
 def detectable(checkout: Path) -> dict:
     """The names that `hosts.webui.detect` looks for and the checkout has."""
     modules = {}
-    for name, names in detect.NEEDED.items():
-        wanted = {*names, *(each for module, each in detect.ARGUMENTS if module == name)}
+    for name in dict.fromkeys([*detect.NEEDED, *(module for module, *_ in detect.LIMITS), "ui"]):
+        wanted = {*detect.NEEDED.get(name, ()), *(each for module, each in detect.ARGUMENTS if module == name),
+                  *(path[0] for module, *path in detect.LIMITS if module == name), "ForgeCanvas"}
         if (checkout / "modules" / f"{name}.py").exists():
             modules[name] = {each: arguments if (name, each) in detect.ARGUMENTS else None
                              for each, arguments in of_module(checkout, name).items() if each in wanted}
-    script = of_class(checkout, "scripts", "Script") & set(detect.HOOKS)
+    script = of_class(checkout, "scripts", "Script") & {*detect.HOOKS, *(path[-1] for path in detect.LIMITS)}
     fields = {name for where in PARAMETERS["p"] for name in of_class(checkout, *where)} & set(detect.PROCESSING_FIELDS)
     denoiser = (checkout / "modules" / "sd_samplers_cfg_denoiser.py").read_text(encoding="utf8")
     return {"modules": modules, "classes": [sorted(script), sorted(fields)],

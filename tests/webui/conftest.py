@@ -50,6 +50,8 @@ def clean_log(webui):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "every_host: runs in each WebUI of SOFTINPAINT_WEBUI, not only in AUTOMATIC1111")
+    config.addinivalue_line("markers", "automatic1111: among such tests, one that runs only in AUTOMATIC1111")
+    config.addinivalue_line("markers", "gradio_canvas, forge_canvas: among such tests, one that runs where this is the canvas")
 
 
 @pytest.hookimpl(trylast=True)
@@ -74,8 +76,11 @@ def applies(item):
     member = member_of(item)
     if member is None:
         return True
+    marked = {mark.name for mark in item.iter_markers()}
+    everywhere = "every_host" in marked and "automatic1111" not in marked
+    wrong_canvas = "gradio_canvas" if member.has_forge_canvas else "forge_canvas"
     sampler = item.callspec.params.get("sampler")
-    return ((member.name == family.AUTOMATIC1111 or item.get_closest_marker("every_host") is not None)
+    return ((member.name == family.AUTOMATIC1111 or everywhere) and wrong_canvas not in marked
             and (sampler is None or sampler in SAMPLERS[member.name]))
 
 

@@ -57,7 +57,13 @@ class Host:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        return (*COMMON_FLAGS, *FLAGS[self.name])
+        # With a data folder elsewhere, Gradio 4 does not serve the WebUI's own scripts by default.
+        serving = ("--gradio-allowed-path", str(self.checkout)) if self.has_forge_canvas else ()
+        return (*COMMON_FLAGS, *FLAGS[self.name], *serving)
+
+    @property
+    def has_forge_canvas(self) -> bool:
+        return self.name in (FORGE, NEO)
 
     @property
     def options(self) -> dict[str, Any]:

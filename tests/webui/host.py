@@ -13,17 +13,14 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw
-from safetensors.torch import load_file, save_file
 
+from tests.webui import checkpoints
 from tests.webui.family import Host
-from training import sd1_checkpoint
 
 ROOT = Path(__file__).parents[2]
 WORK = Path(__file__).parent / "work"  # no dot: Gradio shows no files from hidden folders
@@ -34,32 +31,8 @@ START_SECONDS = 300
 
 def quiet_environment() -> dict[str, str]:
     """On the CPU, offline, and with rounding independent of memory addresses, so that images can be compared by byte."""
-    return {**os.environ, "SOFTINPAINT_TEST_MODELS": str(checkpoint().parent), "CUDA_VISIBLE_DEVICES": "",
+    return {**os.environ, "SOFTINPAINT_TEST_MODELS": str(checkpoints.FOLDER), "CUDA_VISIBLE_DEVICES": "",
             "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False", "PYTHONUNBUFFERED": "1", "MKL_CBWR": "AVX2,STRICT"}
-
-
-@lru_cache(maxsize=1)
-def checkpoint() -> Path:
-    """The bundled scene model in the WebUI's format."""
-    return sd1_checkpoint.export(sd1_checkpoint.MODEL, WORK / "models")
-
-
-@lru_cache(maxsize=1)
-def inpainting_checkpoint() -> Path:
-    """The same as an inpainting model, with random weights for the five channels of mask and masked image."""
-    path = checkpoint().with_name("softinpaint-inpainting.safetensors")
-    weights = load_file(checkpoint())
-    first = weights["model.diffusion_model.input_blocks.0.0.weight"]
-    mask_weights = 0.02 * torch.randn(len(first), 5, 3, 3, generator=torch.Generator().manual_seed(0))
-    weights["model.diffusion_model.input_blocks.0.0.weight"] = torch.cat([first, mask_weights.to(first)], 1)
-    save_file(weights, path)
-    config = checkpoint().with_suffix(".yaml").read_text()
-    for old, new in (("ddpm.LatentDiffusion", "ddpm.LatentInpaintDiffusion"), ("in_channels: 4", "in_channels: 9"),
-                     ("conditioning_key: crossattn", "conditioning_key: hybrid\n    finetune_keys: null")):
-        assert old in config, old
-        config = config.replace(old, new)
-    path.with_suffix(".yaml").write_text(config)
-    return path
 
 
 @dataclass
@@ -109,8 +82,7 @@ class WebUI:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        model = checkpoint()
-        inpainting_checkpoint()
+        model = checkpoints.write_all()
         self._command = [host.python, "launch.py", *host.flags, "--server-name", "127.0.0.1", "--port", str(self.port),
                          "--data-dir", self.data, host.models_flag, model.parent, "--ckpt", model, *flags]
 

@@ -17,6 +17,8 @@ pytestmark = [pytest.mark.every_host, pytest.mark.usefixtures("clean_log")]
 SLIDERS = ("mask_blend_power", "mask_blend_scale", "inpaint_detail_preservation", "composite_mask_influence",
            "composite_difference_threshold", "composite_difference_contrast")
 GENERATION_MS = 180_000
+CLEAR = "aria-label=Clear", "title=Clear", "title=Remove"
+"""Attributes of the button that removes a canvas's image, of Gradio's canvas and of Forge's."""
 
 
 @pytest.fixture
@@ -39,6 +41,7 @@ def open_accordion(page):
     page.locator("#mask_blend_power").first.wait_for(state="visible")
 
 
+@pytest.mark.automatic1111  # nine images
 def test_the_guides_squiggle(webui, page):
     squiggle(page)
     set_number(page, "img2img_mask_blur", 64)
@@ -119,7 +122,7 @@ def test_a_sketch_guides_the_result_without_bleeding(webui, page, tmp_path):
     original = np.asarray(drawn_image(512, 512)).astype(int)
     changed = (pixels != original).any(axis=-1)
     assert changed[300:340, 190:300].mean() > 0.5
-    assert not changed[:240].any()
+    assert not changed[:200].any()  # Forge's brush is wide
     # The brush is white, so the result is bright there.
     assert pixels[300:340, 190:300].max(axis=(0, 1)).min() > original[300:340, 190:300].max(axis=(0, 1)).min()
     assert "feather width: 24" in infotext
@@ -144,7 +147,7 @@ def test_the_preview_follows_the_paint_and_every_slider(page):
     seen = [shown_mask(page)]
     white = (seen[0][..., :3] == 255).all(axis=-1)
     assert white.sum() > 50  # the paint's outline ...
-    assert set(np.nonzero(white)[0] // 96) == {2}  # ... where it is
+    assert set(np.nonzero(white)[0] // 96) <= {2, 3}  # ... where it is
     for elem_id, value in (("img2img_mask_blur", 30), ("softinpaint_grow", 20)):
         set_number(page, elem_id, value)
         page.wait_for_timeout(200)
@@ -185,9 +188,8 @@ def test_the_preview_is_fast(page):
 def test_advice_comes_before_generating_with_a_one_click_fix(page, tmp_path):
     drawn_image(640, 448).save(tmp_path / "wide.png")
     open_accordion(page)
-    page.locator("#img2maskimg button[aria-label=Clear], #img2maskimg button[title=Clear]").first.click()
+    page.locator(", ".join(f"#img2maskimg button[{name}]" for name in CLEAR)).first.click()
     page.set_input_files("#img2maskimg input[type=file]", tmp_path / "wide.png")
-    page.wait_for_selector("#img2maskimg canvas")
     page.wait_for_function("document.querySelector('#softinpaint_preview').innerText.includes('stretch the image')")
     page.locator("#softinpaint_preview button", has_text="Set size from image").click()
     page.wait_for_function("document.querySelector('#img2img_width input[type=number]').value === '640'")
@@ -368,7 +370,45 @@ HALF = 255, 190, 60
 RIGHT_GREY = pytest.approx([0.375, 0.25, 0.625, 0.75], abs=0.01)
 
 
-def test_the_preview_shows_an_uploaded_mask_and_its_greys(page, tmp_path):
+@pytest.mark.forge_canvas
+def test_the_preview_grows_a_sketch_as_forge_does(page, tmp_path):
+    choose_tab(page, "Inpaint sketch")
+    open_accordion(page)
+    Image.new("RGB", (512, 512), (90, 120, 60)).save(tmp_path / "plain.png")
+    page.set_input_files("#inpaint_sketch input[type=file]", tmp_path / "plain.png")
+    wait_for_preview(page, "Nothing is painted yet.")
+    squiggle(page, "inpaint_sketch")
+    wait_for_preview(page, "White: ")
+    painted = page.evaluate("""() => {
+        const canvas = document.querySelector('#inpaint_sketch canvas'), {width, height} = canvas;
+        const {data} = canvas.getContext('2d').getImageData(0, 0, width, height), columns = [];
+        for (let at = 3; at < data.length; at += 4) if (data[at] > 128) columns.push((at - 3) / 4 % width);
+        return [columns.reduce((a, b) => Math.min(a, b)) / width, columns.reduce((a, b) => Math.max(a, b)) / width];
+    }""")
+    left, _, right, _ = outlined(page)
+    assert painted[0] - left == pytest.approx(7 / 512, abs=0.006)
+    assert right - painted[1] == pytest.approx(7 / 512, abs=0.006)
+
+
+@pytest.mark.forge_canvas
+def test_the_page_says_that_masks_become_black_and_white(webui, page, tmp_path):
+    open_accordion(page)
+    assert "For greys, use Mask image below." in page.locator("#softinpaint_limits").inner_text()
+    choose_tab(page, "Inpaint upload")
+    page.set_input_files("#img_inpaint_base input[type=file]", tmp_path / "image.png")
+    page.set_input_files("#img_inpaint_mask input[type=file]", saved_mask(tmp_path / "mask.png", strongest=150))
+    wait_for_preview(page, "White: ")
+    assert outlined(page) == RIGHT_GREY  # 150 became white, 100 black
+    for elem_id, value in (("img2img_mask_blur", 0), ("img2img_denoising_strength", 1), ("img2img_steps", 4)):
+        set_number(page, elem_id, value)
+    pixels, infotext = generated(webui, page)
+    changed = (pixels != np.asarray(drawn_image(512, 512))).any(axis=-1)
+    assert not changed[:, :190].any()
+    assert changed[140:370, 200:310].mean() > 0.9
+    assert soft_keys(infotext)["enabled"] == "True"
+
+
+def test_the_preview_shows_an_uploaded_mask_and_its_greys(webui, page, tmp_path):
     choose_tab(page, "Inpaint upload")
     open_accordion(page)
     wait_for_preview(page, "Load an image")
@@ -380,7 +420,8 @@ def test_the_preview_shows_an_uploaded_mask_and_its_greys(page, tmp_path):
     half = (shown_mask(page)[..., :3] == HALF).all(axis=-1)
     assert np.nonzero(half)[1].min() > 0.35 * 384  # the weak one is below half strength
     choose(page, "img2img_mask_mode", "Inpaint not masked")
-    assert outlined(page) == pytest.approx([0.125, 0.25, 0.625, 0.75], abs=0.01)
+    weak_one_is_black = webui.host.has_forge_canvas
+    assert outlined(page) == pytest.approx([0.375 if weak_one_is_black else 0.125, 0.25, 0.625, 0.75], abs=0.01)
     choose(page, "img2img_mask_mode", "Inpaint masked")
 
     transparent = Image.new("RGBA", (512, 512), (255, 255, 255, 0))
@@ -393,6 +434,7 @@ def test_the_preview_shows_an_uploaded_mask_and_its_greys(page, tmp_path):
     assert outlined(page) == RIGHT_GREY
 
 
+@pytest.mark.gradio_canvas
 def test_the_preview_shows_a_sketchs_opacity_as_strength(page, tmp_path):
     choose_tab(page, "Inpaint sketch")
     open_accordion(page)
@@ -412,6 +454,7 @@ def test_the_preview_shows_a_sketchs_opacity_as_strength(page, tmp_path):
     wait_for_preview(page, "Nothing is painted yet.")
 
 
+@pytest.mark.gradio_canvas
 def test_the_preview_knows_the_original_of_a_sketch_from_another_tab(page):
     open_accordion(page)
     page.locator("#img2img_inpaint_tab").get_by_role("button", name="inpaint sketch", exact=True).click()

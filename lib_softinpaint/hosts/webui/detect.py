@@ -31,8 +31,8 @@ LIMITS: dict[tuple[str, ...], str] = {
     ("sd_samplers_common", "setup_img2img_steps"): "Steps that change nothing are not skipped."}
 """Names that the host should have, each as its module and its path in there, and what does not work without it."""
 
-BLACK_AND_WHITE = ("This WebUI makes every mask on the page black and white, even an uploaded one. For greys, use _Mask image_ "
-                   "below.")
+BLACK_AND_WHITE = ("This WebUI makes every mask on the page black and white, even an uploaded one. For greys, use _Mask "
+                   "image_ below.")
 
 HOOKS = ("process", "process_batch", "on_mask_blend", "post_sample", "postprocess_maskoverlay",
          "postprocess_image_after_composite", "postprocess")
@@ -86,7 +86,11 @@ def limits(package: str = "modules") -> list[str]:
 
 
 def _has(owner: Any, path: list[str]) -> bool:
-    return owner is not None and (not path or hasattr(owner, path[0]) and _has(getattr(owner, path[0]), path[1:]))
+    for name in path:
+        if not hasattr(owner, name):
+            return False
+        owner = getattr(owner, name)
+    return True
 
 
 def has_forge_canvas(package: str = "modules") -> bool:

@@ -64,7 +64,7 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     content = dict(enumerate(MASKED_CONTENTS)).get(p.inpainting_fill, "")  # other scripts use their own numbers
     stretches = p.resize_mode in (JUST_RESIZE, JUST_RESIZE_LATENT)
     for sentence in advice(p.denoising_strength, content, padding, image_size,
-                           Size(p.height, p.width) if stretches else image_size):
+                           Size(p.height, p.width) if stretches else image_size, p.steps, settings.preservation_strength):
         p.comment(sentence)
     # Outpainting sets the blur per axis; the feather is round.
     run = Run(settings, painted, max(p.mask_blur_x, p.mask_blur_y), padding)

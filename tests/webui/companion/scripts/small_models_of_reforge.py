@@ -1,6 +1,6 @@
-"""Lets reForge and Forge Classic load the small test models, whose sizes are in none of their tables.
+"""Test extension: lets reForge and Forge Classic load small models, whose sizes are in none of their tables.
 
-The models are in the folder named by SOFTINPAINT_TEST_MODELS. In other hosts, and without it, this does nothing.
+The models are in the folder of the environment variable SOFTINPAINT_TEST_MODELS.
 """
 import json
 import os
@@ -11,19 +11,18 @@ import torch
 
 try:
     from ldm_patched.modules import sd, sd1_clip, sdxl_clip, supported_models, supported_models_base
-except ImportError:
+except ImportError:  # another host
     supported_models = None
 
-NAME = "softinpaint-scenes"
-XL_TEXT = "softinpaint-xl"
+SCENES, XL_TEXT = "softinpaint-scenes", "softinpaint-random-xl"
 
 
-def learn_scenes(folder):
-    """The scene model and its variants with other input channels."""
+def add_scenes(folder):
+    """The scene model and its variants in the same shape. Their sizes are in its .yaml."""
     from omegaconf import OmegaConf
-    config = OmegaConf.to_container(OmegaConf.load(folder / f"{NAME}.yaml"))["model"]["params"]
+    config = OmegaConf.to_container(OmegaConf.load(folder / f"{SCENES}.yaml"))["model"]["params"]
     unet, vae = config["unet_config"]["params"], config["first_stage_config"]["params"]
-    text = folder / NAME
+    text = folder / SCENES
 
     class SmallSD15(supported_models.SD15):
         unet_config = {**supported_models.SD15.unet_config, "context_dim": unet["context_dim"],
@@ -38,16 +37,16 @@ def learn_scenes(folder):
             return target
 
     supported_models.models.insert(0, SmallSD15)
-    learn_vae({"ddconfig": vae["ddconfig"], "embed_dim": vae["embed_dim"]})
+    add_vae({"ddconfig": vae["ddconfig"], "embed_dim": vae["embed_dim"]})
 
 
-def learn_xl(text):
-    """The SDXL-shaped models, whose text encoders' configurations are l.json and g.json in the folder `text`."""
+def add_xl(text):
+    """The SDXL-shaped models. The configurations of their text encoders are l.json and g.json in the folder `text`."""
     sizes = {name: json.loads((text / f"{name}.json").read_text())["hidden_size"] for name in "lg"}
 
     class SmallXLClip(sdxl_clip.SDXLClipModel):
         def __init__(self, device="cpu", dtype=None, **options):
-            torch.nn.Module.__init__(self)
+            torch.nn.Module.__init__(self)  # the parent's constructor would build CLIP in full size
             for name in "lg":
                 setattr(self, f"clip_{name}", sd1_clip.SDClipModel(
                     textmodel_json_config=str(text / f"{name}.json"), layer="hidden", layer_idx=-2, device=device,
@@ -65,8 +64,8 @@ def learn_xl(text):
     supported_models.models.insert(0, SmallSDXL)
 
 
-def learn_vae(sizes):
-    """Gives the host the sizes of an autoencoder, which it recognises by its first layer."""
+def add_vae(sizes):
+    """Makes the host build its autoencoder in these sizes where the checkpoint's first layer has them."""
     construct = sd.VAE.__init__
 
     def constructed(vae, sd=None, device=None, config=None, **others):
@@ -78,7 +77,5 @@ def learn_vae(sizes):
 
 
 if supported_models is not None and os.environ.get("SOFTINPAINT_TEST_MODELS"):
-    models = Path(os.environ["SOFTINPAINT_TEST_MODELS"])
-    learn_scenes(models)
-    if (models / XL_TEXT).exists():
-        learn_xl(models / XL_TEXT)
+    add_scenes(Path(os.environ["SOFTINPAINT_TEST_MODELS"]))
+    add_xl(Path(os.environ["SOFTINPAINT_TEST_MODELS"]) / XL_TEXT)

@@ -1,0 +1,76 @@
+"""The small models that the WebUIs load, all made from the bundled scene model without downloads."""
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from training import sd1_checkpoint
+
+FOLDER = Path(__file__).parent / "work" / "models"
+
+SCENES, INPAINTING, ZERO_SNR, REFINER = sd1_checkpoint.NAME, *(
+    f"softinpaint-{kind}" for kind in ("inpainting", "ztsnr", "refiner"))
+"""Of Stable Diffusion 1's shape, for every host. The scene model predicts v, and so do the others."""
+
+FIRST_LAYER, LAST_LAYER = "model.diffusion_model.input_blocks.0.0.weight", "model.diffusion_model.out.2.weight"
+
+
+@lru_cache(maxsize=1)
+def checkpoint() -> Path:
+    """The scene model in the WebUI's format."""
+    return sd1_checkpoint.export(sd1_checkpoint.MODEL, FOLDER)
+
+
+@lru_cache(maxsize=1)
+def write_all() -> Path:
+    """The scene model, with all other models beside it. Each host lists them all and loads those it can."""
+    from tests.webui import checkpoints_forge, checkpoints_reforge
+    inpainting_checkpoint()
+    zero_snr_checkpoint()
+    refiner_checkpoint()
+    checkpoints_forge.write_all(checkpoint())
+    checkpoints_reforge.write_all(checkpoint())
+    return checkpoint()
+
+
+def inpainting_checkpoint() -> Path:
+    """The scene model as an inpainting model, with random weights for the five channels of mask and masked image."""
+    weights = load_file(checkpoint())
+    first = weights[FIRST_LAYER]
+    mask_weights = 0.02 * torch.randn(len(first), 5, 3, 3, generator=torch.Generator().manual_seed(0))
+    weights[FIRST_LAYER] = torch.cat([first, mask_weights.to(first)], 1)
+    path = saved(INPAINTING, weights)
+    config = checkpoint().with_suffix(".yaml").read_text()
+    for old, new in (("ddpm.LatentDiffusion", "ddpm.LatentInpaintDiffusion"), ("in_channels: 4", "in_channels: 9"),
+                     ("conditioning_key: crossattn", "conditioning_key: hybrid\n    finetune_keys: null")):
+        assert old in config, old
+        config = config.replace(old, new)
+    path.with_suffix(".yaml").write_text(config)
+    return path
+
+
+def zero_snr_checkpoint() -> Path:
+    """The scene model marked as one with zero terminal SNR. The Forge family then rescales its schedule."""
+    path = saved(ZERO_SNR, load_file(checkpoint()), ("v_pred", "ztsnr"))
+    path.with_suffix(".yaml").write_text(checkpoint().with_suffix(".yaml").read_text())
+    return path
+
+
+def refiner_checkpoint() -> Path:
+    """The scene model with a weaker last layer, so that the images show which of the two painted."""
+    weights = load_file(checkpoint())
+    path = saved(REFINER, {**weights, LAST_LAYER: 0.5 * weights[LAST_LAYER]})
+    path.with_suffix(".yaml").write_text(checkpoint().with_suffix(".yaml").read_text())
+    return path
+
+
+def saved(name: str, weights: dict[str, torch.Tensor], marks: tuple[str, ...] = ()) -> Path:
+    """Saves a checkpoint beside the scene model's. Marks are empty tensors whose names say more about the model."""
+    path = FOLDER / f"{name}.safetensors"
+    weights = {**weights, **{mark: torch.zeros(0) for mark in marks}}
+    # Clone, because safetensors refuses tensors that share memory.
+    save_file({key: value.detach().half().contiguous().clone() for key, value in weights.items()}, path)
+    return path

@@ -1,0 +1,194 @@
+"""Other kinds of models than the scene model, a refiner, and starts with other weights."""
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.ndimage import distance_transform_edt
+
+from lib_softinpaint.method.mask import blur_reach
+from tests.webui import checkpoints, checkpoints_forge, checkpoints_reforge
+from tests.webui.family import AUTOMATIC1111, CLASSIC, FORGE, NEO, REFORGE
+from tests.webui.host import WebUI, drawn_disc, drawn_image
+from tests.webui.test_requests import same
+
+pytestmark = [pytest.mark.every_host, pytest.mark.usefixtures("clean_log")]
+
+IMAGE, MASK = drawn_image(), drawn_disc()
+DISTANCE = distance_transform_edt(np.asarray(MASK) == 0)
+BLUR = 4
+CORE_LEVELS, FEATHER_LEVELS = 20, 10
+"""Least mean change of 255 levels: of the painted core, and of the feather by the preservation strength."""
+
+FORGES, OLD_FORGES = (FORGE, NEO), (REFORGE, CLASSIC)
+SAMPLERS = ("Euler", "Euler a", "DPM++ 2M", "DDIM", "UniPC", "LCM")
+FLOW_SAMPLERS = {FORGE: ("Euler", "DPM++ 2M"), NEO: ("Euler", "Euler a", "DPM++ 2M", "LCM"), REFORGE: ("Euler", "DPM++ 2M")}
+"""Only Forge Neo's Euler a and LCM mix noise into a latent as a flow model needs it. The other hosts add it on top. DDIM and
+UniPC take their noise levels from a variance-preserving schedule, which a flow model does not have."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A kind of model.
+
+    Parameters
+    ----------
+    checkpoint
+    hosts
+        Those that load it.
+    absence
+        Why the others do not.
+    is_flow
+    options
+        Settings of the host, by its name.
+    request
+        Fields of its requests.
+    """
+
+    checkpoint: str
+    hosts: tuple[str, ...]
+    absence: str = ""
+    is_flow: bool = False
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    request: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.checkpoint.removeprefix("softinpaint-")
+
+
+NO_PREVIEW = {FORGE: {"live_previews_enable": False}, NEO: {"live_previews_enable": False}}
+"""The preview of SDXL would download a decoder."""
+
+ADVANCED_SAMPLING = "Advanced Model Sampling for reForge"
+FLUX_SAMPLING = [True, "Flux", "v_prediction", False, "v_prediction", 120, 0.002, 500, 0.03, 2, 3, 1.73, 1.15, 0.5, 256, 256]
+"""Arguments of that script: on, kind of sampling, and the settings of each kind; the last four are Flux's."""
+
+NO_SMALL_XL = "is not tested with this model: its SDXL needs text encoders in full size"
+OTHER_XL = "is tested with another SDXL model"
+INPAINTING = Model(checkpoints.INPAINTING, (AUTOMATIC1111, *FORGES, *OLD_FORGES))
+XL_INPAINTING = Model(checkpoints_reforge.XL_INPAINTING, OLD_FORGES, "has no small SDXL inpainting model")
+MODELS = [
+    Model(checkpoints.ZERO_SNR, (AUTOMATIC1111, *FORGES, *OLD_FORGES),
+          options={AUTOMATIC1111: {"sd_noise_schedule": "Zero Terminal SNR"}}),  # it does not ask the checkpoint
+    INPAINTING,
+    Model(checkpoints_forge.XL, FORGES, OTHER_XL, options=NO_PREVIEW),
+    Model(checkpoints_forge.XL_ZERO_SNR, FORGES, OTHER_XL, options=NO_PREVIEW),
+    Model(checkpoints_forge.FLUX, FORGES, "has no Flux", is_flow=True, request={"scheduler": "Simple", "cfg_scale": 1}),
+    Model(checkpoints_reforge.XL, OLD_FORGES, OTHER_XL),
+    Model(checkpoints_reforge.XL_ZERO_SNR, OLD_FORGES, OTHER_XL),
+    XL_INPAINTING,
+    Model(checkpoints_reforge.XL_FLOW, (REFORGE,), "has no script for flow sampling of SDXL", is_flow=True,
+          request={"others": {ADVANCED_SAMPLING: FLUX_SAMPLING}})]
+
+
+@contextmanager
+def options(webui, **values):
+    """Other settings of the host for a while."""
+    before = webui.get("/sdapi/v1/options")
+    webui.post("/sdapi/v1/options", values)
+    try:
+        yield
+    finally:
+        webui.post("/sdapi/v1/options", {name: before[name] for name in values})
+
+
+@pytest.fixture(scope="module", params=MODELS, ids=str)
+def model(webui, request):
+    """A loaded model."""
+    model = request.param
+    if webui.host.name not in model.hosts:
+        pytest.skip(f"{webui.host.name} {model.absence}")
+    webui.post("/sdapi/v1/options", {"sd_model_checkpoint": model.checkpoint})
+    with options(webui, **model.options.get(webui.host.name, {})):
+        yield model
+    webui.post("/sdapi/v1/options", {"sd_model_checkpoint": checkpoints.SCENES})
+    webui.inpaint(IMAGE, MASK, [True])  # the first image after a change may differ
+
+
+def inpaint(webui, model=None, settings=None, **fields):
+    """A soft inpainting, checked: exact beyond the feather, repainted in the core."""
+    request = {"mask_blur": BLUR, "denoising_strength": 0.9, "steps": 6, **(model.request if model else {}), **fields}
+    result = webui.inpaint(IMAGE, MASK, [settings or {}], **request)
+    change = np.abs(result.images[0].astype(float) - np.asarray(IMAGE)).mean(-1)
+    assert not change[blur_reach(request["mask_blur"], None) < DISTANCE].any()
+    assert change[DISTANCE == 0].mean() > CORE_LEVELS
+    assert "Soft inpainting enabled: True" in result.infotexts[0]
+    return result
+
+
+def feather_difference(webui, model=None, **fields):
+    """Mean difference in the feather, in levels of 255, between a preservation strength of 0 and of 8.
+
+    The composite alone would keep the outside exact, so it hides whether the steps are blended.
+    """
+    free, kept = (inpaint(webui, model, {"preservation_strength": strength, "drift_correction": 0}, mask_blur=16,
+                          denoising_strength=1, **fields).images[0].astype(float) for strength in (0, 8))
+    return np.abs(free - kept)[(DISTANCE > 0) & (DISTANCE < 16)].mean()
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_outside_is_exact_and_the_core_is_repainted(webui, model, sampler):
+    if model.is_flow and sampler not in FLOW_SAMPLERS[webui.host.name]:
+        pytest.skip(f"{sampler} of {webui.host.name} is not made for flow models")
+    inpaint(webui, model, sampler_name=sampler)
+
+
+def test_preservation_strength_reaches_the_sampler(webui, model):
+    assert feather_difference(webui, model, sampler_name="Euler" if model.is_flow else "Euler a") > FEATHER_LEVELS
+
+
+@pytest.mark.parametrize("model", [INPAINTING, XL_INPAINTING], ids=str, indirect=True)
+def test_conditioning_mask_changes_what_an_inpainting_model_paints(webui, model):
+    soft, hard = (inpaint(webui, model, {"conditioning_mask": mask}, mask_blur=16) for mask in ("soft", "hard"))
+    assert same(soft, hard) == (model is XL_INPAINTING)  # the host itself rounds the mask for SDXL, even with mask_round off
+    assert "Soft inpainting conditioning mask: hard" in hard.infotexts[0]
+
+
+@pytest.mark.parametrize("sampler", ["Euler a", "DDIM"])
+def test_a_refiner_takes_over(webui, sampler):
+    by_steps = {"refiner_use_steps": True} if webui.host.name == NEO else {}  # it would switch at a noise level
+    with options(webui, **by_steps):
+        alone = inpaint(webui, sampler_name=sampler)
+        refined = inpaint(webui, sampler_name=sampler, refiner_checkpoint=checkpoints.REFINER, refiner_switch_at=0.5)
+        after = inpaint(webui, sampler_name=sampler)
+    assert f"Refiner: {checkpoints.REFINER}" in refined.infotexts[0]
+    assert not same(alone, refined)
+    assert same(alone, after)
+
+
+def test_extra_noise(webui):
+    without = inpaint(webui, denoising_strength=0.6)
+    with options(webui, img2img_extra_noise=0.1):
+        noisy = inpaint(webui, denoising_strength=0.6)
+    assert "Extra noise: 0.1" in noisy.infotexts[0]
+    assert not same(without, noisy)
+
+
+NEVER_OOM = {FORGE: [True, True], CLASSIC: [True, True], REFORGE: [True, True, 512, 64]}
+"""Arguments of the script: move the UNet between each use, tile the autoencoder, and the tiles' sizes."""
+
+
+def test_never_oom(webui):
+    if webui.host.name not in NEVER_OOM:
+        pytest.skip(f"{webui.host.name} has no script Never OOM")
+    before = len(webui.log)
+    inpaint(webui, others={"Never OOM Integrated": NEVER_OOM[webui.host.name]})
+    assert "NeverOOM Enabled for VAE" in webui.log[before:]
+
+
+STARTS = {"medvram": {AUTOMATIC1111: "--medvram"}, "bf16": {FORGE: "--unet-in-bf16", NEO: "--bf16-unet"},
+          "fp8": {FORGE: "--unet-in-fp8-e4m3fn", NEO: "--fp8_e4m3fn-unet"}}
+"""Flags, by host."""
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_a_start_with_other_weights(member, start):
+    if member.name not in STARTS[start]:
+        pytest.skip(f"{member.name} is not started with {start}")
+    with WebUI(member, start, (STARTS[start][member.name],)) as running:
+        assert feather_difference(running) > FEATHER_LEVELS
+        assert "Traceback" not in running.log
+        assert "Error running" not in running.log
