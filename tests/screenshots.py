@@ -1,6 +1,7 @@
-"""Takes the documentation's screenshots anew: docs/page.png, and with SOFTINPAINT_WEBUI also docs/accordion.png.
+"""Takes the documentation's screenshots anew: docs/page.png, and with an AUTOMATIC1111 in SOFTINPAINT_WEBUI also
+docs/accordion.png. Takes one of the accordion in each other WebUI, in its folder of tests/webui/work.
 
-Run `python -m tests.screenshots`, then look at both.
+Run `python -m tests.screenshots`, then look at all.
 """
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +12,7 @@ from playwright.sync_api import Browser
 from tests.browser import choose_preset, open_inpaint_tab, squiggle
 from tests.conftest import chromium
 from tests.page.serving import ROOT, serving
-from tests.webui import host
+from tests.webui import family, host
 
 DOCS = ROOT / "docs"
 GENERATION_MS = 300_000
@@ -45,19 +46,20 @@ def accordion(browser: Browser, member: family.Host) -> None:
         choose_preset(opened, "Merge an element")
         opened.locator("#softinpaint_preset_request").click()
         opened.wait_for_timeout(2000)  # the preview follows the sliders
-        opened.locator("#soft_inpainting_enabled").first.screenshot(path=DOCS / "accordion.png")
-        with Image.open(DOCS / "accordion.png") as whole:
-            whole.crop((0, 0, whole.width, min(whole.height, 900))).save(DOCS / "accordion.png")
+        target = (DOCS if member == family.a1111() else webui.data) / "accordion.png"
+        opened.locator("#soft_inpainting_enabled").first.screenshot(path=target)
+        with Image.open(target) as whole:
+            whole.crop((0, 0, whole.width, min(whole.height, 900))).save(target)
+        print(target)
 
 
 def main() -> None:
     with chromium() as browser:
         page(browser)
-        checkout = host.checkout()
-        if checkout is None:
-            print("docs/accordion.png was left as it is: SOFTINPAINT_WEBUI names no checkout")
-        else:
-            accordion(browser, checkout)
+        for member in family.hosts():
+            accordion(browser, member)
+        if family.a1111() is None:
+            print("docs/accordion.png was left as it is: SOFTINPAINT_WEBUI names no AUTOMATIC1111")
 
 
 if __name__ == "__main__":

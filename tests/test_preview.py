@@ -54,7 +54,8 @@ SHARES = [{}, {"schedule_bias": 0.2, "preservation_strength": 0.05}, {"threshold
           {"preservation_strength": 0.0}, {"preservation_strength": 8.0}]
 
 
-REQUESTS = [(0.75, "original", None, [512, 512], [512, 512], 20, 0.5), (0.05, "latent noise", None, [512, 512], [512, 512], 20, 0.5),
+REQUESTS = [(0.75, "original", None, [512, 512], [512, 512], 20, 0.5),
+            (0.05, "latent noise", None, [512, 512], [512, 512], 20, 0.5),
             (0.5, "latent nothing", None, [512, 768], [512, 512], 9, 0.1), (0.9, "fill", 4, [512, 768], [512, 512], 10, 0.5),
             (0.9, "fill", 32, [512, 768], [512, 512], 9, 0.5), (0.7, "latent noise", 0, [512, 512], [512, 512], 4, 0.2),
             (1.0, "original", None, [640, 512], [648, 512], 20, 0.5)]

@@ -38,7 +38,8 @@ def advice(denoising_strength: float, masked_content: str, padding_px: int | Non
     """
     sentences = []
     if steps <= FEW_STEPS and preservation_strength > FEW_STEPS_PRESERVATION:
-        sentences.append(f"With {steps} steps, the original may show through in the feather. The preset Few steps avoids that.")
+        sentences.append(f"With {steps} steps, the original may show through in the feather. The preset Few steps avoids "
+                         "that.")
     if denoising_strength < LEAST_STRENGTH:
         sentences.append(f"Denoising strength {denoising_strength:g} changes almost nothing; new content needs 0.4 or more.")
     elif masked_content.startswith("latent") and denoising_strength < LEAST_STRENGTH_OF_NOISE:

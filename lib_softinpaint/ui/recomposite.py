@@ -132,14 +132,17 @@ def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_
         return gallery, info, f"Saved as {name}."
 
     inputs = list(settings.values())
-    # JavaScript replaces unused inputs with the index and the ticket.
+    # JavaScript replaces unused inputs with the index and the ticket. Gradio passes it the outputs as well, and Gradio 4
+    # shifts the inputs if they are returned.
+    values = f"...values.slice(0, {1 + len(inputs)})"
     with_index = javascript(panel.take.click, f"(gallery, index, ticket, ...values) => "
-                                              f"[gallery, {results.selected}, {TICKET}, ...values]")
+                                              f"[gallery, {results.selected}, {TICKET}, {values}]")
     panel.take.click(take, [gallery, panel.status, panel.status, panel.view, *inputs],
                      [panel.identity, panel.preview, panel.status], **with_index, **QUIETLY)
     for component in (panel.view, *inputs):
         component.change(render, [panel.status, panel.identity, panel.view, *inputs], [panel.preview, panel.status],
-                         **javascript(component.change, f"(ticket, ...values) => [{TICKET}, ...values]"), **QUIETLY)
+                         **javascript(component.change, f"(ticket, identity, ...values) => [{TICKET}, identity, {values}]"),
+                         **QUIETLY)
     panel.save.click(save, [panel.identity, gallery, generation_info, *inputs], [gallery, generation_info, panel.status],
                      **QUIETLY)
 

@@ -32,7 +32,8 @@ def webui(member):
 
 def own_rounding(running):
     """Largest difference between two equal requests to the host itself, in levels of 255."""
-    one, _, other = (running.inpaint(host.drawn_image(), host.drawn_disc(), seed=seed).images[0].astype(int) for seed in (1, 2, 1))
+    one, _, other = (running.inpaint(host.drawn_image(), host.drawn_disc(), seed=seed).images[0].astype(int)
+                     for seed in (1, 2, 1))
     return int(np.abs(one - other).max())
 
 
@@ -48,10 +49,15 @@ def clean_log(webui):
     assert webui.get("/companion/runs") == 0
 
 
+MARKERS = ("every_host: runs in each WebUI of SOFTINPAINT_WEBUI, not only in AUTOMATIC1111",
+           "automatic1111: among such tests, one that runs only in AUTOMATIC1111",
+           "gradio_canvas: among such tests, one that runs where Gradio's own canvas is",
+           "forge_canvas: among such tests, one that runs where Forge's canvas is")
+
+
 def pytest_configure(config):
-    config.addinivalue_line("markers", "every_host: runs in each WebUI of SOFTINPAINT_WEBUI, not only in AUTOMATIC1111")
-    config.addinivalue_line("markers", "automatic1111: among such tests, one that runs only in AUTOMATIC1111")
-    config.addinivalue_line("markers", "gradio_canvas, forge_canvas: among such tests, one that runs where this is the canvas")
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
 
 
 @pytest.hookimpl(trylast=True)

@@ -18,7 +18,8 @@ MARKS = {REFORGE: "modules/sd_samplers_kdiffusion_smea.py", NEO: "modules_forge/
 COMMON_FLAGS = ("--skip-prepare-environment", "--skip-torch-cuda-test", "--skip-python-version-check", "--skip-version-check",
                 "--skip-install", "--disable-console-progressbars", "--api")
 FLAGS = {
-    AUTOMATIC1111: ("--use-cpu", "all", "--precision", "full", "--no-half", "--do-not-download-clip", "--no-download-sd-model"),
+    AUTOMATIC1111: ("--use-cpu", "all", "--precision", "full", "--no-half", "--do-not-download-clip",
+                    "--no-download-sd-model"),
     FORGE: ("--always-cpu", "--all-in-fp32"),
     NEO: ("--cpu", "--force-fp32"),
     REFORGE: ("--use-cpu", "all", "--precision", "full", "--no-half", "--do-not-download-clip", "--no-download-sd-model",

@@ -32,7 +32,8 @@ START_SECONDS = 300
 def quiet_environment() -> dict[str, str]:
     """On the CPU, offline, and with rounding independent of memory addresses, so that images can be compared by byte."""
     return {**os.environ, "SOFTINPAINT_TEST_MODELS": str(checkpoints.FOLDER), "CUDA_VISIBLE_DEVICES": "",
-            "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False", "PYTHONUNBUFFERED": "1", "MKL_CBWR": "AVX2,STRICT"}
+            "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False",
+            "PYTHONUNBUFFERED": "1", "MKL_CBWR": "AVX2,STRICT"}
 
 
 @dataclass
@@ -75,7 +76,8 @@ class WebUI:
             target.parent.mkdir(parents=True, exist_ok=True)
             (shutil.copytree if (ROOT / source).is_dir() else shutil.copy)(ROOT / source, target)
         shutil.copytree(COMPANION, self.data / "extensions" / "zz-companion")
-        options = {"config.json": json.dumps(host.options)} if host.options else {}  # Forge Neo asks about one it did not write
+        # Forge Neo asks in its console about a config.json that it did not write.
+        options = {"config.json": json.dumps(host.options)} if host.options else {}
         for path, text in {**options, **(files or {})}.items():
             (self.data / path).parent.mkdir(parents=True, exist_ok=True)
             (self.data / path).write_text(text)

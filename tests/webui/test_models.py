@@ -179,16 +179,21 @@ def test_never_oom(webui):
     assert "NeverOOM Enabled for VAE" in webui.log[before:]
 
 
-STARTS = {"medvram": {AUTOMATIC1111: "--medvram"}, "bf16": {FORGE: "--unet-in-bf16", NEO: "--bf16-unet"},
-          "fp8": {FORGE: "--unet-in-fp8-e4m3fn", NEO: "--fp8_e4m3fn-unet"}}
-"""Flags, by host."""
+STARTS = {("medvram", AUTOMATIC1111): ("--medvram", ""),
+          ("bf16", FORGE): ("--unet-in-bf16", "'storage_dtype': torch.bfloat16"),
+          ("bf16", NEO): ("--bf16-unet", "torch.bfloat16"),
+          ("fp8", FORGE): ("--unet-in-fp8-e4m3fn", "'storage_dtype': torch.float8_e4m3fn"),
+          ("fp8", NEO): ("--fp8_e4m3fn-unet", "torch.float8_e4m3fn")}
+"""By name and host: the flag, and what the log then says."""
 
 
-@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("start", ["medvram", "bf16", "fp8"])
 def test_a_start_with_other_weights(member, start):
-    if member.name not in STARTS[start]:
+    if (start, member.name) not in STARTS:
         pytest.skip(f"{member.name} is not started with {start}")
-    with WebUI(member, start, (STARTS[start][member.name],)) as running:
+    flag, in_log = STARTS[start, member.name]
+    with WebUI(member, start, (flag,)) as running:
         assert feather_difference(running) > FEATHER_LEVELS
+        assert in_log in running.log
         assert "Traceback" not in running.log
         assert "Error running" not in running.log

@@ -26,6 +26,7 @@ def works(webui, args=(True,)):
     return soft_keys(webui.inpaint(IMAGE, MASK, list(args), steps=4).infotexts[0])
 
 
+@pytest.mark.every_host
 def test_the_script_has_the_builtins_place(webui):
     owner, place, paths = owner_and_place(webui)
     assert owner == "ours"
@@ -59,6 +60,7 @@ def test_the_builtin_disabled(member):
         assert "version" in works(webui)
 
 
+@pytest.mark.every_host
 def test_the_builtin_kept_by_the_option(member):
     files = {"config.json": json.dumps({"softinpaint_keep_builtin": True})}
     with host.WebUI(member, "kept", (), files) as webui:
@@ -68,6 +70,7 @@ def test_the_builtin_kept_by_the_option(member):
         assert webui.get("/sdapi/v1/options")["softinpaint_keep_builtin"] is True
 
 
+@pytest.mark.every_host
 @pytest.mark.usefixtures("clean_log")
 def test_after_reload_ui(webui):
     axes_before = xyz_axes(webui)

@@ -8,7 +8,7 @@ from scipy.ndimage import distance_transform_edt
 
 from lib_softinpaint.method.mask import blur_reach
 from tests.webui.conftest import SAMPLERS
-from tests.webui.family import AUTOMATIC1111, CLASSIC, REFORGE
+from tests.webui.family import AUTOMATIC1111, NEO, REFORGE
 from tests.webui.host import drawn_disc, drawn_image
 
 ALL_SAMPLERS = list(dict.fromkeys(itertools.chain(*SAMPLERS.values())))
@@ -17,6 +17,8 @@ BLUR, PADDING, RADIUS = 4, 32, 32
 CORE_EFFECT = 0.9
 """For the whole grid. A single image may show something different and paler than its hard counterpart."""
 LEAST_CORE_EFFECT = 0.7
+CORE_LEVELS = 20
+"""Mean change of the painted area, in levels of 255."""
 REFERENCE = dict.fromkeys(("DDIM", "DDIM CFG++", "PLMS", "UniPC"), "Euler")
 """The sampler of the hard inpainting to compare with, if not the same one. With these samplers, the host puts the original
 without noise beside noisy latents, so the model paints other things."""
@@ -34,18 +36,37 @@ SAMPLED = {"drift_correction": 0}
 """No drift correction, because random shapes drift much in this autoencoder."""
 
 
+FAILING_WITHOUT_US = {
+    (NEO, "DPM++ 2s a RF"): "gives NaN with a model that is not a flow model",
+    (REFORGE, "DPM++ 2S Ancestral CFG++ Intern"): "answers with error 500"}
+"""Samplers that fail in the host itself, and how."""
+
+
+@pytest.fixture(autouse=True)
+def works_in_the_host(request):
+    params = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    reason = FAILING_WITHOUT_US.get((getattr(params.get("member"), "name", None), params.get("sampler")))
+    if reason:
+        pytest.skip(f"in the host itself, this sampler {reason}")
+
+
 def check(webui, only_masked, width=256, height=256, settings=SAMPLED, **fields):
     image, mask = drawn_image(width, height), drawn_disc(width, height, RADIUS)
     request = dict(width=width, height=height, inpaint_full_res=only_masked, inpaint_full_res_padding=PADDING,
                    mask_blur=BLUR, **fields)
     reference = {**request, "sampler_name": REFERENCE.get(request["sampler_name"], request["sampler_name"])}
-    soft, hard = webui.inpaint(image, mask, [settings], **request), webui.inpaint(image, mask, **reference)
+    soft = webui.inpaint(image, mask, [settings], **request)
     painted = np.asarray(mask) == 255
     outside = distance_transform_edt(~painted) > blur_reach(BLUR, PADDING if only_masked else None)
     original = np.asarray(image).astype(float)
+    for ours in soft.images:
+        assert (ours[outside] == original[outside]).all()
+        assert np.abs(ours - original)[painted].mean() > CORE_LEVELS
+    if webui.host.name != AUTOMATIC1111:
+        return soft
+    hard = webui.inpaint(image, mask, **reference)
     assert len(soft.images) == len(hard.images)
     for ours, theirs in zip(soft.images, hard.images):
-        assert (ours[outside] == original[outside]).all()
         if settings != SAMPLED:
             continue
         effect, by_hard = (np.abs(made - original)[painted].mean() for made in (ours, theirs))
@@ -61,6 +82,7 @@ def test_outside_is_exact_and_the_core_is_repainted(webui, sampler, area, conten
     check(webui, area == "only masked", sampler_name=sampler, inpainting_fill=CONTENTS[content])
 
 
+@pytest.mark.automatic1111
 @pytest.mark.parametrize("area", ["whole picture", "only masked"])
 @pytest.mark.parametrize(("sampler", "content"), list(zip(ALL_SAMPLERS, itertools.cycle(CONTENTS))))
 def test_another_size_with_a_batch(webui, sampler, content, area):
@@ -68,10 +90,6 @@ def test_another_size_with_a_batch(webui, sampler, content, area):
                  batch_size=2)
     assert len(soft.images) == 2
     assert (soft.images[0] != soft.images[1]).any()
-
-
-STOCHASTIC = {"DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 2S a", "DPM++ 3M SDE", "Euler a", "DPM2 a", "DPM fast",
-              "DPM adaptive", "Restart", "LCM"}
 
 
 FEATHER_LEVELS = 10
@@ -89,23 +107,31 @@ def test_preservation_strength_reaches_the_sampler(webui, sampler):
     assert np.abs(free.astype(float) - kept)[feather].mean() > FEATHER_LEVELS
 
 
+DETERMINISTIC = {"DPM++ 2M", "Euler", "LMS", "Heun", "DPM2", "DDIM", "DDIM CFG++", "PLMS", "UniPC"}
+"""Samplers that must leave the first noise in the latents. The others must leave noise of the right strength."""
+NOISE_TOLERANCE = 0.03
+CFG_PLUS_PLUS_TOLERANCE = 0.3
+"""With samplers that step along the unconditional prediction in a function of their own, where no hook sees it."""
+
+
 @pytest.mark.parametrize("sampler", ALL_SAMPLERS)
 def test_each_model_call_sees_the_original_and_its_noise_outside(webui, sampler):
-    """Deterministic samplers must see the first noise in the latents, stochastic ones noise of the right strength."""
-    image, mask = drawn_image(512, 512), drawn_disc(512, 512, 48)
-    webui.inpaint(image, mask, [{}], sampler_name=sampler, width=512, height=512, batch_size=2, steps=8)
+    image, mask = drawn_image(384, 384), drawn_disc(384, 384, 32)
+    webui.inpaint(image, mask, [{}], sampler_name=sampler, width=384, height=384, batch_size=2, steps=8)
     seen = webui.get("/companion/surroundings")
     assert len(seen["calls"]) >= 5
     distances, means, deviations, counts = np.transpose(seen["calls"])
-    assert counts.min() > 25_000
-    if sampler in STOCHASTIC:
-        assert np.abs(means).max() < 0.03
-        assert np.abs(deviations - 1).max() < 0.03
-    else:  # the host starts timestep samplers with noise of the previous level, which then stays
+    assert counts.min() > 10_000
+    if sampler in DETERMINISTIC:  # the host starts timestep samplers with noise of the previous level, which then stays
         assert distances.max() < 1e-3
+    else:
+        tolerance = CFG_PLUS_PLUS_TOLERANCE if "CFG++" in sampler else NOISE_TOLERANCE
+        assert np.abs(means).max() < tolerance
+        assert np.abs(deviations - 1).max() < tolerance
     assert seen["predicted_apart"] < 1e-3  # the noise floor uses the combined prediction, even with CFG++
 
 
+@pytest.mark.automatic1111
 def test_the_core_is_repainted_as_much_as_by_hard_inpainting_over_the_grid(webui):
     effects = np.array(EFFECTS[webui.host.name])
     if len(effects) < len(SAMPLERS[webui.host.name]) * 2 * len(CONTENTS):

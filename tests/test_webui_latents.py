@@ -1,0 +1,122 @@
+"""Latents of other shapes and scales through the WebUI's hooks, with stand-ins for the host's modules."""
+import contextlib
+import importlib
+import sys
+import types
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from lib_softinpaint.method.mask import to_latent
+from lib_softinpaint.settings.settings import FIELDS
+
+SIDE, STEPS = 256, 4
+SIGMAS = torch.tensor([1.0, 0.9, 0.75, 0.5])
+"""Of a flow model in four steps: the first step is pure noise."""
+SHAPES = {"Stable Diffusion": (4, 32, 32), "Flux": (16, 32, 32), "Flux.2, 16 pixels": (128, 16, 16),
+          "Wan and Qwen, one frame": (16, 1, 32, 32)}
+NEEDED = {
+    "devices": {"dtype_vae": torch.float32, "autocast": contextlib.nullcontext},
+    "errors": {"report": None}, "sd_samplers_common": {"approximation_indexes": {}}, "masking": {}, "processing": {},
+    "images": {"flatten": lambda image, colour: image.convert("RGB"),
+               "resize_image": lambda mode, image, width, height, *upscaler: image.resize((width, height))},
+    "shared": {"opts": types.SimpleNamespace(
+        data={}, softinpaint_notes=True, softinpaint_keep_alpha=False, upscaler_for_img2img=None,
+        img2img_background_color="#ffffff", live_preview_content="Prompt"),
+        "state": types.SimpleNamespace(current_latent=None), "device": torch.device("cpu")}}
+FAULTS = []
+
+
+@pytest.fixture
+def hooks(monkeypatch):
+    """The hooks module, loaded with stand-ins. Any fault is kept in FAULTS."""
+    FAULTS.clear()
+    host = types.ModuleType("modules")
+    monkeypatch.setitem(sys.modules, "modules", host)
+    for name, content in NEEDED.items():
+        module = types.ModuleType(f"modules.{name}")
+        vars(module).update(content)
+        setattr(host, name, module)
+        monkeypatch.setitem(sys.modules, f"modules.{name}", module)
+    host.errors.report = lambda sentence, exc_info: FAULTS.append(str(sys.exc_info()[1]))
+    before = set(sys.modules)
+    yield importlib.import_module("lib_softinpaint.hosts.webui.hooks")
+    for name in set(sys.modules) - before:
+        if name.startswith("lib_softinpaint.hosts.webui"):
+            monkeypatch.delitem(sys.modules, name)
+
+
+class Processing(types.SimpleNamespace):
+    """The fields of the host's img2img that the hooks use."""
+
+    def comment(self, sentence):
+        pass
+
+
+def processing(shape):
+    image, mask = Image.new("RGB", (SIDE, SIDE), (90, 120, 60)), Image.new("L", (SIDE, SIDE))
+    ImageDraw.Draw(mask).ellipse((96, 96, 160, 160), fill=255)
+    return Processing(
+        extra_generation_params={}, image_mask=mask, latent_mask=None, init_images=[image], width=SIDE, height=SIDE,
+        inpaint_full_res=False, inpaint_full_res_padding=32, inpainting_fill=1, inpainting_mask_invert=0, resize_mode=0,
+        mask_blur=8, mask_blur_x=8, mask_blur_y=8, mask_round=True, denoising_strength=1.0, steps=STEPS, batch_size=1,
+        sd_model=None, seeds=[1], prompts=["a house"], negative_prompts=[""], mask_for_overlay=None, overlay_images=[],
+        paste_to=None, s_churn=0, s_min_uncond=0, sampler=types.SimpleNamespace(config=types.SimpleNamespace(name="Euler")),
+        init_latent=torch.randn((1, *shape), generator=torch.Generator().manual_seed(0)))
+
+
+def host_init(p):
+    """What the host's `init` makes of the shaped mask."""
+    p.mask_for_overlay = p.image_mask
+    size = p.init_latent.shape[-2:]
+    mask = torch.from_numpy(to_latent(np.asarray(p.image_mask, np.float32) / 255, *size))
+    p.nmask = mask.expand(p.init_latent.shape if p.init_latent.ndim == 5 else p.init_latent.shape[1:]).clone()
+    p.mask = 1 - p.nmask
+
+
+def sampled(hooks, p):
+    """The latent after four steps of a sampler whose model always predicts noise."""
+    generator = torch.Generator().manual_seed(1)
+    noise = torch.randn(p.init_latent.shape, generator=generator)
+    latent, seen = noise.clone(), []
+    denoiser = types.SimpleNamespace(p=p, inner_model=types.SimpleNamespace(sigmas=SIGMAS), sampler=p.sampler)
+    for sigma, following in zip(SIGMAS, [*SIGMAS[1:], torch.tensor(0.0)]):
+        seen.append(latent)
+        predicted = torch.randn(p.init_latent.shape, generator=generator)
+        call = types.SimpleNamespace(current_latent=predicted, denoiser=denoiser, sigma=sigma[None], is_final_blend=False)
+        hooks.on_mask_blend(p, call)
+        direction = (latent - call.blended_latent) / sigma
+        latent = call.blended_latent + following * direction
+    final = types.SimpleNamespace(current_latent=latent, denoiser=None, sigma=None, is_final_blend=True)
+    hooks.on_mask_blend(p, final)
+    return final.blended_latent, seen, noise
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_surroundings_stay_and_the_core_is_free(hooks, name):
+    p = processing(SHAPES[name])
+    original = p.init_latent.clone()
+    hooks.process(p, (True, *[None] * (len(FIELDS) - 1)))
+    host_init(p)
+    hooks.process_batch(p)
+    assert not p.mask.any()  # neutral while sampling
+    latent, seen, noise = sampled(hooks, p)
+    hooks.post_sample(p, types.SimpleNamespace(samples=latent))
+    assert FAULTS == []
+    assert p.extra_generation_params["Soft inpainting enabled"] is True
+    repaint = p.nmask.expand_as(original)
+    outside, core = repaint == 0, repaint == 1
+    assert outside.any()
+    assert core.any()
+    assert torch.equal(latent[outside], original[outside])
+    assert (latent[core] - original[core]).abs().mean() > 0.5
+    for level, model_input in zip(SIGMAS[1:], seen[1:]):  # each call sees the original under its own noise
+        wanted = (1 - level) * original + level * noise
+        torch.testing.assert_close(model_input[outside], wanted[outside], rtol=1e-4, atol=1e-4)
+    assert latent.isfinite().all()
+    run = sys.modules["lib_softinpaint.hosts.webui.run"].runs.get(p)
+    assert run.sampled.images[0].decoded_size == (SIDE, SIDE)
+    hooks.postprocess(p, types.SimpleNamespace(extra_generation_params={}))
+    assert not sys.modules["lib_softinpaint.hosts.webui.run"].runs.get(p)
