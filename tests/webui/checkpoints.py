@@ -38,11 +38,7 @@ def write_all() -> Path:
 
 def inpainting_checkpoint() -> Path:
     """The scene model as an inpainting model, with random weights for the five channels of mask and masked image."""
-    weights = load_file(checkpoint())
-    first = weights[FIRST_LAYER]
-    mask_weights = 0.02 * torch.randn(len(first), 5, 3, 3, generator=torch.Generator().manual_seed(0))
-    weights[FIRST_LAYER] = torch.cat([first, mask_weights.to(first)], 1)
-    path = saved(INPAINTING, weights)
+    path = saved(INPAINTING, with_mask_channels(load_file(checkpoint())))
     config = checkpoint().with_suffix(".yaml").read_text()
     for old, new in (("ddpm.LatentDiffusion", "ddpm.LatentInpaintDiffusion"), ("in_channels: 4", "in_channels: 9"),
                      ("conditioning_key: crossattn", "conditioning_key: hybrid\n    finetune_keys: null")):
@@ -50,6 +46,13 @@ def inpainting_checkpoint() -> Path:
         config = config.replace(old, new)
     path.with_suffix(".yaml").write_text(config)
     return path
+
+
+def with_mask_channels(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The weights with five more input channels."""
+    first = weights[FIRST_LAYER]
+    mask_weights = 0.02 * torch.randn(len(first), 5, 3, 3, generator=torch.Generator().manual_seed(0))
+    return {**weights, FIRST_LAYER: torch.cat([first, mask_weights.to(first)], 1)}
 
 
 def zero_snr_checkpoint() -> Path:

@@ -13,10 +13,11 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import T5Config, T5EncoderModel
 
-from tests.webui.checkpoints import SCENES, saved
+from tests.webui.checkpoints import SCENES, saved, with_mask_channels
 from training import sd1_checkpoint
 
-XL, XL_ZERO_SNR, FLUX = "softinpaint-xl", "softinpaint-xl-ztsnr", "softinpaint-flux"
+XL, XL_ZERO_SNR, XL_INPAINTING, FLUX = (
+    f"softinpaint-{kind}" for kind in ("xl", "xl-ztsnr", "xl-inpainting", "flux"))
 
 UNET, VAE, TEXT = "model.diffusion_model.", "first_stage_model.", "cond_stage_model.transformer."
 LAYERS = "text_model.encoder.layers."
@@ -87,6 +88,7 @@ def write_xl(folder: Path, weights: dict) -> None:
                                   "adm_in_channels": sizes}, {"num_head_channels": HEAD_CHANNELS})
     saved(XL, joined(parts), ("v_pred",))
     saved(XL_ZERO_SNR, joined(parts), ("v_pred", "ztsnr"))
+    saved(XL_INPAINTING, with_mask_channels(joined(parts)), ("v_pred",))
 
 
 def write_flux(folder: Path, weights: dict) -> None:

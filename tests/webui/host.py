@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from tests.webui import checkpoints
-from tests.webui.family import Host
+from tests.webui.family import NEO, Host
 
 ROOT = Path(__file__).parents[2]
 WORK = Path(__file__).parent / "work"  # no dot: Gradio shows no files from hidden folders
@@ -102,6 +102,8 @@ class WebUI:
                                              stderr=subprocess.STDOUT)
         try:
             self.wait()
+            if self.host.name == NEO:  # it has no --ckpt and takes any of the models
+                self.post("/sdapi/v1/options", {"sd_model_checkpoint": checkpoints.SCENES})
         except BaseException:
             self.__exit__()
             raise

@@ -23,65 +23,59 @@ BLUR = 4
 CORE_LEVELS, FEATHER_LEVELS = 20, 10
 """Least mean change of 255 levels: of the painted core, and of the feather by the preservation strength."""
 
-FORGES, OLD_FORGES = (FORGE, NEO), (REFORGE, CLASSIC)
+FAMILY = (FORGE, NEO, REFORGE, CLASSIC)
 SAMPLERS = ("Euler", "Euler a", "DPM++ 2M", "DDIM", "UniPC", "LCM")
 FLOW_SAMPLERS = {FORGE: ("Euler", "DPM++ 2M"), NEO: ("Euler", "Euler a", "DPM++ 2M", "LCM"), REFORGE: ("Euler", "DPM++ 2M")}
 """Only Forge Neo's Euler a and LCM mix noise into a latent as a flow model needs it. The other hosts add it on top. DDIM and
 UniPC take their noise levels from a variance-preserving schedule, which a flow model does not have."""
 
+ADVANCED_SAMPLING = "Advanced Model Sampling for reForge"
+FLUX_SAMPLING = [True, "Flux", "v_prediction", False, "v_prediction", 120, 0.002, 500, 0.03, 2, 3, 1.73, 1.15, 0.5, 256, 256]
+"""Arguments of that script: on, kind of sampling, and the settings of each kind; the last four are Flux's."""
+
 
 @dataclass(frozen=True)
 class Model:
-    """A kind of model.
+    """A model in one host.
 
     Parameters
     ----------
     checkpoint
-    hosts
-        Those that load it.
-    absence
-        Why the others do not.
     is_flow
     options
-        Settings of the host, by its name.
+        Settings of the host while it is loaded.
     request
         Fields of its requests.
     """
 
     checkpoint: str
-    hosts: tuple[str, ...]
-    absence: str = ""
     is_flow: bool = False
-    options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
     request: dict[str, Any] = field(default_factory=dict)
 
-    def __str__(self) -> str:
-        return self.checkpoint.removeprefix("softinpaint-")
+
+def forge_xl(checkpoint: str) -> Model:
+    return Model(checkpoint, options={"live_previews_enable": False})  # its preview would download a decoder
 
 
-NO_PREVIEW = {FORGE: {"live_previews_enable": False}, NEO: {"live_previews_enable": False}}
-"""The preview of SDXL would download a decoder."""
+FLUX = Model(checkpoints_forge.FLUX, is_flow=True, request={"scheduler": "Simple", "cfg_scale": 1})
+MODELS = {
+    "zero-snr": {**dict.fromkeys(FAMILY, Model(checkpoints.ZERO_SNR)),  # AUTOMATIC1111 does not ask the checkpoint
+                 AUTOMATIC1111: Model(checkpoints.ZERO_SNR, options={"sd_noise_schedule": "Zero Terminal SNR"})},
+    "inpainting": dict.fromkeys((AUTOMATIC1111, *FAMILY), Model(checkpoints.INPAINTING)),
+    "xl": {**dict.fromkeys((FORGE, NEO), forge_xl(checkpoints_forge.XL)),
+           **dict.fromkeys((REFORGE, CLASSIC), Model(checkpoints_reforge.XL))},
+    "xl-zero-snr": {**dict.fromkeys((FORGE, NEO), forge_xl(checkpoints_forge.XL_ZERO_SNR)),
+                    **dict.fromkeys((REFORGE, CLASSIC), Model(checkpoints_reforge.XL_ZERO_SNR))},
+    "xl-inpainting": {**dict.fromkeys((FORGE, NEO), forge_xl(checkpoints_forge.XL_INPAINTING)),
+                      **dict.fromkeys((REFORGE, CLASSIC), Model(checkpoints_reforge.XL_INPAINTING))},
+    "flow": {FORGE: FLUX, NEO: FLUX, REFORGE: Model(checkpoints_reforge.XL_FLOW, is_flow=True, request={
+        "others": {ADVANCED_SAMPLING: FLUX_SAMPLING}})}}
+"""By kind and host."""
 
-ADVANCED_SAMPLING = "Advanced Model Sampling for reForge"
-FLUX_SAMPLING = [True, "Flux", "v_prediction", False, "v_prediction", 120, 0.002, 500, 0.03, 2, 3, 1.73, 1.15, 0.5, 256, 256]
-"""Arguments of that script: on, kind of sampling, and the settings of each kind; the last four are Flux's."""
-
-NO_SMALL_XL = "is not tested with this model: its SDXL needs text encoders in full size"
-OTHER_XL = "is tested with another SDXL model"
-INPAINTING = Model(checkpoints.INPAINTING, (AUTOMATIC1111, *FORGES, *OLD_FORGES))
-XL_INPAINTING = Model(checkpoints_reforge.XL_INPAINTING, OLD_FORGES, "has no small SDXL inpainting model")
-MODELS = [
-    Model(checkpoints.ZERO_SNR, (AUTOMATIC1111, *FORGES, *OLD_FORGES),
-          options={AUTOMATIC1111: {"sd_noise_schedule": "Zero Terminal SNR"}}),  # it does not ask the checkpoint
-    INPAINTING,
-    Model(checkpoints_forge.XL, FORGES, OTHER_XL, options=NO_PREVIEW),
-    Model(checkpoints_forge.XL_ZERO_SNR, FORGES, OTHER_XL, options=NO_PREVIEW),
-    Model(checkpoints_forge.FLUX, FORGES, "has no Flux", is_flow=True, request={"scheduler": "Simple", "cfg_scale": 1}),
-    Model(checkpoints_reforge.XL, OLD_FORGES, OTHER_XL),
-    Model(checkpoints_reforge.XL_ZERO_SNR, OLD_FORGES, OTHER_XL),
-    XL_INPAINTING,
-    Model(checkpoints_reforge.XL_FLOW, (REFORGE,), "has no script for flow sampling of SDXL", is_flow=True,
-          request={"others": {ADVANCED_SAMPLING: FLUX_SAMPLING}})]
+ABSENT = {AUTOMATIC1111: "AUTOMATIC1111 builds SDXL with text encoders in full size, and has no flow models.",
+          CLASSIC: "Forge Classic has no flow models."}
+"""Why a host has no model of a kind."""
 
 
 @contextmanager
@@ -95,14 +89,14 @@ def options(webui, **values):
         webui.post("/sdapi/v1/options", {name: before[name] for name in values})
 
 
-@pytest.fixture(scope="module", params=MODELS, ids=str)
+@pytest.fixture(scope="module", params=MODELS)
 def model(webui, request):
-    """A loaded model."""
-    model = request.param
-    if webui.host.name not in model.hosts:
-        pytest.skip(f"{webui.host.name} {model.absence}")
+    """A loaded model of each kind."""
+    model = MODELS[request.param].get(webui.host.name)
+    if model is None:
+        pytest.skip(ABSENT[webui.host.name])
     webui.post("/sdapi/v1/options", {"sd_model_checkpoint": model.checkpoint})
-    with options(webui, **model.options.get(webui.host.name, {})):
+    with options(webui, **model.options):
         yield model
     webui.post("/sdapi/v1/options", {"sd_model_checkpoint": checkpoints.SCENES})
     webui.inpaint(IMAGE, MASK, [True])  # the first image after a change may differ
@@ -140,10 +134,14 @@ def test_preservation_strength_reaches_the_sampler(webui, model):
     assert feather_difference(webui, model, sampler_name="Euler" if model.is_flow else "Euler a") > FEATHER_LEVELS
 
 
-@pytest.mark.parametrize("model", [INPAINTING, XL_INPAINTING], ids=str, indirect=True)
+ROUNDED_BY_HOST = (checkpoints_reforge.XL_INPAINTING,)
+"""reForge and Forge Classic, as AUTOMATIC1111, round the mask that an SDXL inpainting model gets, also with mask_round off."""
+
+
+@pytest.mark.parametrize("model", ["inpainting", "xl-inpainting"], indirect=True)
 def test_conditioning_mask_changes_what_an_inpainting_model_paints(webui, model):
     soft, hard = (inpaint(webui, model, {"conditioning_mask": mask}, mask_blur=16) for mask in ("soft", "hard"))
-    assert same(soft, hard) == (model is XL_INPAINTING)  # the host itself rounds the mask for SDXL, even with mask_round off
+    assert same(soft, hard) == (model.checkpoint in ROUNDED_BY_HOST)
     assert "Soft inpainting conditioning mask: hard" in hard.infotexts[0]
 
 

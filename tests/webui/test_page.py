@@ -27,6 +27,7 @@ def page(webui, browser, tmp_path):
     opened = browser.new_page(viewport={"width": 1500, "height": 1400})
     drawn_image(512, 512).save(tmp_path / "image.png")
     driven.open_inpaint_tab(opened, webui.url, tmp_path / "image.png")
+    set_number(opened, "img2img_steps", 10)
     yield opened
     opened.close()
 
