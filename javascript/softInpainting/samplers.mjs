@@ -18,12 +18,17 @@ const SAMPLERS = {
     "UniPC": {timesteps: divided},
 };
 
+/** The schedule type by the end of a sampler's name in Forge Classic, which has no menu of schedule types. */
+const ENDINGS = {" Karras": "Karras", " Exponential": "Exponential", " SGMUniform": "SGM Uniform"};
+
 /** Noise-to-signal ratio of each step that is run, in order. */
 export function ratios({sampler, schedule, steps, strength}) {
     const encoded = Math.trunc(Math.min(strength, 0.999) * steps);
-    const {automatic = "Uniform", leftOut = 0, levels = LOG_RATIOS, timesteps} = SAMPLERS[sampler] ?? {};
+    const ending = Object.keys(ENDINGS).find((each) => sampler.endsWith(each)) ?? "";
+    const {automatic = "Uniform", leftOut = 0, levels = LOG_RATIOS, timesteps} =
+        SAMPLERS[sampler.slice(0, sampler.length - ending.length)] ?? {};
     if (timesteps) return timesteps(steps, encoded).map((timestep) => ratioAt(timestep));
-    const chosen = SCHEDULE_TYPES[schedule] ?? SCHEDULE_TYPES[automatic];
+    const chosen = SCHEDULE_TYPES[schedule || (ENDINGS[ending] ?? "Uniform")] ?? SCHEDULE_TYPES[automatic];
     const all = chosen(levels, steps + leftOut);
     return all.slice(Math.max(0, steps - encoded - 1), all.length - leftOut);
 }

@@ -88,3 +88,12 @@ test("a mask at a tenth of the size looks like the whole", () => {
         }
     }
 });
+
+test("Forge Classic names the schedule type after the sampler", () => {
+    const request = {steps: 12, strength: 0.75};
+    const named = (sampler, schedule) => ratios({...request, sampler, schedule});
+    assert.deepEqual(named("DPM++ 2M Karras", ""), named("DPM++ 2M", "Karras"));
+    assert.deepEqual(named("Euler SGMUniform", ""), named("Euler", "SGM Uniform"));
+    assert.deepEqual(named("DPM++ 2M", ""), named("DPM++ 2M", "Uniform"));
+    assert.notDeepEqual(named("DPM++ 2M", ""), named("DPM++ 2M", "Automatic"));
+});
