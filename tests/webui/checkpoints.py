@@ -27,7 +27,8 @@ def checkpoint() -> Path:
 @lru_cache(maxsize=1)
 def write_all() -> Path:
     """The scene model, with all other models beside it. Each host lists them all and loads those it can."""
-    from tests.webui import checkpoints_forge, checkpoints_reforge
+    from tests.webui import checkpoints_forge, checkpoints_reforge  # here, because they import this module
+
     inpainting_checkpoint()
     zero_snr_checkpoint()
     refiner_checkpoint()

@@ -36,9 +36,12 @@ def write_all(scenes: Path) -> None:
 
 
 def write_xl(scenes: Path, name: str, channels: int = 4, marks: tuple[str, ...] = ()) -> None:
-    """
+    """Writes an SDXL-shaped model.
+
     Parameters
     ----------
+    name
+        Of the checkpoint.
     channels
         Input channels of the UNet: 9 for an inpainting model.
     marks

@@ -60,6 +60,7 @@ def forge_xl(checkpoint: str) -> Model:
 
 FLUX = Model(checkpoints_forge.FLUX, is_flow=True, request={"scheduler": "Simple", "cfg_scale": 1})
 MODELS = {
+    "scenes": dict.fromkeys((AUTOMATIC1111, *FAMILY), Model(checkpoints.SCENES)),
     "zero-snr": {**dict.fromkeys(FAMILY, Model(checkpoints.ZERO_SNR)),  # AUTOMATIC1111 does not ask the checkpoint
                  AUTOMATIC1111: Model(checkpoints.ZERO_SNR, options={"sd_noise_schedule": "Zero Terminal SNR"})},
     "inpainting": dict.fromkeys((AUTOMATIC1111, *FAMILY), Model(checkpoints.INPAINTING)),
@@ -89,9 +90,9 @@ def options(webui, **values):
         webui.post("/sdapi/v1/options", {name: before[name] for name in values})
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=[kind for kind in MODELS if kind != "scenes"])
 def model(webui, request):
-    """A loaded model of each kind."""
+    """A loaded model of each kind. It stays loaded until a test wants another one."""
     model = MODELS[request.param].get(webui.host.name)
     if model is None:
         pytest.skip(ABSENT[webui.host.name])
@@ -102,9 +103,9 @@ def model(webui, request):
     webui.inpaint(IMAGE, MASK, [True])  # the first image after a change may differ
 
 
-def inpaint(webui, model=None, settings=None, **fields):
+def inpaint(webui, model, settings=None, **fields):
     """A soft inpainting, checked: exact beyond the feather, repainted in the core."""
-    request = {"mask_blur": BLUR, "denoising_strength": 0.9, "steps": 6, **(model.request if model else {}), **fields}
+    request = {"mask_blur": BLUR, "denoising_strength": 0.9, "steps": 6, **model.request, **fields}
     result = webui.inpaint(IMAGE, MASK, [settings or {}], **request)
     change = np.abs(result.images[0].astype(float) - np.asarray(IMAGE)).mean(-1)
     assert not change[blur_reach(request["mask_blur"], None) < DISTANCE].any()
@@ -113,7 +114,7 @@ def inpaint(webui, model=None, settings=None, **fields):
     return result
 
 
-def feather_difference(webui, model=None, **fields):
+def feather_difference(webui, model, **fields):
     """Mean difference in the feather, in levels of 255, between a preservation strength of 0 and of 8.
 
     The composite alone would keep the outside exact, so it hides whether the steps are blended.
@@ -135,7 +136,7 @@ def test_preservation_strength_reaches_the_sampler(webui, model):
 
 
 ROUNDED_BY_HOST = (checkpoints_reforge.XL_INPAINTING,)
-"""reForge and Forge Classic, as AUTOMATIC1111, round the mask that an SDXL inpainting model gets, also with mask_round off."""
+"""reForge and Forge Classic round the mask that they pass to an SDXL inpainting model, even if mask_round is off."""
 
 
 @pytest.mark.parametrize("model", ["inpainting", "xl-inpainting"], indirect=True)
@@ -145,22 +146,26 @@ def test_conditioning_mask_changes_what_an_inpainting_model_paints(webui, model)
     assert "Soft inpainting conditioning mask: hard" in hard.infotexts[0]
 
 
+with_scenes = pytest.mark.parametrize("model", ["scenes"], indirect=True)
+
+
+@with_scenes
 @pytest.mark.parametrize("sampler", ["Euler a", "DDIM"])
-def test_a_refiner_takes_over(webui, sampler):
+def test_a_refiner_takes_over(webui, model, sampler):
     by_steps = {"refiner_use_steps": True} if webui.host.name == NEO else {}  # it would switch at a noise level
+    refiner = {"refiner_checkpoint": checkpoints.REFINER, "refiner_switch_at": 0.5}
     with options(webui, **by_steps):
-        alone = inpaint(webui, sampler_name=sampler)
-        refined = inpaint(webui, sampler_name=sampler, refiner_checkpoint=checkpoints.REFINER, refiner_switch_at=0.5)
-        after = inpaint(webui, sampler_name=sampler)
+        alone, refined, after = (inpaint(webui, model, sampler_name=sampler, **fields) for fields in ({}, refiner, {}))
     assert f"Refiner: {checkpoints.REFINER}" in refined.infotexts[0]
     assert not same(alone, refined)
     assert same(alone, after)
 
 
-def test_extra_noise(webui):
-    without = inpaint(webui, denoising_strength=0.6)
+@with_scenes
+def test_extra_noise(webui, model):
+    without = inpaint(webui, model, denoising_strength=0.6)
     with options(webui, img2img_extra_noise=0.1):
-        noisy = inpaint(webui, denoising_strength=0.6)
+        noisy = inpaint(webui, model, denoising_strength=0.6)
     assert "Extra noise: 0.1" in noisy.infotexts[0]
     assert not same(without, noisy)
 
@@ -169,11 +174,12 @@ NEVER_OOM = {FORGE: [True, True], CLASSIC: [True, True], REFORGE: [True, True, 5
 """Arguments of the script: move the UNet between each use, tile the autoencoder, and the tiles' sizes."""
 
 
-def test_never_oom(webui):
+@with_scenes
+def test_never_oom(webui, model):
     if webui.host.name not in NEVER_OOM:
         pytest.skip(f"{webui.host.name} has no script Never OOM")
     before = len(webui.log)
-    inpaint(webui, others={"Never OOM Integrated": NEVER_OOM[webui.host.name]})
+    inpaint(webui, model, others={"Never OOM Integrated": NEVER_OOM[webui.host.name]})
     assert "NeverOOM Enabled for VAE" in webui.log[before:]
 
 
@@ -191,7 +197,7 @@ def test_a_start_with_other_weights(member, start):
         pytest.skip(f"{member.name} is not started with {start}")
     flag, in_log = STARTS[start, member.name]
     with WebUI(member, start, (flag,)) as running:
-        assert feather_difference(running) > FEATHER_LEVELS
+        assert feather_difference(running, Model(checkpoints.SCENES)) > FEATHER_LEVELS
         assert in_log in running.log
         assert "Traceback" not in running.log
         assert "Error running" not in running.log

@@ -17,8 +17,8 @@ pytestmark = [pytest.mark.every_host, pytest.mark.usefixtures("clean_log")]
 SLIDERS = ("mask_blend_power", "mask_blend_scale", "inpaint_detail_preservation", "composite_mask_influence",
            "composite_difference_threshold", "composite_difference_contrast")
 GENERATION_MS = 180_000
-CLEAR = "aria-label=Clear", "title=Clear", "title=Remove"
-"""Attributes of the button that removes a canvas's image, of Gradio's canvas and of Forge's."""
+CLEAR = "aria-label=Clear", "title=Clear", "title=Remove", "aria-label='Remove Image'"
+"""Attributes of the button that removes an image, in Gradio 3, on Forge's canvas, and in Gradio 4."""
 
 
 @pytest.fixture
@@ -77,6 +77,10 @@ def test_the_guides_squiggle(webui, page):
     page.wait_for_function("+document.querySelector('#mask_blend_scale input[type=number]').value < 1")
     assert [number_in(page, elem_id) for elem_id in SLIDERS] == GUIDE
     page.screenshot(path=webui.data / "page.png", full_page=True)
+
+
+def clear(page, elem_id):
+    page.locator(", ".join(f"#{elem_id} button[{attribute}]" for attribute in CLEAR)).first.click()
 
 
 def generated(webui, page):
@@ -189,7 +193,7 @@ def test_the_preview_is_fast(page):
 def test_advice_comes_before_generating_with_a_one_click_fix(page, tmp_path):
     drawn_image(640, 448).save(tmp_path / "wide.png")
     open_accordion(page)
-    page.locator(", ".join(f"#img2maskimg button[{name}]" for name in CLEAR)).first.click()
+    clear(page, "img2maskimg")
     page.set_input_files("#img2maskimg input[type=file]", tmp_path / "wide.png")
     page.wait_for_function("document.querySelector('#softinpaint_preview').innerText.includes('stretch the image')")
     page.locator("#softinpaint_preview button", has_text="Set size from image").click()
@@ -429,7 +433,7 @@ def test_the_preview_shows_an_uploaded_mask_and_its_greys(webui, page, tmp_path)
     transparent = Image.new("RGBA", (512, 512), (255, 255, 255, 0))
     transparent.paste((0, 0, 0, 255), (192, 128, 320, 384))
     transparent.save(tmp_path / "transparent.png")
-    page.locator("#img_inpaint_mask button[aria-label=Clear], #img_inpaint_mask button[title=Clear]").first.click()
+    clear(page, "img_inpaint_mask")
     wait_for_preview(page, "Nothing is painted yet.")
     page.set_input_files("#img_inpaint_mask input[type=file]", tmp_path / "transparent.png")
     wait_for_preview(page, "White: ")
@@ -470,13 +474,12 @@ def test_the_preview_knows_the_original_of_a_sketch_from_another_tab(page):
 
 
 def test_the_preview_shows_the_mask_image_until_something_is_painted(page, tmp_path):
-    clear = "#softinpaint_mask_image_file button[aria-label=Clear], #softinpaint_mask_image_file button[title=Clear]"
     open_accordion(page)
     wait_for_preview(page, "Nothing is painted yet.")
     page.set_input_files("#softinpaint_mask_image_file input[type=file]",
                          saved_mask(tmp_path / "small.png", size=(448, 512)))
     wait_for_preview(page, "Mask image must have the aspect ratio of its image, 512x512, got 448x512.")
-    page.locator(clear).first.click()
+    clear(page, "softinpaint_mask_image_file")
     wait_for_preview(page, "Nothing is painted yet.")
     page.set_input_files("#softinpaint_mask_image_file input[type=file]", saved_mask(tmp_path / "mask.png"))
     wait_for_preview(page, "White: ")
@@ -485,7 +488,7 @@ def test_the_preview_shows_the_mask_image_until_something_is_painted(page, tmp_p
     squiggle(page)
     page.wait_for_function("before => document.querySelector('#softinpaint_preview').innerText !== before", arg=before)
     assert outlined(page)[1] > 0.5
-    page.locator(clear).first.click()
+    clear(page, "softinpaint_mask_image_file")
     page.wait_for_timeout(500)
     assert outlined(page)[1] > 0.5
 
