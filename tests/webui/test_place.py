@@ -126,5 +126,20 @@ def test_reload_ui_after_an_update_loads_the_new_library_and_keeps_the_history(w
 
 
 def xyz_axes(webui):
-    return next(script["args"][0]["choices"] for script in webui.get("/sdapi/v1/script-info")
+    return xyz_plot(webui)[0]["choices"]
+
+
+def xyz_plot(webui):
+    """The arguments of the host's X/Y/Z plot, as its API describes them."""
+    return next(script["args"] for script in webui.get("/sdapi/v1/script-info")
                 if script["name"] == "x/y/z plot" and script["is_img2img"])
+
+
+def xyz_arguments(webui, *axes):
+    """Values of these arguments. Each axis is the name of one, its values as text and as a list of choices."""
+    arguments = xyz_plot(webui)
+    chosen = [(arguments[0]["choices"].index(name), values, choices) for name, values, choices in axes]
+    chosen += [(0, "", [])] * (3 - len(axes))
+    rest = [argument["label"] == "Include Sub Images" if isinstance(argument["value"], bool) else argument["value"]
+            for argument in arguments[9:]]
+    return [*sum(map(list, chosen), []), *rest]
