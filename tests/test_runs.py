@@ -2,6 +2,7 @@ import copy
 import gc
 from dataclasses import dataclass
 
+from lib_softinpaint.hosts.webui.run import Changes
 from lib_softinpaint.hosts.webui.run_table import RunTable, put_back
 
 
@@ -48,3 +49,15 @@ def test_a_read_only_field_does_not_keep_others_from_being_restored(caplog):
     put_back(owner, {"first": 1, "refuses": 5, "last": 2})
     assert (owner.first, owner.last) == (1, 2)
     assert "refuses could not be restored" in caplog.text
+
+
+def test_a_method_is_replaced_on_one_object_until_its_fields_are_put_back():
+    class Owner:
+        def method(self):
+            return "own"
+    owner, changes = Owner(), Changes()
+    changes.replace_method(owner, "method", lambda: "ours")
+    assert owner.method() == "ours"
+    changes.put_fields_back(owner)
+    assert owner.method() == "own"
+    assert vars(owner) == {}  # a bound method would be shared with copies

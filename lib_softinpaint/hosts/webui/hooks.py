@@ -1,6 +1,7 @@
 """The script's hooks, in the order the host calls them."""
 from __future__ import annotations
 
+import functools
 import hashlib
 from typing import Any
 
@@ -85,10 +86,15 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
             p.resize_mode, images.flatten(image, shared.opts.img2img_background_color), p.width, p.height)
             for image in p.init_images])
     # Only the host can pass the mask to an inpainting model. Rounding it also makes "latent noise" and "latent nothing" hard.
-    hard = settings.conditioning_mask == HARD and detect.is_inpainting_model(p.sd_model)
-    if hard and run.shaped is None:
+    hard, takes_the_mask = settings.conditioning_mask == HARD, detect.is_inpainting_model(p.sd_model)
+    if hard and takes_the_mask and run.shaped is None:
         tell_user(p, "Conditioning mask \"hard\" cannot be used with the feather source \"host\"; \"soft\" was used.")
-    run.changes.set(p, "mask_round", hard and run.shaped is not None)
+    rounds = hard and run.shaped is not None
+    run.changes.set(p, "mask_round", rounds and takes_the_mask)
+    if hasattr(p, "inpainting_image_conditioning"):
+        # For SDXL, some hosts call it without `mask_round`, which means rounding.
+        run.changes.replace_method(p, "inpainting_image_conditioning", functools.partial(
+            p.inpainting_image_conditioning, round_image_mask=rounds))
 
 
 @guarded

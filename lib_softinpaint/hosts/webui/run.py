@@ -22,6 +22,7 @@ class Changes:
     def __init__(self):
         self.fields: dict[str, Any] = {}
         """The values before the change, by name."""
+        self._methods: list[str] = []
         self._masks: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def set(self, p: Any, name: str, value: Any) -> None:
@@ -30,7 +31,16 @@ class Changes:
         setattr(p, name, value)
         self.fields.setdefault(name, before)
 
+    def replace_method(self, p: Any, name: str, method: Callable[..., Any]) -> None:
+        """Shadows a method of `p`'s class on `p` itself."""
+        setattr(p, name, method)
+        self._methods.append(name)
+
     def put_fields_back(self, p: Any) -> None:
+        """Undoes all changes but those to the masks."""
+        for name in self._methods:
+            vars(p).pop(name, None)
+        self._methods = []
         fields, self.fields = self.fields, {}
         put_back(p, fields)
 
