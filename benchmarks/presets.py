@@ -22,7 +22,8 @@ TASKS = {
     "Squiggle": "thin stroke", "Merge an element": "over an edge", "Replace a subject": "replace",
     "Fix a detail (only masked)": "recolour", "New background": "background", "Recolour": "recolour",
     "Outpaint edge": "large area", "Light touch": "recolour"}
-"""Task by preset. The built-in's defaults are for no task, and no model for few steps is bundled."""
+"""Task by preset. Not listed: "Built-in defaults", which is for no task, and "Few steps", because no few-step
+model is bundled."""
 
 MEANT_FOR_PX = 512
 """Side of the images that presets are meant for. The model's are smaller, so settings in pixels are scaled down."""

@@ -136,7 +136,8 @@ def builtin_map(builtin: ModuleType, distance: np.ndarray) -> np.ndarray:
 
 
 def verdict_on_map(builtin: ModuleType) -> str:
-    """Whether the built-in's difference map is what it should be. A WebUI's own version may return nothing, and soon."""
+    """Whether the built-in's difference map is what it should be. A WebUI's own version may return an empty map, and then
+    looks fast."""
     latents = _latents(VERDICT_PX, 2, "cpu")
     distance = (latents[1] - latents[0]).norm(dim=0).numpy()
     found, wanted = builtin_map(builtin, distance), reference.difference_map(distance)

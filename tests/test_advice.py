@@ -23,6 +23,6 @@ def test_an_ordinary_request_gets_no_advice():
     ({"padding_px": 0, "denoising_strength": 0.9},
      "With padding 0, the model sees too little around the mask. At denoising strength 0.9, new content may "
      "not fit in."),
-    ({"steps": 8}, "With 8 steps, the original may show through in the feather. The preset Few steps avoids that.")])
+    ({"steps": 8}, "With 8 steps, the original may show through in the feather. The preset \"Few steps\" prevents this.")])
 def test_each_likely_problem_gets_one_sentence(changes, sentence):
     assert advice(**{**QUIET, **changes}) == [sentence]

@@ -27,7 +27,7 @@ def test_fixed_tests_are_entered_and_broken_ones_too():
     assert (last()["passed"], last()["failures"]) == (10, sorted(OURS[1:]))
     record.amend(HOST, set(OURS[1:]), set())
     assert (last()["passed"], last()["skipped"], last()["failures"]) == (12, 1, [])
-    assert f"{HOST}: 12 passed, 1 skipped, all passed; the run was of this code." in record.sentence()
+    assert f"{HOST}: 12 passed, 1 skipped, no failures (current code)." in record.sentence()
 
 
 def test_each_host_has_a_row():
@@ -35,7 +35,7 @@ def test_each_host_has_a_row():
     record.write("Forge Neo 2.26", 5, 0, OURS[:1])
     record.write(HOST, 11, 1, [])
     assert [(row["host"], row["passed"]) for row in record.rows()] == [("Forge Neo 2.26", 5), (HOST, 11)]
-    assert f"Forge Neo 2.26: 5 passed, 0 skipped, FAILED {OURS[0]}; the run was of this code." in record.sentence()
+    assert f"Forge Neo 2.26: 5 passed, 0 skipped, FAILED {OURS[0]} (current code)." in record.sentence()
 
 
 def test_a_run_of_other_code_stays_as_it_is(monkeypatch):
@@ -58,3 +58,34 @@ def test_what_has_passed_is_remembered_until_the_code_changes(monkeypatch):
     assert record.passed() == set(OURS[:2])
     monkeypatch.setattr(record, "code_hash", lambda: "other")
     assert record.passed() == set()
+
+
+PYTHON = '''"""A module."""
+import os  # of the system
+
+WIDTH = 3
+"""Pixels."""
+
+
+def area(side):
+    """Of a square."""
+    # A comment with "quotes".
+    text = "# not a comment"
+    return side * WIDTH, text
+'''
+JAVASCRIPT = """// A module.
+import {a} from "./a.mjs";
+
+/** A function
+ *  of two lines. */
+export const twice = (x) => 2 * a(x);  // doubled
+"""
+
+
+def test_comments_and_docstrings_do_not_count_as_code(tmp_path):
+    (tmp_path / "a.py").write_text(PYTHON)
+    (tmp_path / "a.mjs").write_text(JAVASCRIPT)
+    assert record.code_of(tmp_path / "a.py").splitlines() == [
+        "import os", "WIDTH = 3", "def area(side):", '    text = "# not a comment"', "    return side * WIDTH, text"]
+    assert record.code_of(tmp_path / "a.mjs").splitlines() == [
+        'import {a} from "./a.mjs";', "export const twice = (x) => 2 * a(x);  // doubled"]

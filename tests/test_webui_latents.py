@@ -77,7 +77,7 @@ def host_init(p):
 
 
 def sampled(hooks, p):
-    """The latent after four steps of a sampler whose model always predicts noise."""
+    """The latent after four steps of a sampler whose model returns random denoised predictions."""
     generator = torch.Generator().manual_seed(1)
     noise = torch.randn(p.init_latent.shape, generator=generator)
     latent, seen = noise.clone(), []
@@ -120,3 +120,22 @@ def test_the_surroundings_stay_and_the_core_is_free(hooks, name):
     assert run.sampled.images[0].decoded_size == (SIDE, SIDE)
     hooks.postprocess(p, types.SimpleNamespace(extra_generation_params={}))
     assert not sys.modules["lib_softinpaint.hosts.webui.run"].runs.get(p)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_where_the_sampler_gives_nan_the_original_is_shown(hooks, name):
+    p = processing(SHAPES[name])
+    hooks.process(p, (True, *[None] * (len(FIELDS) - 1)))
+    host_init(p)
+    hooks.process_batch(p)
+    latent, _, _ = sampled(hooks, p)
+    broken = latent.clone()
+    broken[:, 0, ..., :4] = torch.nan
+    after = types.SimpleNamespace(samples=broken)
+    hooks.post_sample(p, after)
+    lost = broken.isnan().any(1, keepdim=True).expand_as(broken)
+    assert torch.equal(after.samples[lost], p.init_latent[lost])
+    assert torch.equal(after.samples[~lost], latent[~lost])
+    share = lost.float().mean()
+    assert f"The sampler failed on {share:.0%} of the latents" in p.extra_generation_params["Soft inpainting note"]
+    assert FAULTS == []

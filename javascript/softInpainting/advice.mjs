@@ -8,8 +8,8 @@ const LARGEST_STRETCH = 0.02, FEW_STEPS = 9, FEW_STEPS_PRESERVATION = 0.1;
 export function advice({strength, content, paddingPx, image, working, steps, settings}) {
     const found = [];
     if (steps <= FEW_STEPS && settings.preservation_strength > FEW_STEPS_PRESERVATION) {
-        found.push({sentence: `With ${steps} steps, the original may show through in the feather. The preset Few steps ` +
-                              "avoids that.", fix: "Set for few steps"});
+        found.push({sentence: `With ${steps} steps, the original may show through in the feather. The preset "Few ` +
+                              'steps" prevents this.', fix: "Use few-step settings"});
     }
     if (strength < LEAST_STRENGTH) {
         found.push({sentence: `Denoising strength ${strength} changes almost nothing; new content needs 0.4 or more.`,

@@ -67,7 +67,7 @@ function listProblems(list, problems, find) {
 
 function applyFix(fix, find) {
     if (fix === "Set size from image") find("#img2img_detect_image_size_btn").click();
-    if (fix === "Set for few steps") {
+    if (fix === "Use few-step settings") {
         setNumber(find("#mask_blend_power input[type=number]"), 1.5);
         setNumber(find("#mask_blend_scale input[type=number]"), 0.1);
     }

@@ -18,7 +18,7 @@ const SAMPLERS = {
     "UniPC": {timesteps: divided},
 };
 
-/** The schedule type by the end of a sampler's name in Forge Classic, which has no menu of schedule types. */
+/** Forge Classic has no menu of schedule types: the end of a sampler's name gives its schedule type. */
 const ENDINGS = {" Karras": "Karras", " Exponential": "Exponential", " SGMUniform": "SGM Uniform"};
 
 /** Noise-to-signal ratio of each step that is run, in order. */

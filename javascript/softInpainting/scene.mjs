@@ -11,10 +11,10 @@ export const SKETCHED = "#inpaint_sketch img";
 export const MASK_FILE = "#softinpaint_mask_image_file";
 
 /** For each tab of img2img and the stand-alone page: the image, the paint over it, and the function that reads the paint.
- *  Where a tab has two entries, the first that finds its image holds: Forge and Forge Neo have a canvas of their own. */
+ *  If a tab has two entries, the first whose image is on the page is used: Forge and Forge Neo have their own canvas. */
 const SOURCES = [
     {tab: "#softinpaint_paint", image: "#softinpaint_paint img", painted: "#softinpaint_paint canvas", read: readMask},
-    {tab: "#img2img_inpaint_tab", image: "#img2maskimg img", 
+    {tab: "#img2img_inpaint_tab", image: "#img2maskimg img",
      painted: `#img2maskimg canvas[key=mask], #img2maskimg ${FORGE_PAINT}`, read: readBrush},
     {tab: "#img2img_inpaint_sketch_tab", image: SKETCH, painted: SKETCH, read: readSketch},
     {tab: "#img2img_inpaint_sketch_tab", image: SKETCHED, painted: `#inpaint_sketch ${FORGE_PAINT}`, read: readForgeSketch},
@@ -38,7 +38,7 @@ export function readScene(controls, find, kept) {
     if (paint && sizeOf(paint)[0]) {
         // A mask of another size is stretched to the image. With Only masked its top left corner is put on the image's.
         const grid = controls.paddingPx === null ? scene.grid : scaled(sizeOf(paint), scale);
-        const read = source.read === readMask && find(FORGE_PAINT) ? readCutMask : source.read;
+        const read = source.read === readMask && find(FORGE_PAINT) ? readThresholdedMask : source.read;
         scene.strengths = placed(read(paint, grid, controls, kept.originals.get(find(SKETCHED))), grid, scene.grid);
         scene.maskScale = grid[0] / sizeOf(paint)[0];
     }
@@ -68,7 +68,7 @@ function readMask(mask, grid) {
 }
 
 /** Strengths of a mask image that Forge or Forge Neo makes black and white. */
-function readCutMask(mask, grid) {
+function readThresholdedMask(mask, grid) {
     return strengthsOf(sampled(mask, grid).map((value) => (value > BRUSHED ? 255 : 0)), ...grid);
 }
 

@@ -68,7 +68,8 @@ class SoftInpaintJob:
     def _operands_at(self, size: torch.Size) -> _Operands:
         """What predictions of this latent size are blended with.
 
-        Some samplers call the model at other sizes. They pick the nearest latent pixel, so the original does likewise.
+        Some samplers call the model at other sizes. They resize latents by nearest pixel, so the original is resized in the
+        same way.
         """
         if size not in self._operands:
             self._operands[size] = _Operands.of(*(
@@ -81,7 +82,7 @@ class SoftInpaintJob:
         Parameters
         ----------
         denoised : (B, C, ..., H, W) float
-            Of another height and width than the latent if the sampler called the model so.
+            Its height and width differ from the latent's if the sampler calls the model at another size.
         ratio : (B or 1,) float
             Noise-to-signal ratio of the step, from `schedule`.
 

@@ -16,8 +16,8 @@ LARGEST_STRETCH = 0.02
 """Relative change of the aspect ratio below which the eye does not notice."""
 
 FEW_STEPS, FEW_STEPS_PRESERVATION = 9, 0.1
-"""Models for up to this many steps end at a high noise level, where a higher preservation strength still mixes much of the
-original into grey areas, as a ghost."""
+"""Up to this many steps, the last step starts at a high noise level. A higher preservation strength then leaves a ghost of the
+original in grey areas."""
 
 EMPTY = "The mask is empty, so nothing will be inpainted."
 EMPTY_OF_ALL = "The mask is empty, so the WebUI will repaint the whole image."
@@ -38,8 +38,8 @@ def advice(denoising_strength: float, masked_content: str, padding_px: int | Non
     """
     sentences = []
     if steps <= FEW_STEPS and preservation_strength > FEW_STEPS_PRESERVATION:
-        sentences.append(f"With {steps} steps, the original may show through in the feather. The preset Few steps avoids "
-                         "that.")
+        sentences.append(f"With {steps} steps, the original may show through in the feather. The preset \"Few "
+                         "steps\" prevents this.")
     if denoising_strength < LEAST_STRENGTH:
         sentences.append(f"Denoising strength {denoising_strength:g} changes almost nothing; new content needs 0.4 or more.")
     elif masked_content.startswith("latent") and denoising_strength < LEAST_STRENGTH_OF_NOISE:

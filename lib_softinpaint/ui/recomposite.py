@@ -132,8 +132,8 @@ def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_
         return gallery, info, f"Saved as {name}."
 
     inputs = list(settings.values())
-    # JavaScript replaces unused inputs with the index and the ticket. Gradio passes it the outputs as well, and Gradio 4
-    # shifts the inputs if they are returned.
+    # JavaScript replaces unused inputs with the index and the ticket. Gradio also passes it the outputs. They are cut off,
+    # because Gradio 4 would misalign the inputs if they were returned.
     values = f"...values.slice(0, {1 + len(inputs)})"
     with_index = javascript(panel.take.click, f"(gallery, index, ticket, ...values) => "
                                               f"[gallery, {results.selected}, {TICKET}, {values}]")

@@ -66,7 +66,7 @@ def test_the_accordion_says_what_does_not_work(use, host):
     del modules["stand_in.infotext_utils"].parse_generation_parameters  # the same sentence, once
     assert detect.missing("stand_in") == []
     assert detect.limits("stand_in") == [
-        "Presets change only the settings below, and results cannot be re-composited.",
+        "Presets only change the settings below, and results cannot be re-composited.",
         "Re-composited images cannot be saved.", *black_and_white]
 
 

@@ -64,7 +64,7 @@ def zero_snr_checkpoint() -> Path:
 
 
 def refiner_checkpoint() -> Path:
-    """The scene model with a weaker last layer, so that the images show which of the two painted."""
+    """The scene model with a weaker last layer, so that images show which model painted them."""
     weights = load_file(checkpoint())
     path = saved(REFINER, {**weights, LAST_LAYER: 0.5 * weights[LAST_LAYER]})
     path.with_suffix(".yaml").write_text(checkpoint().with_suffix(".yaml").read_text())

@@ -26,7 +26,7 @@ SD_SCALE, XL_SCALE, FLUX_SCALE, FLUX_SHIFT = 0.18215, 0.13025, 0.3611, 0.1159
 """What each kind of model multiplies its autoencoder's latents by, and what Flux subtracts before."""
 
 GAIN = 256
-"""By which the added layer of the text encoder outweighs its own input. A power of two, so float16 loses nothing."""
+"""Factor by which the layer added to the text encoder outweighs its input. A power of two, so float16 loses nothing."""
 
 HEAD_CHANNELS = 32
 """Channels of an attention head, in the scene model and in the Flux model."""
@@ -138,7 +138,7 @@ def flux_weights(width: int, hidden: int, context: int, head: int, mlp: int) -> 
 
 
 def with_norm_as_layer(text: dict) -> dict:
-    """The text encoder with two more layers, because SDXL takes the second last layer's output, without the final norm.
+    """The text encoder with two more layers, because SDXL takes the second-to-last layer's output, without the final norm.
 
     The first layer adds the norm of its input, multiplied by GAIN, which leaves the input itself negligible. Its MLP is
     the identity, because quick_gelu(x) - quick_gelu(-x) = x. The output of the second layer is not used.

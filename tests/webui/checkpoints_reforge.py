@@ -28,7 +28,7 @@ OPEN_CLIP = {"layer_norm1": "ln_1", "layer_norm2": "ln_2", "mlp.fc1": "mlp.c_fc"
 
 
 def write_all(scenes: Path) -> None:
-    """Writes the models beside the scene model, whose autoencoder they have."""
+    """Writes the models beside the scene model, and reuses its autoencoder."""
     write_xl(scenes, XL)
     write_xl(scenes, XL_ZERO_SNR, marks=("v_pred", "ztsnr"))
     write_xl(scenes, XL_INPAINTING, channels=9)

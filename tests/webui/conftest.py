@@ -31,7 +31,7 @@ def webui(member):
 
 
 def own_rounding(running):
-    """Largest difference between equal requests to the host itself, with others in between, in levels of 255."""
+    """Largest difference, in levels of 255, between identical plain requests with other requests in between."""
     def made(sampler, **fields):
         return running.inpaint(host.drawn_image(), host.drawn_disc(), sampler_name=sampler, **fields).images[0].astype(int)
     largest = 0
@@ -56,9 +56,9 @@ def clean_log(webui):
 
 
 MARKERS = ("every_host: runs in each WebUI of SOFTINPAINT_WEBUI, not only in AUTOMATIC1111",
-           "automatic1111: among such tests, one that runs only in AUTOMATIC1111",
-           "gradio_canvas: among such tests, one that runs where Gradio's own canvas is",
-           "forge_canvas: among such tests, one that runs where Forge's canvas is")
+           "automatic1111: overrides every_host; runs only in AUTOMATIC1111",
+           "gradio_canvas: runs only in hosts with Gradio's canvas",
+           "forge_canvas: runs only in hosts with Forge's canvas")
 
 
 def pytest_configure(config):
@@ -68,7 +68,7 @@ def pytest_configure(config):
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    """Keeps what applies to each host, host by host, so that each starts once."""
+    """Keeps the tests that apply to each host, grouped by host so that its main WebUI starts once."""
     ours = [item for item in items if "tests/webui/" in item.nodeid]
     done = record.passed() if os.environ.get("SOFTINPAINT_WEBUI_RESUME") else set()
     for item in ours:

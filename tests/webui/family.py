@@ -13,7 +13,7 @@ AUTOMATIC1111, FORGE, NEO, REFORGE, CLASSIC = "AUTOMATIC1111", "Forge", "Forge N
 
 MARKS = {REFORGE: "modules/sd_samplers_kdiffusion_smea.py", NEO: "modules_forge/packages", FORGE: "backend",
          CLASSIC: "ldm_patched", AUTOMATIC1111: "modules"}
-"""A path that a checkout has. The first that fits names it."""
+"""A path that identifies each host. The first one found decides."""
 
 COMMON_FLAGS = ("--skip-prepare-environment", "--skip-torch-cuda-test", "--skip-python-version-check", "--skip-version-check",
                 "--skip-install", "--disable-console-progressbars", "--api")
@@ -28,7 +28,7 @@ FLAGS = {
               "--vae-in-fp32")}
 
 OPTIONS = {REFORGE: {"show_progress_type": "Approx cheap"}}
-"""Settings of a host that would otherwise download a model."""
+"""Settings that keep a host from downloading a model."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Host:
     ----------
     checkout
     python
-        The Python with its requirements.
+        The Python in which the host's requirements are installed.
     name, version
     """
 

@@ -1,8 +1,12 @@
 """A record of the last run of tests/webui in each host, because most machines have no WebUI."""
 from __future__ import annotations
 
+import ast
 import hashlib
+import io
 import json
+import re
+import tokenize
 from pathlib import Path
 
 from benchmarks.machine import ROOT, imported_files
@@ -12,13 +16,42 @@ PROGRESS = Path(__file__).parent / "work"
 
 
 def code_hash() -> str:
-    """Hash of all code that the WebUI loads: the script and the adapter with their imports, the page's modules and styles."""
+    """Hash of all code that the WebUI loads: the script and the adapter with their imports, the page's modules and styles.
+
+    Comments and docstrings do not count.
+    """
     digest = hashlib.sha256()
     roots = ROOT / "scripts" / "soft_inpainting.py", *(ROOT / "lib_softinpaint" / "hosts" / "webui").glob("*.py")
     of_page = ROOT / "style.css", *(ROOT / "javascript").rglob("*.mjs")
     for path in sorted({*of_page}.union(*map(imported_files, roots))):
-        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + code_of(path).encode())
     return digest.hexdigest()
+
+
+COMMENTS_OF_JAVASCRIPT = re.compile(r"^[ \t]*(//.*|/\*\*[\s\S]*?\*/)[ \t]*$", re.MULTILINE)
+
+
+def code_of(path: Path) -> str:
+    """A file's lines of code."""
+    text = path.read_text(encoding="utf8")
+    if path.suffix == ".mjs":
+        text = COMMENTS_OF_JAVASCRIPT.sub("", text)
+    if path.suffix == ".py":
+        text = _without_comments(text)
+    return "\n".join(line.rstrip() for line in text.splitlines() if line.strip())
+
+
+def _without_comments(text: str) -> str:
+    """Python without comments, and without strings that are statements."""
+    lines = text.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            lines[node.lineno - 1:node.end_lineno] = [""] * (node.end_lineno - node.lineno + 1)
+    return "\n".join(lines)
 
 
 def write(host: str, passed: int, skipped: int, failures: list[str]) -> None:
@@ -33,7 +66,10 @@ def rows() -> list[dict]:
 
 
 def amend(host: str, passed: set[str], failed: set[str]) -> None:
-    """Enters a run of some tests, if the host's last whole run was of the same code. So fixing a test takes no whole run."""
+    """Enters a run of some tests, if the host's last whole run was of the same code.
+
+    After fixing a test, only that test needs to run again.
+    """
     last = next((row for row in rows() if row["host"] == host), None)
     if last is None or last["code"] != code_hash():
         return
@@ -46,7 +82,7 @@ def _progress() -> Path:
 
 
 def note_passed(nodeid: str) -> None:
-    """Remembers on this machine that a test passed with the current code, so that a run that was cut off can go on."""
+    """Remembers on this machine that a test passed with the current code, so that an interrupted run can resume."""
     PROGRESS.mkdir(exist_ok=True)
     with open(_progress(), "a", encoding="utf8") as file:
         file.write(nodeid + "\n")
@@ -65,6 +101,6 @@ def sentence() -> str:
 
 
 def _run(row: dict) -> str:
-    verdict = f"FAILED {', '.join(row['failures'])}" if row["failures"] else "all passed"
-    of = "this code" if row["code"] == code_hash() else "other code: STALE"
-    return f"{row['host']}: {row['passed']} passed, {row['skipped']} skipped, {verdict}; the run was of {of}."
+    verdict = f"FAILED {', '.join(row['failures'])}" if row["failures"] else "no failures"
+    of = "current code" if row["code"] == code_hash() else "STALE: other code"
+    return f"{row['host']}: {row['passed']} passed, {row['skipped']} skipped, {verdict} ({of})."

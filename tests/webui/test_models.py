@@ -1,4 +1,4 @@
-"""Other kinds of models than the scene model, a refiner, and starts with other weights."""
+"""Models other than the scene model, a refiner, and start-up flags for memory and precision."""
 from __future__ import annotations
 
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ CORE_LEVELS, FEATHER_LEVELS = 20, 10
 FAMILY = (FORGE, NEO, REFORGE, CLASSIC)
 SAMPLERS = ("Euler", "Euler a", "DPM++ 2M", "DDIM", "UniPC", "LCM")
 FLOW_SAMPLERS = {FORGE: ("Euler", "DPM++ 2M"), NEO: ("Euler", "Euler a", "DPM++ 2M", "LCM"), REFORGE: ("Euler", "DPM++ 2M")}
-"""Only Forge Neo's Euler a and LCM mix noise into a latent as a flow model needs it. The other hosts add it on top. DDIM and
+"""Only Forge Neo's Euler a and LCM add noise in the way a flow model needs. The other hosts add it on top. DDIM and
 UniPC take their noise levels from a variance-preserving schedule, which a flow model does not have."""
 
 ADVANCED_SAMPLING = "Advanced Model Sampling for reForge"
@@ -167,7 +167,7 @@ def test_extra_noise(webui, model):
 
 
 NEVER_OOM = {FORGE: [True, True], CLASSIC: [True, True], REFORGE: [True, True, 512, 64]}
-"""Arguments of the script: move the UNet between each use, tile the autoencoder, and the tiles' sizes."""
+"""Arguments of the script: offload the UNet between uses, tile the autoencoder, and the tiles' sizes."""
 
 
 @with_scenes
@@ -188,7 +188,7 @@ STARTS = {("medvram", AUTOMATIC1111): ("--medvram", ""),
 
 
 @pytest.mark.parametrize("start", ["medvram", "bf16", "fp8"])
-def test_a_start_with_other_weights(member, start):
+def test_start_up_flags_for_memory_and_precision(member, start):
     if (start, member.name) not in STARTS:
         pytest.skip(f"{member.name} is not started with {start}")
     flag, in_log = STARTS[start, member.name]

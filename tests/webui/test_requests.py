@@ -17,7 +17,7 @@ def soft_keys(infotext):
 
 
 def same(one, other):
-    """Equal, in some hosts up to the rounding by which they differ from themselves."""
+    """Equal, up to the rounding by which identical requests differ in this host."""
     return len(one.images) == len(other.images) and all(
         np.abs(ours.astype(int) - theirs).max() <= one.rounding for ours, theirs in zip(one.images, other.images))
 

@@ -1,4 +1,4 @@
-"""What the extension costs in each host. Times are compared within one run, in turns, because machines are noisy.
+"""What the extension costs in each host. The variants are timed alternately within one run, because machines are noisy.
 
     SOFTINPAINT_WEBUI=CHECKOUT python -m pytest tests/webui/test_speed.py -s      also prints the times
 """
@@ -14,12 +14,12 @@ pytestmark = [pytest.mark.every_host, pytest.mark.usefixtures("clean_log")]
 ROUNDS = 5
 GOALS_S = {512: 0.1, 1024: 0.15}
 GOAL_SHARE = 0.02
-MACHINE = 3
-"""How many times the goal is still accepted, because machines differ and other programs may be running."""
+TOLERATED = 3
+"""Up to this many times the goal is accepted, because machines differ and other programs may be running."""
 
 
 def taken(webui, soft, size):
-    """Seconds for one image, without what the host does before and after its run."""
+    """Seconds for one whole request, from sending it to the decoded image."""
     image, mask = drawn_image(size, size), drawn_disc(size, size, size // 8)
     start = time.perf_counter()
     webui.inpaint(image, mask, soft, width=size, height=size, steps=4, sampler_name="Euler")
@@ -34,5 +34,5 @@ def test_soft_inpainting_adds_little_and_nothing_when_off(webui, size):
     added = {kind: statistics.median(each[kind] - each["absent"] for each in rounds) for kind in ("off", "soft")}
     print(f"\n{webui.host}, {size} px: {hard_s:.2f} s without, off {added['off']:+.3f} s, soft {added['soft']:+.3f} s")
     goal_s = max(GOALS_S[size], GOAL_SHARE * hard_s)
-    assert added["soft"] < MACHINE * goal_s
+    assert added["soft"] < TOLERATED * goal_s
     assert added["off"] < goal_s

@@ -1,4 +1,4 @@
-"""Redecodes images that came out as NaN."""
+"""Replaces NaN and infinity, in what the sampler returns and in decoded images."""
 from __future__ import annotations
 
 from typing import Any
@@ -8,10 +8,20 @@ import torch
 from modules import devices, processing, shared
 from PIL import Image
 
+from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.webui.faults import guarded, tell_user
 from lib_softinpaint.hosts.webui.originals import encoded_original
 from lib_softinpaint.hosts.webui.run import runs
+
+
+def finite_latents(p: Any, job: SoftInpaintJob, samples: torch.Tensor) -> torch.Tensor:
+    """The sampled latents (B, C, ..., h, w), with the original's wherever they are NaN or infinite."""
+    lost = ~samples.isfinite().all(dim=1, keepdim=True)
+    if not lost.any():
+        return samples
+    tell_user(p, f"The sampler failed on {lost.float().mean():.0%} of the latents; the original is shown there.")
+    return torch.where(lost, job.reference.to(samples), samples)
 
 
 @guarded

@@ -1,6 +1,6 @@
 """What the WebUI has and where it differs from others of its family. Asks for features, never for versions.
 
-Nothing is imported from the host here, because this module runs before it is known whether the host has it.
+The host's modules are imported inside functions only, because some may be missing.
 """
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ NEEDED: dict[str, tuple[str, ...]] = {
 
 LIMITS: dict[tuple[str, ...], str] = {
     ("scripts", "Script", "on_after_component"):
-        "Presets change only the settings below, and results cannot be re-composited.",
+        "Presets only change the settings below, and results cannot be re-composited.",
     ("images", "save_image"): "Re-composited images cannot be saved.",
     ("infotext_utils", "parse_generation_parameters"): "Re-composited images cannot be saved.",
     ("sd_samplers_common", "setup_img2img_steps"): "Steps that change nothing are not skipped."}
-"""Names that the host should have, each as its module and its path in there, and what does not work without it."""
+"""What does not work without each optional name. A key is a module and the path of attributes in it."""
 
 BLACK_AND_WHITE = ("This WebUI makes every mask on the page black and white, even an uploaded one. For greys, use _Mask "
                    "image_ below.")
@@ -50,7 +50,7 @@ PROCESSING_FIELDS = (
     "inpainting_mask_invert")
 
 CALLED_IN_EACH_STEP = ("cfg_after_cfg_callback",)
-"""Called by the host's denoiser. There the original is blended in if the denoiser does not call `on_mask_blend`."""
+"""Must be called by the host's denoiser. The blend happens there if the denoiser never calls `on_mask_blend`."""
 
 INPAINTING_CONDITIONS = "hybrid", "concat"
 """How an inpainting model of AUTOMATIC1111 gets its mask."""
@@ -94,7 +94,7 @@ def _has(owner: Any, path: list[str]) -> bool:
 
 
 def has_forge_canvas(package: str = "modules") -> bool:
-    """Whether the page's canvas is the one of Forge and Forge Neo. They cut its masks and uploaded ones at half strength."""
+    """Whether the page has the canvas of Forge and Forge Neo. Both threshold painted and uploaded masks at half strength."""
     return hasattr(_imported(f"{package}.ui"), "ForgeCanvas")
 
 
@@ -132,7 +132,7 @@ def blur_fields(p: Any) -> tuple[str, ...]:
 
 
 def is_inpainting_model(model: Any) -> bool:
-    """Whether the model takes the mask as input. The Forge family says so itself."""
+    """Whether the model takes the mask as input. Forge and Forge Neo set `is_inpaint`."""
     conditions = getattr(getattr(model, "model", None), "conditioning_key", None)
     return (conditions in INPAINTING_CONDITIONS or getattr(model, "is_inpaint", False)
             or getattr(model, "is_sdxl_inpaint", False))
@@ -160,9 +160,9 @@ def gallery_file(entry: Any) -> tuple[Any, str]:
 
 
 def axis_class(module: Any) -> type | None:
-    """The class of img2img's axes in a module with an X/Y/Z plot, None in another module.
+    """The class of the X/Y/Z plot's img2img axes, or None if the module is not the plot.
 
-    Forge Classic has the plot's classes elsewhere, so its class is that of an option.
+    Forge Classic defines it in another module, so it is read from an existing axis.
     """
     if not getattr(module, "axis_options", None):
         return None

@@ -28,9 +28,8 @@ def find_shown(gallery: Any, index: int) -> str:
 
 def _gallery_image(entry: Any) -> Any:
     """A gallery image with the path it was saved to, as on the host's own saved images."""
-    image, path = detect.gallery_file(entry)
-    if not isinstance(image, Image.Image):
-        image = infotext_utils.image_from_url_text([image])
+    file, path = detect.gallery_file(entry)
+    image: Any = file if isinstance(file, Image.Image) else infotext_utils.image_from_url_text([file])
     image.already_saved_as = path
     return image
 

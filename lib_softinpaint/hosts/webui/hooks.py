@@ -10,7 +10,7 @@ from modules import images, shared
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.webui import detect
 from lib_softinpaint.hosts.webui.compositing import postprocess_image_after_composite, postprocess_maskoverlay
-from lib_softinpaint.hosts.webui.decoding import postprocess_batch_list
+from lib_softinpaint.hosts.webui.decoding import finite_latents, postprocess_batch_list
 from lib_softinpaint.hosts.webui.faults import MASK_IMAGE_KEY, guarded, tell_user, withdraw
 from lib_softinpaint.hosts.webui.job import start_sampling
 from lib_softinpaint.hosts.webui.kept import KEPT_KEY, history
@@ -92,7 +92,7 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     rounds = hard and run.shaped is not None
     run.changes.set(p, "mask_round", rounds and takes_the_mask)
     if hasattr(p, "inpainting_image_conditioning"):
-        # For SDXL, some hosts call it without `mask_round`, which means rounding.
+        # For SDXL, some hosts call it without `round_image_mask`, which defaults to rounding.
         run.changes.replace_method(p, "inpainting_image_conditioning", functools.partial(
             p.inpainting_image_conditioning, round_image_mask=rounds))
 
@@ -119,7 +119,7 @@ def process_batch(p: Any) -> None:
 
 @guarded
 def post_sample(p: Any, ps: Any) -> None:
-    """After sampling, before decoding: measures how much each latent changed."""
+    """After sampling, before decoding: replaces NaN, and measures how much each latent changed."""
     run = runs.get(p)
     if run is None or run.sampling is None:
         return
@@ -128,6 +128,7 @@ def post_sample(p: Any, ps: Any) -> None:
     if getattr(ps.samples, "already_decoded", False):
         run.sampled = Sampled(run.sampling, job.measure_by_mask(len(ps.samples), size, p.seeds))
     else:
+        ps.samples = finite_latents(p, job, ps.samples)
         run.sampled = Sampled(run.sampling, job.measure(ps.samples, size, p.seeds), ps.samples)
 
 

@@ -16,13 +16,13 @@ from lib_softinpaint.method import schedule
 
 @dataclass(frozen=True)
 class _ModelCall:
-    """What the host said before a model call."""
+    """What the host passed to `on_cfg_denoiser` before a model call."""
 
     denoiser: Any
     noisy: torch.Tensor
     """(B, C, ..., h, w) float: the model's input."""
     sigma: torch.Tensor
-    """(B,) float. Where the denoiser masks before denoising, the timestep."""
+    """(B,) float; the timestep if the denoiser masks before denoising. AUTOMATIC1111 counts both prompts in B."""
 
 
 _call: _ModelCall | None = None
@@ -94,7 +94,7 @@ def _after_cfg(p: Any, params: Any, call: _ModelCall, sampling: Sampling) -> Non
         levels.is_blended = False
         denoised = params.x.clone()  # LCM writes into its input
         if steps_along_uncond and levels.ratio is not None:
-            _blend_uncond(job, call, denoised, levels.ratio(call.sigma))
+            _blend_uncond(job, call, levels.ratio(call.sigma))
     # The host previews, and returns on interruption, a prediction without the blend, so it is replaced here. The host's own
     # `store_latent` would decode a second time, which is not always allowed while the sampler runs.
     denoiser.sampler.last_latent = denoised
@@ -102,15 +102,9 @@ def _after_cfg(p: Any, params: Any, call: _ModelCall, sampling: Sampling) -> Non
         shared.state.current_latent = denoised
 
 
-def _blend_uncond(job: SoftInpaintJob, call: _ModelCall, blended: torch.Tensor, ratio: torch.Tensor) -> None:
-    """Blends what the Forge family keeps in `last_noise_uncond`, the noise that the unconditional prediction implies.
-
-    reForge keeps the combined prediction there.
-    """
+def _blend_uncond(job: SoftInpaintJob, call: _ModelCall, ratio: torch.Tensor) -> None:
+    """Blends the unconditional prediction, which Forge keeps as noise in `last_noise_uncond`."""
     denoiser, predicted = call.denoiser, job.predicted
-    if predicted is not None and torch.equal(denoiser.last_noise_uncond, predicted):
-        denoiser.last_noise_uncond = blended
-        return
     sigma = call.sigma.view(-1, *[1] * (call.noisy.ndim - 1))
     uncond = job.blend(call.noisy - sigma * denoiser.last_noise_uncond, ratio)
     denoiser.last_noise_uncond = (call.noisy - uncond) / sigma
