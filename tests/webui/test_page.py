@@ -376,15 +376,20 @@ HALF = 255, 190, 60
 RIGHT_GREY = pytest.approx([0.375, 0.25, 0.625, 0.75], abs=0.01)
 
 
-@pytest.mark.forge_canvas
-def test_the_preview_grows_a_sketch_as_forge_does(page, tmp_path):
+def sketch(page, folder):
+    """Paints a squiggle on a plain image in Inpaint sketch, and waits for its preview."""
     choose_tab(page, "Inpaint sketch")
     open_accordion(page)
-    Image.new("RGB", (512, 512), (90, 120, 60)).save(tmp_path / "plain.png")
-    page.set_input_files("#inpaint_sketch input[type=file]", tmp_path / "plain.png")
+    Image.new("RGB", (512, 512), (90, 120, 60)).save(folder / "plain.png")
+    page.set_input_files("#inpaint_sketch input[type=file]", folder / "plain.png")
     wait_for_preview(page, "Nothing is painted yet.")
     squiggle(page, "inpaint_sketch")
     wait_for_preview(page, "White: ")
+
+
+@pytest.mark.forge_canvas
+def test_the_preview_grows_a_sketch_as_forge_does(page, tmp_path):
+    sketch(page, tmp_path)
     painted = page.evaluate("""() => {
         const canvas = document.querySelector('#inpaint_sketch canvas'), {width, height} = canvas;
         const {data} = canvas.getContext('2d').getImageData(0, 0, width, height), columns = [];
@@ -442,13 +447,7 @@ def test_the_preview_shows_an_uploaded_mask_and_its_greys(webui, page, tmp_path)
 
 @pytest.mark.gradio_canvas
 def test_the_preview_shows_a_sketchs_opacity_as_strength(page, tmp_path):
-    choose_tab(page, "Inpaint sketch")
-    open_accordion(page)
-    Image.new("RGB", (512, 512), (90, 120, 60)).save(tmp_path / "plain.png")
-    page.set_input_files("#inpaint_sketch input[type=file]", tmp_path / "plain.png")
-    wait_for_preview(page, "Nothing is painted yet.")
-    squiggle(page, "inpaint_sketch")
-    wait_for_preview(page, "White: ")
+    sketch(page, tmp_path)
     left, top, right, bottom = outlined(page)
     assert 0.3 < left < 0.36 < 0.59 < right < 0.65
     assert 0.55 < top < 0.6 < 0.67 < bottom < 0.72
