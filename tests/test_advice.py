@@ -13,6 +13,7 @@ def test_an_ordinary_request_gets_no_advice():
     assert advice(**{**QUIET, "padding_px": 32, "working": Size(768, 512), "denoising_strength": 1.0}) == []
     assert advice(**{**QUIET, "image": Size(512, 515)}) == []
     assert advice(**{**QUIET, "steps": 4, "preservation_strength": 0.1}) == []
+    assert advice(**{**QUIET, "steps": 1}) == []
 
 
 @pytest.mark.parametrize(("changes", "sentence"), [

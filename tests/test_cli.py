@@ -302,7 +302,7 @@ def test_a_result_that_cannot_be_written_is_saved_elsewhere(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(inpaint, "make_folders", lambda targets: None)  # as if the folder was deleted during the run
     monkeypatch.setattr(files.tempfile, "tempdir", str(tmp_path))
-    words = ["inpaint", str(IMAGE), str(MASK), "--steps", "2", "--seed", "1", "--prompt", "a tree"]
+    words = ["inpaint", str(IMAGE), str(MASK), "--steps", "1", "--seed", "1", "--prompt", "a tree"]
     assert cli.main([*words, "-o", "gone/made.jpg"]) == cli.BAD_INPUT
     place = tmp_path / "softinpaint-made.png"
     assert capsys.readouterr().err == (

@@ -7,7 +7,7 @@ const LARGEST_STRETCH = 0.02, FEW_STEPS = 9, FEW_STEPS_PRESERVATION = 0.1;
 /** A sentence on each problem, and its fix. None for most requests. */
 export function advice({strength, content, paddingPx, image, working, steps, settings}) {
     const found = [];
-    if (steps <= FEW_STEPS && settings.preservation_strength > FEW_STEPS_PRESERVATION) {
+    if (steps > 1 && steps <= FEW_STEPS && settings.preservation_strength > FEW_STEPS_PRESERVATION) {
         found.push({sentence: `With ${steps} steps, the original may show through in the feather. The preset "Few ` +
                               'steps" prevents this.', fix: "Use few-step settings"});
     }

@@ -37,7 +37,7 @@ def advice(denoising_strength: float, masked_content: str, padding_px: int | Non
         Size of the image, and the size to which it is stretched for the model.
     """
     sentences = []
-    if steps <= FEW_STEPS and preservation_strength > FEW_STEPS_PRESERVATION:
+    if 1 < steps <= FEW_STEPS and preservation_strength > FEW_STEPS_PRESERVATION:
         sentences.append(f"With {steps} steps, the original may show through in the feather. The preset \"Few "
                          "steps\" prevents this.")
     if denoising_strength < LEAST_STRENGTH:
