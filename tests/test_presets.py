@@ -57,6 +57,12 @@ def test_each_bundled_preset_has_its_own_sentence():
     assert len(set(sentences)) == len(sentences) == 10
 
 
+def test_bundled_presets_only_set_values_that_forge_neos_sliders_can_take():
+    for preset in bundled().values():
+        assert preset.request.get("mask_blur", 0) % 4 == 0
+        assert preset.request.get("masked_area_padding", 0) % 8 == 0
+
+
 def test_own_presets_are_saved_renamed_and_deleted(tmp_path):
     path = tmp_path / "new" / "presets.json"
     own = PresetFile(path)

@@ -260,3 +260,16 @@ def test_an_ignored_gamma_is_noted(webui):
     result = webui.inpaint(body, MASK, [True])
     assert "The image's gamma of 1 was ignored" in result.infotexts[0]
     assert same(result, webui.inpaint(IMAGE, MASK, [True]))
+
+
+@pytest.mark.parametrize("feather", ["Mask blur", "host"])
+@pytest.mark.parametrize("only_masked", [False, True])
+def test_overlays_with_a_precise_mask(webui, only_masked, feather):
+    option = "img2img_inpaint_precise_mask"
+    if option not in webui.get("/sdapi/v1/options"):
+        pytest.skip(f"{webui.host} has no such option")
+    result = webui.inpaint(IMAGE, MASK, [{"feather_source": feather}], inpaint_full_res=only_masked, options={option: True})
+    original, change = np.asarray(IMAGE), np.abs(result.images[0].astype(int) - np.asarray(IMAGE)).mean(-1)
+    assert (result.images[0] == original)[DISTANCE > 2.4 * 5].all()
+    assert change[DISTANCE == 0].mean() > 20
+    assert soft_keys(result.infotexts[0])["feather source"] == feather
