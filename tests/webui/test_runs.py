@@ -193,6 +193,8 @@ def test_sizes_that_8_does_not_divide(webui, only_masked):
 # "Just resize (latent upscale)" with any other masked content fails in the host itself.
 @pytest.mark.parametrize(("mode", "content"), [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1), (3, 1)])
 def test_resize_modes(webui, mode, content):
+    if mode == 3 and webui.host.name == CLASSIC:
+        pytest.skip("Forge Classic itself fails in this mode")
     image, mask = drawn_image(320, 200), drawn_disc(320, 200, 40)
     unpainted = webui.inpaint(image, Image.new("L", mask.size), resize_mode=mode, width=256, height=256)
     result = webui.inpaint(image, mask, [True], resize_mode=mode, width=256, height=256, inpainting_fill=content)
