@@ -184,6 +184,8 @@ class Surroundings:
         if params.denoiser.step == 0:
             cls.calls, cls.predicted_apart, cls.first = [], 0.0, None
         original = sampling.job.reference.double()
+        if params.x.shape[-2:] != original.shape[-2:]:  # some samplers call the model at other sizes
+            return
         noisy, level = params.x[:len(original)].double(), params.sigma[:len(original)].double().view(-1, 1, 1, 1)
         signal, deviation = 1, level
         if params.denoiser.mask_before_denoising:
