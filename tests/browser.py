@@ -10,7 +10,7 @@ def open_inpaint_tab(page, url, image):
     """Opens the WebUI's img2img > Inpaint with an image file."""
     page.goto(url)
     page.wait_for_selector("#img2img_generate", state="attached")
-    page.wait_for_function("window.opts && Object.keys(window.opts).length > 0")
+    page.wait_for_function("typeof opts === 'object' && Object.keys(opts).length > 0")
     for tabs, name in (("#tabs", "img2img"), ("#mode_img2img", "Inpaint")):
         page.locator(f"{tabs} > .tab-nav button", has_text=re.compile(f"^ *{name} *$", re.IGNORECASE)).click()
     page.set_input_files("#img2maskimg input[type=file]", image)
