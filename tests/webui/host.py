@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from tests.webui import checkpoints
-from tests.webui.family import NEO, Host
+from tests.webui.family import CLASSIC, NEO, Host
 
 ROOT = Path(__file__).parents[2]
 WORK = Path(__file__).parent / "work"  # no dot: Gradio shows no files from hidden folders
@@ -91,6 +91,11 @@ class WebUI:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def outputs(self) -> Path:
+        """Where the host saves its images."""
+        return self.data / ("output" if self.host.name in (NEO, CLASSIC) else "outputs")
 
     @property
     def log(self) -> str:

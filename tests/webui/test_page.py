@@ -60,7 +60,7 @@ def test_the_guides_squiggle(webui, page):
     page.click("#img2img_generate")
     page.wait_for_function("document.querySelectorAll('#img2img_gallery .thumbnail-item').length >= 9", timeout=GENERATION_MS)
 
-    saved = sorted((webui.data / "outputs" / "img2img-images").rglob("*.png"))[-9:]
+    saved = sorted((webui.outputs / "img2img-images").rglob("*.png"))[-9:]
     original = np.asarray(drawn_image(512, 512))
     for path in saved:
         with Image.open(path) as image:
@@ -85,11 +85,11 @@ def clear(page, elem_id):
 
 def generated(webui, page):
     """The image (H, W, 3) int that the page's button generates, and its infotext."""
-    before = set((webui.data / "outputs" / "img2img-images").rglob("*.png"))
+    before = set((webui.outputs / "img2img-images").rglob("*.png"))
     page.click("#img2img_generate")
     page.wait_for_selector("#img2img_interrupt", state="visible")
     page.wait_for_selector("#img2img_interrupt", state="hidden", timeout=GENERATION_MS)
-    new, = set((webui.data / "outputs" / "img2img-images").rglob("*.png")) - before
+    new, = set((webui.outputs / "img2img-images").rglob("*.png")) - before
     with Image.open(new) as image:
         return np.asarray(image.convert("RGB")).astype(int), image.info["parameters"]
 
@@ -298,10 +298,10 @@ def test_an_image_is_recomposited_in_the_accordion(webui, page):
     set_number(page, "softinpaint_least_opacity", 0)
     page.wait_for_function("shown => document.querySelector('#softinpaint_recomposite_preview img').src !== shown", arg=shown)
     page.wait_for_timeout(1000)
-    before = set((webui.data / "outputs").rglob("*.png"))
+    before = set(webui.outputs.rglob("*.png"))
     page.click("#softinpaint_recomposite_save")
     page.wait_for_function("document.querySelectorAll('#img2img_gallery .thumbnail-small').length === 2")
-    saved, = set((webui.data / "outputs").rglob("*.png")) - before
+    saved, = set(webui.outputs.rglob("*.png")) - before
     assert saved.name in message()
     original = np.asarray(drawn_image(512, 512)).astype(int)
     with Image.open(saved) as image:

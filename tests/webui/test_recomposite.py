@@ -135,7 +135,7 @@ def test_a_recomposite_is_fast(webui):
 def test_a_saved_recomposite_has_its_infotext_and_pixels(webui):
     _, _, (identity,) = made(webui)
     answer = webui.post(ROUTE, {"id": identity, "settings": {"least_opacity": 0.5}, "save": True})
-    with Image.open(next((webui.data / "outputs").rglob(answer["saved_as"]))) as saved:
+    with Image.open(next(webui.outputs.rglob(answer["saved_as"]))) as saved:
         assert saved.info["parameters"] == answer["infotext"]
         np.testing.assert_array_equal(np.asarray(saved), decoded(answer["image"]))
 
