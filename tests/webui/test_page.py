@@ -23,11 +23,13 @@ CLEAR = "aria-label=Clear", "title=Clear", "title=Remove", "aria-label='Remove I
 
 @pytest.fixture
 def page(webui, browser, tmp_path):
-    """img2img's inpaint tab with an image loaded."""
+    """img2img's inpaint tab with an image loaded, and AUTOMATIC1111's defaults."""
     opened = browser.new_page(viewport={"width": 1500, "height": 1400})
     drawn_image(512, 512).save(tmp_path / "image.png")
     driven.open_inpaint_tab(opened, webui.url, tmp_path / "image.png")
     set_number(opened, "img2img_steps", 10)
+    for elem_id, usual in (("resize_mode", "Just resize"), ("img2img_inpaint_full_res", "Whole picture")):
+        choose(opened, elem_id, usual)  # hosts start differently
     yield opened
     opened.close()
 
