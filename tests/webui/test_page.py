@@ -27,7 +27,8 @@ def page(webui, browser, tmp_path):
     opened = browser.new_page(viewport={"width": 1500, "height": 1400})
     drawn_image(512, 512).save(tmp_path / "image.png")
     driven.open_inpaint_tab(opened, webui.url, tmp_path / "image.png")
-    set_number(opened, "img2img_steps", 10)
+    for elem_id, value in (("img2img_steps", 10), ("img2img_width", 512), ("img2img_height", 512)):
+        set_number(opened, elem_id, value)
     for elem_id, usual in (("resize_mode", "Just resize"), ("img2img_inpaint_full_res", "Whole picture")):
         choose(opened, elem_id, usual)  # hosts start differently
     yield opened

@@ -38,6 +38,8 @@ SAMPLED = {"drift_correction": 0}
 
 FAILING_WITHOUT_US = {
     (NEO, "DPM++ 2s a RF"): "gives NaN with a model that is not a flow model",
+    (REFORGE, "Euler A Comfy RF"): "gives NaN with a model that is not a flow model",
+    (REFORGE, "DPM++ 2S Ancestral Comfy RF"): "gives NaN with a model that is not a flow model",
     (REFORGE, "DPM++ 2S Ancestral CFG++ Intern"): "answers with error 500"}
 """Samplers that fail in the host itself, and how."""
 
