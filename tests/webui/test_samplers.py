@@ -111,9 +111,12 @@ def test_preservation_strength_reaches_the_sampler(webui, sampler):
 
 DETERMINISTIC = {"DPM++ 2M", "Euler", "LMS", "Heun", "DPM2", "DDIM", "DDIM CFG++", "PLMS", "UniPC"}
 """Samplers that must leave the first noise in the latents. The others must leave noise of the right strength."""
-NOISE_TOLERANCE = 0.03
-CFG_PLUS_PLUS_TOLERANCE = 0.3
-"""With samplers that step along the unconditional prediction in a function of their own, where no hook sees it."""
+SAME_NOISE, SAME_NOISE_ELSEWHERE = 1e-3, 0.02
+"""In AUTOMATIC1111, and in the other hosts, which round more at the last steps."""
+NOISE_TOLERANCE, LOOSE_NOISE_TOLERANCE = 0.03, 0.3
+LOOSE = "CFG++", "IPNDM_V"
+"""Parts of the names of samplers that step along the unconditional prediction in a function of their own, where no hook sees
+it, or that extrapolate over steps of different lengths."""
 
 
 @pytest.mark.parametrize("sampler", ALL_SAMPLERS)
@@ -125,9 +128,9 @@ def test_each_model_call_sees_the_original_and_its_noise_outside(webui, sampler)
     distances, means, deviations, counts = np.transpose(seen["calls"])
     assert counts.min() > 10_000
     if sampler in DETERMINISTIC:  # the host starts timestep samplers with noise of the previous level, which then stays
-        assert distances.max() < 1e-3
+        assert distances.max() < (SAME_NOISE if webui.host.name == AUTOMATIC1111 else SAME_NOISE_ELSEWHERE)
     else:
-        tolerance = CFG_PLUS_PLUS_TOLERANCE if "CFG++" in sampler else NOISE_TOLERANCE
+        tolerance = LOOSE_NOISE_TOLERANCE if any(part in sampler for part in LOOSE) else NOISE_TOLERANCE
         assert np.abs(means).max() < tolerance
         assert np.abs(deviations - 1).max() < tolerance
     assert seen["predicted_apart"] < 1e-3  # the noise floor uses the combined prediction, even with CFG++
