@@ -510,7 +510,7 @@ def test_the_preview_uses_the_size_set_by_resize_by(page, tmp_path):
     open_accordion(page)
     set_number(page, "img2img_width", 640)
     wait_for_preview(page, "stretch the image")
-    page.locator("#img2img_tabs_resize > .tab-nav button").nth(1).click()
+    page.locator("#tab_img2img .tab-nav button", has_text="Resize by").first.click()
     page.wait_for_function("!document.querySelector('#softinpaint_preview').innerText.includes('stretch the image')")
     squiggle(page)
     choose(page, "img2img_inpaint_full_res", "Only masked")
