@@ -14,6 +14,7 @@ def open_inpaint_tab(page, url, image):
     for tabs, name in (("#tabs", "img2img"), ("#mode_img2img", "Inpaint")):
         page.locator(f"{tabs} > .tab-nav button", has_text=re.compile(f"^ *{name} *$", re.IGNORECASE)).click()
     page.set_input_files("#img2maskimg input[type=file]", image)
+    page.wait_for_selector("#img2maskimg canvas")
     page.wait_for_function("document.querySelector('#img2maskimg img')?.naturalWidth > 1")
 
 

@@ -70,9 +70,9 @@ class Host:
     def options(self) -> dict[str, Any]:
         return OPTIONS.get(self.name, {})
 
-    @property
-    def models_flag(self) -> str:
-        return "--ckpt-dirs" if self.name == NEO else "--ckpt-dir"
+    def models(self, first: Path) -> tuple[str | Path, ...]:
+        """Flags for the folder of models and the first to load. Forge Neo cannot be told which."""
+        return ("--ckpt-dirs", first.parent) if self.name == NEO else ("--ckpt-dir", first.parent, "--ckpt", first)
 
 
 @lru_cache(maxsize=1)

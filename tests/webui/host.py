@@ -86,7 +86,7 @@ class WebUI:
             self.port = free.getsockname()[1]
         model = checkpoints.write_all()
         self._command = [host.python, "launch.py", *host.flags, "--server-name", "127.0.0.1", "--port", str(self.port),
-                         "--data-dir", self.data, host.models_flag, model.parent, "--ckpt", model, *flags]
+                         "--data-dir", self.data, *host.models(model), *flags]
 
     @property
     def url(self) -> str:
@@ -107,7 +107,7 @@ class WebUI:
                                              stderr=subprocess.STDOUT)
         try:
             self.wait()
-            if self.host.name == NEO:  # it has no --ckpt and takes any of the models
+            if self.host.name == NEO:  # it starts with any of them
                 self.post("/sdapi/v1/options", {"sd_model_checkpoint": checkpoints.SCENES})
         except BaseException:
             self.__exit__()

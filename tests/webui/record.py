@@ -7,6 +7,7 @@ import io
 import json
 import re
 import tokenize
+from functools import cache
 from pathlib import Path
 
 from benchmarks.machine import ROOT, imported_files
@@ -15,10 +16,11 @@ RECORD = Path(__file__).parent / "last_run.json"
 PROGRESS = Path(__file__).parent / "work"
 
 
+@cache
 def code_hash() -> str:
     """Hash of all code that the WebUI loads: the script and the adapter with their imports, the page's modules and styles.
 
-    Comments and docstrings do not count.
+    Comments and docstrings do not count. Computed once, so an edit during a run is not taken for the code that ran.
     """
     digest = hashlib.sha256()
     roots = ROOT / "scripts" / "soft_inpainting.py", *(ROOT / "lib_softinpaint" / "hosts" / "webui").glob("*.py")
@@ -90,7 +92,8 @@ def note_passed(nodeid: str) -> None:
 
 def passed() -> set[str]:
     """The tests that have passed on this machine with the current code."""
-    return set(_progress().read_text(encoding="utf8").splitlines()) if _progress().exists() else set()
+    path = _progress()
+    return set(path.read_text(encoding="utf8").splitlines()) if path.exists() else set()
 
 
 def sentence() -> str:

@@ -139,7 +139,7 @@ def test_a_sketch_guides_the_result_without_bleeding(webui, page, tmp_path):
     original = np.asarray(drawn_image(512, 512)).astype(int)
     changed = (pixels != original).any(axis=-1)
     assert changed[300:340, 190:300].mean() > 0.5
-    assert not changed[:200].any()  # Forge's brush is wide
+    assert not changed[:200 if webui.host.has_forge_canvas else 240].any()  # Forge's brush is wide
     if webui.host.has_forge_canvas:  # its brush may have any colour
         return
     # The brush is white, so the result is bright there.
@@ -155,7 +155,7 @@ def shown_mask(page):
     return pixels_of(page, "#softinpaint_preview .mask")
 
 
-def test_the_preview_follows_the_paint_and_every_slider(page):
+def test_the_preview_follows_the_paint_and_every_slider(webui, page):
     faults = []
     page.on("pageerror", lambda fault: faults.append(str(fault)))
     open_accordion(page)
@@ -166,7 +166,7 @@ def test_the_preview_follows_the_paint_and_every_slider(page):
     seen = [shown_mask(page)]
     white = (seen[0][..., :3] == 255).all(axis=-1)
     assert white.sum() > 50  # the paint's outline ...
-    assert set(np.nonzero(white)[0] // 96) <= {2, 3}  # ... where it is
+    assert set(np.nonzero(white)[0] // 96) == ({2, 3} if webui.host.has_forge_canvas else {2})  # ... where it is
     for elem_id, value in (("img2img_mask_blur", 30), ("softinpaint_grow", 20)):
         set_number(page, elem_id, value)
         page.wait_for_timeout(200)
@@ -340,14 +340,14 @@ def test_an_infotext_of_the_builtin_pastes_its_equivalents(page):
     assert page.locator("#softinpaint_feather_source input:checked").first.input_value() == "host"
 
 
-def test_every_control_of_the_accordion_has_a_name(page):
+def test_every_control_of_the_accordion_has_a_name(webui, page):
     open_accordion(page)
     for elem_id in ("softinpaint_own_presets", "softinpaint_recomposite"):
         page.locator(f"#{elem_id} .label-wrap").click()
     assert nameless_controls(page, "#soft_inpainting_enabled") == []
     for role, name in (("spinbutton", "Grain"), ("spinbutton", "Mask grow, pixels"), ("checkbox", "Soft inpainting")):
-        in_gradio_4 = "number input for " if role == "spinbutton" else ""
-        assert page.get_by_role(role, name=re.compile(f"^({in_gradio_4})?{name}$")).count() == 1
+        in_gradio_4 = "number input for " if role == "spinbutton" and webui.host.has_forge_canvas else ""
+        assert page.get_by_role(role, name=in_gradio_4 + name, exact=True).count() == 1
 
 
 def test_there_is_one_accordion_below_the_inpaint_area(page):
@@ -486,7 +486,8 @@ def test_the_preview_knows_the_original_of_a_sketch_from_another_tab(page):
     page.wait_for_timeout(3000)  # the host fails on Reload UI if the page closes while it copies the sketch
 
 
-def test_the_preview_shows_the_mask_image_until_something_is_painted(page, tmp_path):
+def test_the_preview_shows_the_mask_image_until_something_is_painted(webui, page, tmp_path):
+    top = 0.4 if webui.host.has_forge_canvas else 0.5  # Forge's brush is wide
     open_accordion(page)
     wait_for_preview(page, "Nothing is painted yet.")
     page.set_input_files("#softinpaint_mask_image_file input[type=file]",
@@ -500,10 +501,10 @@ def test_the_preview_shows_the_mask_image_until_something_is_painted(page, tmp_p
     before = preview(page)
     squiggle(page)
     page.wait_for_function("before => document.querySelector('#softinpaint_preview').innerText !== before", arg=before)
-    assert outlined(page)[1] > 0.4
+    assert outlined(page)[1] > top
     clear(page, "softinpaint_mask_image_file")
     page.wait_for_timeout(500)
-    assert outlined(page)[1] > 0.4
+    assert outlined(page)[1] > top
 
 
 def test_the_preview_uses_the_size_set_by_resize_by(page, tmp_path):

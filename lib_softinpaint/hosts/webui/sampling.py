@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from modules import shared
 
-from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.hosts.webui.faults import guarded
 from lib_softinpaint.hosts.webui.run import Sampling, sampling_of
 from lib_softinpaint.method import schedule
@@ -93,8 +92,8 @@ def _after_cfg(p: Any, params: Any, call: _ModelCall, sampling: Sampling) -> Non
             params.x = _blended(sampling, denoiser, params.x, call.sigma)
         levels.is_blended = False
         denoised = params.x.clone()  # LCM writes into its input
-        if steps_along_uncond and levels.ratio is not None:
-            _blend_uncond(job, call, levels.ratio(call.sigma))
+        if steps_along_uncond:
+            _blend_uncond(sampling, call)
     # The host previews, and returns on interruption, a prediction without the blend, so it is replaced here. The host's own
     # `store_latent` would decode a second time, which is not always allowed while the sampler runs.
     denoiser.sampler.last_latent = denoised
@@ -102,10 +101,10 @@ def _after_cfg(p: Any, params: Any, call: _ModelCall, sampling: Sampling) -> Non
         shared.state.current_latent = denoised
 
 
-def _blend_uncond(job: SoftInpaintJob, call: _ModelCall, ratio: torch.Tensor) -> None:
+def _blend_uncond(sampling: Sampling, call: _ModelCall) -> None:
     """Blends the unconditional prediction, which Forge keeps as noise in `last_noise_uncond`."""
-    denoiser, predicted = call.denoiser, job.predicted
+    denoiser, predicted = call.denoiser, sampling.job.predicted
     sigma = call.sigma.view(-1, *[1] * (call.noisy.ndim - 1))
-    uncond = job.blend(call.noisy - sigma * denoiser.last_noise_uncond, ratio)
+    uncond = _blended(sampling, denoiser, call.noisy - sigma * denoiser.last_noise_uncond, call.sigma)
     denoiser.last_noise_uncond = (call.noisy - uncond) / sigma
-    job.predicted = predicted  # the noise floor is that of the combined prediction
+    sampling.job.predicted = predicted  # the noise floor is that of the combined prediction
