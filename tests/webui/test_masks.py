@@ -166,7 +166,8 @@ def test_16_bit_and_alpha_masks_repaint_by_their_strength(webui):
         assert same(webui.inpaint(IMAGE, None, [{"threshold_mix": 0, "mask_image": encoded(mask)}], inpainting_fill=1,
                                   inpaint_full_res=False), wanted)
     finer = Image.fromarray((np.asarray(GREY).astype(np.uint16) * 257 + 100 * (np.asarray(GREY) > 0)).astype(np.uint16))
-    assert not same(webui.inpaint(IMAGE, finer, grey), wanted)
+    # At most a level of 255 apart, so the rounding that `same` accepts would hide it.
+    assert (webui.inpaint(IMAGE, finer, grey).images[0] != wanted.images[0]).any()
 
 
 @pytest.mark.parametrize("sampler", ["Euler", "Heun", "DPM2"])
@@ -270,6 +271,7 @@ def test_overlays_with_a_precise_mask(webui, only_masked, feather):
         pytest.skip(f"{webui.host} has no such option")
     result = webui.inpaint(IMAGE, MASK, [{"feather_source": feather}], inpaint_full_res=only_masked, options={option: True})
     original, change = np.asarray(IMAGE), np.abs(result.images[0].astype(int) - np.asarray(IMAGE)).mean(-1)
-    assert (result.images[0] == original)[DISTANCE > 2.4 * 5].all()
+    reach = 2.5 * 4 * 2 ** 0.5 if feather == "host" else 2.4 * 4  # the host blurs with a square kernel
+    assert (result.images[0] == original)[DISTANCE > reach + 2].all()
     assert change[DISTANCE == 0].mean() > 20
     assert soft_keys(result.infotexts[0])["feather source"] == feather
