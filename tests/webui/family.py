@@ -30,6 +30,9 @@ FLAGS = {
 OPTIONS = {REFORGE: {"show_progress_type": "Approx cheap"}}
 """Settings that keep a host from downloading a model."""
 
+NEO_VERSION = "VERSION_UID"
+"""Forge Neo asks in its console about a config.json whose value for this is not its own."""
+
 
 @dataclass(frozen=True)
 class Host:
@@ -68,6 +71,10 @@ class Host:
 
     @property
     def options(self) -> dict[str, Any]:
+        """Settings without which the host does not start here."""
+        if self.name == NEO:
+            source = (self.checkout / "modules" / "launch_utils.py").read_text(encoding="utf8")
+            return {NEO_VERSION: re.search(rf'^{NEO_VERSION}\b.*= "(.+)"', source, re.MULTILINE)[1]}
         return OPTIONS.get(self.name, {})
 
     def models(self, first: Path) -> tuple[str | Path, ...]:

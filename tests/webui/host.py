@@ -62,10 +62,12 @@ class WebUI:
         Path and text of files in the data folder, written before the start.
     user
         Name and password for its requests, "user:password".
+    options
+        Settings of the host, beside those that it needs in the tests.
     """
 
     def __init__(self, host: Host, name: str, flags: tuple[str, ...] = (), files: dict[str, str] | None = None,
-                 user: str = ""):
+                 user: str = "", options: dict[str, Any] | None = None):
         self.headers = {"Authorization": "Basic " + base64.b64encode(user.encode()).decode()} if user else {}
         self.host = host
         self.data = WORK / host.folder / name
@@ -76,9 +78,8 @@ class WebUI:
             target.parent.mkdir(parents=True, exist_ok=True)
             (shutil.copytree if (ROOT / source).is_dir() else shutil.copy)(ROOT / source, target)
         shutil.copytree(COMPANION, self.data / "extensions" / "zz-companion")
-        # Forge Neo asks in its console about a config.json that it did not write.
-        options = {"config.json": json.dumps(host.options)} if host.options else {}
-        for path, text in {**options, **(files or {})}.items():
+        settings = {**host.options, **(options or {})}
+        for path, text in {**({"config.json": json.dumps(settings)} if settings else {}), **(files or {})}.items():
             (self.data / path).parent.mkdir(parents=True, exist_ok=True)
             (self.data / path).write_text(text)
         with socket.socket() as free:

@@ -54,16 +54,14 @@ def test_an_old_ui_config_keeps_its_defaults_and_pasting_works(member):
 
 
 def test_the_builtin_disabled(member):
-    files = {"config.json": json.dumps({"disabled_extensions": ["soft-inpainting"]})}
-    with host.WebUI(member, "disabled", ("--nowebui",), files) as webui:
+    with host.WebUI(member, "disabled", ("--nowebui",), options={"disabled_extensions": ["soft-inpainting"]}) as webui:
         assert owner_and_place(webui)[0] == "ours"
         assert "version" in works(webui)
 
 
 @pytest.mark.every_host
 def test_the_builtin_kept_by_the_option(member):
-    files = {"config.json": json.dumps({"softinpaint_keep_builtin": True})}
-    with host.WebUI(member, "kept", (), files) as webui:
+    with host.WebUI(member, "kept", options={"softinpaint_keep_builtin": True}) as webui:
         assert owner_and_place(webui)[0] == "built-in"
         assert "version" not in works(webui)
         assert works(webui)["enabled"] == "True"
