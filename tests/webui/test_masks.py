@@ -269,7 +269,10 @@ def test_overlays_with_a_precise_mask(webui, only_masked, feather):
     option = "img2img_inpaint_precise_mask"
     if option not in webui.get("/sdapi/v1/options"):
         pytest.skip(f"{webui.host} has no such option")
-    result = webui.inpaint(IMAGE, MASK, [{"feather_source": feather}], inpaint_full_res=only_masked, options={option: True})
+    try:
+        result = webui.inpaint(IMAGE, MASK, [{"feather_source": feather}], inpaint_full_res=only_masked, options={option: True})
+    finally:
+        webui.post("/sdapi/v1/options", {option: False})  # the host keeps it between calls
     original, change = np.asarray(IMAGE), np.abs(result.images[0].astype(int) - np.asarray(IMAGE)).mean(-1)
     reach = 2.5 * 4 * 2 ** 0.5 if feather == "host" else 2.4 * 4  # the host blurs with a square kernel
     assert (result.images[0] == original)[reach + 2 < DISTANCE].all()
