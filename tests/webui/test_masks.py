@@ -269,8 +269,9 @@ def test_overlays_with_a_precise_mask(webui, only_masked, feather):
     option = "img2img_inpaint_precise_mask"
     if option not in webui.get("/sdapi/v1/options"):
         pytest.skip(f"{webui.host} has no such option")
+    soft = [{"feather_source": feather}]
     try:
-        result = webui.inpaint(IMAGE, MASK, [{"feather_source": feather}], inpaint_full_res=only_masked, options={option: True})
+        result = webui.inpaint(IMAGE, MASK, soft, inpaint_full_res=only_masked, options={option: True})
     finally:
         webui.post("/sdapi/v1/options", {option: False})  # the host keeps it between calls
     original, change = np.asarray(IMAGE), np.abs(result.images[0].astype(int) - np.asarray(IMAGE)).mean(-1)
