@@ -113,7 +113,7 @@ DETERMINISTIC = {"DPM++ 2M", "Euler", "LMS", "Heun", "DPM2", "DDIM", "DDIM CFG++
 """Samplers that must leave the first noise in the latents. The others must leave noise of the right strength."""
 SAME_NOISE, SAME_NOISE_ELSEWHERE = 1e-3, 0.02
 """In AUTOMATIC1111, and in the other hosts, which round more at the last steps."""
-NOISE_TOLERANCE, LOOSE_NOISE_TOLERANCE = 0.03, 0.6
+NOISE_TOLERANCE, LOOSE_NOISE_TOLERANCE = 0.03, 1
 LOOSE = "CFG++", "IPNDM_V", "Dy", "DY", "Negative", "Kohaku"
 """Parts of the names of samplers whose latents have more or less noise than their noise level says: they step along the
 unconditional prediction in a function of their own, extrapolate over uneven steps, or mix and subtract noise."""
