@@ -3,8 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from training.evaluation import find_trials, with_other_kind
 from training.judge import recognised
-from training.scenes import SIZE, Scene, main_colour, vocabulary
+from training.scenes import HELD_OUT, SIZE, Scene, main_colour, vocabulary
 
 SEEDS = range(40)
 
@@ -55,3 +56,13 @@ def test_the_judge_recognises_only_drawn_things(kind):
                 blank.append(recognised(without.draw(), thing, without, repaint))
     assert sum(drawn) >= len(drawn) - 1
     assert not any(blank)
+
+
+def test_an_object_of_another_kind_is_no_success():
+    """Here, the oval that stands in for the cloud or the tree agrees with its colour and size."""
+    for kind, seed in (("cloud", 23), ("tree", 8)):
+        trial = next(trial for trial in find_trials(kind, 24) if trial.scene.seed == HELD_OUT + seed)
+        image = with_other_kind(trial)
+        assert recognised(image, trial.thing, trial.scene, trial.repaint, rivals=False)
+        assert not recognised(image, trial.thing, trial.scene, trial.repaint)
+        assert recognised(trial.answer, trial.thing, trial.scene, trial.repaint)

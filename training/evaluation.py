@@ -50,7 +50,7 @@ def evaluate(model: Path, sheets: Path) -> None:
         trials = list(find_trials(kind, TRIALS))
         results = inpaint(pipeline, trials)
         answers = round_trip(pipeline.vae, np.stack([trial.answer for trial in trials]))
-        sets = {"painted": results, "drawn": answers, "other": [_with_other_kind(trial) for trial in trials]}
+        sets = {"painted": results, "drawn": answers, "other": [with_other_kind(trial) for trial in trials]}
         seen = {(name, rivals): [recognised(image, trial.thing, trial.scene, trial.repaint, rivals)
                                  for trial, image in zip(trials, images)]
                 for name, images in sets.items() for rivals in (True, False)}
@@ -115,7 +115,7 @@ def _roomy_box(mask: np.ndarray) -> np.ndarray:
     return box
 
 
-def _with_other_kind(trial: Trial) -> np.ndarray:
+def with_other_kind(trial: Trial) -> np.ndarray:
     """(H, W, 3) uint8: the scene with a thing of another kind in place of the requested one."""
     discs = ("sun", "moon")
     kinds = [kind for kind in JUDGED if kind != trial.thing.kind and not (kind in discs and trial.thing.kind in discs)]
