@@ -14,6 +14,7 @@ from lib_softinpaint.geometry import Size
 from lib_softinpaint.images.read import as_original
 from lib_softinpaint.method.mask import resized
 from tests.test_image_files import grey_profile
+from tests.webui.family import CLASSIC
 from tests.webui.host import drawn_disc, drawn_image, encoded
 from tests.webui.test_requests import same, soft_keys
 
@@ -91,6 +92,8 @@ def test_likely_problems_are_shown_below_the_image(webui, fields, sentence):
     (False, "The mask is empty, so nothing will be inpainted."),
     (True, "The mask is empty, so the WebUI will repaint the whole image.")])
 def test_an_empty_mask_is_reported(webui, only_masked, sentence):
+    if only_masked and webui.host.name == CLASSIC:
+        pytest.skip("Forge Classic itself fails on an empty mask")
     webui.inpaint(IMAGE, Image.new("L", IMAGE.size), [True], steps=2, inpaint_full_res=only_masked)
     assert sentence in webui.get("/companion/witness")["comments"]
 
