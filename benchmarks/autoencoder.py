@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from diffusers import AutoencoderTiny
 
+from training.autoencoder import CROP_BATCH, reconstruction_loss
 from training.networks import to_tensor
 from training.scenes import HELD_OUT, SIZE, Scene
-from training.train import CROP_BATCH, reconstruction_loss
 
 FOLDER = Path(__file__).parent / "autoencoder"
 MINUTES = 6.0
