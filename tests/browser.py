@@ -40,7 +40,7 @@ def choose_preset(page, name):
 def squiggle(page, canvas):
     """Paints a zigzag, as in the guide."""
     page.locator(canvas).first.scroll_into_view_if_needed()
-    box = page.locator(canvas).first.bounding_box()
+    box = steady_box(page, canvas)
     corners = [(0.35, 0.6), (0.42, 0.68), (0.48, 0.6), (0.55, 0.68), (0.6, 0.6)]
     across, down = (np.interp(np.linspace(0, 4, 33), range(5), values) for values in zip(*corners))
     for step, (x, y) in enumerate(zip(across, down)):
@@ -49,6 +49,15 @@ def squiggle(page, canvas):
         if step == 0:
             page.mouse.down()
     page.mouse.up()
+
+
+def steady_box(page, element):
+    """The element's box once it has kept its place for a second: a canvas that is being resized loses its paint."""
+    boxes = [None]
+    while len(boxes) < 6 or any(box != boxes[-1] for box in boxes[-6:]):
+        page.wait_for_timeout(200)
+        boxes.append(page.locator(element).first.bounding_box())
+    return boxes[-1]
 
 
 def pixels_of(page, canvas):
