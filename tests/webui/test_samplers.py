@@ -116,7 +116,8 @@ SAME_NOISE, SAME_NOISE_ELSEWHERE = 1e-3, 0.02
 NOISE_TOLERANCE, LOOSE_NOISE_TOLERANCE = 0.03, 1
 LOOSE = "CFG++", "IPNDM_V", "Dy", "DY", "Negative", "Kohaku"
 """Parts of the names of samplers whose latents have more or less noise than their noise level says: they step along the
-unconditional prediction in a function of their own, extrapolate over uneven steps, or mix and subtract noise."""
+unconditional prediction in a function of their own, extrapolate over uneven steps, or mix and subtract noise. At the last
+call, the noise is so weak that this can be more than the noise itself; the call is left out."""
 
 
 @pytest.mark.parametrize("sampler", ALL_SAMPLERS)
@@ -131,9 +132,10 @@ def test_each_model_call_sees_the_original_and_its_noise_outside(webui, sampler)
     if sampler in DETERMINISTIC:  # the host starts timestep samplers with noise of the previous level, which then stays
         assert distances.max() < (SAME_NOISE if webui.host.name == AUTOMATIC1111 else SAME_NOISE_ELSEWHERE)
     else:
-        tolerance = LOOSE_NOISE_TOLERANCE if any(part in sampler for part in LOOSE) else NOISE_TOLERANCE
-        assert np.abs(means).max() < tolerance
-        assert np.abs(deviations - 1).max() < tolerance
+        loose = any(part in sampler for part in LOOSE)
+        tolerance, calls = (LOOSE_NOISE_TOLERANCE, slice(-1)) if loose else (NOISE_TOLERANCE, slice(None))
+        assert np.abs(means[calls]).max() < tolerance
+        assert np.abs(deviations[calls] - 1).max() < tolerance
     assert seen["predicted_apart"] < 1e-3  # the noise floor uses the combined prediction, even with CFG++
 
 
