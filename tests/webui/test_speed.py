@@ -2,7 +2,6 @@
 
     SOFTINPAINT_WEBUI=CHECKOUT python -m pytest tests/webui/test_speed.py -s      also prints the times
 """
-import statistics
 import time
 
 import pytest
@@ -31,8 +30,8 @@ def taken(webui, soft, size):
 def test_soft_inpainting_adds_little_and_nothing_when_off(webui, size):
     kinds = {"absent": None, "off": [False], "soft": [True]}
     rounds = [{kind: taken(webui, soft, size) for kind, soft in kinds.items()} for _ in range(ROUNDS[size])]
-    hard_s = statistics.median(each["absent"] for each in rounds)
-    added = {kind: statistics.median(each[kind] - each["absent"] for each in rounds) for kind in ("off", "soft")}
+    fastest = {kind: min(each[kind] for each in rounds) for kind in kinds}  # other programs only make a request slower
+    hard_s, added = fastest["absent"], {kind: fastest[kind] - fastest["absent"] for kind in ("off", "soft")}
     print(f"\n{webui.host}, {size} px: {hard_s:.2f} s without, off {added['off']:+.3f} s, soft {added['soft']:+.3f} s")
     goal_s = max(GOALS_S[size], GOAL_SHARE * hard_s)
     assert added["soft"] < TOLERATED * goal_s
