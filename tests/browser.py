@@ -45,7 +45,7 @@ def squiggle(page, canvas):
     across, down = (np.interp(np.linspace(0, 4, 33), range(5), values) for values in zip(*corners))
     for step, (x, y) in enumerate(zip(across, down)):
         page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
-        page.wait_for_timeout(20)  # the canvas draws once a frame
+        page.evaluate("() => new Promise(requestAnimationFrame)")  # the canvas draws once a frame
         if step == 0:
             page.mouse.down()
     page.mouse.up()

@@ -474,7 +474,9 @@ def test_the_preview_shows_a_sketchs_opacity_as_strength(page, tmp_path):
 
 
 @pytest.mark.gradio_canvas
-def test_the_preview_knows_the_original_of_a_sketch_from_another_tab(page):
+def test_the_preview_knows_the_original_of_a_sketch_from_another_tab(webui, page):
+    if webui.host.name == REFORGE:
+        pytest.skip("reForge itself fails to copy an image on which nothing is painted")
     open_accordion(page)
     page.locator("#img2img_inpaint_tab").get_by_role("button", name="inpaint sketch", exact=True).click()
     page.wait_for_selector("#inpaint_sketch canvas")
