@@ -29,7 +29,7 @@ SCALING = 0.18215  # SD1's value, because some programs have it built in
 def train_vae(minutes: float) -> None:
     """Trains the autoencoder, first on crops, then on whole images."""
     vae = with_bundled_weights(new_vae(), "vae")
-    crops, whole = drawings(CROP_BATCH * BATCHES // CROPS, 1), drawings(WHOLE_BATCH * BATCHES, 2)
+    crops, whole = drawings(CROP_BATCH * BATCHES // CROPS), drawings(WHOLE_BATCH * BATCHES)
 
     def loss(share: float, rng: np.random.Generator) -> torch.Tensor:
         images = _crops(next(crops), rng) if share < CROP_SHARE else next(whole)
@@ -87,7 +87,7 @@ def _decoder(vae: AutoencoderKL) -> torch.nn.ModuleDict:
 def train_decoder(minutes: float) -> None:
     """Trains the decoder alone on whole scenes. The latents do not change, so the UNet still fits."""
     encoded_scenes(encoder)
-    vae, images = trained_vae(), drawings(WHOLE_BATCH * BATCHES, 3)
+    vae, images = trained_vae(), drawings(WHOLE_BATCH * BATCHES)
     decoder = _decoder(vae).requires_grad_(True)
 
     def loss(share: float, rng: np.random.Generator) -> torch.Tensor:

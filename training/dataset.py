@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import CLIPTokenizer
 
 from training.fit import BATCHES, DEVICE, RUNS, autocast
@@ -26,20 +26,23 @@ ONE_THING = 0.35  # share of captions that name a single thing, as most inpainti
 UNKNOWN_WORDS = 0.1  # share of captions with a word outside the vocabulary, which the model learns to ignore
 
 
-class Drawings(IterableDataset):
-    """Endless random scenes, (H, W, 3) uint8, other ones in each process."""
+class RandomSeeds(Sampler):
+    """Endless seeds of scenes, other ones after each start, so that a resumed stage sees new scenes."""
 
-    def __init__(self, seed: int):
-        self.seed = seed
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        worker = torch.utils.data.get_worker_info()
-        rng = np.random.default_rng((self.seed, worker.id if worker else 0))
+    def __iter__(self) -> Iterator[int]:
+        rng = np.random.default_rng()
         while True:
-            yield Scene.from_seed(int(rng.integers(HELD_OUT))).draw()
+            yield int(rng.integers(HELD_OUT))
 
 
-class NumberedScenes(torch.utils.data.Dataset):
+class Drawings(Dataset):
+    """The scenes by seed, (H, W, 3) uint8."""
+
+    def __getitem__(self, seed: int) -> np.ndarray:
+        return Scene.from_seed(seed).draw()
+
+
+class NumberedScenes(Dataset):
     """The scenes first, first + 1 ...: image (H, W, 3) uint8, and CAPTIONS captions as tokens."""
 
     def __init__(self, first: int, count: int, size: int, tokenizer: CLIPTokenizer):
@@ -72,11 +75,18 @@ def _one_thing(things: tuple[Thing, ...], rng: np.random.Generator) -> str:
     return thing.phrase(place=rng.random() < 0.2)
 
 
-def drawings(batch: int, seed: int) -> Iterator[torch.Tensor]:
+def drawings(batch: int) -> Iterator[torch.Tensor]:
     """Endless batches of random scenes, (B, 3, H, W) float32, -1 to 1."""
     ahead = 4 if WORKERS else None
-    loader = DataLoader(Drawings(seed), batch, num_workers=WORKERS, collate_fn=np.stack, prefetch_factor=ahead)
+    loader = DataLoader(Drawings(), batch, sampler=RandomSeeds(), num_workers=WORKERS, collate_fn=np.stack,
+                        prefetch_factor=ahead)
     return (to_tensor(images).to(DEVICE) for images in loader)
+
+
+def with_captions(scenes: NumberedScenes, batch: int, sampler: Sampler | None = None) -> Iterator[tuple]:
+    """Batches of (B, 3, H, W) float32 images, -1 to 1, and (B, CAPTIONS, 77) int64 tokens; in order without a sampler."""
+    loader = DataLoader(scenes, batch, sampler=sampler, num_workers=WORKERS, collate_fn=lambda pairs: tuple(zip(*pairs)))
+    return ((to_tensor(np.stack(images)).to(DEVICE), torch.stack(captions)) for images, captions in loader)
 
 
 @dataclass
@@ -93,7 +103,7 @@ class Latents:
         return self.scaled[chosen].float(), self.tokens[chosen, caption].long()
 
 
-def encoded_scenes(vae: Callable[[], AutoencoderKL], standardise: bool = True) -> tuple[dict[int, Latents], torch.Tensor]:
+def encoded_scenes(vae: Callable[[], AutoencoderKL]) -> tuple[dict[int, Latents], torch.Tensor]:
     """Latents by size in pixels, with zero mean and unit deviation, and (2, 4) float32: mean and deviation before that."""
     path = RUNS / "latents.pt"
     if not path.exists():
@@ -115,11 +125,10 @@ def encoded_scenes(vae: Callable[[], AutoencoderKL], standardise: bool = True) -
 def _encoded(vae: AutoencoderKL, scenes: NumberedScenes) -> tuple[torch.Tensor, torch.Tensor]:
     """(N, 4, h, w) float32 latents and (N, CAPTIONS, 77) int16 tokens."""
     batch = max(ENCODE_PX // scenes.size**2, 1)
-    loader = DataLoader(scenes, batch, num_workers=WORKERS, collate_fn=lambda pairs: tuple(zip(*pairs)))
     latents, tokens = [], []
-    for images, captions in loader:
+    for images, captions in with_captions(scenes, batch):
         with autocast():
-            latents.append(vae.encode(to_tensor(np.stack(images)).to(DEVICE)).latent_dist.mean.float().cpu())
-        tokens.append(torch.stack(captions).short())
+            latents.append(vae.encode(images).latent_dist.mean.float().cpu())
+        tokens.append(captions.short())
         print(f"encoded {min(len(latents) * batch, len(scenes))} of {len(scenes)} scenes of {scenes.size} px", flush=True)
     return torch.cat(latents), torch.cat(tokens)

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-ROOT = Path(__file__).parents[1]
-MODEL = ROOT / "demo" / "model"
+from training.sd1_checkpoint import MODEL
+
 RUNS = Path(__file__).parent / "runs"
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -75,8 +75,7 @@ def train_unet(minutes: float) -> None:
         larger = share > ONE_SIZE_SHARE and rng.random() < LARGER
         size = int(rng.choice([size for size in latents if size != SIZE])) if larger else SIZE
         clean, tokens = latents[size].batch(max(UNET_BATCH * BATCHES * SIZE**2 // size**2, 1), rng)
-        tokens = torch.where(torch.rand(len(tokens), 1, device=DEVICE) < DROPPED_CAPTIONS, nothing, tokens)
-        return velocity_error(model["unet"], scheduler, clean, model["text"], tokens)
+        return velocity_error(model["unet"], scheduler, clean, model["text"], some_dropped(tokens, nothing))
 
     fit("unet", model, loss, minutes, UNET_RATE)
 
@@ -84,6 +83,11 @@ def train_unet(minutes: float) -> None:
 def empty_caption() -> torch.Tensor:
     """(1, 77) int64 tokens."""
     return tokenize(new_tokenizer(RUNS / "tokenizer"), [""]).to(DEVICE)
+
+
+def some_dropped(tokens: torch.Tensor, nothing: torch.Tensor) -> torch.Tensor:
+    """(B, 77) int64 tokens, a share of them those of the empty caption."""
+    return torch.where(torch.rand(len(tokens), 1, device=DEVICE) < DROPPED_CAPTIONS, nothing, tokens)
 
 
 def velocity_error(unet: UNet2DConditionModel, scheduler, clean: torch.Tensor, text: torch.nn.Module, tokens: torch.Tensor,

@@ -26,14 +26,14 @@ from safetensors.torch import save_file
 
 from training.autoencoder import train_decoder, train_vae, trained_vae
 from training.evaluation import evaluate
-from training.fit import DEVICE, MODEL, ROOT, RUNS, averaged
-from training.networks import new_scheduler, new_tokenizer
+from training.fit import DEVICE, RUNS, averaged
+from training.networks import new_scheduler, new_tokenizer, new_unet
 from training.painter import train_text, train_unet, trained_painter
-from training.sd1_checkpoint import text_weights
+from training.sd1_checkpoint import MODEL, text_weights
 from training.variants import train_few_steps, train_inpainting, with_mask_channels
 
 THREADS = 2  # more threads gain little at these sizes
-VARIANTS = ROOT / "demo" / "variants"
+VARIANTS = MODEL.parent / "variants"
 
 STAGES = {"vae": train_vae, "text": train_text, "unet": train_unet, "decoder": train_decoder,
           "inpainting": train_inpainting, "few-steps": train_few_steps}
@@ -41,17 +41,15 @@ STAGES = {"vae": train_vae, "text": train_text, "unet": train_unet, "decoder": t
 
 def export() -> None:
     """Writes the averaged weights as a diffusers pipeline in fp16, and each variant's UNet."""
-    tokenizer, painter = new_tokenizer(RUNS / "tokenizer"), trained_painter()
-    for name in ("inpainting", "few-steps"):
+    for name, unet in (("inpainting", with_mask_channels(new_unet())), ("few-steps", new_unet())):
         if (weights := averaged(name)) is not None:
-            unet = with_mask_channels(painter["unet"]) if name == "inpainting" else painter["unet"]
             unet.load_state_dict(weights)
             unet.to(torch.float16).save_pretrained(VARIANTS / name)
     painter = trained_painter()
     pipeline = StableDiffusionPipeline(
         vae=trained_vae(),
         text_encoder=painter["text"],
-        tokenizer=tokenizer,
+        tokenizer=new_tokenizer(RUNS / "tokenizer"),
         unet=painter["unet"],
         scheduler=new_scheduler(),
         safety_checker=None,

@@ -9,14 +9,13 @@ import torch
 from diffusers import UNet2DConditionModel
 from PIL import Image, ImageDraw
 from torch.nn.functional import interpolate
-from torch.utils.data import DataLoader
 
 from training.autoencoder import SCALING, encoder, trained_vae
-from training.dataset import CAPTIONS, WORKERS, NumberedScenes, encoded_scenes
+from training.dataset import CAPTIONS, NumberedScenes, RandomSeeds, encoded_scenes, with_captions
 from training.evaluation import GUIDANCE
 from training.fit import BATCHES, DEVICE, RUNS, autocast, fit
-from training.networks import new_scheduler, new_tokenizer, to_tensor
-from training.painter import DROPPED_CAPTIONS, UNET_BATCH, empty_caption, trained_painter, velocity_error
+from training.networks import new_scheduler, new_tokenizer
+from training.painter import UNET_BATCH, empty_caption, some_dropped, trained_painter, velocity_error
 from training.scenes import HELD_OUT, SIZE
 
 RATE = 3e-4
@@ -30,14 +29,12 @@ def train_inpainting(minutes: float) -> None:
     """Trains a UNet that also gets the mask and the latents of the masked image, as Stable Diffusion 1's inpainting model."""
     vae, painter, scheduler, nothing = trained_vae(), trained_painter(), new_scheduler(), empty_caption()
     scenes = NumberedScenes(0, HELD_OUT, SIZE, new_tokenizer(RUNS / "tokenizer"))
-    batches = iter(DataLoader(scenes, INPAINTING_BATCH * BATCHES, sampler=_RandomNumbers(), num_workers=WORKERS,
-                              collate_fn=lambda pairs: tuple(zip(*pairs))))
+    batches = with_captions(scenes, INPAINTING_BATCH * BATCHES, RandomSeeds())
     unet = with_mask_channels(painter["unet"]).requires_grad_(True)
 
     def loss(share: float, rng: np.random.Generator) -> torch.Tensor:
         images, captions = next(batches)
-        images, tokens = to_tensor(np.stack(images)).to(DEVICE), torch.stack(captions)[:, rng.integers(CAPTIONS)].to(DEVICE)
-        tokens = torch.where(torch.rand(len(tokens), 1, device=DEVICE) < DROPPED_CAPTIONS, nothing, tokens)
+        tokens = some_dropped(captions[:, rng.integers(CAPTIONS)].to(DEVICE), nothing)
         masks = torch.from_numpy(np.stack([random_mask(rng) for _ in images]))[:, None].float().to(DEVICE)
         with torch.no_grad(), autocast():
             both = vae.encode(torch.cat([images, images * (1 - masks)])).latent_dist.mean.float() * SCALING
@@ -46,15 +43,6 @@ def train_inpainting(minutes: float) -> None:
                               torch.cat([interpolate(masks, scale_factor=1 / 8), masked], 1))
 
     fit("inpainting", unet, loss, minutes, RATE)
-
-
-class _RandomNumbers(torch.utils.data.Sampler):
-    """Endless numbers of scenes."""
-
-    def __iter__(self):
-        rng = np.random.default_rng(4)
-        while True:
-            yield int(rng.integers(HELD_OUT))
 
 
 def with_mask_channels(unet: UNet2DConditionModel) -> UNet2DConditionModel:

@@ -99,12 +99,12 @@ def generated(webui, page):
 
 
 @pytest.fixture
-def generates_without_paint(webui):
+def works_without_paint(webui):
     if webui.host.name == REFORGE:
         pytest.skip("reForge's page itself fails if the inpaint tab has an image and no paint")
 
 
-@pytest.mark.usefixtures("generates_without_paint")
+@pytest.mark.usefixtures("works_without_paint")
 def test_a_mask_image_is_loaded_in_the_accordion(webui, page, tmp_path):
     open_accordion(page)
     ramp = np.zeros((512, 512), np.uint16)
@@ -123,7 +123,7 @@ def test_a_mask_image_is_loaded_in_the_accordion(webui, page, tmp_path):
     assert len(soft_keys(infotext)["mask image"]) == 10
 
 
-@pytest.mark.usefixtures("generates_without_paint")
+@pytest.mark.usefixtures("works_without_paint")
 def test_a_sketch_guides_the_result_without_bleeding(webui, page, tmp_path):
     """At Mask blur 0, the host passes the paint on unchanged, and our own feather softens its edge."""
     page.locator("#mode_img2img > .tab-nav button", has_text=re.compile("^ *Inpaint sketch *$")).click()
@@ -474,9 +474,8 @@ def test_the_preview_shows_a_sketchs_opacity_as_strength(page, tmp_path):
 
 
 @pytest.mark.gradio_canvas
-def test_the_preview_knows_the_original_of_a_sketch_from_another_tab(webui, page):
-    if webui.host.name == REFORGE:
-        pytest.skip("reForge itself fails to copy an image on which nothing is painted")
+@pytest.mark.usefixtures("works_without_paint")
+def test_the_preview_knows_the_original_of_a_sketch_from_another_tab(page):
     open_accordion(page)
     page.locator("#img2img_inpaint_tab").get_by_role("button", name="inpaint sketch", exact=True).click()
     page.wait_for_selector("#inpaint_sketch canvas")
