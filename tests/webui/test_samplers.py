@@ -118,22 +118,28 @@ LOOSE = "CFG++", "IPNDM_V", "Dy", "DY", "Negative", "Kohaku"
 """Parts of the names of samplers whose latents have more or less noise than their noise level says: they step along the
 unconditional prediction in a function of their own, extrapolate over uneven steps, or mix and subtract noise. At the last
 call, the noise is so weak that this can be more than the noise itself; the call is left out."""
+LAST_CALL_AT_WRONG_LEVEL = "RES Solver"
+"""The host gives this sampler's last call the noise level of the one before it."""
+ONE_AT_A_TIME = "ODE"
+"""Part of the names of samplers that fail in the host itself with a batch."""
 
 
 @pytest.mark.parametrize("sampler", ALL_SAMPLERS)
 def test_each_model_call_sees_the_original_and_its_noise_outside(webui, sampler):
     side, least_count = (512, 25_000) if webui.host.name == AUTOMATIC1111 else (384, 10_000)
     image, mask = drawn_image(side, side), drawn_disc(side, side, 3 * side // 32)
-    webui.inpaint(image, mask, [{}], sampler_name=sampler, width=side, height=side, batch_size=2, steps=8)
+    batch = 1 if ONE_AT_A_TIME in sampler else 2
+    webui.inpaint(image, mask, [{}], sampler_name=sampler, width=side, height=side, batch_size=batch, steps=8)
     seen = webui.get("/companion/surroundings")
     assert len(seen["calls"]) >= 5
     distances, means, deviations, counts = np.transpose(seen["calls"])
-    assert counts.min() > least_count
+    assert counts.min() > least_count * batch / 2
     if sampler in DETERMINISTIC:  # the host starts timestep samplers with noise of the previous level, which then stays
         assert distances.max() < (SAME_NOISE if webui.host.name == AUTOMATIC1111 else SAME_NOISE_ELSEWHERE)
     else:
         loose = any(part in sampler for part in LOOSE)
-        tolerance, calls = (LOOSE_NOISE_TOLERANCE, slice(-1)) if loose else (NOISE_TOLERANCE, slice(None))
+        tolerance = LOOSE_NOISE_TOLERANCE if loose else NOISE_TOLERANCE
+        calls = slice(-1 if loose or sampler == LAST_CALL_AT_WRONG_LEVEL else None)
         assert np.abs(means[calls]).max() < tolerance
         assert np.abs(deviations[calls] - 1).max() < tolerance
     assert seen["predicted_apart"] < 1e-3  # the noise floor uses the combined prediction, even with CFG++
