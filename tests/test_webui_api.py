@@ -23,7 +23,7 @@ def server():
             code, body = self.server.answers.get(self.path, (404, {"detail": "Not Found"}))
             self.server.authorization = self.headers["Authorization"]
             if self.command == "POST":
-                self.rfile.read(int(self.headers["Content-Length"]))
+                self.server.body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             self.send_response(code)
             self.end_headers()
             self.wfile.write(json.dumps(body).encode())
@@ -86,3 +86,15 @@ def test_the_image_and_its_infotext_are_returned(server):
     assert server.authorization == "Basic " + base64.b64encode(b"me:secret").decode()
     with pytest.raises(ValueError, match="model must be one of scenes, got 'other'"):
         webui_api.inpaint(address, Request(), IMAGE, MASK, "other")
+
+
+def test_a_webui_without_schedule_types_gets_them_in_the_samplers_name(server):
+    """AUTOMATIC1111 before 1.9.0."""
+    names = [{"name": "DPM++ 2M"}, {"name": "DPM++ 2M Karras"}]
+    server.answers = {**GOOD, "/sdapi/v1/schedulers": (404, {}), "/sdapi/v1/samplers": (200, names)}
+    address = f"127.0.0.1:{server.server_port}"
+    for schedule, sent in (("Automatic", "DPM++ 2M"), ("Karras", "DPM++ 2M Karras")):
+        webui_api.inpaint(address, Request(sampler="DPM++ 2M", schedule_type=schedule), IMAGE, MASK)
+        assert server.body["sampler_name"] == sent
+    with pytest.raises(ValueError, match="Sampler must be one of .*, got 'DPM\\+\\+ 2M Exponential'"):
+        webui_api.inpaint(address, Request(sampler="DPM++ 2M", schedule_type="Exponential"), IMAGE, MASK)

@@ -7,6 +7,7 @@ import io
 import json
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -18,7 +19,7 @@ from lib_softinpaint.geometry import Size
 from lib_softinpaint.images.encoded import encoded
 from lib_softinpaint.images.painted import fitted, grey_image, strengths
 from lib_softinpaint.method.composite import over_white
-from lib_softinpaint.settings.request import Request, to_api
+from lib_softinpaint.settings.request import AUTOMATIC, Request, to_api
 from lib_softinpaint.settings.settings import FIELDS
 
 SCRIPT = "soft inpainting"
@@ -48,8 +49,7 @@ def inpaint(url: str, request: Request, image: Image.Image, mask: Image.Image,
     webui = _WebUI(url)
     if request.settings.enabled:
         _demand_extension(webui)
-    _demand("Sampler", request.sampler, webui.ask("samplers"), "name")
-    _demand("Schedule type", request.schedule_type, webui.ask("schedulers"), "label")
+    request = _as_offered(webui, request)
     changes = {}
     if model:
         _demand("model", model, webui.ask("sd-models"), "model_name", "title", "hash")
@@ -77,6 +77,17 @@ def _demand_extension(webui: _WebUI) -> None:
                          f"{'the built-in soft inpainting' if scripts else 'no soft inpainting'}")
 
 
+def _as_offered(webui: _WebUI, request: Request) -> Request:
+    """The request in the WebUI's names of sampler and schedule. Raises BadInput if it lacks them."""
+    schedules = webui.ask("schedulers", may_lack=True)
+    if schedules is not None:
+        _demand("Schedule type", request.schedule_type, schedules, "label")
+    elif request.schedule_type != AUTOMATIC:  # before 1.9.0, the schedule is part of the sampler's name
+        request = replace(request, sampler=f"{request.sampler} {request.schedule_type}", schedule_type=AUTOMATIC)
+    _demand("Sampler", request.sampler, webui.ask("samplers"), "name")
+    return request
+
+
 def _demand(what: str, name: str, offered: list[dict[str, Any]], *keys: str) -> None:
     """Raises BadInput for an unknown name, which the WebUI would silently replace with its first one."""
     if not any(name == each.get(key) for each in offered for key in keys):
@@ -94,7 +105,8 @@ class _WebUI:
             user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             self._headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
 
-    def ask(self, route: str, body: dict[str, Any] | None = None) -> Any:
+    def ask(self, route: str, body: dict[str, Any] | None = None, may_lack: bool = False) -> Any:
+        """The answer, or None if the WebUI has no such route and `may_lack` it."""
         address = self.address + ROUTE + route
         data = None if body is None else json.dumps(body).encode()
         try:
@@ -102,6 +114,8 @@ class _WebUI:
             with urllib.request.urlopen(query, timeout=ANSWER_SECONDS if body is None else None) as response:
                 content = json.load(response)
         except urllib.error.HTTPError as fault:
+            if fault.code == 404 and may_lack:
+                return None
             if fault.code == 404:
                 raise ConnectionError(f"start the WebUI with --api: {address} was not found") from fault
             raise ConnectionError(f"the WebUI returned {fault.code}: {_detail(fault)}") from fault

@@ -19,6 +19,9 @@ WHOLE_PICTURE, ONLY_MASKED = INPAINT_AREAS = ("Whole picture", "Only masked")
 MASKED_CONTENTS = ("fill", "original", "latent noise", "latent nothing")
 """In the order in which the WebUI numbers them."""
 
+AUTOMATIC = "Automatic"
+"""The schedule type that the WebUI chooses for the sampler."""
+
 OLD_SCHEDULE_TYPES = (" Karras", " Exponential")
 """Suffixes of sampler names: before 1.9, the WebUI named the schedule type this way."""
 
@@ -48,7 +51,7 @@ class Request:
     sampler: Annotated[str, Field(
         "Sampler", "Sampler, as named in the WebUI.")] = "Euler a"
     schedule_type: Annotated[str, Field(
-        "Schedule type", "Noise schedule, as named in the WebUI.", unsaid="Automatic")] = "Automatic"
+        "Schedule type", "Noise schedule, as named in the WebUI.", unsaid=AUTOMATIC)] = AUTOMATIC
     cfg_scale: Annotated[float, Field(
         "CFG scale", "How closely the prompt is followed.", Range(1, 30, 0.5))] = 7.0
     seed: Annotated[int, Field(

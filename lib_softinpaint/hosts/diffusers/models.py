@@ -26,6 +26,7 @@ from lib_softinpaint.hosts.diffusers.prompts import LORA_PLACES, prepared
 from lib_softinpaint.images.painted import strengths
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.request import (
+    AUTOMATIC,
     INPAINT_NOT_MASKED,
     ONLY_MASKED,
     SCENES,
@@ -55,7 +56,7 @@ SAMPLERS: dict[str, tuple[type, dict[str, Any], str]] = {
 """Scheduler class, configuration changes, and the schedule type that "Automatic" selects in AUTOMATIC1111 1.10.1."""
 
 SCHEDULE_TYPES: dict[str, dict[str, bool]] = {
-    "Automatic": {}, "Uniform": {}, "Karras": {"use_karras_sigmas": True}, "Exponential": {"use_exponential_sigmas": True}}
+    AUTOMATIC: {}, "Uniform": {}, "Karras": {"use_karras_sigmas": True}, "Exponential": {"use_exponential_sigmas": True}}
 
 
 def soft_inpaint(image: Image.Image, mask: Image.Image, prompt: str = "", *, model: str | Path = SCENE_MODEL,
@@ -154,7 +155,7 @@ def scheduler_class(sampler: str, schedule_type: str) -> tuple[type, dict[str, A
     if schedule_type not in SCHEDULE_TYPES:
         raise ValueError(f"Schedule type must be one of {', '.join(SCHEDULE_TYPES)}, got {schedule_type!r}")
     kind, changes, automatic = SAMPLERS[sampler]
-    changes = {**changes, **SCHEDULE_TYPES[automatic if schedule_type == "Automatic" else schedule_type]}
+    changes = {**changes, **SCHEDULE_TYPES[automatic if schedule_type == AUTOMATIC else schedule_type]}
     if changes.keys() - inspect.signature(kind).parameters.keys():
         raise ValueError(f"Schedule type must be Automatic with the sampler {sampler}, got {schedule_type!r}")
     return kind, changes
