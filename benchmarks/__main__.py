@@ -1,6 +1,7 @@
 """Measures speed and image quality of ours and the peers.
 
-    python3 softinpaint.py bench [speed | quality | masks | composites | sliders | presets] [--full] [--webui CHECKOUT]
+    python3 softinpaint.py bench [speed | quality | masks | composites | sliders | presets | photos]
+                                [--full] [--webui CHECKOUT] [--autoencoder FOLDER] [--photos FOLDER]
 
 Without a name, it runs speed and quality. These write JSON and contact sheets to outputs/bench; the others only print.
 The quick set of images takes under five minutes on two cores, the full set over an hour. An interrupted run resumes.
@@ -17,7 +18,7 @@ from pathlib import Path
 from benchmarks.machine import ROOT, facts
 
 OUTPUT = ROOT / "outputs" / "bench"
-TABLES = "masks", "composites", "sliders", "presets"
+TABLES = "masks", "composites", "sliders", "presets", "photos"
 """Benchmarks that only print tables."""
 
 
@@ -26,6 +27,8 @@ def main() -> int:
     parser.add_argument("table", nargs="?", choices=("speed", "quality", *TABLES), help="run only this one")
     parser.add_argument("--full", action="store_true", help="all scenes, seeds, samplers and steps")
     parser.add_argument("--webui", type=Path, metavar="CHECKOUT", help="also time the built-in of this WebUI")
+    parser.add_argument("--autoencoder", type=Path, metavar="FOLDER", help="for photos: taef2_encoder.pth, taef2_decoder.pth")
+    parser.add_argument("--photos", type=Path, metavar="FOLDER", help="for photos: also your own, of at least 1024 px")
     options = parser.parse_args()
     OUTPUT.mkdir(parents=True, exist_ok=True)
     environment = facts()
@@ -33,7 +36,8 @@ def main() -> int:
     missed: list[str] = []
     if options.table in TABLES:
         bench = importlib.import_module(f"benchmarks.{options.table}")
-        for table in bench.tables():
+        arguments = (options.autoencoder, options.photos) if options.table == "photos" else ()
+        for table in bench.tables(*arguments):
             print(f"{table}\n", flush=True)
         if options.table == "composites":
             bench.sheet().convert("RGB").save(OUTPUT / "composites.jpg", quality=88)

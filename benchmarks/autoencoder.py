@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,14 @@ FOLDER = Path(__file__).parent / "autoencoder"
 MINUTES = 6.0
 CROP_PX = 128
 RATE = 2e-3
+
+
+@dataclass(frozen=True)
+class Codec:
+    """An autoencoder as two functions: from images (B, 3, H, W) in [-1, 1] to latents, and back."""
+
+    encode: Callable[[torch.Tensor], torch.Tensor]
+    decode: Callable[[torch.Tensor], torch.Tensor]
 
 
 def untrained() -> AutoencoderTiny:

@@ -16,7 +16,8 @@ from PIL import Image
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from skimage.color import lab2rgb, rgb2lab
 
-from benchmarks import autoencoder, peers, quality
+from benchmarks import autoencoder, peers, quality, truth
+from benchmarks.autoencoder import Codec
 from benchmarks.tasks import SCENES, make_task
 from lib_softinpaint.generation import score
 from lib_softinpaint.generation.job import SoftInpaintJob
@@ -25,7 +26,6 @@ from lib_softinpaint.hosts.diffusers import models
 from lib_softinpaint.images.sheet import side_by_side
 from lib_softinpaint.method import composite, drift
 from lib_softinpaint.method.mask import host_blur, repaint_mask, to_latent
-from lib_softinpaint.settings.request import LATENT_PX
 from lib_softinpaint.settings.settings import Settings, as_builtin
 from training.networks import to_tensor
 from training.scenes import SIZE
@@ -35,23 +35,19 @@ CLEAR, CUT = "clear of the edge", "cut by the edge"
 CLEARANCE_PX, LEAST_CHANGE = 6, 8
 MASK_BLUR = 8
 FEWEST_PAINTED_PX = 200
-TONE_PX = 4.0
-"""Standard deviation of a Gaussian that removes the texture, which every autoencoder loses, and leaves the colours."""
-
 PYRAMID_LEVELS = 5
 SHEET_STRIDE = 17
 """The sheet shows every 17th case. This way, neighbours differ in scene, task and kind."""
 
 MODEL_TOLERANCE, MODEL_SMOOTHING_PX = 12.0, 6.0
 
-Codec = tuple[Callable[[torch.Tensor], torch.Tensor], Callable[[torch.Tensor], torch.Tensor]]
-
 
 @dataclass(frozen=True)
 class Case:
     """One decoded image and the result it should give.
 
-    original, truth : (H, W, 3) uint8
+    original, new : (H, W, 3) uint8
+        What was and what the sampler should have painted.
     decoded : (H, W, 3) float32, 0 to 255
     painted : (H, W) bool
     repaint, opacity : (H, W) float32, 0 to 1
@@ -60,45 +56,59 @@ class Case:
 
     kind: str
     original: np.ndarray
-    truth: np.ndarray
+    new: np.ndarray
     decoded: np.ndarray
     painted: np.ndarray
     repaint: np.ndarray
     opacity: np.ndarray
     builtin_opacity: np.ndarray
 
+    @property
+    def truth(self) -> np.ndarray:
+        """(H, W, 3) uint8: the new image in the painted area, the original elsewhere."""
+        return np.where(self.painted[..., None], self.new, self.original)
+
 
 def codecs() -> dict[str, Codec]:
-    """Encoder and decoder for images (1, 3, H, W) in [-1, 1], by name."""
+    """The autoencoders by name."""
     bundled, second = models.load(str(models.SCENE_MODEL), "cpu").vae, autoencoder.trained()
-    return {"bundled": (lambda image: bundled.encode(image).latent_dist.mode(),
-                        lambda latent: bundled.decode(latent).sample),
-            "second": (lambda image: second.encode(image).latents, lambda latent: second.decode(latent).sample)}
+    return {"bundled": Codec(lambda image: bundled.encode(image).latent_dist.mode(),
+                             lambda latents: bundled.decode(latents).sample),
+            "second": Codec(lambda image: second.encode(image).latents, lambda latents: second.decode(latents).sample)}
 
 
 @torch.no_grad()
 def cases(codec: Codec) -> Iterator[Case]:
     """Objects of four tasks in twelve scenes, each clear of the painted edge and cut by it."""
-    encode, decode = codec
-    side = SIZE // LATENT_PX
     for scene in SCENES:
         for name in TASKS:
             task = make_task(scene, name)
-            start = encode(to_tensor(task.image[None]))
+            start = codec.encode(to_tensor(task.image[None]))
             changed = np.abs(task.answer.astype(int) - task.image).max(-1) > LEAST_CHANGE
             whole = task.painted | (distance_transform_edt(~changed) < CLEARANCE_PX)
             half = task.painted & (np.arange(SIZE) < np.median(np.nonzero(changed)[1]))
             for kind, painted in ((CLEAR, whole), (CUT, half)):
                 if painted.sum() < FEWEST_PAINTED_PX:
                     continue
-                truth = np.where(painted[..., None], task.answer, task.image)
                 repaint = repaint_mask(painted.astype(np.float32), Settings(enabled=True), MASK_BLUR)
-                latent_mask = torch.from_numpy(to_latent(repaint, side, side))
-                samples = torch.where(latent_mask > 0, encode(to_tensor(truth[None])), start)
-                decoded = ((decode(samples)[0].permute(1, 2, 0) + 1) * 127.5).clamp(0, 255).numpy()
-                yield Case(kind, task.image, truth, decoded, painted, repaint, *(
-                    _opacity(settings, mask, start, samples, task.image) for settings, mask in (
-                        (Settings(enabled=True), repaint), (as_builtin(), host_blur(painted, MASK_BLUR)))))
+                new = np.where(painted[..., None], task.answer, task.image)
+                decoded, samples = decoded_image(codec, repaint, start, new)
+                yield Case(kind, task.image, new, decoded, painted, repaint,
+                           *opacities(task.image, painted, repaint, MASK_BLUR, start, samples))
+
+
+def decoded_image(codec: Codec, repaint: np.ndarray, start: torch.Tensor, new: np.ndarray) -> tuple[np.ndarray, torch.Tensor]:
+    """The new image inside the mask and the original outside, as a sampler leaves them: decoded together, and as latents."""
+    mask = torch.from_numpy(to_latent(repaint, *start.shape[-2:]))
+    samples = torch.where(mask > 0, codec.encode(to_tensor(new[None])), start)
+    return ((codec.decode(samples)[0].permute(1, 2, 0) + 1) * 127.5).clamp(0, 255).numpy(), samples
+
+
+def opacities(original: np.ndarray, painted: np.ndarray, repaint: np.ndarray, mask_blur: int, start: torch.Tensor,
+              samples: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Ours and the built-in's for the same latents, each (H, W) float32."""
+    return (_opacity(Settings(enabled=True), repaint, start, samples, original),
+            _opacity(as_builtin(), host_blur(painted, mask_blur), start, samples, original))
 
 
 def _opacity(settings: Settings, repaint: np.ndarray, start: torch.Tensor, samples: torch.Tensor,
@@ -199,10 +209,9 @@ METHODS: dict[str, Callable[[Case], np.ndarray]] = {
 def figures(case: Case, result: np.ndarray) -> tuple[float, float, float, float, int]:
     """CIEDE2000 in the painted area, that of its colours only, jump, gradient ratio, and count of pixels changed outside."""
     scores = score.score(case.truth, result, case.repaint, case.painted, np.rint(case.decoded).astype(np.uint8))
-    tone, wanted = (gaussian_filter(image / 255, (TONE_PX, TONE_PX, 0)) for image in (result, case.truth))
     outside = (result != case.original).any(-1) & (case.repaint == 0)
-    return (quality.ciede2000(result, case.truth, case.painted), quality.ciede2000(tone, wanted, case.painted), scores.jump,
-            scores.gradient_ratio, int(outside.sum()))
+    return (truth.ciede2000(result, case.truth, case.painted), truth.ciede2000_of_colours(result, case.truth, case.painted),
+            scores.jump, scores.gradient_ratio, int(outside.sum()))
 
 
 def tables() -> Iterator[str]:

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from PIL import Image
 from scipy.stats import wilcoxon
-from skimage.color import deltaE_ciede2000, rgb2lab
+from skimage.color import rgb2lab
 
-from benchmarks import peers
+from benchmarks import peers, truth
 from benchmarks.machine import ROOT, imported_files
 from benchmarks.peers import BUILTIN, DIFFERENTIAL_PASTED, HARD, METHODS, OURS, PAINTERS, Outcome, Run
 from benchmarks.tasks import AREAS, QUICK_SCENES, SCENES, TASKS, WHOLE, Task, make_task
@@ -143,12 +143,7 @@ def colour_difference(result: np.ndarray, task: Task) -> float | None:
     """Mean CIEDE2000 to the drawn answer in the painted area, or None if there is no single answer."""
     if task.answer is None:
         return None
-    return ciede2000(result, task.answer, task.painted)
-
-
-def ciede2000(one: np.ndarray, other: np.ndarray, where: np.ndarray) -> float:
-    """Mean colour difference of two images where the mask `where`, (H, W) bool, is true."""
-    return float(deltaE_ciede2000(rgb2lab(one), rgb2lab(other))[where].mean())
+    return truth.ciede2000(result, task.answer, task.painted)
 
 
 def alignment(repaint: np.ndarray, original: np.ndarray, results: np.ndarray) -> tuple[float, float]:

@@ -97,7 +97,7 @@ def _replace(scene: Scene, rng: np.random.Generator) -> Task:
     width, height = SIZES[kind]
     new = Thing(kind, _colour(scene, kind, rng), old.x, old.y, width, height, int(rng.integers(24)))
     rest = _without(scene, old)
-    return Task(scene, "replace", new.phrase(), new, _scribbled(old.box, rng) | _scribbled(new.box, rng), _with(rest, new))
+    return Task(scene, "replace", new.phrase(), new, scribbled(old.box, rng) | scribbled(new.box, rng), _with(rest, new))
 
 
 def _recolour(scene: Scene, rng: np.random.Generator) -> Task:
@@ -113,7 +113,7 @@ def _background(scene: Scene, rng: np.random.Generator) -> Task:
     time = "night" if scene.light.time != "night" else "sunset"
     horizon = _horizon(scene)
     near = np.logical_or.reduce([scene.mask(thing) for thing in scene.things if thing.kind in NEAR])
-    painted = _scribbled((0.0, 0.0, 1.0, horizon - MARGIN), rng) & (distance_transform_edt(~near) > 2)
+    painted = scribbled((0.0, 0.0, 1.0, horizon - MARGIN), rng) & (distance_transform_edt(~near) > 2)
     return Task(scene, "background", f"{time}, a white cloud", None, painted, None, 0.9, "original")
 
 
@@ -134,7 +134,7 @@ def _tiny_stroke(scene: Scene, rng: np.random.Generator) -> Task:
 
 def _large(scene: Scene, rng: np.random.Generator) -> Task:
     left = 0.0 if rng.random() < 0.5 else 0.45
-    painted = _scribbled((left, 0.2, left + 0.55, 1.0), rng)
+    painted = scribbled((left, 0.2, left + 0.55, 1.0), rng)
     return Task(scene, "large area", "a red house, a green tree, green field", None, painted, None)
 
 
@@ -145,7 +145,7 @@ TASKS: dict[str, Callable[[Scene, np.random.Generator], Task]] = {
 
 def _add(scene: Scene, name: str, kind: Kind, place: tuple[float, float], rng: np.random.Generator) -> Task:
     thing = _thing(kind, _colour(scene, kind, rng), *place)
-    return Task(scene, name, thing.phrase(), thing, _scribbled(thing.box, rng), _with(scene, thing))
+    return Task(scene, name, thing.phrase(), thing, scribbled(thing.box, rng), _with(scene, thing))
 
 
 def _thing(kind: Kind, colour: str, x: float, top: float) -> Thing:
@@ -203,8 +203,8 @@ def _free_place(scene: Scene, kind: Kind, top: float, bottom: float, free: tuple
     return float(x), float(y)
 
 
-def _scribbled(box: tuple[float, float, float, float], rng: np.random.Generator) -> np.ndarray:
-    """(H, W) bool: a box and a margin around it, filled with a round brush in strokes back and forth."""
+def scribbled(box: tuple[float, float, float, float], rng: np.random.Generator, side: int = SIZE) -> np.ndarray:
+    """(side, side) bool: a box and a margin around it, filled with a round brush in strokes back and forth."""
     left, top, right, bottom = box
     left, top, right, bottom = left - MARGIN, top - MARGIN, right + MARGIN, bottom + MARGIN
     brush = BRUSH_SHARE * min(right - left, bottom - top)
@@ -212,14 +212,14 @@ def _scribbled(box: tuple[float, float, float, float], rng: np.random.Generator)
     ends = (left + brush / 2, right - brush / 2)
     points = [(ends[(index + side) % 2] + rng.normal(0, 0.1 * brush), row + rng.normal(0, 0.08 * brush))
               for index, row in enumerate(rows) for side in (0, 1)]
-    return _stroke(points, brush * SIZE)
+    return _stroke(points, brush * side, side)
 
 
-def _stroke(points: list[tuple[float, float]], brush_px: float) -> np.ndarray:
-    """(H, W) bool: a stroke of a round brush through points, which are in shares of the image's side."""
-    canvas = Image.new("L", (2 * SIZE, 2 * SIZE))
+def _stroke(points: list[tuple[float, float]], brush_px: float, side: int = SIZE) -> np.ndarray:
+    """(side, side) bool: a stroke of a round brush through points, which are in shares of the image's side."""
+    canvas = Image.new("L", (2 * side, 2 * side))
     pen = ImageDraw.Draw(canvas)
-    corners = [(x * 2 * SIZE, y * 2 * SIZE) for x, y in points]
+    corners = [(x * 2 * side, y * 2 * side) for x, y in points]
     pen.line(corners, 255, round(2 * brush_px), "curve")
     for x, y in corners:
         pen.ellipse((x - brush_px, y - brush_px, x + brush_px, y + brush_px), 255)

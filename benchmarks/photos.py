@@ -1,0 +1,120 @@
+"""Compares ways to lay a decoded image over a photograph, through a real autoencoder.
+
+The painted area and its feather hold the same content again, that content relit, or another photograph. Nothing is sampled,
+so all differences from the truth come from the autoencoder and the composite.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from skimage import data
+
+from benchmarks import composites, taef2, truth
+from benchmarks.autoencoder import Codec
+from benchmarks.composites import METHODS, Case, decoded_image, opacities
+from benchmarks.quality import markdown_table
+from benchmarks.tasks import scribbled
+from lib_softinpaint.method.mask import repaint_mask
+from lib_softinpaint.settings.settings import Settings
+from training.networks import to_tensor
+
+SIDE, OWN_SIDE = 512, 1024
+"""Side in pixels of scikit-image's photographs and of the user's own."""
+FILES = "astronaut.png", "coffee.png", "chelsea.png", "rocket.jpg", "motorcycle_left.png"
+IDENTITY, RELIT, FOREIGN = CONTENTS = "same content", "relit", "other content"
+BOXES = (0.18, 0.25, 0.5, 0.62), (0.55, 0.4, 0.85, 0.9)
+"""Left, top, right and bottom of what the brush fills, in shares of the side."""
+MASK_BLURS = 4, 16
+"""That of a fresh WebUI, and one that guides advise."""
+GAIN, GAMMA = (0.8, 1.2), (0.8, 1.25)
+"""Ranges of the factor of each channel and of the exponent of a relit photograph."""
+
+
+def photographs() -> Iterator[tuple[str, np.ndarray, float]]:
+    """Name, (SIDE, SIDE, 3) uint8, and by how much it was enlarged, of scikit-image's photographs."""
+    for name in FILES:
+        with Image.open(Path(data.__file__).parent / name) as image:
+            yield name, square(image, SIDE), SIDE / min(image.size)
+
+
+def own_photographs(folder: Path) -> Iterator[tuple[str, np.ndarray, float]]:
+    """The same for the image files of a folder, (OWN_SIDE, OWN_SIDE, 3). Smaller ones are left out."""
+    for file in sorted(folder.iterdir()):
+        if file.suffix.lower() in Image.registered_extensions():
+            with Image.open(file) as image:
+                if min(image.size) >= OWN_SIDE:
+                    yield file.name, square(image, OWN_SIDE), OWN_SIDE / min(image.size)
+
+
+def square(image: Image.Image, side: int) -> np.ndarray:
+    """The middle of an image, (side, side, 3) uint8."""
+    edge = min(image.size)
+    left, top = ((length - edge) // 2 for length in image.size)
+    return np.array(image.convert("RGB").resize((side, side), Image.Resampling.LANCZOS,
+                                                  (left, top, left + edge, top + edge)))
+
+
+def relit(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(H, W, 3) uint8: the image under other light."""
+    lit = (image / 255) ** rng.uniform(*GAMMA) * rng.uniform(*GAIN, 3)
+    return np.rint(lit * 255).clip(0, 255).astype(np.uint8)
+
+
+@torch.no_grad()
+def cases(codec: Codec, images: list[np.ndarray], mask_blur: int) -> Iterator[Case]:
+    """Each content under each mask on each photograph."""
+    side = len(images[0])
+    for number, image in enumerate(images):
+        start = codec.encode(to_tensor(image[None]))
+        rng = np.random.default_rng(number)
+        news = {IDENTITY: image, RELIT: relit(image, rng), FOREIGN: images[(number + 1) % len(images)]}
+        for box in BOXES:
+            painted = scribbled(box, rng, side)
+            repaint = repaint_mask(painted.astype(np.float32), Settings(enabled=True), mask_blur)
+            for content, new in news.items():
+                decoded, samples = decoded_image(codec, repaint, start, new)
+                yield Case(content, image, new, decoded, painted, repaint,
+                           *opacities(image, painted, repaint, mask_blur, start, samples))
+
+
+COLUMNS = ("CIEDE2000", "of colours", "halo L1", "gradient at edge", "jump", "half-eaten", "ring",
+           *(f"{first} to {last} px" for first, last in zip(truth.BINS_PX, truth.BINS_PX[1:])), "changed outside, px")
+
+
+def figures(case: Case, result: np.ndarray) -> list[float]:
+    """One number for each of COLUMNS."""
+    of_scene = composites.figures(case, result)
+    return [*of_scene[:2], truth.halo(result, case.original, case.new, case.painted),
+            truth.gradient_at_edge(result, case.truth, case.painted), of_scene[2],
+            truth.half_eaten(result, case.original, case.painted), truth.ring_change(result, case.original, case.painted),
+            *truth.errors_by_distance(result, case.truth, case.painted), of_scene[4]]
+
+
+def tables(autoencoder: Path | None, photos: Path | None) -> Iterator[str]:
+    """A Markdown table for each content and Mask blur, for scikit-image's photographs and for the user's own."""
+    if autoencoder is None:
+        yield "bench photos needs --autoencoder FOLDER with taef2_encoder.pth and taef2_decoder.pth (madebyollin/taesd)."
+        return
+    codec = taef2.codec(autoencoder)
+    sets = {"scikit-image's photographs": list(photographs())}
+    if photos is not None:
+        sets[f"photographs of {photos.name}"] = list(own_photographs(photos))
+    for name, images in sets.items():
+        yield f"{name}: " + ", ".join(f"{file} ({factor:.2f} times)" for file, _, factor in images)
+        for mask_blur in MASK_BLURS:
+            sums: dict[str, dict[str, list]] = {content: {method: [] for method in METHODS} for content in CONTENTS}
+            for case in cases(codec, [image for _, image, _ in images], mask_blur):
+                for method, over in METHODS.items():
+                    sums[case.kind][method].append(figures(case, over(case)))
+            for content, rows in sums.items():
+                lines = [[method, *map(_cell, np.nanmean(values, axis=0))] for method, values in rows.items()]
+                count = len(next(iter(rows.values())))
+                yield f"{content}, Mask blur {mask_blur}, {count} images\n\n" + markdown_table(["method", *COLUMNS], lines)
+
+
+def _cell(value: float) -> str:
+    return f"{value:.3f}" if value < 0.1 else f"{value:.2f}" if value < 100 else f"{value:.0f}"
