@@ -32,7 +32,6 @@ from lib_softinpaint.method import composite, drift, mask, schedule
 from lib_softinpaint.method.blend import blend, channel_norm
 from lib_softinpaint.settings.request import LATENT_PX
 from lib_softinpaint.settings.settings import Settings, as_builtin
-from training.scenes import SIZE
 
 HARD_BLUR_PX = 4
 """The WebUI's default."""
@@ -135,7 +134,7 @@ def run_soft(pipeline: SoftInpaintPipeline, run: Run, settings: Settings, blur_p
     task = run.task
     return pipeline(
         task.prompt, task.image, task.painted.astype(np.float32), strength=task.denoising_strength,
-        height=SIZE, width=SIZE, padding_mask_crop=PADDING_PX if run.area == ONLY_MASKED else None,
+        height=task.side, width=task.side, padding_mask_crop=PADDING_PX if run.area == ONLY_MASKED else None,
         masked_content=task.masked_content, mask_blur=task.mask_blur if blur_px is None else blur_px,
         settings=settings, **_sampling_arguments(run), **others)
 
@@ -150,13 +149,13 @@ def _cropped(method: Callable[[Run, Image.Image, np.ndarray], MethodImages]) -> 
     They get an image and its painted mask, (H, W) bool.
     """
     def cropping(run: Run) -> dict[str, Outcome]:
-        original, painted = Image.fromarray(run.task.image), run.task.painted
+        original, painted, side = Image.fromarray(run.task.image), run.task.painted, run.task.side
         if run.area != ONLY_MASKED:
             return {name: Outcome(*made) for name, made in method(run, original, painted).items()}
-        left, top, right, bottom = VaeImageProcessor.get_crop_region(Image.fromarray(painted), SIZE, SIZE, PADDING_PX)
+        left, top, right, bottom = VaeImageProcessor.get_crop_region(Image.fromarray(painted), side, side, PADDING_PX)
         box = Box(left, top, right - left, bottom - top)
         inside = box.inside
-        enlarged = original.crop(box.corners).resize((SIZE, SIZE), Image.Resampling.LANCZOS)
+        enlarged = original.crop(box.corners).resize((side, side), Image.Resampling.LANCZOS)
 
         def placed(new: np.ndarray) -> np.ndarray:
             whole = run.task.image.copy()
@@ -165,7 +164,7 @@ def _cropped(method: Callable[[Run, Image.Image, np.ndarray], MethodImages]) -> 
             return whole
         outcomes = {}
         for name, (results, decoded, repaint) in method(
-                run, enlarged, mask.resized(painted[inside].astype(np.float32), Size(SIZE, SIZE)) >= 0.5).items():
+                run, enlarged, mask.resized(painted[inside].astype(np.float32), Size(side, side)) >= 0.5).items():
             reach = np.zeros(painted.shape, np.float32)
             reach[inside] = mask.resized(repaint, box.size)
             # The crop was resized twice, so pixels outside the mask are restored from the original.
@@ -209,8 +208,8 @@ def _diffusers(run: Run, original: Image.Image, painted: np.ndarray) -> MethodIm
     """Diffusers' own inpainting with a hard mask: as decoded, and with the original pasted outside the mask."""
     pipeline = pipeline_for(StableDiffusionInpaintPipeline, run)
     white = Image.fromarray(painted)
-    images = pipeline(run.task.prompt, original, white, height=SIZE, width=SIZE, strength=run.task.denoising_strength,
-                      **_sampling_arguments(run)).images
+    images = pipeline(run.task.prompt, original, white, height=run.task.side, width=run.task.side,
+                      strength=run.task.denoising_strength, **_sampling_arguments(run)).images
     overlaid = [pipeline.image_processor.apply_overlay(white, original, image) for image in images]
     decoded = np.stack([np.asarray(image) for image in images])
     repaint = painted.astype(np.float32)

@@ -11,13 +11,13 @@ import hashlib
 import math
 import shutil
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from scipy.stats import wilcoxon
+from scipy.ndimage import distance_transform_edt
 from skimage.color import rgb2lab
 
 from benchmarks import peers, truth
@@ -30,6 +30,7 @@ from lib_softinpaint.images.sheet import side_by_side
 from lib_softinpaint.method.mask import to_latent
 from lib_softinpaint.settings.request import LATENT_PX
 from training.judge import recognised
+from training.scenes import SIZE
 
 IMAGES = ROOT / "outputs" / "bench" / "images"
 
@@ -43,6 +44,9 @@ SAMPLER_METHODS = HARD, BUILTIN, OURS, DIFFERENTIAL_PASTED
 """Methods that run on all samplers and step counts. The results of the others hardly depend on them."""
 
 ENOUGH = score.LEAST_EFFECT
+NEAR_SHARE = 0.25
+"""How far from the painted area an object still counts, in shares of the square root of that area."""
+BOOTSTRAPS = 1000
 FINGERPRINT_CHARACTERS = 12
 SHEET_TILE_PX = 160
 LABEL_CHARACTERS = 22
@@ -131,12 +135,28 @@ def measures(runs: Iterable[Run], methods: Iterable[str],
                     "scene": scene_name(task), "task": task.name, "area": run.area, "sampler": run.sampler,
                     "steps": run.steps, "seed": run.seeds[number], "method": method, **dataclasses.asdict(scores),
                     "core_effect": core, "blend_score": score.blend_score(scores, core), "cam": similarity, "dam": residual,
-                    "found": recognised(result, task.thing, task.scene, outcome.repaint > 0) if task.thing else None,
+                    "found": found(result, task), "halo": truth.halo(result, original, outcome.decoded[number], task.painted),
+                    "half_eaten": truth.half_eaten(result, original, task.painted),
+                    "ring_change": truth.ring_change(result, original, task.painted),
                     "ciede2000": colour_difference(result, task)}
 
 
 def _latent_area(mask: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(to_latent(mask.astype(np.float32), mask.shape[0] // LATENT_PX, mask.shape[1] // LATENT_PX)) >= 0.5
+
+
+def found(result: np.ndarray, task: Task) -> bool | None:
+    """Whether the requested object is recognised in the painted area or near it, or None if the prompt is for several things.
+
+    The area is the same for every method. The judge knows scenes of one size.
+    """
+    if task.thing is None:
+        return None
+    distance = distance_transform_edt(~task.painted)
+    near = distance < NEAR_SHARE * math.sqrt(task.painted.sum())
+    factor = task.side // SIZE
+    small = np.asarray(Image.fromarray(result).reduce(factor)) if factor > 1 else result
+    return recognised(small, task.thing, task.scene, near[::factor, ::factor])
 
 
 def colour_difference(result: np.ndarray, task: Task) -> float | None:
@@ -176,6 +196,9 @@ COLUMNS = {
     "jump where repainted": lambda rows: _mean([row for row in rows if row["core_effect"] >= ENOUGH], "jump"),
     "gradient ratio": lambda rows: _mean(rows, "gradient_ratio"),
     "ghost": lambda rows: _mean(rows, "ghost", 3),
+    "halo L1": lambda rows: _mean(rows, "halo", 3),
+    "half-eaten": lambda rows: f"{_values(rows, 'half_eaten').mean():.1%}",
+    "change beside it": lambda rows: _mean(rows, "ring_change", 1),
     "contrast kept": lambda rows: _mean(rows, "contrast_retention", 3),
     "core effect, median": lambda rows: f"{np.median(_values(rows, 'core_effect')):.2f}",
     f"effect >= {ENOUGH}": lambda rows: f"{np.mean([row['core_effect'] >= ENOUGH for row in rows]):.0%}",
@@ -214,16 +237,34 @@ def table_by(rows: list[dict], *keys: str) -> str:
     return markdown_table([", ".join(keys), *methods], lines)
 
 
-def paired_tests(rows: list[dict]) -> str:
-    """A Markdown table of our blend score against each peer's in equal runs, with Wilcoxon's signed-rank test."""
+def comparisons(rows: list[dict]) -> str:
+    """A Markdown table of our blend score against each peer's in equal runs, with 95 % intervals over scenes."""
     lines = []
     ours = {_pair_key(row): row["blend_score"] for row in rows if row["method"] == OURS}
     for method in dict.fromkeys(row["method"] for row in rows if row["method"] != OURS):
-        pairs = [(ours[_pair_key(row)], row["blend_score"]) for row in rows if row["method"] == method]
-        differences = np.array([own - other for own, other in pairs])
-        lines.append([method, f"{np.median(differences):+.1f}", f"{(differences > 0).mean():.0%} of {len(pairs)}",
-                      f"{wilcoxon(differences).pvalue:.1g}"])
-    return markdown_table(["ours against", "median difference", "better in", "p"], lines)
+        differences: dict[str, list[float]] = {}
+        for row in rows:
+            if row["method"] == method:
+                differences.setdefault(row["scene"], []).append(ours[_pair_key(row)] - row["blend_score"])
+        median, median_range = over_scenes(differences, np.median)
+        share, share_range = over_scenes(differences, lambda values: (values > 0).mean())
+        count = sum(map(len, differences.values()))
+        lines.append([method, f"{median:+.1f} ({median_range[0]:+.1f} to {median_range[1]:+.1f})",
+                      f"{share:.0%} of {count} ({share_range[0]:.0%} to {share_range[1]:.0%})"])
+    return markdown_table(["ours against", "median difference", "better in"], lines)
+
+
+def over_scenes(values: Mapping[str, Sequence[float]],
+                statistic: Callable[[np.ndarray], float]) -> tuple[float, tuple[float, float]]:
+    """A statistic of the values of all scenes, and its 95 % interval by a bootstrap that draws whole scenes.
+
+    Images of one scene are alike, so they are not drawn one by one.
+    """
+    groups, rng = [np.asarray(group) for group in values.values()], np.random.default_rng(0)
+    drawn = [statistic(np.concatenate([groups[number] for number in rng.integers(len(groups), size=len(groups))]))
+             for _ in range(BOOTSTRAPS)]
+    low, high = np.percentile(drawn, (2.5, 97.5))
+    return float(statistic(np.concatenate(groups))), (float(low), float(high))
 
 
 def _pair_key(row: dict) -> tuple:
@@ -287,7 +328,7 @@ def bench(full: bool, folder: Path) -> dict:
     """Prints the tables, writes contact sheets and returns all rows."""
     runs, others = main_runs(full), sampler_runs(full)
     rows = list(_logged(measures(runs, METHODS), len(runs) * len(METHODS) * len(runs[0].seeds)))
-    print(f"\n{table(rows)}\n\n{paired_tests(rows)}\n")
+    print(f"\n{table(rows)}\n\n{comparisons(rows)}\n")
     print(f"Blend score / jump / core effect by task:\n\n{table_by(rows, 'task')}\n\n{table_by(rows, 'area')}\n")
     sampled = list(_logged(measures(others, SAMPLER_METHODS), len(others) * len(SAMPLER_METHODS) * len(others[0].seeds)))
     print(f"\n{table_by(sampled, 'sampler', 'steps')}\n")

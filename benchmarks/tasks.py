@@ -11,11 +11,18 @@ from scipy.ndimage import distance_transform_edt
 
 from training.scenes import HELD_OUT, PALETTE, SIZE, Kind, Scene, Thing
 
-SCENES = {name: HELD_OUT + 5000 + number for name, number in {
+TUNING_SCENES = {name: HELD_OUT + 5000 + number for name, number in {
     "village by the lake": 3, "house under the moon": 9, "yellow house": 12, "yellow meadow": 14, "village at sunset": 15,
     "orange tree": 22, "tree before a mountain": 35, "cloud over a house": 49, "red house by the lake": 53,
     "person under the sun": 63, "houses at sunset": 67, "blue house at night": 78}.items()}
-"""Seeds of scenes that the model was not trained on. Each has an object in the foreground that can be replaced."""
+"""Seeds of scenes that the model was not trained on. Each has an object in the foreground that can be replaced. Defaults are
+decided on these."""
+
+REPORTED_SCENES = {f"scene {number}": HELD_OUT + number for number in (
+    7000, 7001, 7002, 7003, 7004, 7005, 7006, 7007, 7009, 7011, 7012, 7013)}
+"""The same for reporting: the first twelve seeds from 7000 on with such an object that covers at least 2 % of the image."""
+
+SCENES = {**TUNING_SCENES, **REPORTED_SCENES}
 
 QUICK_SCENES = "village by the lake", "house under the moon", "tree before a mountain"
 
@@ -49,6 +56,8 @@ class Task:
     painted : (H, W) bool
     mask_blur
         Mask blur of the soft methods in pixels: 8 at 256 pixels corresponds to 16 at 512.
+    side
+        Side of the image in pixels.
     """
 
     scene: Scene
@@ -60,92 +69,103 @@ class Task:
     denoising_strength: float = 1.0
     masked_content: str = "fill"
     mask_blur: int = 8
+    side: int = SIZE
 
     @cached_property
     def image(self) -> np.ndarray:
-        return self.scene.draw()
+        return self.scene.draw(self.side)
 
 
-def make_task(scene: str, name: str) -> Task:
-    """The named task in the named scene. The same names always give the same task."""
+def make_task(scene: str, name: str, side: int = SIZE) -> Task:
+    """The named task in the named scene. The same names always give the same task, at any size."""
     seed = SCENES[scene]
-    return TASKS[name](Scene.from_seed(seed), np.random.default_rng((seed, list(TASKS).index(name))))
+    task = TASKS[name](Scene.from_seed(seed), np.random.default_rng((seed, list(TASKS).index(name))), side)
+    return replace(task, side=side, mask_blur=task.mask_blur * side // SIZE)
 
 
-def _sky(scene: Scene, rng: np.random.Generator) -> Task:
+def as_a_fresh_webui_is_set(task: Task) -> Task:
+    """The task with the settings that a user finds there."""
+    return replace(task, denoising_strength=0.75, masked_content="original", mask_blur=4)
+
+
+def _sky(scene: Scene, rng: np.random.Generator, side: int) -> Task:
     disc: Kind = "moon" if scene.light.time == "night" else "sun"
     kind: Kind = "cloud" if any(thing.kind in ("sun", "moon") for thing in scene.things) else disc
-    return _add(scene, "sky", kind, _free_place(scene, kind, 0.02, _horizon(scene) - 0.02, ("ground", "hill"), rng), rng)
+    return _add(scene, "sky", kind, _free_place(scene, kind, 0.02, _horizon(scene) - 0.02, ("ground", "hill"), rng), rng, side)
 
 
-def _ground(scene: Scene, rng: np.random.Generator) -> Task:
+def _ground(scene: Scene, rng: np.random.Generator, side: int) -> Task:
     kind = str(rng.choice(("house", "tree", "person")))
     place = _free_place(scene, kind, _horizon(scene) - 0.1, 0.99, ("ground", "hill", "mountain", "cloud"), rng)
-    return _add(scene, "ground", kind, place, rng)
+    return _add(scene, "ground", kind, place, rng, side)
 
 
-def _edge(scene: Scene, rng: np.random.Generator) -> Task:
+def _edge(scene: Scene, rng: np.random.Generator, side: int) -> Task:
     kind = str(rng.choice(("pine", "tree", "mountain")))
     top = _horizon(scene) - 0.75 * SIZES[kind][1]
     return _add(scene, "over an edge", kind,
-                _free_place(scene, kind, top, top + SIZES[kind][1] + 0.02, ("ground", "hill", "mountain", "cloud"), rng), rng)
+                _free_place(scene, kind, top, top + SIZES[kind][1] + 0.02, ("ground", "hill", "mountain", "cloud"), rng), rng,
+                side)
 
 
-def _replace(scene: Scene, rng: np.random.Generator) -> Task:
+def _replace(scene: Scene, rng: np.random.Generator, side: int) -> Task:
     old = _foreground_thing(scene)
     kind = str(rng.choice([kind for kind in NEAR if kind != old.kind]))
     width, height = SIZES[kind]
     new = Thing(kind, _colour(scene, kind, rng), old.x, old.y, width, height, int(rng.integers(24)))
     rest = _without(scene, old)
-    return Task(scene, "replace", new.phrase(), new, scribbled(old.box, rng) | scribbled(new.box, rng), _with(rest, new))
+    painted = scribbled(old.box, rng, side) | scribbled(new.box, rng, side)
+    return Task(scene, "replace", new.phrase(), new, painted, _with(rest, new, side))
 
 
-def _recolour(scene: Scene, rng: np.random.Generator) -> Task:
+def _recolour(scene: Scene, rng: np.random.Generator, side: int) -> Task:
     old = _foreground_thing(scene)
     colours = [colour for colour in PALETTE[old.kind] if colour != old.colour]
     kind = old.kind if colours else "tree"
     new = replace(old, kind=kind, colour=str(rng.choice(colours or PALETTE["tree"])))
-    painted = distance_transform_edt(~scene.mask(old)) < MARGIN * SIZE
-    return Task(scene, "recolour", new.phrase(), new, painted, _with(_without(scene, old), new), 0.8, "original")
+    painted = distance_transform_edt(~scene.mask(old, side)) < MARGIN * side
+    return Task(scene, "recolour", new.phrase(), new, painted, _with(_without(scene, old), new, side), 0.8, "original")
 
 
-def _background(scene: Scene, rng: np.random.Generator) -> Task:
+def _background(scene: Scene, rng: np.random.Generator, side: int) -> Task:
     time = "night" if scene.light.time != "night" else "sunset"
     horizon = _horizon(scene)
-    near = np.logical_or.reduce([scene.mask(thing) for thing in scene.things if thing.kind in NEAR])
-    painted = scribbled((0.0, 0.0, 1.0, horizon - MARGIN), rng) & (distance_transform_edt(~near) > 2)
+    near = np.logical_or.reduce([scene.mask(thing, side) for thing in scene.things if thing.kind in NEAR])
+    painted = scribbled((0.0, 0.0, 1.0, horizon - MARGIN), rng, side) & (distance_transform_edt(~near) > 2 * side / SIZE)
     return Task(scene, "background", f"{time}, a white cloud", None, painted, None, 0.9, "original")
 
 
-def _thin_stroke(scene: Scene, rng: np.random.Generator) -> Task:
+def _thin_stroke(scene: Scene, rng: np.random.Generator, side: int) -> Task:
     x, top = _free_place(scene, "tree", _horizon(scene) - 0.2, 0.97, ("ground", "hill", "mountain", "cloud"), rng)
     heights = np.linspace(top + 0.02, top + SIZES["tree"][1], 8)
     points = [(x + rng.normal(0, 0.02), y) for y in heights]
-    return Task(scene, "thin stroke", "a green tree", _thing("tree", "green", x, top), _stroke(points, 3), None)
+    return Task(scene, "thin stroke", "a green tree", _thing("tree", "green", x, top),
+                _stroke(points, 3 * side / SIZE, side), None)
 
 
-def _tiny_stroke(scene: Scene, rng: np.random.Generator) -> Task:
+def _tiny_stroke(scene: Scene, rng: np.random.Generator, side: int) -> Task:
     x, top = _free_place(scene, "sun", 0.05, _horizon(scene), ("ground", "hill"), rng)
     y = top + SIZES["sun"][1] / 2
     disc: Kind = "moon" if scene.light.time == "night" else "sun"
     thing = _thing(disc, _colour(scene, disc, rng), x, top)
-    return Task(scene, "tiny stroke", thing.phrase(), thing, _stroke([(x - 0.03, y), (x + 0.03, y + 0.01)], 9), None)
+    stroke = _stroke([(x - 0.03, y), (x + 0.03, y + 0.01)], 9 * side / SIZE, side)
+    return Task(scene, "tiny stroke", thing.phrase(), thing, stroke, None)
 
 
-def _large(scene: Scene, rng: np.random.Generator) -> Task:
+def _large(scene: Scene, rng: np.random.Generator, side: int) -> Task:
     left = 0.0 if rng.random() < 0.5 else 0.45
-    painted = scribbled((left, 0.2, left + 0.55, 1.0), rng)
+    painted = scribbled((left, 0.2, left + 0.55, 1.0), rng, side)
     return Task(scene, "large area", "a red house, a green tree, green field", None, painted, None)
 
 
-TASKS: dict[str, Callable[[Scene, np.random.Generator], Task]] = {
+TASKS: dict[str, Callable[[Scene, np.random.Generator, int], Task]] = {
     "sky": _sky, "ground": _ground, "over an edge": _edge, "replace": _replace, "background": _background,
     "thin stroke": _thin_stroke, "tiny stroke": _tiny_stroke, "large area": _large, "recolour": _recolour}
 
 
-def _add(scene: Scene, name: str, kind: Kind, place: tuple[float, float], rng: np.random.Generator) -> Task:
+def _add(scene: Scene, name: str, kind: Kind, place: tuple[float, float], rng: np.random.Generator, side: int) -> Task:
     thing = _thing(kind, _colour(scene, kind, rng), *place)
-    return Task(scene, name, thing.phrase(), thing, scribbled(thing.box, rng), _with(scene, thing))
+    return Task(scene, name, thing.phrase(), thing, scribbled(thing.box, rng, side), _with(scene, thing, side))
 
 
 def _thing(kind: Kind, colour: str, x: float, top: float) -> Thing:
@@ -177,12 +197,12 @@ def _without(scene: Scene, old: Thing) -> Scene:
     return replace(scene, things=tuple(thing for thing in scene.things if thing != old))
 
 
-def _with(scene: Scene, new: Thing) -> np.ndarray:
+def _with(scene: Scene, new: Thing, side: int) -> np.ndarray:
     """The scene drawn with a new thing, in the foreground or, if its kind is far away, behind the landscape."""
     if new.kind in NEAR:
-        return replace(scene, things=(*scene.things, new)).draw()
+        return replace(scene, things=(*scene.things, new)).draw(side)
     behind = [thing for thing in scene.things if thing.kind in ("sun", "moon", "cloud")]
-    return replace(scene, things=(*behind, new, *scene.things[len(behind):])).draw()
+    return replace(scene, things=(*behind, new, *scene.things[len(behind):])).draw(side)
 
 
 def _free_place(scene: Scene, kind: Kind, top: float, bottom: float, free: tuple[Kind, ...],

@@ -113,10 +113,10 @@ def rows():
     for scene in ("one", "two"):
         for method, base in (("hard inpainting", 20.0), ("ours", 60.0)):
             for seed in range(1, 5):
-                yield {**dict.fromkeys(("jump", "jump_painted", "gradient_ratio", "ghost", "contrast_retention", "cam", "dam"),
-                                       base + seed), "outside_changed": 0, "core_effect": 1.0, "blend_score": base + seed,
-                       "found": seed > 1, "ciede2000": None, "scene": scene, "task": "sky", "area": WHOLE, "method": method,
-                       "sampler": "Euler a", "steps": 20, "seed": seed}
+                yield {**dict.fromkeys(("jump", "jump_painted", "gradient_ratio", "ghost", "contrast_retention", "cam", "dam",
+                                        "halo", "half_eaten", "ring_change", "blend_score"), base + seed),
+                       "outside_changed": 0, "core_effect": 1.0, "found": seed > 1, "ciede2000": None, "scene": scene,
+                       "task": "sky", "area": WHOLE, "method": method, "sampler": "Euler a", "steps": 20, "seed": seed}
 
 
 def test_tables_count_wins_and_compare_equal_runs():
@@ -125,8 +125,19 @@ def test_tables_count_wins_and_compare_equal_runs():
     assert lines[3].startswith("| ours | 62.5 ± 1.1 | ")
     assert [line.split(" | ")[-1] for line in lines[2:]] == ["0 |", "2 |"]
     assert "75%" in lines[3]
-    assert "| hard inpainting | +40.0 | 100% of 8 | 0.008 |" in quality.paired_tests(list(rows()))
+    assert "| hard inpainting | +40.0 (+40.0 to +40.0) | 100% of 8 (100% to 100%) |" in quality.comparisons(list(rows()))
     assert quality.table_by(list(rows()), "task").splitlines()[-1] == "| sky | 22 / 22.5 / 1.00 | 62 / 62.5 / 1.00 |"
+
+
+def test_intervals_grow_with_the_differences_between_scenes():
+    """Many images of one scene are no more evidence than a few."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(0, 1, 12)
+    few, many = ({str(number): centre + rng.normal(0, 0.1, count) for number, centre in enumerate(centres)}
+                 for count in (4, 100))
+    widths = [high - low for _, (low, high) in (quality.over_scenes(values, np.mean) for values in (few, many))]
+    assert widths[0] == pytest.approx(widths[1], rel=0.15)
+    assert widths[1] == pytest.approx(2 * 1.96 * centres.std() / math.sqrt(12), rel=0.2)
 
 
 def test_sheets_show_each_task(images, tmp_path):
