@@ -88,6 +88,20 @@ class Box(NamedTuple):
         down, across = new.height / old.height, new.width / old.width
         return Box(round(self.left * across), round(self.top * down), round(self.width * across), round(self.height * down))
 
+    def overlap(self, other: Box) -> Box:
+        """The part that both boxes share; without width or height if there is none."""
+        left, top = max(self.left, other.left), max(self.top, other.top)
+        return Box(left, top, max(0, min(self.right, other.right) - left), max(0, min(self.bottom, other.bottom) - top))
+
+    def seen_from(self, outer: Box) -> Box:
+        """The same part of the image, from the upper left corner of another box."""
+        return self._replace(left=self.left - outer.left, top=self.top - outer.top)
+
+    def grown(self, margin: int, size: Size) -> Box:
+        """The box with a margin, cut at the borders of an image of this size."""
+        left, top = max(0, self.left - margin), max(0, self.top - margin)
+        return Box(left, top, min(self.right + margin, size.width) - left, min(self.bottom + margin, size.height) - top)
+
     def aligned_to(self, step: int) -> Box:
         """The box with left and top moved out to a multiple of `step`."""
         left, top = self.left // step * step, self.top // step * step

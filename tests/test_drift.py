@@ -114,3 +114,11 @@ def test_finite_pixels_are_corrected_despite_an_overflow(size):
     broken = ~np.isfinite(decoded)
     np.testing.assert_array_equal(np.isfinite(corrected), ~broken)
     assert np.abs((corrected - truth()[inside])[~broken.any(-1)].mean(0)).max() < 0.6
+
+
+@pytest.mark.parametrize("box", [None, Box(9, 14, 90, 101)])
+@pytest.mark.parametrize("area", [Box(0, 0, 20, 30), Box(33, 50, 61, 7), Box(100, 100, 28, 28)])
+def test_a_part_is_corrected_as_in_the_whole_image(box, area):
+    decoded = ORIGINAL + SHIFT * ROWS[..., None]
+    part = drift.corrected(ORIGINAL, decoded, MASK, 1, box, area)
+    np.testing.assert_allclose(part, drift.corrected(ORIGINAL, decoded, MASK, 1, box)[area.inside], atol=1e-3)

@@ -26,3 +26,11 @@ def test_an_aligned_box_keeps_its_lower_right_corner():
 
 def test_a_box_is_scaled_with_its_image():
     assert Box(3, 4, 5, 6).scaled(Size(20, 30), Size(40, 90)) == Box(9, 8, 15, 12)
+
+
+def test_overlaps_and_margins_stay_inside_both():
+    box, other = Box(10, 20, 30, 40), Box(30, 5, 50, 25)
+    assert box.overlap(other) == other.overlap(box) == Box(30, 20, 10, 10)
+    assert box.overlap(other).seen_from(box) == Box(20, 0, 10, 10)
+    assert Box(0, 0, 5, 5).overlap(Box(9, 2, 3, 3))[2:] == (0, 3)
+    assert box.grown(15, Size(70, 50)) == Box(0, 5, 50, 65)

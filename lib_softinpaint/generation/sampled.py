@@ -74,10 +74,12 @@ class SampledImage:
         """Mask within which the new pixels are shown, (H, W) float32, 0 to 1."""
         return self.repaint_px if self.shown_px is None else self.shown_px
 
-    def enlarged(self, latent_map: np.ndarray) -> np.ndarray:
-        """A latent map (h, w) float32, 0 to 1, enlarged to the image, (H, W) float32."""
-        enlarged = composite.enlarge(latent_map, self.decoded_size)
-        return enlarged if self.box is None else composite.place(enlarged, self.box, Size.of(self.repaint_px))
+    def enlarged(self, latent_map: np.ndarray, area: Box | None = None) -> np.ndarray:
+        """A part of the image from a latent map (h, w) float32, 0 to 1: (H, W) float32, the whole image if `area` is None."""
+        if self.box is None:
+            return composite.enlarge(latent_map, self.decoded_size, area)
+        placed = composite.place(composite.enlarge(latent_map, self.decoded_size), self.box, Size.of(self.repaint_px))
+        return placed if area is None else placed[area.inside]
 
     def opacity_px(self, settings: Settings) -> np.ndarray:
         """Opacity of the new pixels in the result, (H, W) float32, 0 to 1; exactly 0 outside the mask."""
@@ -86,7 +88,11 @@ class SampledImage:
             taper = edge_taper(self.mask_px, settings.edge_taper_px)
             self.tapers.clear()
             self.tapers[settings.edge_taper_px] = taper
-        return np.maximum(self.enlarged(self.opacity_latent(settings)) * taper, settings.least_opacity * self.mask_px)
+        area = Box.around(taper > 0)  # the rest of a large image would take most of the time
+        opacity, inside = np.zeros_like(self.mask_px), area.inside
+        opacity[inside] = np.maximum(self.enlarged(self.opacity_latent(settings), area) * taper[inside],
+                                     settings.least_opacity * self.mask_px[inside])
+        return opacity
 
     def shown_within(self, mask_px: np.ndarray) -> SampledImage:
         """The image with its new pixels shown within another mask (H, W) float32, 0 to 1, as far as it was sampled."""
@@ -114,6 +120,10 @@ class SampledImage:
             original = np.asarray(Image.fromarray(original).resize(size.width_height, Image.Resampling.LANCZOS))
             repaint_px, opacity_px = (np.asarray(Image.fromarray(mask).resize(size.width_height, Image.Resampling.BILINEAR))
                                       for mask in (repaint_px, opacity_px))
-        decoded = drift.corrected(original, decoded, repaint_px, settings.drift_correction, box)
-        decoded = grain.matched(original, decoded, repaint_px, settings.grain, self.seed)
-        return composite.composite(original, decoded, opacity_px)
+        # Everything outside the mask stays as it is, and takes most of the time in a large image. Grain is compared there.
+        area = Box.around(opacity_px > 0) if settings.grain == 0 else Box.whole(size)
+        decoded = drift.corrected(original, decoded, repaint_px, settings.drift_correction, box, area)
+        decoded = grain.matched(original, decoded, repaint_px, settings.grain, self.seed) if settings.grain else decoded
+        result = original.copy()
+        result[area.inside] = composite.composite(original[area.inside], decoded, opacity_px[area.inside])
+        return result

@@ -1,6 +1,8 @@
 """Opacity of the new pixels; original and decoded image -> result with an exact outside."""
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from PIL import Image
@@ -12,6 +14,8 @@ from lib_softinpaint.method.smootherstep import smootherstep
 
 SOFTENING_PX = 4.0
 """Pixels, deviation of a Gaussian that hides the latent grid in the opacity."""
+SOFTENING_DEVIATIONS = 3
+"""Deviations at which that Gaussian is cut off."""
 
 INFLUENCE_LIMIT = 1.00001
 """Keeps the threshold finite where only the mask counts and chooses the original."""
@@ -53,19 +57,25 @@ def mask_opacity(repaint: torch.Tensor, preservation_strength: float) -> torch.T
     return torch.where(repaint > 0, repaint ** (preservation_strength / 2), 0)
 
 
-def enlarge(opacity_latent: np.ndarray, size: Size) -> np.ndarray:
+def enlarge(opacity_latent: np.ndarray, size: Size, area: Box | None = None) -> np.ndarray:
     """Opacity, enlarged to the decoded image.
 
     Parameters
     ----------
     opacity_latent : (h, w) float32, 0 to 1
+    area
+        Part of the decoded image that is needed; everything if None.
 
     Returns
     -------
-    (H, W) float32, 0 to 1
+    (H, W) float32, 0 to 1, the area's size
     """
     enlarged = Image.fromarray(opacity_latent.astype(np.float32)).resize(size.width_height, Image.Resampling.LANCZOS)
-    return gaussian_filter(np.clip(np.asarray(enlarged), 0, 1), SOFTENING_PX, mode="nearest", truncate=3)
+    area = area or Box.whole(size)
+    around = area.grown(math.ceil(SOFTENING_DEVIATIONS * SOFTENING_PX), size)
+    steps = np.clip(np.asarray(enlarged)[around.inside], 0, 1)
+    softened = gaussian_filter(steps, SOFTENING_PX, mode="nearest", truncate=SOFTENING_DEVIATIONS)
+    return softened[area.seen_from(around).inside]
 
 
 def place(crop: np.ndarray, box: Box, size: Size) -> np.ndarray:

@@ -44,7 +44,7 @@ NORMAL_DEVIATION = 1.4826
 
 
 def corrected(original: np.ndarray, decoded: np.ndarray, repaint: np.ndarray, strength: float = 1.0,
-              box: Box | None = None) -> np.ndarray:
+              box: Box | None = None, area: Box | None = None) -> np.ndarray:
     """The decoded image without the colour drift of autoencoder and resampling.
 
     Where the mask is 0, the sampler kept the original's latent, so any difference there is drift.
@@ -58,45 +58,60 @@ def corrected(original: np.ndarray, decoded: np.ndarray, repaint: np.ndarray, st
         Share of the drift that is removed, 0 to 1.
     box
         The decoded part; everything if None.
+    area
+        The part that is needed; everything if None.
 
     Returns
     -------
-    (H, W, 3) float32
+    (H, W, 3) float32, the area's size
 
     Source: own, see METHOD 7 in docs/method.md; the field is a normalised convolution (Knutsson and Westin, CVPR 1993),
     from coarse to fine.
     """
-    result = decoded.astype(np.float32)
-    if strength == 0:
-        return result
-    inside = (box or Box.whole(Size.of(repaint))).inside
-    result[inside] += strength * _drift(original[inside], result[inside], repaint[inside] == 0)
+    whole = Box.whole(Size.of(repaint))
+    box, area = box or whole, area or whole
+    result, part = decoded[area.inside].astype(np.float32), area.overlap(box)
+    if strength > 0 and part.width and part.height:
+        inside = box.inside
+        correction = _drift(original[inside], decoded[inside], repaint[inside] == 0, part.seen_from(box))
+        result[part.seen_from(area).inside] += strength * correction
     return result
 
 
-def _drift(original: np.ndarray, decoded: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Correction to add to the decoded image: levels, (H, W, 3) float32 or broadcastable to it."""
-    height, width = known.shape
-    if min(height, width) < BLOCK_PX:
-        return colour_map(original, decoded, known)
-    known_blocks = _block_means(known[..., None].astype(np.float32))[0] == 1
+def _drift(original: np.ndarray, decoded: np.ndarray, known: np.ndarray, part: Box) -> np.ndarray:
+    """Correction to add to a part of the decoded image: levels, (h, w, 3) float32 or broadcastable to it."""
+    if min(known.shape) < BLOCK_PX:
+        return colour_map(original, decoded, known, part)
+    known_blocks = _block_means(known[..., None])[0] == 1
     clear = cast(np.ndarray, binary_erosion(known_blocks, np.ones((3, 3)), CLEAR_OF_EDGE_BLOCKS, border_value=1))
-    difference = _block_means(original.astype(np.float32) - decoded)
+    difference = _block_means(original) - _block_means(decoded)
     clear &= np.isfinite(difference).all(0)  # a decoder may overflow
     if np.count_nonzero(clear) < FEWEST_BLOCKS:
-        return colour_map(original, decoded, known)
-    field = _extended(_without_content(np.where(clear, difference, 0), clear), clear)
-    enlarged = interpolate(torch.from_numpy(field)[None], scale_factor=BLOCK_PX, mode="bilinear", align_corners=False)[0]
-    enlarged = enlarged.permute(1, 2, 0).numpy()
-    left_over = height - enlarged.shape[0], width - enlarged.shape[1]
-    return np.pad(enlarged, [(0, pixels) for pixels in (*left_over, 0)], mode="edge") if any(left_over) else enlarged
+        return colour_map(original, decoded, known, part)
+    return _enlarged(_extended(_without_content(np.where(clear, difference, 0), clear), clear), part)
+
+
+def _enlarged(field: np.ndarray, part: Box) -> np.ndarray:
+    """A part (h, w, 3) of the image from a value per block, (3, rows, columns) float32."""
+    blocks = Box(0, 0, field.shape[2], field.shape[1])
+    first, last = part.top // BLOCK_PX, (part.bottom - 1) // BLOCK_PX
+    rows = slice(max(min(first, blocks.height - 1) - 1, 0), last + 2)
+    first, last = part.left // BLOCK_PX, (part.right - 1) // BLOCK_PX
+    columns = slice(max(min(first, blocks.width - 1) - 1, 0), last + 2)
+    near = torch.from_numpy(field[:, rows, columns])[None]
+    enlarged = interpolate(near, scale_factor=BLOCK_PX, mode="bilinear", align_corners=False)[0].permute(1, 2, 0).numpy()
+    top, left = part.top - rows.start * BLOCK_PX, part.left - columns.start * BLOCK_PX
+    missing = [max(0, top + part.height - enlarged.shape[0]), max(0, left + part.width - enlarged.shape[1])]
+    if any(missing):  # the image is not a whole number of blocks
+        enlarged = np.pad(enlarged, [(0, pixels) for pixels in (*missing, 0)], mode="edge")
+    return enlarged[top:top + part.height, left:left + part.width]
 
 
 def _block_means(values: np.ndarray) -> np.ndarray:
-    """Means (C, h, w) of the blocks of (H, W, C) float32; incomplete blocks are cut off."""
+    """Means (C, h, w) of the blocks of (H, W, C); incomplete blocks are cut off."""
     rows, columns, channels = values.shape[0] // BLOCK_PX, values.shape[1] // BLOCK_PX, values.shape[2]
     values = values[:rows * BLOCK_PX, :columns * BLOCK_PX].reshape(rows, BLOCK_PX, columns * BLOCK_PX * channels)
-    sums = values.sum(1).reshape(rows, columns, BLOCK_PX, channels).sum(2)
+    sums = values.sum(1, dtype=np.float32).reshape(rows, columns, BLOCK_PX, channels).sum(2)
     return sums.transpose(2, 0, 1) / np.float32(BLOCK_PX ** 2)
 
 
@@ -121,8 +136,8 @@ def _extended(difference: np.ndarray, known: np.ndarray) -> np.ndarray:
     return field.astype(np.float32)
 
 
-def colour_map(original: np.ndarray, decoded: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Correction by one gain and offset per channel, fitted to few known pixels.
+def colour_map(original: np.ndarray, decoded: np.ndarray, known: np.ndarray, part: Box | None = None) -> np.ndarray:
+    """Correction of a part of the decoded image by one gain and offset per channel, fitted to few known pixels.
 
     Fitted by regression of the original on the decoded image: the ratio of their deviations would mistake lost texture for
     lost contrast. Unobserved tones are shifted like the nearest observed ones.
@@ -130,8 +145,9 @@ def colour_map(original: np.ndarray, decoded: np.ndarray, known: np.ndarray) -> 
     known = known & np.isfinite(decoded).all(-1)
     if np.count_nonzero(known) < FEWEST_PX:
         return np.zeros(3, np.float32)
-    wanted, seen = original[known].astype(np.float32), decoded[known]
+    wanted, seen = original[known].astype(np.float32), decoded[known].astype(np.float32)
     middle = seen.mean(0)
     variance = np.maximum(np.square(seen - middle).mean(0), 1)
     gain = np.clip(((wanted - wanted.mean(0)) * (seen - middle)).mean(0) / variance, *GAINS)
-    return (gain - 1) * (np.clip(decoded, *np.percentile(seen, OBSERVED, axis=0)) - middle) + wanted.mean(0) - middle
+    corrected = decoded if part is None else decoded[part.inside]
+    return (gain - 1) * (np.clip(corrected, *np.percentile(seen, OBSERVED, axis=0)) - middle) + wanted.mean(0) - middle

@@ -216,6 +216,8 @@ def resized(mask: np.ndarray, size: Size, how: str = "stretch") -> np.ndarray:
 
     Source: own.
     """
+    if Size.of(mask) == size:
+        return mask.astype(np.float32, copy=False)
     scaled_to, (height, width) = scaled_size(Size.of(mask), size, how), size
     values = np.asarray(Image.fromarray(mask.astype(np.float32)).resize(scaled_to.width_height, Image.Resampling.BILINEAR))
     # The core is grown by half a step first, so that nearest-neighbour sampling cannot miss it.
@@ -305,9 +307,16 @@ def to_latent(repaint: np.ndarray, height: int, width: int) -> np.ndarray:
     down, across = repaint.shape[0] // height, repaint.shape[1] // width
     if down < 1 or across < 1:
         raise ValueError(f"repaint must be at least as large as the latent {(height, width)}, got {repaint.shape}")
-    tiles = repaint[:height * down, :width * across].reshape(height, down, width, across)
+    whole = repaint[:height * down, :width * across]
+    latent = np.zeros((height, width), np.float32)
+    painted = Box.around(whole > 0)  # the rest of a large image would take most of the time
+    rows = slice(painted.top // down, -(-painted.bottom // down))
+    columns = slice(painted.left // across, -(-painted.right // across))
+    tiles = whole[rows.start * down:rows.stop * down, columns.start * across:columns.stop * across]
+    tiles = tiles.reshape(rows.stop - rows.start, down, columns.stop - columns.start, across)
     mean = tiles.mean(axis=(1, 3), dtype=np.float64).astype(np.float32)
-    return np.where(tiles.max(axis=(1, 3)) == 1, np.float32(1), np.clip(mean, 0, 1))
+    latent[rows, columns] = np.where(tiles.max(axis=(1, 3)) == 1, np.float32(1), np.clip(mean, 0, 1))
+    return latent
 
 
 def match_latent(mask: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:

@@ -30,10 +30,13 @@ START_SECONDS = 300
 
 
 def quiet_environment() -> dict[str, str]:
-    """On the CPU, offline, and with rounding independent of memory addresses, so that images can be compared by byte."""
+    """On the CPU, offline, and with rounding independent of memory addresses, so that images can be compared by byte.
+
+    Threads that wait give up the processor. Otherwise, on few cores, the pools of several libraries block one another.
+    """
     return {**os.environ, "SOFTINPAINT_TEST_MODELS": str(checkpoints.FOLDER), "CUDA_VISIBLE_DEVICES": "",
             "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False",
-            "PYTHONUNBUFFERED": "1", "MKL_CBWR": "AVX2,STRICT"}
+            "PYTHONUNBUFFERED": "1", "MKL_CBWR": "AVX2,STRICT", "KMP_BLOCKTIME": "0"}
 
 
 @dataclass

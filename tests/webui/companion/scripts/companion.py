@@ -237,6 +237,55 @@ def count_composites():
     KeptImage.composited = counted
 
 
+class Stopwatch:
+    """Seconds that the extension takes since the last query: at model calls, and in all other hooks."""
+
+    at_calls = other = 0.0
+    calls = 0
+    running = False
+
+    @classmethod
+    def timed(cls, hook, at_call):
+        def timing(*args, **kwargs):
+            if cls.running:
+                return hook(*args, **kwargs)
+            cls.running, start = True, time.perf_counter()
+            try:
+                return hook(*args, **kwargs)
+            finally:
+                seconds, cls.running = time.perf_counter() - start, False
+                cls.at_calls += at_call * seconds
+                cls.other += (not at_call) * seconds
+        return timing
+
+    @classmethod
+    def count_calls(cls, params):
+        cls.calls += 1
+
+
+HOOKS = ("process", "process_batch", "on_mask_blend", "post_sample", "postprocess_batch_list", "postprocess_maskoverlay",
+         "postprocess_image_after_composite", "postprocess")
+CALLBACKS = "callbacks_cfg_denoiser", "callbacks_cfg_after_cfg"
+
+
+def time_hooks():
+    """The final call of on_mask_blend, after sampling, counts as one at a model call."""
+    for script in scripts.scripts_img2img.alwayson_scripts:
+        if script.title() == "Soft Inpainting":
+            for hook in HOOKS:
+                setattr(script, hook, Stopwatch.timed(getattr(script, hook), hook == "on_mask_blend"))
+    for name in CALLBACKS:
+        entries = script_callbacks.callback_map.get(name, [])
+        for index, entry in enumerate(entries):
+            if "sd-webui-softinpaint" in entry.script:
+                timed = Stopwatch.timed(entry.callback, True)
+                if hasattr(entry, "_replace"):
+                    entries[index] = entry._replace(callback=timed)
+                else:
+                    entry.callback = timed
+    script_callbacks.on_cfg_denoiser(Stopwatch.count_calls)
+
+
 class Witness(scripts.Script):
     """Keeps values that the API does not return."""
 
@@ -271,6 +320,7 @@ def add_routes(demo, app):
     from lib_softinpaint.hosts.webui.run import runs
     count_encodes()
     count_composites()
+    time_hooks()
 
     @app.post("/companion/reload")
     def reload_ui():
@@ -293,6 +343,12 @@ def add_routes(demo, app):
     def most_composites_at_once():
         most, Composites.most = Composites.most, 0
         return most
+
+    @app.get("/companion/stopwatch")
+    def seconds():
+        taken = {"at_calls": Stopwatch.at_calls, "other": Stopwatch.other, "calls": Stopwatch.calls}
+        Stopwatch.at_calls = Stopwatch.other = Stopwatch.calls = 0
+        return taken
 
     @app.get("/companion/loaded")
     def scripts_loaded():
