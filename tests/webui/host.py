@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from tests.webui import checkpoints
-from tests.webui.family import CLASSIC, NEO, Host
+from tests.webui.family import NEO, Host
 
 ROOT = Path(__file__).parents[2]
 WORK = Path(__file__).parent / "work"  # no dot: Gradio shows no files from hidden folders
@@ -99,7 +99,7 @@ class WebUI:
     @property
     def outputs(self) -> Path:
         """Where the host saves its images."""
-        return self.data / ("output" if self.host.name in (NEO, CLASSIC) else "outputs")
+        return next((folder for folder in (self.data / "output", self.data / "outputs") if folder.exists()), self.data)
 
     @property
     def log(self) -> str:
