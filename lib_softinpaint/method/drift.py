@@ -93,11 +93,10 @@ def _drift(original: np.ndarray, decoded: np.ndarray, known: np.ndarray, part: B
 
 def _enlarged(field: np.ndarray, part: Box) -> np.ndarray:
     """A part (h, w, 3) of the image from a value per block, (3, rows, columns) float32."""
-    blocks = Box(0, 0, field.shape[2], field.shape[1])
-    first, last = part.top // BLOCK_PX, (part.bottom - 1) // BLOCK_PX
-    rows = slice(max(min(first, blocks.height - 1) - 1, 0), last + 2)
-    first, last = part.left // BLOCK_PX, (part.right - 1) // BLOCK_PX
-    columns = slice(max(min(first, blocks.width - 1) - 1, 0), last + 2)
+    spans = (part.top, part.bottom, field.shape[1]), (part.left, part.right, field.shape[2])
+    # One block more on each side, towards which the part's outermost pixels are interpolated.
+    rows, columns = (slice(max(min(start // BLOCK_PX, blocks - 1) - 1, 0), (stop - 1) // BLOCK_PX + 2)
+                     for start, stop, blocks in spans)
     near = torch.from_numpy(field[:, rows, columns])[None]
     enlarged = interpolate(near, scale_factor=BLOCK_PX, mode="bilinear", align_corners=False)[0].permute(1, 2, 0).numpy()
     top, left = part.top - rows.start * BLOCK_PX, part.left - columns.start * BLOCK_PX
