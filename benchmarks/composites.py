@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -63,10 +64,15 @@ class Case:
     opacity: np.ndarray
     builtin_opacity: np.ndarray
 
-    @property
+    @cached_property
     def truth(self) -> np.ndarray:
         """(H, W, 3) uint8: the new image in the painted area, the original elsewhere."""
         return np.where(self.painted[..., None], self.new, self.original)
+
+    @cached_property
+    def distance(self) -> np.ndarray:
+        """(H, W) float: `truth.signed_distance`."""
+        return truth.signed_distance(self.painted)
 
 
 def codecs() -> dict[str, Codec]:

@@ -88,10 +88,10 @@ COLUMNS = ("CIEDE2000", "of colours", "halo L1", "gradient at edge", "jump", "ha
 def figures(case: Case, result: np.ndarray) -> list[float]:
     """One number for each of COLUMNS."""
     of_scene = composites.figures(case, result)
-    return [*of_scene[:2], truth.halo(result, case.original, case.new, case.painted),
+    return [*of_scene[:2], truth.halo(result, case.original, case.new, case.distance),
             truth.gradient_at_edge(result, case.truth, case.painted), of_scene[2],
-            truth.half_eaten(result, case.original, case.painted), truth.ring_change(result, case.original, case.painted),
-            *truth.errors_by_distance(result, case.truth, case.painted), of_scene[4]]
+            truth.half_eaten(result, case.original, case.distance), truth.ring_change(result, case.original, case.distance),
+            *truth.errors_by_distance(result, case.truth, case.distance), of_scene[4]]
 
 
 def tables(autoencoder: Path | None, photos: Path | None) -> Iterator[str]:

@@ -120,7 +120,7 @@ def measures(runs: Iterable[Run], methods: Iterable[str],
         hard = paint(HARD, run)
         hard_latents = peers.encoded(hard.results)
         task, original = run.task, run.task.image
-        area = _latent_area(task.painted)
+        area, distance = _latent_area(task.painted), truth.signed_distance(task.painted)
         start = peers.encoded(original[None])[0]
         hard_effect = np.mean([score.latent_effect(start, latent, area) for latent in hard_latents])
         for method in methods:
@@ -135,9 +135,9 @@ def measures(runs: Iterable[Run], methods: Iterable[str],
                     "scene": scene_name(task), "task": task.name, "area": run.area, "sampler": run.sampler,
                     "steps": run.steps, "seed": run.seeds[number], "method": method, **dataclasses.asdict(scores),
                     "core_effect": core, "blend_score": score.blend_score(scores, core), "cam": similarity, "dam": residual,
-                    "found": found(result, task), "halo": truth.halo(result, original, outcome.decoded[number], task.painted),
-                    "half_eaten": truth.half_eaten(result, original, task.painted),
-                    "ring_change": truth.ring_change(result, original, task.painted),
+                    "found": found(result, task), "halo": truth.halo(result, original, outcome.decoded[number], distance),
+                    "half_eaten": truth.half_eaten(result, original, distance),
+                    "ring_change": truth.ring_change(result, original, distance),
                     "ciede2000": colour_difference(result, task)}
 
 

@@ -5,7 +5,7 @@ Distances are given for a side of 512 pixels and scale with the image.
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt, gaussian_filter, sobel
+from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter, sobel
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 SIDE = 512
@@ -32,7 +32,7 @@ def signed_distance(painted: np.ndarray) -> np.ndarray:
     return np.where(painted, 0.5 - inside, outside - 0.5) / _scale(painted)
 
 
-def halo(result: np.ndarray, original: np.ndarray, new: np.ndarray, painted: np.ndarray) -> float:
+def halo(result: np.ndarray, original: np.ndarray, new: np.ndarray, distance: np.ndarray) -> float:
     """Mean L1 error, in 0 to 1, within HALO_PX of the painted edge, with weights that fall off from there.
 
     The truth is the new image in the painted area and, beside it, that mixture of original and new image that is nearest to
@@ -41,25 +41,24 @@ def halo(result: np.ndarray, original: np.ndarray, new: np.ndarray, painted: np.
     Parameters
     ----------
     result, original, new : (H, W, 3) uint8
-    painted : (H, W) bool
+    distance : (H, W) float
+        From `signed_distance`.
 
     Source: the halo L1 of DecFormer, arXiv 2512.05198; the free mixture is ours, as methods choose their feather.
     """
-    distance = signed_distance(painted)
     weight = np.clip(1 - np.abs(distance) / HALO_PX, 0, None)
     old, change, seen = (image.astype(float) for image in (original, new.astype(float) - original, result))
     share = ((seen - old) * change).sum(-1) / np.maximum((change ** 2).sum(-1), 1e-6)
-    share = np.where(painted, 1, np.clip(share, 0, 1))[..., None]
+    share = np.where(distance < 0, 1, np.clip(share, 0, 1))[..., None]
     error = np.abs(seen - (old + share * change)).mean(-1) / 255
     return float((error * weight).sum() / weight.sum())
 
 
-def errors_by_distance(result: np.ndarray, truth: np.ndarray, painted: np.ndarray) -> list[float]:
+def errors_by_distance(result: np.ndarray, truth: np.ndarray, distance: np.ndarray) -> list[float]:
     """Mean L1 error, in 0 to 1, between each two of BINS_PX. NaN where no pixel is that far from the edge.
 
     The truth is the new image in the painted area and the original everywhere else.
     """
-    distance = signed_distance(painted)
     error = np.abs(result.astype(float) - truth).mean(-1) / 255
     bins = [(distance >= first) & (distance < last) for first, last in zip(BINS_PX, BINS_PX[1:])]
     return [float(error[each].mean()) if each.any() else np.nan for each in bins]
@@ -70,24 +69,23 @@ def gradient_at_edge(result: np.ndarray, truth: np.ndarray, painted: np.ndarray)
 
     Source: ASUKA, arXiv 2312.04831 (its evaluation code; OpenCV's Canny of the mask as the edge).
     """
-    edge = painted & (distance_transform_edt(painted) <= 1)
+    edge = painted & ~binary_erosion(painted, border_value=1)
     difference = result.astype(float) - truth
     length = np.hypot(*(sobel(difference, axis, mode="reflect") for axis in (0, 1)))
     return float(length[edge].mean())
 
 
-def half_eaten(result: np.ndarray, original: np.ndarray, painted: np.ndarray) -> float:
+def half_eaten(result: np.ndarray, original: np.ndarray, distance: np.ndarray) -> float:
     """Share of the original's strong edges near the painted area that are neither kept nor gone. NaN without edges."""
-    distance = signed_distance(painted)
     before, after = (_edge_strength(image) for image in (original, result))
-    strong = (before * _scale(painted) > LEAST_EDGE) & (distance >= NEIGHBOURS_PX[0]) & (distance < NEIGHBOURS_PX[1])
+    strong = (before * _scale(distance) > LEAST_EDGE) & (distance >= NEIGHBOURS_PX[0]) & (distance < NEIGHBOURS_PX[1])
     kept = after[strong] / before[strong]
     return float(((kept > EATEN[0]) & (kept < EATEN[1])).mean()) if strong.any() else np.nan
 
 
-def ring_change(result: np.ndarray, original: np.ndarray, painted: np.ndarray) -> float:
+def ring_change(result: np.ndarray, original: np.ndarray, distance: np.ndarray) -> float:
     """Mean CIE76 distance between result and original from the painted edge to RING_PX outside it."""
-    ring = ~painted & (signed_distance(painted) < RING_PX)
+    ring = (distance > 0) & (distance < RING_PX)
     return float(np.linalg.norm(rgb2lab(result) - rgb2lab(original), axis=-1)[ring].mean()) if ring.any() else np.nan
 
 

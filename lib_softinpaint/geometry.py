@@ -54,10 +54,8 @@ class Box(NamedTuple):
         rows, columns = np.flatnonzero(area.any(1)), np.flatnonzero(area.any(0))
         if not rows.size:
             return cls.whole(Size.of(area))
-        margin = math.ceil(margin_px)
-        left, top = max(0, int(columns[0]) - margin), max(0, int(rows[0]) - margin)
-        right, bottom = int(columns[-1]) + 1 + margin, int(rows[-1]) + 1 + margin
-        return cls(left, top, min(right, area.shape[1]) - left, min(bottom, area.shape[0]) - top)
+        box = cls(int(columns[0]), int(rows[0]), int(columns[-1] - columns[0]) + 1, int(rows[-1] - rows[0]) + 1)
+        return box.grown(math.ceil(margin_px), Size.of(area))
 
     @property
     def size(self) -> Size:

@@ -15,6 +15,7 @@ pytestmark = tiny_models.KNOWN_WARNINGS
 SIDE = 256
 ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE]
 PAINTED = (ROWS - 120) ** 2 + (COLUMNS - 130) ** 2 < 40 ** 2
+DISTANCE = truth.signed_distance(PAINTED)
 ORIGINAL = np.where(COLUMNS[..., None] % 64 < 32, (60, 90, 140), (180, 160, 90)).astype(np.uint8)
 NEW = np.full((SIDE, SIDE, 3), (90, 150, 70), np.uint8)
 TRUE = np.where(PAINTED[..., None], NEW, ORIGINAL)
@@ -22,23 +23,23 @@ TRUE = np.where(PAINTED[..., None], NEW, ORIGINAL)
 
 def faded(original, new, width):
     """The new image in the painted area, fading over this many pixels of a side of 512."""
-    share = np.clip(1 - truth.signed_distance(PAINTED) / width, 0, 1)[..., None]
+    share = np.clip(1 - DISTANCE / width, 0, 1)[..., None]
     return np.rint(original + share * (new.astype(float) - original)).astype(np.uint8)
 
 
 def test_the_true_composite_has_no_error():
-    assert truth.halo(TRUE, ORIGINAL, NEW, PAINTED) == 0
-    assert truth.errors_by_distance(TRUE, TRUE, PAINTED) == [0] * 6
+    assert truth.halo(TRUE, ORIGINAL, NEW, DISTANCE) == 0
+    assert truth.errors_by_distance(TRUE, TRUE, DISTANCE) == [0] * 6
     assert truth.gradient_at_edge(TRUE, TRUE, PAINTED) == 0
-    assert truth.half_eaten(TRUE, ORIGINAL, PAINTED) == 0
-    assert truth.ring_change(TRUE, ORIGINAL, PAINTED) == 0
+    assert truth.half_eaten(TRUE, ORIGINAL, DISTANCE) == 0
+    assert truth.ring_change(TRUE, ORIGINAL, DISTANCE) == 0
 
 
 def test_a_feather_is_no_halo_but_other_colours_are():
     soft = faded(ORIGINAL, NEW, 30)
-    assert truth.halo(soft, ORIGINAL, NEW, PAINTED) < 0.002
+    assert truth.halo(soft, ORIGINAL, NEW, DISTANCE) < 0.002
     tinted = [(NEW + levels).astype(np.uint8) for levels in (5, 10, 20)]
-    halos = [truth.halo(faded(ORIGINAL, image, 30), ORIGINAL, NEW, PAINTED) for image in tinted]
+    halos = [truth.halo(faded(ORIGINAL, image, 30), ORIGINAL, NEW, DISTANCE) for image in tinted]
     assert halos[0] > 0.01
     assert halos[1] == pytest.approx(2 * halos[0], rel=0.1)
     assert halos[2] == pytest.approx(4 * halos[0], rel=0.1)
@@ -47,8 +48,8 @@ def test_a_feather_is_no_halo_but_other_colours_are():
 def test_errors_are_told_by_their_distance_from_the_edge():
     inside, outside = TRUE.copy(), faded(ORIGINAL, NEW, 24)
     inside[PAINTED] += 10
-    assert truth.errors_by_distance(inside, TRUE, PAINTED) == pytest.approx([10 / 255] * 3 + [0] * 3)
-    errors = truth.errors_by_distance(outside, TRUE, PAINTED)
+    assert truth.errors_by_distance(inside, TRUE, DISTANCE) == pytest.approx([10 / 255] * 3 + [0] * 3)
+    errors = truth.errors_by_distance(outside, TRUE, DISTANCE)
     assert errors[:3] == [0, 0, 0]
     assert errors[3] > errors[4] > errors[5] > 0
 
@@ -58,18 +59,17 @@ def test_eaten_neighbours_are_neither_kept_nor_gone():
     gone = np.full_like(ORIGINAL, 120)
     beside = ~PAINTED[..., None]
     for result, share in ((TRUE, 0), (np.where(beside, faint, NEW), 1), (np.where(beside, gone, NEW), 0)):
-        assert truth.half_eaten(result, ORIGINAL, PAINTED) == pytest.approx(share, abs=0.1)
-    assert np.isnan(truth.half_eaten(NEW, NEW, PAINTED))
+        assert truth.half_eaten(result, ORIGINAL, DISTANCE) == pytest.approx(share, abs=0.1)
+    assert np.isnan(truth.half_eaten(NEW, NEW, DISTANCE))
 
 
 def test_figures_keep_their_meaning_at_twice_the_size():
     def doubled(image):
         return image.repeat(2, 0).repeat(2, 1)
-    images = faded(ORIGINAL, NEW, 30), ORIGINAL, PAINTED
-    large = [doubled(image) for image in images]
-    assert truth.ring_change(*large) == pytest.approx(truth.ring_change(*images), rel=0.05)
-    assert truth.halo(large[0], large[1], doubled(NEW), large[2]) == pytest.approx(
-        truth.halo(images[0], ORIGINAL, NEW, PAINTED), abs=1e-3)
+    images = faded(ORIGINAL, NEW, 30), ORIGINAL
+    large, distance = [doubled(image) for image in images], truth.signed_distance(doubled(PAINTED))
+    assert truth.ring_change(*large, distance) == pytest.approx(truth.ring_change(*images, DISTANCE), rel=0.05)
+    assert truth.halo(*large, doubled(NEW), distance) == pytest.approx(truth.halo(*images, NEW, DISTANCE), abs=1e-3)
 
 
 def test_each_content_on_a_photograph_has_all_figures():

@@ -122,8 +122,8 @@ class SampledImage:
                                       for mask in (repaint_px, opacity_px))
         # Everything outside the mask stays as it is, and takes most of the time in a large image. Grain is compared there.
         area = Box.around(opacity_px > 0) if settings.grain == 0 else Box.whole(size)
+        inside, result = area.inside, original.copy()
         decoded = drift.corrected(original, decoded, repaint_px, settings.drift_correction, box, area)
-        decoded = grain.matched(original, decoded, repaint_px, settings.grain, self.seed) if settings.grain else decoded
-        result = original.copy()
-        result[area.inside] = composite.composite(original[area.inside], decoded, opacity_px[area.inside])
+        decoded = grain.matched(original[inside], decoded, repaint_px[inside], settings.grain, self.seed)
+        result[inside] = composite.composite(original[inside], decoded, opacity_px[inside])
         return result

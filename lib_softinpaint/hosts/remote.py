@@ -106,7 +106,7 @@ class _WebUI:
             self._headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
 
     def ask(self, route: str, body: dict[str, Any] | None = None, may_lack: bool = False) -> Any:
-        """The answer, or None if the WebUI has no such route and `may_lack` it."""
+        """The answer; None if the WebUI has no such route and `may_lack` is True."""
         address = self.address + ROUTE + route
         data = None if body is None else json.dumps(body).encode()
         try:

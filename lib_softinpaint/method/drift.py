@@ -148,5 +148,5 @@ def colour_map(original: np.ndarray, decoded: np.ndarray, known: np.ndarray, par
     middle = seen.mean(0)
     variance = np.maximum(np.square(seen - middle).mean(0), 1)
     gain = np.clip(((wanted - wanted.mean(0)) * (seen - middle)).mean(0) / variance, *GAINS)
-    corrected = decoded if part is None else decoded[part.inside]
-    return (gain - 1) * (np.clip(corrected, *np.percentile(seen, OBSERVED, axis=0)) - middle) + wanted.mean(0) - middle
+    shown = decoded if part is None else decoded[part.inside]
+    return (gain - 1) * (np.clip(shown, *np.percentile(seen, OBSERVED, axis=0)) - middle) + wanted.mean(0) - middle

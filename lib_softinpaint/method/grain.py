@@ -47,8 +47,10 @@ def matched(original: np.ndarray, decoded: np.ndarray, repaint: np.ndarray, stre
     Source: own, see METHOD 7 in docs/method.md.
     """
     result = decoded.astype(np.float32)
+    if strength == 0:
+        return result
     outside, inside = repaint == 0, repaint > 0
-    if strength == 0 or np.count_nonzero(outside) < FEWEST_PX or not inside.any():
+    if np.count_nonzero(outside) < FEWEST_PX or not inside.any():
         return result
     original = original.astype(np.float32)
     box = Box.around(inside).inside
