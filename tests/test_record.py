@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from benchmarks.machine import ROOT
 from tests.webui import record
 
 OURS = ["tests/webui/test_a.py::one", "tests/webui/test_a.py::two", "tests/webui/test_a.py::three"]
@@ -45,6 +46,23 @@ def test_a_run_of_other_code_stays_as_it_is(monkeypatch):
     record.amend(HOST, set(OURS), set())
     assert record.RECORD.read_text() == before
     assert "STALE" in record.sentence()
+
+
+def test_a_run_of_other_tests_says_so(monkeypatch):
+    record.write(HOST, 10, 1, OURS[:1])
+    before = last()["tests"]
+    monkeypatch.setattr(record, "tests_hash", lambda: "other")
+    record.amend(HOST, set(OURS), set())
+    assert (last()["failures"], last()["tests"]) == ([], before)
+    assert "no failures (current code, but the tests have changed)" in record.sentence()
+
+
+@pytest.mark.parametrize("path", ["lib_softinpaint/settings/presets.json", "docs/settings.md", "javascript/softInpainting.mjs",
+                                  "style.css", "lib_softinpaint/method/composite.py"])
+def test_everything_that_the_webui_loads_counts(path, monkeypatch):
+    unedited = record.code_of
+    monkeypatch.setattr(record, "code_of", lambda file: unedited(file) + ("edited" if file == ROOT / path else ""))
+    assert record.code_hash.__wrapped__() != record.code_hash()
 
 
 def test_without_a_whole_run_there_is_nothing_to_amend():

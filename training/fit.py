@@ -20,7 +20,6 @@ BATCHES = 16 if DEVICE.type == "cuda" else 1  # batches are this many times larg
 HALF = DEVICE.type == "cuda" or torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
 
 SAVE_SECONDS = 180  # an interruption costs at most this much
-LONGEST_STEP_SECONDS = 10  # if a step takes longer, the machine was asleep; the rest does not count as training time
 LOG_STEPS = 50
 WARM_UP_STEPS = 100
 LEAST_RATE = 0.02  # share of the learning rate at the end of a stage
@@ -74,7 +73,7 @@ def fit(
         average, step, seconds = state["average"], state["step"], state["seconds"]
     rng = np.random.default_rng(step + 1)
     torch.manual_seed(step + 1)
-    last, saved, mean = time.monotonic(), seconds, None
+    last, saved, mean = _clock(), seconds, None
     model.train()
     while seconds < minutes * 60:
         share = seconds / (minutes * 60)
@@ -89,8 +88,8 @@ def fit(
         step += 1
         _add_to_average(average, model, min(EMA_DECAY, step / (step + 10)))
         mean = value.item() if mean is None else 0.98 * mean + 0.02 * value.item()
-        now = time.monotonic()
-        seconds, last = seconds + min(now - last, LONGEST_STEP_SECONDS), now
+        now = _clock()
+        seconds, last = seconds + now - last, now
         if step % LOG_STEPS == 0:
             print(f"{name} step {step}, {seconds / 60:.1f} of {minutes:g} min, loss {mean:.4f}", flush=True)
         if seconds - saved > SAVE_SECONDS or seconds >= minutes * 60:
@@ -98,6 +97,11 @@ def fit(
             torch.save({**state, "step": step, "seconds": seconds}, path.with_suffix(".new"))
             path.with_suffix(".new").replace(path)
             saved = seconds
+
+
+def _clock() -> float:
+    """Processor seconds of this program per thread, so that a stage does not end early where other programs run, too."""
+    return time.process_time() / (1 if DEVICE.type == "cuda" else torch.get_num_threads())
 
 
 @torch.no_grad()

@@ -9,7 +9,8 @@
     python -m training.train export                   # checkpoints -> demo/model and demo/variants, fp16
     python -m training.train evaluate                 # prints scores, writes contact sheets to training/runs
 
-`--minutes` is a stage's total. To resume after an interruption, use the same number; to train longer, a larger one.
+`--minutes` is a stage's total in processor time per thread, so other programs only delay it. To resume after an
+interruption, use the same number; to train longer, a larger one.
 Checkpoints are saved in training/runs, which git ignores. A stage without a checkpoint starts from the weights in
 demo/model, so `unet` and `decoder` can be trained on directly. To train from scratch, first remove demo/model.
 With a GPU, batches and the set of scenes are larger.

@@ -7,10 +7,12 @@ import io
 import json
 import re
 import tokenize
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 from benchmarks.machine import ROOT, imported_files
+from lib_softinpaint.settings.presets import BUNDLED_FILE
 
 RECORD = Path(__file__).parent / "last_run.json"
 PROGRESS = Path(__file__).parent / "work"
@@ -18,14 +20,25 @@ PROGRESS = Path(__file__).parent / "work"
 
 @cache
 def code_hash() -> str:
-    """Hash of all code that the WebUI loads: the script and the adapter with their imports, the page's modules and styles.
+    """Hash of all that the WebUI loads: the script and the adapter with their imports, presets, page modules, styles and help.
 
     Comments and docstrings do not count. Computed once, so an edit during a run is not taken for the code that ran.
     """
-    digest = hashlib.sha256()
     roots = ROOT / "scripts" / "soft_inpainting.py", *(ROOT / "lib_softinpaint" / "hosts" / "webui").glob("*.py")
-    of_page = ROOT / "style.css", *(ROOT / "javascript").rglob("*.mjs")
-    for path in sorted({*of_page}.union(*map(imported_files, roots))):
+    loaded = ROOT / "style.css", *(ROOT / "javascript").rglob("*.mjs"), BUNDLED_FILE, ROOT / "docs" / "settings.md"
+    return _hash({*loaded}.union(*map(imported_files, roots)))
+
+
+@cache
+def tests_hash() -> str:
+    """Hash of the tests that run in a WebUI and of what they share."""
+    return _hash(path for path in Path(__file__).parent.rglob("*") if path.suffix in (".py", ".mjs", ".json")
+                 and path != RECORD and PROGRESS not in path.parents)
+
+
+def _hash(paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(paths):
         digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + code_of(path).encode())
     return digest.hexdigest()
 
@@ -56,9 +69,10 @@ def _without_comments(text: str) -> str:
     return "\n".join(lines)
 
 
-def write(host: str, passed: int, skipped: int, failures: list[str]) -> None:
-    """Enters a whole run in one host."""
-    row = {"host": host, "code": code_hash(), "passed": passed, "skipped": skipped, "failures": failures}
+def write(host: str, passed: int, skipped: int, failures: list[str], tests: str | None = None) -> None:
+    """Enters a whole run in one host. `tests`: their hash, if not that of the current tests."""
+    row = {"host": host, "code": code_hash(), "tests": tests or tests_hash(), "passed": passed, "skipped": skipped,
+           "failures": failures}
     RECORD.write_text(json.dumps([*(other for other in rows() if other["host"] != host), row], indent=1) + "\n")
 
 
@@ -70,13 +84,14 @@ def rows() -> list[dict]:
 def amend(host: str, passed: set[str], failed: set[str]) -> None:
     """Enters a run of some tests, if the host's last whole run was of the same code.
 
-    After fixing a test, only that test needs to run again.
+    After fixing a test, only that test needs to run again. The tests of the whole run stay those of the record.
     """
     last = next((row for row in rows() if row["host"] == host), None)
     if last is None or last["code"] != code_hash():
         return
     fixed, broken = set(last["failures"]) & passed - failed, failed - set(last["failures"])
-    write(host, last["passed"] + len(fixed) - len(broken), last["skipped"], sorted(set(last["failures"]) - fixed | broken))
+    write(host, last["passed"] + len(fixed) - len(broken), last["skipped"], sorted(set(last["failures"]) - fixed | broken),
+          last["tests"])
 
 
 def _progress() -> Path:
@@ -105,5 +120,6 @@ def sentence() -> str:
 
 def _run(row: dict) -> str:
     verdict = f"FAILED {', '.join(row['failures'])}" if row["failures"] else "no failures"
-    of = "current code" if row["code"] == code_hash() else "STALE: other code"
+    of = "STALE: other code" if row["code"] != code_hash() else \
+        "current code" if row["tests"] == tests_hash() else "current code, but the tests have changed"
     return f"{row['host']}: {row['passed']} passed, {row['skipped']} skipped, {verdict} ({of})."
