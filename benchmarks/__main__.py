@@ -1,7 +1,7 @@
 """Measures speed and image quality of ours and the peers.
 
     python3 softinpaint.py bench [speed | quality | masks | composites | sliders | presets | photos]
-                                [--full] [--webui CHECKOUT] [--autoencoder FOLDER] [--photos FOLDER]
+                                [--full [--tuning]] [--webui CHECKOUT] [--autoencoder FOLDER] [--photos FOLDER]
 
 Without a name, it runs speed and quality. These write JSON and contact sheets to outputs/bench; the others only print.
 The quick set of images takes under five minutes on two cores, the full set over an hour. An interrupted run resumes.
@@ -26,6 +26,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="softinpaint.py bench", description=__doc__.splitlines()[0])
     parser.add_argument("table", nargs="?", choices=("speed", "quality", *TABLES), help="run only this one")
     parser.add_argument("--full", action="store_true", help="all scenes, seeds, samplers and steps")
+    parser.add_argument("--tuning", action="store_true",
+                        help="with --full: the scenes on which defaults are decided, not those that are reported")
     parser.add_argument("--webui", type=Path, metavar="CHECKOUT", help="also time the built-in of this WebUI")
     parser.add_argument("--autoencoder", type=Path, metavar="FOLDER", help="for photos: taef2_encoder.pth, taef2_decoder.pth")
     parser.add_argument("--photos", type=Path, metavar="FOLDER", help="for photos: also your own, of at least 1024 px")
@@ -49,8 +51,8 @@ def main() -> int:
         _write("speed", {**environment, **figures})
     if options.table != "speed":
         from benchmarks import quality
-        name = "full" if options.full else "quick"
-        _write(f"quality-{name}", {**environment, **quality.bench(options.full, OUTPUT / name)})
+        name = "tuning" if options.tuning else "full" if options.full else "quick"
+        _write(f"quality-{name}", {**environment, **quality.bench(options.full, OUTPUT / name, options.tuning)})
     for goal in missed:
         print(f"Missed: {goal}.")
     return 1 if missed else 0

@@ -19,7 +19,7 @@ from skimage.color import lab2rgb, rgb2lab
 
 from benchmarks import autoencoder, peers, quality, truth
 from benchmarks.autoencoder import Codec
-from benchmarks.tasks import SCENES, make_task
+from benchmarks.tasks import REPORTED_SCENES, make_task
 from lib_softinpaint.generation import score
 from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.geometry import Size
@@ -86,7 +86,7 @@ def codecs() -> dict[str, Codec]:
 @torch.no_grad()
 def cases(codec: Codec) -> Iterator[Case]:
     """Objects of four tasks in twelve scenes, each clear of the painted edge and cut by it."""
-    for scene in SCENES:
+    for scene in REPORTED_SCENES:
         for name in TASKS:
             task = make_task(scene, name)
             start = codec.encode(to_tensor(task.image[None]))

@@ -4,9 +4,10 @@ Methods that a library offers are called from there. The rest is short reference
 """
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -18,12 +19,14 @@ from diffusers import (
     PNDMScheduler,
     StableDiffusionImg2ImgPipeline,
     StableDiffusionInpaintPipeline,
+    UNet2DConditionModel,
     UniPCMultistepScheduler,
 )
 from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
 from benchmarks.tasks import ONLY_MASKED, PADDING_PX, Task
+from lib_softinpaint.bundled import bundled
 from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.hosts.diffusers import models
 from lib_softinpaint.hosts.diffusers.pipeline import SoftInpaintPipeline, SoftInpaintPipelineOutput
@@ -32,17 +35,37 @@ from lib_softinpaint.method import composite, drift, mask, schedule
 from lib_softinpaint.method.blend import blend, channel_norm
 from lib_softinpaint.settings.request import LATENT_PX
 from lib_softinpaint.settings.settings import Settings, as_builtin
+from training.networks import to_images
 
 HARD_BLUR_PX = 4
 """The WebUI's default."""
 GUIDANCE = 6.0
-IMG2IMG_STRENGTH = 0.75
+FRESH_GUIDANCE = 7.0
+"""The WebUI's default."""
+
+VARIANTS = bundled("demo/variants")
+
+MEANT_FOR_PX = 512
+"""Side of the images for which the settings of the guide and of diffusers' documentation are meant."""
+GUIDE_BLUR_PX = 64
+GUIDE = as_builtin(schedule_bias=0.2, preservation_strength=0.05, transition_contrast_boost=1, mask_influence=0,
+                   difference_threshold=1.25, difference_contrast=1.25)
+"""Mask blur and settings that the guide to the built-in recommends."""
+
+DOCUMENTED_STEPS, DOCUMENTED_GUIDANCE = 50, 7.5
+"""Defaults of diffusers' inpainting pipeline, which its documented example leaves as they are."""
+DOCUMENTED_BLUR = 33
+"""`blur_factor` in diffusers' inpainting guide, section "Mask blur"."""
 
 CLONE_FRAME_PX = 2
 
-OURS, HARD, BUILTIN = "ours", "hard inpainting", "built-in"
+PLAIN, INPAINTING, FEW_STEPS = "plain", "inpainting", "few-steps"
+MODELS = tuple(name for name in (PLAIN, INPAINTING, FEW_STEPS) if name == PLAIN or (VARIANTS / name).exists())
+"""The bundled model and those of its variants that are bundled, too."""
+
+OURS, HARD, BUILTIN, BUILTIN_GUIDE = "ours", "hard inpainting", "built-in", "built-in, its guide"
 DIFFERENTIAL, DIFFERENTIAL_PASTED = "Differential Diffusion", "Differential Diffusion, pasted"
-DIFFUSERS, DIFFUSERS_OVERLAY = "diffusers", "diffusers, overlay"
+DIFFUSERS, DIFFUSERS_OVERLAY = "diffusers' example", "diffusers, blurred mask and overlay"
 PASTE, POISSON = "img2img, hard paste", "img2img, Poisson paste"
 
 TIMESTEP_SCHEDULERS = DDIMScheduler, PNDMScheduler, UniPCMultistepScheduler
@@ -51,13 +74,19 @@ TIMESTEP_SCHEDULERS = DDIMScheduler, PNDMScheduler, UniPCMultistepScheduler
 
 @dataclass(frozen=True)
 class Run:
-    """One task with the sampler, steps and seeds, the same for every method."""
+    """One task with the sampler, steps and seeds, the same for every method.
+
+    model
+        The bundled model, or one of its variants.
+    """
 
     task: Task
     area: str
     sampler: str
     steps: int
     seeds: tuple[int, ...]
+    guidance: float = GUIDANCE
+    model: str = PLAIN
 
 
 @dataclass(frozen=True)
@@ -93,19 +122,23 @@ class InputBlendingScheduler(BlendingScheduler):
     def __init__(self, scheduler, job, conditioning, may_skip):
         super().__init__(scheduler, job)
         self.step = scheduler.step
-        self.norm, self.log_repaint = channel_norm(job.reference), job.repaint.log()
 
     def scale_model_input(self, sample, timestep=None):
         job, settings = self.job, self.job.settings
         ratio = torch.as_tensor(timestep, dtype=torch.float32).reshape(1)
-        share = schedule.repaint_share(self.log_repaint, ratio, settings.schedule_bias, settings.preservation_strength)
-        sample = blend(job.reference.expand_as(sample), self.norm.expand(len(sample), -1, -1, -1), sample, share,
-                       settings.transition_contrast_boost)
+        share = schedule.repaint_share(job.repaint.log(), ratio, settings.schedule_bias, settings.preservation_strength)
+        reference = job.reference.expand_as(sample)
+        sample = blend(reference, channel_norm(reference), sample, share, settings.transition_contrast_boost)
         return self.scheduler.scale_model_input(sample, timestep)
 
 
 class BuiltInPipeline(RecordingPipeline):
     """The built-in as observed in AUTOMATIC1111 1.10.1, with its faults on timestep samplers. Pixels outside may change."""
+
+    def _prepared(self, *arguments, **others):
+        job, start, scheduler = super()._prepared(*arguments, **others)
+        job.reference = start.float()  # with the masked content, which may not be the original's
+        return job, start, scheduler
 
     def _blending(self, scheduler, job, conditioning, may_skip):
         job.finish = lambda samples: samples
@@ -120,23 +153,23 @@ class BuiltInPipeline(RecordingPipeline):
             yield None, composite.composite(job.originals[index], pixels, opacity)
 
 
-def soft(name: str, kind: type, settings: Settings, blur_px: int | None = None) -> Callable[[Run], dict[str, Outcome]]:
+def soft(name: str, kind: type, settings: Settings,
+         blur_px: Callable[[Task], int] = lambda task: task.mask_blur) -> Callable[[Run], dict[str, Outcome]]:
     def method(run: Run) -> dict[str, Outcome]:
         pipeline = pipeline_for(kind, run)
-        results = np.stack(run_soft(pipeline, run, settings, blur_px).images)
+        results = np.stack(run_soft(pipeline, run, settings, blur_px(run.task)).images)
         return {name: Outcome(results, np.stack(pipeline.decoded), pipeline.job.repaint_px[0])}
     return method
 
 
-def run_soft(pipeline: SoftInpaintPipeline, run: Run, settings: Settings, blur_px: int | None = None,
-                   **others: Any) -> SoftInpaintPipelineOutput:
-    """Runs one of our pipelines, with the task's Mask blur if none is given."""
+def run_soft(pipeline: SoftInpaintPipeline, run: Run, settings: Settings, blur_px: int,
+             **others: Any) -> SoftInpaintPipelineOutput:
+    """Runs one of our pipelines."""
     task = run.task
     return pipeline(
         task.prompt, task.image, task.painted.astype(np.float32), strength=task.denoising_strength,
         height=task.side, width=task.side, padding_mask_crop=PADDING_PX if run.area == ONLY_MASKED else None,
-        masked_content=task.masked_content, mask_blur=task.mask_blur if blur_px is None else blur_px,
-        settings=settings, **_sampling_arguments(run), **others)
+        masked_content=task.masked_content, mask_blur=blur_px, settings=settings, **_sampling_arguments(run), **others)
 
 
 MethodImages = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
@@ -204,24 +237,32 @@ def differential_diffusion(run: Run, original: Image.Image, repaint: np.ndarray)
     return np.rint(images * 255).astype(np.uint8)
 
 
-def _diffusers(run: Run, original: Image.Image, painted: np.ndarray) -> MethodImages:
-    """Diffusers' own inpainting with a hard mask: as decoded, and with the original pasted outside the mask."""
-    pipeline = pipeline_for(StableDiffusionInpaintPipeline, run)
-    white = Image.fromarray(painted)
-    images = pipeline(run.task.prompt, original, white, height=run.task.side, width=run.task.side,
-                      strength=run.task.denoising_strength, **_sampling_arguments(run)).images
-    overlaid = [pipeline.image_processor.apply_overlay(white, original, image) for image in images]
+def _diffusers_example(run: Run, original: Image.Image, painted: np.ndarray) -> MethodImages:
+    """Diffusers' own inpainting as in its documentation's first example: a hard mask, and the whole image as decoded."""
+    documented = replace(run, steps=DOCUMENTED_STEPS, guidance=DOCUMENTED_GUIDANCE)
+    pipeline = pipeline_for(StableDiffusionInpaintPipeline, documented)
+    images = pipeline(run.task.prompt, original, Image.fromarray(painted), height=run.task.side, width=run.task.side,
+                      **_sampling_arguments(documented)).images
     decoded = np.stack([np.asarray(image) for image in images])
-    repaint = painted.astype(np.float32)
-    return {DIFFUSERS: (decoded, decoded, repaint),
-            DIFFUSERS_OVERLAY: (np.stack([np.asarray(image) for image in overlaid]), decoded, repaint)}
+    return {DIFFUSERS: (decoded, decoded, painted.astype(np.float32))}
+
+
+def _diffusers_overlay(run: Run, original: Image.Image, painted: np.ndarray) -> MethodImages:
+    """The same with a blurred mask, and with the original pasted outside the mask, as the documentation describes."""
+    pipeline, side = pipeline_for(StableDiffusionInpaintPipeline, run), run.task.side
+    blurred = pipeline.mask_processor.blur(Image.fromarray(painted).convert("L"), DOCUMENTED_BLUR * side / MEANT_FOR_PX)
+    images = pipeline(run.task.prompt, original, blurred, height=side, width=side,
+                      strength=run.task.denoising_strength, **_sampling_arguments(run)).images
+    overlaid = [pipeline.image_processor.apply_overlay(blurred, original, image) for image in images]
+    return {DIFFUSERS_OVERLAY: (np.stack([np.asarray(image) for image in overlaid]),
+                                np.stack([np.asarray(image) for image in images]), np.asarray(blurred, np.float32) / 255)}
 
 
 def _img2img(run: Run, original: Image.Image, painted: np.ndarray) -> MethodImages:
     """img2img of the whole image. Its painted area is pasted with a blurred edge, and by OpenCV's seamlessClone."""
     pipeline = pipeline_for(StableDiffusionImg2ImgPipeline, run)
-    strength = min(IMG2IMG_STRENGTH, run.task.denoising_strength)
-    images = pipeline(run.task.prompt, original, strength=strength, output_type="np", **_sampling_arguments(run)).images
+    images = pipeline(run.task.prompt, original, strength=run.task.denoising_strength, output_type="np",
+                      **_sampling_arguments(run)).images
     decoded = np.rint(images * 255).astype(np.uint8)
     blurred = mask.host_blur(painted, HARD_BLUR_PX)
     pasted = np.stack([composite.composite(np.asarray(original), new, blurred) for new in decoded])
@@ -240,15 +281,21 @@ def seamless_clone(original: np.ndarray, new: np.ndarray, painted: np.ndarray) -
 
 
 PAINTERS: dict[tuple[str, ...], Callable[[Run], dict[str, Outcome]]] = {
-    (HARD,): soft(HARD, RecordingPipeline, Settings(enabled=False), HARD_BLUR_PX),
+    (HARD,): soft(HARD, RecordingPipeline, Settings(enabled=False), lambda task: HARD_BLUR_PX),
     (BUILTIN,): soft(BUILTIN, BuiltInPipeline, as_builtin()),
+    (BUILTIN_GUIDE,): soft(BUILTIN_GUIDE, BuiltInPipeline, GUIDE, lambda task: GUIDE_BLUR_PX * task.side // MEANT_FOR_PX),
     (OURS,): soft(OURS, RecordingPipeline, Settings(enabled=True)),
     (DIFFERENTIAL, DIFFERENTIAL_PASTED): _cropped(_differential),
-    (DIFFUSERS, DIFFUSERS_OVERLAY): _cropped(_diffusers),
+    (DIFFUSERS,): _cropped(_diffusers_example),
+    (DIFFUSERS_OVERLAY,): _cropped(_diffusers_overlay),
     (PASTE, POISSON): _cropped(_img2img)}
 """Functions that run methods, by the names of these methods."""
 
 METHODS = tuple(name for names in PAINTERS for name in names)
+AS_FOUND = HARD, BUILTIN, OURS, DIFFUSERS
+"""Methods that a fresh user finds, at the settings that he finds."""
+AT_THEIR_BEST = tuple(name for name in METHODS if name != DIFFUSERS)
+"""Methods at the settings that their documentation recommends."""
 
 
 def encoded(images: np.ndarray) -> torch.Tensor:
@@ -258,13 +305,22 @@ def encoded(images: np.ndarray) -> torch.Tensor:
 
 
 @torch.no_grad()
+def unchanged_latents(original: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """(4, H / 8, W / 8) float32 each: latents of an image (H, W, 3) uint8, and of the image decoded from them."""
+    pipeline = models.load(str(models.SCENE_MODEL), "cpu")
+    latent = encoded(original[None])
+    decoded = pipeline.vae.decode(latent / pipeline.vae.config.scaling_factor).sample
+    return latent[0], encoded(to_images(decoded))[0]
+
+
+@torch.no_grad()
 def _encoded(pipeline: DiffusionPipeline, image: Image.Image) -> torch.Tensor:
     pixels = pipeline.image_processor.preprocess(image)
     return pipeline.vae.encode(pixels).latent_dist.mode() * pipeline.vae.config.scaling_factor
 
 
 def pipeline_for(kind: type, run: Run) -> DiffusionPipeline:
-    components = models.load(str(models.SCENE_MODEL), "cpu").components
+    components = {**models.load(str(models.SCENE_MODEL), "cpu").components, **_variant(run.model)}
     scheduler, changes = models.scheduler_class(run.sampler, "Automatic")
     accepted = inspect.signature(kind.__init__).parameters
     pipeline = kind(**{name: part for name, part in components.items() if name in accepted} | {
@@ -273,6 +329,12 @@ def pipeline_for(kind: type, run: Run) -> DiffusionPipeline:
     return pipeline
 
 
+@functools.cache
+def _variant(name: str) -> dict[str, UNet2DConditionModel]:
+    """The parts in which a variant differs from the bundled model."""
+    return {} if name == PLAIN else {"unet": UNet2DConditionModel.from_pretrained(VARIANTS / name, local_files_only=True)}
+
+
 def _sampling_arguments(run: Run) -> dict[str, Any]:
-    return {"num_inference_steps": run.steps, "guidance_scale": GUIDANCE, "num_images_per_prompt": len(run.seeds),
+    return {"num_inference_steps": run.steps, "guidance_scale": run.guidance, "num_images_per_prompt": len(run.seeds),
             "generator": [torch.Generator().manual_seed(seed) for seed in run.seeds]}

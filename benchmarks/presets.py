@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import numpy as np
 from PIL import Image
 
-from benchmarks.quality import QUICK_SEEDS, markdown_table
+from benchmarks.quality import SEEDS, markdown_table
 from benchmarks.tasks import QUICK_SCENES, SIZE, Task, make_task
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.generation.score import blend_score
@@ -37,7 +37,7 @@ def kept_images(preset: Preset, settings: Settings, task: Task) -> Iterator[Kept
     request = Request(prompt=task.prompt, settings=settings, **_scaled_down(
         {name: value for name, value in preset.request.items() if name in known}))
     pipeline = models.load(str(models.SCENE_MODEL), "cpu")
-    for seed in QUICK_SEEDS:
+    for seed in SEEDS:
         kept: list[KeptImage] = []
         models.inpaint(pipeline, replace(request, seed=seed), Image.fromarray(task.image),
                        grey_image(task.painted.astype(np.float32)), keep=kept.append)

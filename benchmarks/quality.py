@@ -1,7 +1,7 @@
 """Image quality: every method on the same tasks, model and seeds, scored and shown side by side.
 
-Images are saved under outputs/bench/images, so an interrupted run resumes and scores can be recomputed without painting.
-A change of a method's code discards its images.
+Defaults are decided on one set of scenes and seeds, and reported on another. Images are saved under outputs/bench/images, so
+an interrupted run resumes and scores can be recomputed without painting. A change of a method's code discards its images.
 """
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import math
 import shutil
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,34 @@ from skimage.color import rgb2lab
 
 from benchmarks import peers, truth
 from benchmarks.machine import ROOT, imported_files
-from benchmarks.peers import BUILTIN, DIFFERENTIAL_PASTED, HARD, METHODS, OURS, PAINTERS, Outcome, Run
-from benchmarks.tasks import AREAS, QUICK_SCENES, SCENES, TASKS, WHOLE, Task, make_task
+from benchmarks.peers import (
+    AS_FOUND,
+    AT_THEIR_BEST,
+    BUILTIN,
+    DIFFERENTIAL_PASTED,
+    FEW_STEPS,
+    FRESH_GUIDANCE,
+    GUIDANCE,
+    HARD,
+    INPAINTING,
+    MODELS,
+    OURS,
+    PAINTERS,
+    Outcome,
+    Run,
+)
+from benchmarks.tasks import (
+    AREAS,
+    QUICK_SCENES,
+    REPORTED_SCENES,
+    SCENES,
+    TASKS,
+    TUNING_SCENES,
+    WHOLE,
+    Task,
+    as_a_fresh_webui_is_set,
+    make_task,
+)
 from lib_softinpaint.generation import score
 from lib_softinpaint.hosts.diffusers import models
 from lib_softinpaint.images.sheet import side_by_side
@@ -35,13 +62,21 @@ from training.scenes import SIZE
 IMAGES = ROOT / "outputs" / "bench" / "images"
 
 SAMPLER, STEPS = "Euler a", 20
-SEEDS, QUICK_SEEDS = (1, 2, 3, 4), (1, 2)
+SEEDS, QUICK_SEEDS = (1, 2), (1,)
+REPORTED_SEEDS = 11, 12
+
+FRESH_SIDE = 512
+FRESH_QUICK_TASKS = "sky", "ground", "replace", "recolour"
 
 OTHER_SAMPLERS = "Euler", "DPM++ 2M", "DPM++ 2M SDE", "DDIM", "UniPC"
 OTHER_STEPS = 10, 40
 SAMPLER_TASKS = "sky", "over an edge", "replace"
 SAMPLER_METHODS = HARD, BUILTIN, OURS, DIFFERENTIAL_PASTED
 """Methods that run on all samplers and step counts. The results of the others hardly depend on them."""
+
+MODEL_SETTINGS = {INPAINTING: (STEPS, GUIDANCE), FEW_STEPS: (4, 1.0)}
+"""Steps and guidance with which each variant of the model is used."""
+MODEL_METHODS = HARD, BUILTIN, OURS
 
 ENOUGH = score.LEAST_EFFECT
 NEAR_SHARE = 0.25
@@ -52,23 +87,57 @@ SHEET_TILE_PX = 160
 LABEL_CHARACTERS = 22
 
 
-def main_runs(full: bool) -> list[Run]:
-    """Each task in each scene on both areas. In the quick set, the areas alternate."""
+@dataclass(frozen=True)
+class Plan:
+    """The runs and methods of one part of the benchmark, and the keys by which its second table is split."""
+
+    title: str
+    runs: list[Run]
+    methods: tuple[str, ...]
+    by: tuple[str, ...]
+
+
+def plans(full: bool, scenes: Sequence[str] = tuple(REPORTED_SCENES), seeds: tuple[int, ...] = REPORTED_SEEDS) -> list[Plan]:
+    """All parts. The quick set has few scenes, of those on which defaults are decided."""
+    return [Plan("As a fresh user finds it", fresh_runs(full, scenes, seeds), AS_FOUND, ("task",)),
+            Plan("Each at its best documented use", best_runs(full, scenes, seeds), AT_THEIR_BEST, ("task", "area")),
+            Plan("Samplers and steps", sampler_runs(full, scenes, seeds), SAMPLER_METHODS, ("sampler", "steps")),
+            *([Plan("Other models and sizes", runs, MODEL_METHODS, ("model", "side"))]
+              if (runs := model_runs(full, scenes, seeds)) else [])]
+
+
+def fresh_runs(full: bool, scenes: Sequence[str], seeds: tuple[int, ...]) -> list[Run]:
+    """Each task in each scene, as a fresh WebUI is set."""
+    chosen, names, side = (scenes, TASKS, FRESH_SIDE) if full else (QUICK_SCENES, FRESH_QUICK_TASKS, SIZE)
+    return [Run(as_a_fresh_webui_is_set(make_task(scene, name, side)), WHOLE, SAMPLER, STEPS, seeds if full else QUICK_SEEDS,
+                FRESH_GUIDANCE) for scene in chosen for name in names]
+
+
+def best_runs(full: bool, scenes: Sequence[str] = tuple(TUNING_SCENES), seeds: tuple[int, ...] = SEEDS) -> list[Run]:
+    """Each task in each scene on both areas, at the task's own settings. In the quick set, the areas alternate."""
     if full:
-        return [Run(make_task(scene, name), area, SAMPLER, STEPS, SEEDS)
-                for scene in SCENES for name in TASKS for area in AREAS]
+        return [Run(make_task(scene, name), area, SAMPLER, STEPS, seeds)
+                for scene in scenes for name in TASKS for area in AREAS]
     return [Run(make_task(scene, name), AREAS[(row + column) % 2], SAMPLER, STEPS, QUICK_SEEDS)
             for row, scene in enumerate(QUICK_SCENES) for column, name in enumerate(TASKS)]
 
 
-def sampler_runs(full: bool) -> list[Run]:
+def sampler_runs(full: bool, scenes: Sequence[str], seeds: tuple[int, ...]) -> list[Run]:
     """Runs of a few tasks on each sampler and number of steps."""
     pairs = [(sampler, STEPS) for sampler in OTHER_SAMPLERS]
     if not full:
-        return [Run(make_task(QUICK_SCENES[0], "sky"), WHOLE, *pair, (1,)) for pair in pairs]
+        return [Run(make_task(QUICK_SCENES[0], "sky"), WHOLE, *pair, QUICK_SEEDS) for pair in pairs]
     pairs += [(sampler, steps) for sampler in (SAMPLER, *OTHER_SAMPLERS) for steps in OTHER_STEPS]
-    return [Run(make_task(scene, name), WHOLE, *pair, QUICK_SEEDS)
-            for pair in pairs for scene in QUICK_SCENES for name in SAMPLER_TASKS]
+    return [Run(make_task(scene, name), WHOLE, *pair, seeds)
+            for pair in pairs for scene in scenes[::4] for name in SAMPLER_TASKS]
+
+
+def model_runs(full: bool, scenes: Sequence[str], seeds: tuple[int, ...]) -> list[Run]:
+    """Runs of a few tasks on the model's variants, at the model's own size and at twice that."""
+    chosen, sides, seeds = (scenes[::2], (SIZE, 2 * SIZE), seeds[:1]) if full else (QUICK_SCENES[:1], (SIZE,), QUICK_SEEDS)
+    return [Run(make_task(scene, name, side), WHOLE, SAMPLER, steps, seeds, guidance, model)
+            for model, (steps, guidance) in MODEL_SETTINGS.items() if model in MODELS for side in sides
+            for scene in chosen for name in SAMPLER_TASKS]
 
 
 def painter(method: str) -> Callable[[Run], dict[str, Outcome]]:
@@ -77,7 +146,10 @@ def painter(method: str) -> Callable[[Run], dict[str, Outcome]]:
 
 def cached_outcome(method: str, run: Run) -> Outcome:
     """The method's outcome of the run, read from the disk if it was saved there."""
-    name = "-".join([scene_name(run.task), run.task.name, run.area, run.sampler, str(run.steps), *map(str, run.seeds)])
+    task = run.task
+    settings = task.side, task.denoising_strength, task.masked_content, task.mask_blur
+    name = "-".join(map(str, (scene_name(task), task.name, *settings, run.area, run.model, run.sampler, run.steps,
+                              run.guidance, *run.seeds)))
 
     def file(method: str) -> Path:
         return IMAGES / fingerprint(method) / (name.replace(" ", "_") + ".npz")
@@ -99,7 +171,8 @@ def cached_outcome(method: str, run: Run) -> Outcome:
 def fingerprint(method: str) -> str:
     """Name of a method's folder. It changes when the code, the tasks or the model change."""
     digest = hashlib.sha256(method.encode())
-    sources = [*imported_files(Path(peers.__file__)), *models.SCENE_MODEL.rglob("*.safetensors")]
+    weights = [path for folder in (models.SCENE_MODEL, peers.VARIANTS) for path in folder.rglob("*.safetensors")]
+    sources = [*imported_files(Path(peers.__file__)), *weights]
     for path in sorted(sources):
         digest.update(path.read_bytes())
     return _folder_name(method, digest.hexdigest()[:FINGERPRINT_CHARACTERS])
@@ -121,8 +194,8 @@ def measures(runs: Iterable[Run], methods: Iterable[str],
         hard_latents = peers.encoded(hard.results)
         task, original = run.task, run.task.image
         area, distance = _latent_area(task.painted), truth.signed_distance(task.painted)
-        start = peers.encoded(original[None])[0]
-        hard_effect = np.mean([score.latent_effect(start, latent, area) for latent in hard_latents])
+        unchanged = peers.unchanged_latents(original)
+        hard_effect = np.mean([score.latent_effect(unchanged, latent, area) for latent in hard_latents])
         for method in methods:
             outcome = hard if method == HARD else paint(method, run)
             latents = hard_latents if method == HARD else peers.encoded(outcome.results)
@@ -130,13 +203,13 @@ def measures(runs: Iterable[Run], methods: Iterable[str],
             for number, latent in enumerate(latents):
                 result = outcome.results[number]
                 scores = score.score(original, result, outcome.repaint, task.painted, outcome.decoded[number])
-                core = score.latent_effect(start, latent, area) / hard_effect
+                core, is_found = score.latent_effect(unchanged, latent, area) / hard_effect, found(result, task)
                 yield {
-                    "scene": scene_name(task), "task": task.name, "area": run.area, "sampler": run.sampler,
-                    "steps": run.steps, "seed": run.seeds[number], "method": method, **dataclasses.asdict(scores),
-                    "core_effect": core, "blend_score": score.blend_score(scores, core), "cam": similarity, "dam": residual,
-                    "found": found(result, task), "halo": truth.halo(result, original, outcome.decoded[number], distance),
-                    "half_eaten": truth.half_eaten(result, original, distance),
+                    "scene": scene_name(task), "task": task.name, "side": task.side, "area": run.area, "model": run.model,
+                    "sampler": run.sampler, "steps": run.steps, "seed": run.seeds[number], "method": method,
+                    **dataclasses.asdict(scores), "core_effect": core, "found": is_found,
+                    "blend_score": score.blend_score(scores, core, is_found), "cam": similarity, "dam": residual,
+                    "halo": truth.halo(result, original, outcome.decoded[number], distance),
                     "ring_change": truth.ring_change(result, original, distance),
                     "ciede2000": colour_difference(result, task)}
 
@@ -192,6 +265,8 @@ def alignment(repaint: np.ndarray, original: np.ndarray, results: np.ndarray) ->
 COLUMNS = {
     "blend score": lambda rows: _spread(rows, "blend_score"),
     "jump": lambda rows: _spread(rows, "jump"),
+    "outline seen": lambda rows: f"{_values(rows, 'outline').mean():.0%}",
+    "foreign edges": lambda rows: _mean(rows, "foreign_edges", 1),
     "jump, painted edge": lambda rows: _mean(rows, "jump_painted"),
     "jump where repainted": lambda rows: _mean([row for row in rows if row["core_effect"] >= ENOUGH], "jump"),
     "gradient ratio": lambda rows: _mean(rows, "gradient_ratio"),
@@ -268,7 +343,7 @@ def over_scenes(values: Mapping[str, Sequence[float]],
 
 
 def _pair_key(row: dict) -> tuple:
-    return tuple(row[key] for key in ("scene", "task", "area", "sampler", "steps", "seed"))
+    return tuple(row[key] for key in ("scene", "task", "side", "area", "model", "sampler", "steps", "seed"))
 
 
 def _average(rows: list[dict], scene: str, method: str) -> float:
@@ -324,21 +399,23 @@ def _tinted(task: Task) -> np.ndarray:
     return (task.image * tint + (1 - tint) * (255, 0, 255)).astype(np.uint8)
 
 
-def bench(full: bool, folder: Path) -> dict:
-    """Prints the tables, writes contact sheets and returns all rows."""
-    runs, others = main_runs(full), sampler_runs(full)
-    rows = list(_logged(measures(runs, METHODS), len(runs) * len(METHODS) * len(runs[0].seeds)))
-    print(f"\n{table(rows)}\n\n{comparisons(rows)}\n")
-    print(f"Blend score / jump / core effect by task:\n\n{table_by(rows, 'task')}\n\n{table_by(rows, 'area')}\n")
-    sampled = list(_logged(measures(others, SAMPLER_METHODS), len(others) * len(SAMPLER_METHODS) * len(others[0].seeds)))
-    print(f"\n{table_by(sampled, 'sampler', 'steps')}\n")
-    for file in sheets(runs, METHODS, folder):
-        print(f"wrote {file.relative_to(ROOT)}")
-    return {"main": rows, "samplers": sampled}
+def bench(full: bool, folder: Path, tuning: bool = False) -> dict:
+    """Prints the tables, writes contact sheets and returns all rows by part."""
+    figures = {}
+    for plan in plans(full, tuple(TUNING_SCENES), SEEDS) if tuning else plans(full):
+        print(f"### {plan.title}\n", flush=True)
+        total = len(plan.methods) * sum(len(run.seeds) for run in plan.runs)
+        rows = figures[plan.title] = list(_logged(measures(plan.runs, plan.methods), total))
+        print(f"{table(rows)}\n\n{comparisons(rows)}\n\nBlend score / jump / core effect:\n")
+        for key in plan.by:
+            print(f"{table_by(rows, key)}\n")
+        for file in sheets(plan.runs, plan.methods, folder / plan.title.replace(" ", "-")):
+            print(f"wrote {file.relative_to(ROOT)}")
+    return figures
 
 
 def _logged(rows: Iterable[dict], total: int) -> Iterator[dict]:
     for number, row in enumerate(rows, 1):
-        if number % 100 == 0:
+        if number % 100 == 0 or number == total:
             print(f"[bench] {number} of {total} images", flush=True)
         yield row

@@ -37,8 +37,9 @@ VALUES: dict[str, tuple[dict[str, object], ...]] = {
 
 def finished_images() -> Iterator[tuple[Task, KeptImage]]:
     """Tasks and images of the quick set, painted at the defaults."""
-    for run in quality.main_runs(False):
-        output = peers.run_soft(peers.pipeline_for(SoftInpaintPipeline, run), run, Settings(enabled=True), keep=True)
+    for run in quality.best_runs(False):
+        output = peers.run_soft(peers.pipeline_for(SoftInpaintPipeline, run), dataclasses.replace(run, seeds=quality.SEEDS),
+                                Settings(enabled=True), run.task.mask_blur, keep=True)
         yield from ((run.task, kept) for kept in output.kept)
 
 

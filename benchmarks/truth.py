@@ -8,6 +8,9 @@ import numpy as np
 from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter, sobel
 from skimage.color import deltaE_ciede2000, rgb2lab
 
+from lib_softinpaint.generation import neighbours
+from lib_softinpaint.method.cielab import lab
+
 SIDE = 512
 
 HALO_PX = 8
@@ -17,13 +20,7 @@ BINS_PX = (-32, -16, -8, 0, 8, 16, 32)
 TONE_PX = 4.0
 """Standard deviation of a Gaussian that removes the texture, which every autoencoder loses, and leaves the colours."""
 
-NEIGHBOURS_PX = 8, 80
-"""Distances from the painted area between which the original's edges are looked at."""
 RING_PX = 32
-LEAST_EDGE = 1.5
-"""CIELAB lightness per pixel of a side of 512, from which a gradient is a strong edge."""
-EATEN = 0.25, 0.75
-"""Shares of an edge's gradient between which it is neither kept nor gone."""
 
 
 def signed_distance(painted: np.ndarray) -> np.ndarray:
@@ -77,10 +74,7 @@ def gradient_at_edge(result: np.ndarray, truth: np.ndarray, painted: np.ndarray)
 
 def half_eaten(result: np.ndarray, original: np.ndarray, distance: np.ndarray) -> float:
     """Share of the original's strong edges near the painted area that are neither kept nor gone. NaN without edges."""
-    before, after = (_edge_strength(image) for image in (original, result))
-    strong = (before * _scale(distance) > LEAST_EDGE) & (distance >= NEIGHBOURS_PX[0]) & (distance < NEIGHBOURS_PX[1])
-    kept = after[strong] / before[strong]
-    return float(((kept > EATEN[0]) & (kept < EATEN[1])).mean()) if strong.any() else np.nan
+    return neighbours.half_eaten(lab(original), lab(result), distance, _scale(distance))
 
 
 def ring_change(result: np.ndarray, original: np.ndarray, distance: np.ndarray) -> float:
@@ -97,12 +91,6 @@ def ciede2000(one: np.ndarray, other: np.ndarray, where: np.ndarray) -> float:
 def ciede2000_of_colours(one: np.ndarray, other: np.ndarray, where: np.ndarray) -> float:
     """The same without texture: after a Gaussian of TONE_PX."""
     return ciede2000(*(gaussian_filter(image / 255, (TONE_PX, TONE_PX, 0)) for image in (one, other)), where)
-
-
-def _edge_strength(image: np.ndarray) -> np.ndarray:
-    """(H, W): gradient of the lightness, CIELAB units per pixel."""
-    lightness = rgb2lab(image)[..., 0]
-    return np.hypot(sobel(lightness, 0), sobel(lightness, 1)) / 8
 
 
 def _scale(image: np.ndarray) -> float:

@@ -21,7 +21,7 @@ LEAST_BLEND_RATIO = 2
 """Measured 5 to 13, depending on threads."""
 
 LEAST_EFFECT = 0.9
-LARGEST_SHARE_OF_JUMP = 0.75
+LARGEST_SHARE_OF_JUMP = 0.95
 """Of hard inpainting's jump, over the runs below."""
 
 RUNS = [peers.Run(make_task(scene, name), WHOLE, "Euler a", 12, (1, 2))

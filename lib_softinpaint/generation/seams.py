@@ -7,11 +7,13 @@ seam.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import torch
 
+from lib_softinpaint.method.blend import channel_norm
 from lib_softinpaint.method.distance import depth_and_nearest
 
 STRETCH_PX = 16
@@ -33,11 +35,23 @@ EDGE_PX = 2
 TEXTURE_PX = 8, 16
 """Distances from a curve between which gradients are the image's own."""
 
-SURROUNDINGS_PX = 48
-"""Margin around the mask: the last curve, its farthest parallel and the ring around that."""
+FARTHEST_PX = 64
+"""Distance of the last curve from the painted edge, at most: no feather that hides a seam is wider."""
 
-CURVES_APART_PX = 8
-"""Smallest distance between two curves."""
+CURVES_APART_PX = 4
+"""Distance of neighbouring curves: the rings of each meet those of the next, so that no seam runs between them."""
+
+SURROUNDINGS_PX = FARTHEST_PX + max(PARALLELS_PX) + max(RING_PX) + BESIDE_PX
+"""Margin around the painted area: the last curve, its farthest parallel and the ring around that."""
+
+CHANGED_FROM = 1.0
+"""CIELAB distance from which a pixel counts as changed: no curve lies beyond the last such pixel."""
+
+SEEN_FROM, SEEN_AT = 0.7, 2.3
+"""CIELAB units of a step on a smooth surface: invisible below the first, plainly visible from the second on."""
+
+HIDING_GRADIENT = 2.0
+"""CIELAB units per pixel: texture of this gradient doubles the step that is needed to see it."""
 
 LEAST_PIXELS = 6
 """Pixels on one side of a stretch: with fewer, its colour is unknown."""
@@ -46,31 +60,40 @@ LEAST_GRADIENT = 1.0
 """CIELAB units per pixel, added to both gradients of the ratio: anything less is invisible."""
 
 
-def seams(original: torch.Tensor, result: torch.Tensor, repaint: np.ndarray,
-          painted: np.ndarray) -> tuple[dict[int, float], dict[int, float]]:
-    """Colour jump and gradient ratio of each curve, by its distance from the painted edge; positive is outward.
+@dataclass(frozen=True)
+class Curve:
+    """The seam along one curve.
 
-    The curves run along the painted edge, through the feather, on its outer rim, and beyond.
+    jump
+        Mean step of the colours over the stretches, CIELAB units.
+    outline
+        Share of the curve on which the step is visible, 0 to 1. A faint step counts on a smooth surface, not in texture.
+    ratio
+        Gradient on the curve divided by that on parallel curves; 1 is invisible.
+    """
+
+    jump: float
+    outline: float
+    ratio: float
+
+
+def seams(original: torch.Tensor, result: torch.Tensor, painted: np.ndarray) -> dict[int, Curve]:
+    """The seam along each curve, by the curve's distance from the painted edge in pixels.
+
+    The curves run from the painted edge outward, as far as the result differs from the original and a little beyond, at
+    most FARTHEST_PX. Inside the painted area, edges are the new content's own.
 
     Parameters
     ----------
     original, result : (3, H, W) float32, CIELAB
-    repaint : (H, W) float, 0 to 1
     painted : (H, W) bool
-
-    Returns
-    -------
-    jumps
-        Mean over the stretches of a curve, CIELAB units.
-    ratios
-        Gradient on the curve divided by that on parallel curves.
     """
     distance, stretch = _along_edge(painted)
-    curves = _curves(distance, repaint)
-    margin = max(map(abs, PARALLELS_PX)) + max(RING_PX) + BESIDE_PX
-    first, last = min(curves) - margin, max(curves) + margin
     change = result - original
-    values = torch.cat([result, change, _gradient(result)[None], _gradient(change)[None]])
+    curves = _curves(distance, channel_norm(change[None])[0, 0].numpy() >= CHANGED_FROM)
+    margin = max(PARALLELS_PX) + max(RING_PX) + BESIDE_PX
+    first, last = min(curves) - margin, max(curves) + margin
+    values = torch.cat([result, change, gradient(result)[None], gradient(change)[None]])
     sums, counts = _binned(values, np.floor(distance).astype(np.int32), stretch, first, last)
 
     def window(start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
@@ -92,25 +115,30 @@ def seams(original: torch.Tensor, result: torch.Tensor, repaint: np.ndarray,
         steps = step(curve)
         return np.minimum(np.linalg.norm(steps, axis=1), np.linalg.norm(steps - np.median(parallels, 0), axis=1)).min(axis=0)
 
-    jumps, ratios = {}, {}
+    found = {}
     for curve in curves:
         on, length = window(curve - EDGE_PX, curve + EDGE_PX)
         here = height(curve)
         beside = np.fmax(height(curve - BESIDE_PX), height(curve + BESIDE_PX))
         weight = np.where(np.isnan(here), 0, length)
         excess = np.nan_to_num(np.maximum(here - np.nan_to_num(beside), 0))
-        jumps[curve] = float((excess * weight).sum() / max(weight.sum(), 1))
+        jump = float((excess * weight).sum() / max(weight.sum(), 1))
 
         near, near_count = (one + other for one, other in zip(window(curve - TEXTURE_PX[1], curve - TEXTURE_PX[0]),
                                                               window(curve + TEXTURE_PX[0], curve + TEXTURE_PX[1])))
-        texture = near[6] / np.maximum(near_count, 1) + LEAST_GRADIENT
+        texture = near[6] / np.maximum(near_count, 1)
+        seen = (excess / (1 + texture / HIDING_GRADIENT) - SEEN_FROM) / (SEEN_AT - SEEN_FROM)
+        outline = float((seen.clip(0, 1) * weight).sum() / max(weight.sum(), 1))
+
+        texture = texture + LEAST_GRADIENT
         edge, edge_of_change = on[6:] / np.maximum(length, 1) + LEAST_GRADIENT
         # An edge that the original also had on the curve is no seam.
         new_share = np.minimum((edge_of_change - LEAST_GRADIENT) / edge, 1)
         weight = np.where(near_count >= LEAST_PIXELS, length, 0)
         total = max((texture * weight).sum(), LEAST_GRADIENT)
-        ratios[curve] = 1 + float(((edge - texture) * new_share * weight).sum() / total)
-    return jumps, ratios
+        ratio = 1 + float(((edge - texture) * new_share * weight).sum() / total)
+        found[curve] = Curve(jump, outline, ratio)
+    return found
 
 
 def _along_edge(painted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -126,19 +154,13 @@ def _along_edge(painted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(painted, 0.5 - inside, outside - 0.5), rows * (width // STRETCH_PX + 1) + columns
 
 
-def _curves(distance: np.ndarray, repaint: np.ndarray) -> list[int]:
-    """Distances at which seams are searched. Inside the painted area, edges are the new content's own."""
-    transition = distance[(repaint > 0) & (repaint < repaint.max())]
-    outer = max(0, math.ceil(transition.max())) if transition.size else 0
-    wanted = [0, outer, outer // 3, 2 * outer // 3, outer + 2 * CURVES_APART_PX]
-    chosen: list[int] = []
-    for curve in wanted:
-        if all(abs(curve - other) >= CURVES_APART_PX for other in chosen):
-            chosen.append(curve)
-    return chosen
+def _curves(distance: np.ndarray, changed: np.ndarray) -> range:
+    """Distances at which seams are searched."""
+    last = max(0.0, distance[changed].max()) if changed.any() else 0.0
+    return range(0, min(FARTHEST_PX, math.ceil(last) + CURVES_APART_PX) + 1, CURVES_APART_PX)
 
 
-def _gradient(values: torch.Tensor) -> torch.Tensor:
+def gradient(values: torch.Tensor) -> torch.Tensor:
     """Length of the gradient over all channels, (H, W), for each pixel."""
     squared = torch.zeros_like(values[0])
     squared[:, :-1] += (values[:, :, 1:] - values[:, :, :-1]).square_().sum(0)
