@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="all scenes, seeds, samplers and steps")
     parser.add_argument("--tuning", action="store_true",
                         help="with --full: the scenes on which defaults are decided, not those that are reported")
-    parser.add_argument("--webui", type=Path, metavar="CHECKOUT", help="also time the built-in of this WebUI")
+    parser.add_argument("--webui", type=Path, metavar="CHECKOUT", help="also measure the built-in of this WebUI")
     parser.add_argument("--autoencoder", type=Path, metavar="FOLDER", help="for photos: taef2_encoder.pth, taef2_decoder.pth")
     parser.add_argument("--photos", type=Path, metavar="FOLDER", help="for photos: also your own, of at least 1024 px")
     options = parser.parse_args()
@@ -52,7 +52,7 @@ def main() -> int:
     if options.table != "speed":
         from benchmarks import quality
         name = "tuning" if options.tuning else "full" if options.full else "quick"
-        _write(f"quality-{name}", {**environment, **quality.bench(options.full, OUTPUT / name, options.tuning)})
+        _write(f"quality-{name}", {**environment, **quality.bench(options.full, OUTPUT / name, options.tuning, options.webui)})
     for goal in missed:
         print(f"Missed: {goal}.")
     return 1 if missed else 0

@@ -21,7 +21,7 @@ from PIL import Image
 from scipy.ndimage import distance_transform_edt
 from skimage.color import rgb2lab
 
-from benchmarks import peers, truth
+from benchmarks import peers, truth, webui
 from benchmarks.machine import ROOT, imported_files
 from benchmarks.peers import (
     AS_FOUND,
@@ -144,12 +144,16 @@ def painter(method: str) -> Callable[[Run], dict[str, Outcome]]:
     return next(each for names, each in PAINTERS.items() if method in names)
 
 
+def run_name(run: Run) -> str:
+    """Name of a run, by which its images are saved."""
+    task = run.task
+    of_task = scene_name(task), task.name, task.side, task.denoising_strength, task.masked_content, task.mask_blur
+    return "-".join(map(str, (*of_task, run.area, run.model, run.sampler, run.steps, run.guidance, *run.seeds)))
+
+
 def cached_outcome(method: str, run: Run) -> Outcome:
     """The method's outcome of the run, read from the disk if it was saved there."""
-    task = run.task
-    settings = task.side, task.denoising_strength, task.masked_content, task.mask_blur
-    name = "-".join(map(str, (scene_name(task), task.name, *settings, run.area, run.model, run.sampler, run.steps,
-                              run.guidance, *run.seeds)))
+    name = run_name(run)
 
     def file(method: str) -> Path:
         return IMAGES / fingerprint(method) / (name.replace(" ", "_") + ".npz")
@@ -204,11 +208,12 @@ def measures(runs: Iterable[Run], methods: Iterable[str],
                 result = outcome.results[number]
                 scores = score.score(original, result, outcome.repaint, task.painted, outcome.decoded[number])
                 core, is_found = score.latent_effect(unchanged, latent, area) / hard_effect, found(result, task)
+                flaws = score.flaws(scores, core, is_found)
                 yield {
                     "scene": scene_name(task), "task": task.name, "side": task.side, "area": run.area, "model": run.model,
                     "sampler": run.sampler, "steps": run.steps, "seed": run.seeds[number], "method": method,
                     **dataclasses.asdict(scores), "core_effect": core, "found": is_found,
-                    "blend_score": score.blend_score(scores, core, is_found), "cam": similarity, "dam": residual,
+                    "flaws": flaws, "blend_score": score.from_flaws(flaws), "cam": similarity, "dam": residual,
                     "halo": truth.halo(result, original, outcome.decoded[number], distance),
                     "ring_change": truth.ring_change(result, original, distance),
                     "ciede2000": colour_difference(result, task)}
@@ -399,19 +404,31 @@ def _tinted(task: Task) -> np.ndarray:
     return (task.image * tint + (1 - tint) * (255, 0, 255)).astype(np.uint8)
 
 
-def bench(full: bool, folder: Path, tuning: bool = False) -> dict:
-    """Prints the tables, writes contact sheets and returns all rows by part."""
-    figures = {}
-    for plan in plans(full, tuple(TUNING_SCENES), SEEDS) if tuning else plans(full):
-        print(f"### {plan.title}\n", flush=True)
-        total = len(plan.methods) * sum(len(run.seeds) for run in plan.runs)
-        rows = figures[plan.title] = list(_logged(measures(plan.runs, plan.methods), total))
-        print(f"{table(rows)}\n\n{comparisons(rows)}\n\nBlend score / jump / core effect:\n")
-        for key in plan.by:
-            print(f"{table_by(rows, key)}\n")
-        for file in sheets(plan.runs, plan.methods, folder / plan.title.replace(" ", "-")):
-            print(f"wrote {file.relative_to(ROOT)}")
-    return figures
+def bench(full: bool, folder: Path, tuning: bool = False, checkout: Path | None = None) -> dict:
+    """Prints the tables, writes contact sheets and returns all rows by part.
+
+    With the checkout of a WebUI, the first part also has its built-in.
+    """
+    parts = plans(full, tuple(TUNING_SCENES), SEEDS) if tuning else plans(full)
+    if checkout is None:
+        return {plan.title: _bench(plan, folder) for plan in parts}
+    with webui.running(checkout) as host:
+        real = webui.builtin(host)
+        PAINTERS.update(real)
+        parts[0] = dataclasses.replace(parts[0], methods=(*parts[0].methods, *(name for names in real for name in names)))
+        return {plan.title: _bench(plan, folder) for plan in parts}
+
+
+def _bench(plan: Plan, folder: Path) -> list[dict]:
+    print(f"### {plan.title}\n", flush=True)
+    total = len(plan.methods) * sum(len(run.seeds) for run in plan.runs)
+    rows = list(_logged(measures(plan.runs, plan.methods), total))
+    print(f"{table(rows)}\n\n{comparisons(rows)}\n\nBlend score / jump / core effect:\n")
+    for key in plan.by:
+        print(f"{table_by(rows, key)}\n")
+    for file in sheets(plan.runs, plan.methods, folder / plan.title.replace(" ", "-")):
+        print(f"wrote {file.relative_to(ROOT)}")
+    return rows
 
 
 def _logged(rows: Iterable[dict], total: int) -> Iterator[dict]:

@@ -5,7 +5,7 @@ Everything except the outside is measured at viewing size.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -204,7 +204,12 @@ def blend_score(scores: Scores, core_effect: float = 1.0, found: bool | None = N
 
     Source: own; the weights are fitted to choices between pairs of images.
     """
-    return 100 * math.exp(-sum(WEIGHTS[name] * flaw for name, flaw in flaws(scores, core_effect, found).items()))
+    return from_flaws(flaws(scores, core_effect, found))
+
+
+def from_flaws(found: Mapping[str, float]) -> float:
+    """The blend score of an inpainting with these `flaws`."""
+    return 100 * math.exp(-sum(WEIGHTS[name] * flaw for name, flaw in found.items()))
 
 
 def _reduced(image: np.ndarray, factor: int) -> np.ndarray:

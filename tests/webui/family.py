@@ -91,7 +91,7 @@ def hosts() -> tuple[Host, ...]:
     if pythons and len(pythons) != len(checkouts):
         raise ValueError("SOFTINPAINT_WEBUI_PYTHON must name one Python for each checkout of SOFTINPAINT_WEBUI: "
                          f"{len(checkouts)}, got {len(pythons)}.")
-    return tuple(_host(checkout, python) for checkout, python in zip(checkouts, pythons or map(_python, checkouts)))
+    return tuple(host_at(checkout, python) for checkout, python in zip(checkouts, pythons or [""] * len(checkouts)))
 
 
 def a1111() -> Host | None:
@@ -108,7 +108,8 @@ def _python(checkout: Path) -> str:
     return str(inside if inside.exists() else sys.executable)
 
 
-def _host(checkout: Path, python: str) -> Host:
+def host_at(checkout: Path, python: str = "") -> Host:
+    """The WebUI in a folder, by default with the Python of its own venv."""
     if not (checkout / "modules").is_dir():
         raise ValueError(f"SOFTINPAINT_WEBUI must name folders of a WebUI, got {checkout}.")
     name = next(name for name, mark in MARKS.items() if (checkout / mark).exists())
@@ -117,4 +118,4 @@ def _host(checkout: Path, python: str) -> Host:
     else:
         text = (checkout / "modules_forge" / "forge_version.py").read_text(encoding="utf8")
         version = re.findall(r"""["']([^"']+)["']""", text)[-1]
-    return Host(checkout, python, name, version)
+    return Host(checkout, python or _python(checkout), name, version)

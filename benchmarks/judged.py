@@ -1,0 +1,214 @@
+"""Pairs of images that were chosen between by eye: what the blend score's weights are fitted to, and what they are checked on.
+
+    python -m benchmarks.judged sheets FOLDER    # pages of pairs, each pair twice with its sides swapped, and their key
+    python -m benchmarks.judged enter FOLDER     # the answers in FOLDER/answers*.json, into judged.json
+    python -m benchmarks.judged fit              # weights from the pairs of the tuning scenes
+    python -m benchmarks.judged report           # how often the score agrees, on both halves of the scenes
+
+The methods are not named on the pages. An answer is "L", "R" or "=", by page and row: {"12": ["L", "=", "R"], ...}.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import binary_dilation
+from scipy.optimize import minimize
+
+from benchmarks import quality
+from benchmarks.machine import ROOT
+from benchmarks.peers import AS_FOUND, AT_THEIR_BEST, FRESH_GUIDANCE, GUIDANCE, HARD, Run
+from benchmarks.tasks import AREAS, REPORTED_SCENES, TASKS, TUNING_SCENES, WHOLE, as_a_fresh_webui_is_set, make_task
+from lib_softinpaint.generation import score
+from lib_softinpaint.images.sheet import side_by_side
+from training.scenes import SIZE
+
+LIST = ROOT / "benchmarks" / "judged.json"
+
+PAIRS_PER_SCENE = 12
+SEED = 21
+"""Neither among the seeds of tuning nor among those of reporting."""
+
+ROWS, TILE_PX = 3, 448
+OUTLINE_PX = 2
+OUTLINE = 255, 0, 255
+
+LARGEST_FLAW = 5.0
+"""Of the logarithms among the flaws, which may be infinite."""
+RIDGE = 0.01
+"""Penalty on squared weights, in units of the flaws' deviations."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two methods on one run."""
+
+    run: Run
+    methods: tuple[str, str]
+
+    @property
+    def scene(self) -> str:
+        return quality.scene_name(self.run.task)
+
+    @property
+    def name(self) -> str:
+        return f"{quality.run_name(self.run)}: {self.methods[0]} | {self.methods[1]}"
+
+    def images(self) -> tuple[np.ndarray, np.ndarray]:
+        """(H, W, 3) uint8 of each method."""
+        first, second = (quality.cached_outcome(method, self.run).results[0] for method in self.methods)
+        return first, second
+
+
+@cache
+def pairs() -> tuple[Pair, ...]:
+    """All pairs, always the same: tasks, sizes, areas, settings and methods are drawn at random in each scene."""
+    drawn: dict[str, Pair] = {}
+    for number, scene in enumerate((*TUNING_SCENES, *REPORTED_SCENES)):
+        rng = np.random.default_rng(number)
+        for count in range(number * PAIRS_PER_SCENE, (number + 1) * PAIRS_PER_SCENE):
+            while len(drawn) == count:  # until the pair is a new one
+                pair = _drawn(scene, count % 2 == 0, rng)
+                drawn[pair.name] = pair
+    return tuple(drawn.values())
+
+
+def _drawn(scene: str, fresh: bool, rng: np.random.Generator) -> Pair:
+    task = make_task(scene, str(rng.choice(list(TASKS))), int(rng.choice((SIZE, 2 * SIZE))))
+    area, guidance, methods = str(rng.choice(AREAS)), GUIDANCE, AT_THEIR_BEST
+    if fresh:
+        task, area, guidance, methods = as_a_fresh_webui_is_set(task), WHOLE, FRESH_GUIDANCE, AS_FOUND
+    first, second = rng.choice(methods, 2, replace=False)
+    return Pair(Run(task, area, quality.SAMPLER, quality.STEPS, (SEED,), guidance), (str(first), str(second)))
+
+
+def write_sheets(folder: Path) -> None:
+    """Writes the pages, and key.json: for each page and row the pair's name, and the methods on the left and on the right."""
+    folder.mkdir(parents=True, exist_ok=True)
+    once, rng = pairs(), np.random.default_rng(0)
+    first_right = rng.random(len(once)) < 0.5
+    shown = [(once[number], bool(first_right[number]) != second_time)
+             for second_time in (False, True) for number in rng.permutation(len(once))]
+    key = {}
+    for page, first in enumerate(range(0, len(shown), ROWS)):
+        strips = [_strip(pair, swap) for pair, swap in shown[first:first + ROWS]]
+        sheet = Image.new("RGB", (strips[0].width, sum(strip.height for strip in strips)))
+        for row, strip in enumerate(strips):
+            sheet.paste(strip, (0, row * strips[0].height))
+        sheet.save(folder / f"{page}.png")
+        key[str(page)] = [(pair.name, *(reversed(pair.methods) if swap else pair.methods))
+                          for pair, swap in shown[first:first + ROWS]]
+        print(f"page {page + 1} of {-(-len(shown) // ROWS)}", flush=True)
+    (folder / "key.json").write_text(json.dumps(key, indent=1))
+
+
+def _strip(pair: Pair, swap: bool) -> Image.Image:
+    task, images = pair.run.task, pair.images()
+    edge = binary_dilation(task.painted, iterations=OUTLINE_PX * task.side // SIZE) & ~task.painted
+    marked = np.where(edge[..., None], OUTLINE, task.image).astype(np.uint8)
+    left, right = reversed(images) if swap else images
+    return side_by_side({name: Image.fromarray(image).resize((TILE_PX, TILE_PX), Image.Resampling.LANCZOS)
+                         for name, image in ((task.prompt, marked), ("L", left), ("R", right))})
+
+
+def enter(folder: Path) -> None:
+    """Adds the answers to the pages in a folder to LIST: for each pair, the method that was chosen each time, or "="."""
+    key, answers = json.loads((folder / "key.json").read_text()), {}
+    for file in sorted(folder.glob("answers*.json")):
+        answers |= json.loads(file.read_text())
+    chosen: dict[str, list[str]] = {}
+    for page, rows in answers.items():
+        for (name, left, right), answer in zip(key[page], rows, strict=True):
+            chosen.setdefault(name, []).append({"L": left, "R": right, "=": "="}[answer])
+    LIST.write_text(json.dumps(dict(sorted(chosen.items())), indent=1) + "\n")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A pair that was judged alike both times: flaws of the better and of the worse image."""
+
+    pair: Pair
+    better: dict[str, float]
+    worse: dict[str, float]
+
+    @property
+    def difference(self) -> np.ndarray:
+        """(flaws,): by how much the worse image has more of each."""
+        return np.array([min(self.worse[name], LARGEST_FLAW) - min(self.better[name], LARGEST_FLAW) for name in score.WEIGHTS])
+
+
+def choices() -> Iterator[Choice]:
+    """The pairs of LIST in which one image was chosen both times."""
+    judged = json.loads(LIST.read_text())
+    for pair in pairs():
+        first, *others = judged.get(pair.name, ["="])
+        if first == "=" or others != [first]:
+            continue
+        flaws = {row["method"]: row["flaws"] for row in quality.measures([pair.run], (HARD, *pair.methods))}
+        worse, = set(pair.methods) - {first}
+        yield Choice(pair, flaws[first], flaws[worse])
+
+
+def fitted(chosen: list[Choice]) -> dict[str, float]:
+    """Weights, none negative, that make the choices most likely (Bradley and Terry's model, with a logistic error)."""
+    differences = np.stack([choice.difference for choice in chosen])
+    scale = np.maximum(differences.std(0), 1e-6)
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        margins = (differences / scale) @ weights
+        slope = -1 / (1 + np.exp(margins)) / len(margins)
+        penalty = RIDGE * weights @ weights
+        return np.logaddexp(0, -margins).mean() + penalty, slope @ (differences / scale) + 2 * RIDGE * weights
+    found = minimize(loss, np.full(len(scale), 0.5), jac=True, bounds=[(0, None)] * len(scale))
+    return dict(zip(score.WEIGHTS, (found.x / scale).round(3).tolist()))
+
+
+def tables() -> Iterator[str]:
+    """How often the score prefers the image that was chosen, by half of the scenes and by pair of methods."""
+    judged = json.loads(LIST.read_text())
+    contradictions = sum(len(set(each) - {"="}) > 1 for each in judged.values())
+    even = sum("=" in each for each in judged.values())
+    yield (f"{len(judged)} pairs, each judged twice with swapped sides: {contradictions} were judged both ways, {even} were "
+           "even at least once; the others count.")
+    chosen = list(choices())
+    lines = []
+    for group, scenes in (("tuning scenes", TUNING_SCENES), ("reported scenes", REPORTED_SCENES)):
+        own = [choice for choice in chosen if choice.pair.scene in scenes]
+        lines.append([group, str(len(own)), f"{np.mean([_agrees(choice) for choice in own]):.0%}"])
+    yield quality.markdown_table(["scenes", "pairs", "the score agrees"], lines)
+    against: dict[tuple[str, ...], list[Choice]] = {}
+    for choice in chosen:
+        against.setdefault(tuple(sorted(choice.pair.methods)), []).append(choice)
+    yield quality.markdown_table(["methods", "pairs", "the score agrees"], [
+        [" against ".join(methods), str(len(own)), f"{np.mean([_agrees(choice) for choice in own]):.0%}"]
+        for methods, own in sorted(against.items(), key=lambda item: -len(item[1]))])
+    yield "Where it errs:\n\n" + "\n".join(f"- {choice.pair.name}" for choice in chosen if not _agrees(choice))
+
+
+def _agrees(choice: Choice) -> bool:
+    return score.from_flaws(choice.better) > score.from_flaws(choice.worse)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=("sheets", "enter", "fit", "report"))
+    parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "outputs" / "judged")
+    options = parser.parse_args()
+    if options.step == "sheets":
+        write_sheets(options.folder)
+    elif options.step == "enter":
+        enter(options.folder)
+    elif options.step == "report":
+        print(*tables(), sep="\n\n")
+    else:
+        print(fitted([choice for choice in choices() if choice.pair.scene in TUNING_SCENES]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Methods as a real WebUI runs them, where the benchmark is given a checkout."""
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.peers import Outcome, Run
+from benchmarks.tasks import ONLY_MASKED, PADDING_PX
+from lib_softinpaint.method.mask import host_blur
+from lib_softinpaint.settings.request import MASKED_CONTENTS
+from tests.webui import family
+from tests.webui.host import WebUI
+
+BUILTIN_TITLE = "Built-in soft inpainting"
+"""Title under which the tests' companion offers the built-in, whose place our script takes."""
+
+
+@contextmanager
+def running(checkout: Path) -> Iterator[WebUI]:
+    """A WebUI with the bundled model, our script and the built-in. SOFTINPAINT_WEBUI_PYTHON may name its Python."""
+    with WebUI(family.host_at(checkout.resolve(), os.environ.get("SOFTINPAINT_WEBUI_PYTHON", "")), "bench") as webui:
+        yield webui
+
+
+def builtin(webui: WebUI) -> dict[tuple[str, ...], Callable[[Run], dict[str, Outcome]]]:
+    """The built-in at its defaults, as `peers.PAINTERS` has methods. For whole images, where the decoded image is known."""
+    name = f"built-in of {webui.host}"
+
+    def method(run: Run) -> dict[str, Outcome]:
+        results, decoded = (np.stack([_inpainted(webui, run, seed, overlay) for seed in run.seeds])
+                            for overlay in (True, False))
+        return {name: Outcome(results, decoded, host_blur(run.task.painted, run.task.mask_blur))}
+    return {(name,): method}
+
+
+def _inpainted(webui: WebUI, run: Run, seed: int, overlay: bool) -> np.ndarray:
+    task = run.task
+    return webui.inpaint(
+        Image.fromarray(task.image), Image.fromarray(task.painted).convert("L"), [True], title=BUILTIN_TITLE,
+        options={"overlay_inpaint": overlay}, prompt=task.prompt, seed=seed, steps=run.steps, width=task.side,
+        height=task.side, cfg_scale=run.guidance, sampler_name=run.sampler, denoising_strength=task.denoising_strength,
+        mask_blur=task.mask_blur, inpainting_fill=MASKED_CONTENTS.index(task.masked_content),
+        inpaint_full_res=run.area == ONLY_MASKED, inpaint_full_res_padding=PADDING_PX).images[0]
