@@ -29,6 +29,7 @@ from benchmarks.tasks import ONLY_MASKED, PADDING_PX, Task
 from lib_softinpaint.bundled import bundled
 from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.hosts.diffusers import models
+from lib_softinpaint.hosts.diffusers.noise_levels import noise_level
 from lib_softinpaint.hosts.diffusers.pipeline import SoftInpaintPipeline, SoftInpaintPipelineOutput
 from lib_softinpaint.hosts.diffusers.scheduler import BlendingScheduler
 from lib_softinpaint.method import composite, drift, mask, schedule
@@ -121,15 +122,24 @@ class InputBlendingScheduler(BlendingScheduler):
 
     def __init__(self, scheduler, job, conditioning, may_skip):
         super().__init__(scheduler, job)
-        self.step = scheduler.step
+        self.step = self._step
 
     def scale_model_input(self, sample, timestep=None):
+        return self.scheduler.scale_model_input(self._input(sample, timestep), timestep)
+
+    def _input(self, sample, timestep):
         job, settings = self.job, self.job.settings
         ratio = torch.as_tensor(timestep, dtype=torch.float32).reshape(1)
         share = schedule.repaint_share(job.repaint.log(), ratio, settings.schedule_bias, settings.preservation_strength)
         reference = job.reference.expand_as(sample)
-        sample = blend(reference, channel_norm(reference), sample, share, settings.transition_contrast_boost)
-        return self.scheduler.scale_model_input(sample, timestep)
+        return blend(reference, channel_norm(reference), sample, share, settings.transition_contrast_boost)
+
+    def _step(self, output, timestep, sample, *args, **kwargs):
+        if self.scheduler.config.prediction_type == "v_prediction":
+            # The WebUI computes the noise from v and the blended input, diffusers from v and the sample.
+            ratio = noise_level(self.scheduler, timestep).ratio
+            output = output + ratio * (self._input(sample, timestep) - sample)
+        return self.scheduler.step(output, timestep, sample, *args, **kwargs)
 
 
 class BuiltInPipeline(RecordingPipeline):

@@ -7,10 +7,16 @@ Deliberate differences, each bounded here:
 - Mask values of exactly 0 and 1 are not compared, nor is the reference with a masked content other than "original".
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from benchmarks import peers
+from benchmarks.tasks import WHOLE, make_task
+from benchmarks.webui import builtin
+from lib_softinpaint.method.cielab import lab
 from lib_softinpaint.settings.settings import FIELDS
 from tests.webui.host import drawn_disc, drawn_image
 from tests.webui.test_requests import GUIDE
@@ -50,3 +56,34 @@ def test_results_match_the_builtin(webui, sampler, denoising, soft):
     truncated = np.maximum(mask[..., 0], 1) - 1
     rounded_alike = composited_as_builtin(decoded, truncated)
     assert np.abs(rounded_alike.astype(int) - builtin)[inside].mean() < MEAN
+
+
+def change(one, other, where):
+    """Mean CIE76 distance."""
+    return np.linalg.norm((lab(one) - lab(other)).numpy(), axis=0)[where].mean()
+
+
+@pytest.mark.parametrize("content", ["original", "fill"])
+@pytest.mark.parametrize(("sampler", "apart"), [("Euler", 2), ("Euler a", 2.5), ("DPM++ 2M", 2), ("DDIM", 15), ("UniPC", 15)])
+def test_the_benchmarks_built_in_paints_what_the_real_one_paints(webui, sampler, apart, content):
+    """With the same noise. On timestep samplers, both destroy the image."""
+    task = replace(make_task("yellow house", "ground"), masked_content=content)
+    run = peers.Run(task, WHOLE, sampler, 20, (1,), guidance=7.0)
+    (real, paint), = ((names[0], paint) for names, paint in builtin(webui).items())
+    theirs = paint(run)[real].results[0]
+    ours = peers.PAINTERS[(peers.BUILTIN,)](run)[peers.BUILTIN].results[0]
+    assert change(theirs, ours, task.painted) < apart
+    for where in (task.painted, ~task.painted):
+        assert change(ours, task.image, where) == pytest.approx(change(theirs, task.image, where), rel=0.1, abs=0.15)
+
+
+def test_the_masked_content_matters_to_the_built_in(webui, monkeypatch):
+    """Both blend with it. With the original instead, the images differ more."""
+    task = replace(make_task("yellow house", "ground"), masked_content="latent nothing")
+    run = peers.Run(task, WHOLE, "Euler", 20, (1,), guidance=7.0)
+    (real, paint), = ((names[0], paint) for names, paint in builtin(webui).items())
+    theirs = paint(run)[real].results[0]
+    near = peers.PAINTERS[(peers.BUILTIN,)](run)[peers.BUILTIN].results[0]
+    monkeypatch.setattr(peers.BuiltInPipeline, "_prepared", peers.RecordingPipeline._prepared)
+    far = peers.PAINTERS[(peers.BUILTIN,)](run)[peers.BUILTIN].results[0]
+    assert change(theirs, far, task.painted) > 3 * change(theirs, near, task.painted)
