@@ -17,8 +17,9 @@ from PIL import Image
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from skimage.color import lab2rgb, rgb2lab
 
-from benchmarks import autoencoder, peers, quality, truth
+from benchmarks import autoencoder, peers, truth
 from benchmarks.autoencoder import Codec
+from benchmarks.tables import markdown_table
 from benchmarks.tasks import REPORTED_SCENES, make_task
 from lib_softinpaint.generation import score
 from lib_softinpaint.generation.job import SoftInpaintJob
@@ -236,7 +237,7 @@ def tables() -> Iterator[str]:
             lines.append([method, *cells, f"{outside:.0f}"])
         header = ["method", f"CIEDE2000, {CLEAR}", *measures, f"CIEDE2000, {CUT}", *measures, "changed outside, px"]
         yield (f"{name} autoencoder, {counts[0]} objects {CLEAR} and {counts[1]} {CUT}\n\n"
-               + quality.markdown_table(header, lines))
+               + markdown_table(header, lines))
 
 
 def sheet() -> Image.Image:

@@ -24,6 +24,7 @@ from scipy.optimize import minimize
 from benchmarks import quality
 from benchmarks.machine import ROOT
 from benchmarks.peers import AS_FOUND, AT_THEIR_BEST, FRESH_GUIDANCE, GUIDANCE, HARD, Run
+from benchmarks.tables import markdown_table
 from benchmarks.tasks import AREAS, REPORTED_SCENES, TASKS, TUNING_SCENES, WHOLE, as_a_fresh_webui_is_set, make_task
 from lib_softinpaint.generation import score
 from lib_softinpaint.images.sheet import side_by_side
@@ -181,11 +182,11 @@ def tables() -> Iterator[str]:
     for group, scenes in (("tuning scenes", TUNING_SCENES), ("reported scenes", REPORTED_SCENES)):
         own = [choice for choice in chosen if choice.pair.scene in scenes]
         lines.append([group, str(len(own)), f"{np.mean([_agrees(choice) for choice in own]):.0%}"])
-    yield quality.markdown_table(["scenes", "pairs", "the score agrees"], lines)
+    yield markdown_table(["scenes", "pairs", "the score agrees"], lines)
     against: dict[tuple[str, ...], list[Choice]] = {}
     for choice in chosen:
         against.setdefault(tuple(sorted(choice.pair.methods)), []).append(choice)
-    yield quality.markdown_table(["methods", "pairs", "the score agrees"], [
+    yield markdown_table(["methods", "pairs", "the score agrees"], [
         [" against ".join(methods), str(len(own)), f"{np.mean([_agrees(choice) for choice in own]):.0%}"]
         for methods, own in sorted(against.items(), key=lambda item: -len(item[1]))])
     yield "Where it errs:\n\n" + "\n".join(f"- {choice.pair.name}" for choice in chosen if not _agrees(choice))

@@ -10,6 +10,7 @@ from scipy.ndimage import distance_transform_edt
 
 from benchmarks import quality
 from benchmarks.peers import BUILTIN, DIFFERENTIAL, DIFFERENTIAL_PASTED, HARD, OURS, Outcome, RecordingPipeline, Run, soft
+from benchmarks.tables import markdown_table
 from benchmarks.tasks import QUICK_SCENES, TASKS, WHOLE, Task, make_task
 from lib_softinpaint.method.mask import blur_reach, host_blur, repaint_mask, to_latent
 from lib_softinpaint.method.smootherstep import smootherstep
@@ -137,7 +138,7 @@ def _disc(radius: int, side: int) -> np.ndarray:
 
 
 def _table(corner: str, columns: Iterable[str], rows: dict[str, list[str]]) -> str:
-    return quality.markdown_table([corner, *columns], ([name, *cells] for name, cells in rows.items()))
+    return markdown_table([corner, *columns], ([name, *cells] for name, cells in rows.items()))
 
 
 def tables() -> Iterator[str]:

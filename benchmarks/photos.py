@@ -16,7 +16,7 @@ from skimage import data
 from benchmarks import composites, taef2, truth
 from benchmarks.autoencoder import Codec
 from benchmarks.composites import METHODS, Case, decoded_image, opacities
-from benchmarks.quality import markdown_table
+from benchmarks.tables import markdown_table
 from benchmarks.tasks import scribbled
 from lib_softinpaint.method.mask import repaint_mask
 from lib_softinpaint.settings.settings import Settings

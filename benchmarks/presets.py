@@ -7,7 +7,8 @@ from dataclasses import fields, replace
 import numpy as np
 from PIL import Image
 
-from benchmarks.quality import SEEDS, markdown_table
+from benchmarks.quality import SEEDS
+from benchmarks.tables import markdown_table
 from benchmarks.tasks import QUICK_SCENES, SIZE, Task, make_task
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.generation.score import blend_score

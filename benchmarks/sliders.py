@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from benchmarks import peers, quality
+from benchmarks.tables import markdown_table
 from benchmarks.tasks import Task
 from lib_softinpaint.generation import score
 from lib_softinpaint.generation.kept import KeptImage
@@ -75,4 +76,4 @@ def tables() -> Iterator[str]:
                           f"{means[0]:.1f}", f"{means[1]:.2f}", f"{means[2]:.3f}", f"{means[3]:.0%}", f"{means[4]:.2f}"])
     header = ["setting", "value", "blend score", "jump", "ghost", "shown of the painted area's new content",
               "difference from the defaults' result, levels"]
-    yield f"{len(images)} finished images, re-composited\n\n" + quality.markdown_table(header, lines)
+    yield f"{len(images)} finished images, re-composited\n\n" + markdown_table(header, lines)

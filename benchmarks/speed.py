@@ -29,7 +29,7 @@ import torch
 from diffusers import StableDiffusionInpaintPipeline
 from PIL import Image
 
-from benchmarks import reference
+from benchmarks import reference, webui
 from benchmarks.machine import ROOT
 from lib_softinpaint.generation import score
 from lib_softinpaint.generation.job import SoftInpaintJob
@@ -424,6 +424,9 @@ def bench(checkout: Path | None) -> tuple[dict, list[str]]:
     script = checkout / "extensions-builtin/soft-inpainting/scripts/soft_inpainting.py" if checkout else None
     builtin = load_builtin(script) if script else None
     figures = []
+    if checkout:
+        with webui.running(checkout) as host:
+            print(f"What a user of {host.host} waits for:\n\n{webui.waiting_times(host)}\n", flush=True)
     print("| stage | device | pixels | batch | method | median | spread | times ours | goal | peak memory |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     imports = import_seconds(script)

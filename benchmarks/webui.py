@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,15 +10,21 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.peers import Outcome, Run
+from benchmarks.peers import BUILTIN, HARD, OURS, Outcome, Run
+from benchmarks.tables import markdown_table
 from benchmarks.tasks import ONLY_MASKED, PADDING_PX
+from lib_softinpaint.hosts.webui.names import TITLE
 from lib_softinpaint.method.mask import host_blur
 from lib_softinpaint.settings.request import MASKED_CONTENTS
 from tests.webui import family
-from tests.webui.host import WebUI
+from tests.webui.host import WebUI, drawn_disc, drawn_image
 
 BUILTIN_TITLE = "Built-in soft inpainting"
 """Title under which the tests' companion offers the built-in, whose place our script takes."""
+
+TIMED_STEPS = {(512, 1): 20, (512, 4): 8, (1024, 1): 4, (1024, 4): 2}
+"""Steps by size and batch. Fewer where a processor takes minutes, so everything but the sampling weighs more there."""
+ROUNDS = 3
 
 
 @contextmanager
@@ -36,6 +43,21 @@ def builtin(webui: WebUI) -> dict[tuple[str, ...], Callable[[Run], dict[str, Out
                             for overlay in (True, False))
         return {name: Outcome(results, decoded, host_blur(run.task.painted, run.task.mask_blur))}
     return {(name,): method}
+
+
+def waiting_times(webui: WebUI) -> str:
+    """A Markdown table of what a user waits for: whole requests with ours, the built-in, and neither, taking turns."""
+    lines = []
+    for (side, batch), steps in TIMED_STEPS.items():
+        image, mask = drawn_image(side, side), drawn_disc(side, side, side // 8)
+        request = {"width": side, "height": side, "batch_size": batch, "steps": steps, "denoising_strength": 1}
+        methods = {HARD: ([False], TITLE), OURS: ([True], TITLE), BUILTIN: ([True], BUILTIN_TITLE)}
+        rounds = [{name: webui.inpaint(image, mask, *script, **request).seconds for name, script in methods.items()}
+                  for _ in range(ROUNDS)]
+        times = {name: statistics.median(each[name] for each in rounds) for name in methods}
+        lines.append([f"{side}", f"{batch}", f"{steps}", *(f"{times[name]:.2f} s" for name in methods),
+                      f"{times[OURS] / times[HARD]:.3f}", f"{times[OURS] / times[BUILTIN]:.3f}"])
+    return markdown_table(["pixels", "batch", "steps", *methods, "ours / hard", "ours / built-in"], lines)
 
 
 def _inpainted(webui: WebUI, run: Run, seed: int, overlay: bool) -> np.ndarray:

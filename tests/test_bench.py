@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import composites, machine, masks, peers, quality, speed
+from benchmarks import composites, machine, masks, peers, quality, speed, tables
 from benchmarks.tasks import AREAS, SCENES, TASKS, TUNING_SCENES, WHOLE, make_task
 from lib_softinpaint.settings.request import Request
 from lib_softinpaint.settings.settings import Settings
@@ -162,13 +162,13 @@ def rows():
 
 
 def test_tables_count_wins_and_compare_equal_runs():
-    lines = quality.table(list(rows())).splitlines()
+    lines = tables.table(list(rows())).splitlines()
     assert lines[2].startswith("| hard inpainting | 22.5 ± 1.1 | ")
     assert lines[3].startswith("| ours | 62.5 ± 1.1 | ")
     assert [line.split(" | ")[-1] for line in lines[2:]] == ["0 |", "2 |"]
     assert "75%" in lines[3]
-    assert "| hard inpainting | +40.0 (+40.0 to +40.0) | 100% of 8 (100% to 100%) |" in quality.comparisons(list(rows()))
-    assert quality.table_by(list(rows()), "task").splitlines()[-1] == "| sky | 22 / 22.5 / 1.00 | 62 / 62.5 / 1.00 |"
+    assert "| hard inpainting | +40.0 (+40.0 to +40.0) | 100% of 8 (100% to 100%) |" in tables.comparisons(list(rows()))
+    assert tables.table_by(list(rows()), "task").splitlines()[-1] == "| sky | 22 / 22.5 / 1.00 | 62 / 62.5 / 1.00 |"
 
 
 def test_intervals_grow_with_the_differences_between_scenes():
@@ -177,7 +177,7 @@ def test_intervals_grow_with_the_differences_between_scenes():
     centres = rng.normal(0, 1, 12)
     few, many = ({str(number): centre + rng.normal(0, 0.1, count) for number, centre in enumerate(centres)}
                  for count in (4, 100))
-    widths = [high - low for _, (low, high) in (quality.over_scenes(values, np.mean) for values in (few, many))]
+    widths = [high - low for _, (low, high) in (tables.over_scenes(values, np.mean) for values in (few, many))]
     assert widths[0] == pytest.approx(widths[1], rel=0.15)
     assert widths[1] == pytest.approx(2 * 1.96 * centres.std() / math.sqrt(12), rel=0.2)
 
