@@ -214,6 +214,8 @@ def measures(runs: Iterable[Run], methods: Iterable[str],
                     **dataclasses.asdict(scores), "core_effect": core, "found": is_found,
                     "flaws": flaws, "blend_score": score.from_flaws(flaws), "cam": similarity, "dam": residual,
                     "halo": truth.halo(result, original, outcome.decoded[number], distance),
+                    "gradient_at_edge": truth.gradient_at_edge(result, np.where(
+                        task.painted[..., None], outcome.decoded[number], original), task.painted),
                     "ring_change": truth.ring_change(result, original, distance),
                     "ciede2000": colour_difference(result, task)}
 

@@ -12,24 +12,25 @@ BOOTSTRAPS = 1000
 
 COLUMNS = {
     "blend score": lambda rows: _spread(rows, "blend_score"),
-    "jump": lambda rows: _spread(rows, "jump"),
-    "outline seen": lambda rows: f"{_values(rows, 'outline').mean():.0%}",
-    "foreign edges": lambda rows: _mean(rows, "foreign_edges", 1),
-    "jump, painted edge": lambda rows: _mean(rows, "jump_painted"),
-    "jump where repainted": lambda rows: _mean([row for row in rows if row["core_effect"] >= LEAST_EFFECT], "jump"),
-    "gradient ratio": lambda rows: _mean(rows, "gradient_ratio"),
-    "ghost": lambda rows: _mean(rows, "ghost", 3),
+    "CIEDE2000": lambda rows: _mean(rows, "ciede2000", 1),
     "halo L1": lambda rows: _mean(rows, "halo", 3),
+    "gradient at edge": lambda rows: _mean(rows, "gradient_at_edge", 1),
     "half-eaten": lambda rows: f"{_values(rows, 'half_eaten').mean():.1%}",
     "change beside it": lambda rows: _mean(rows, "ring_change", 1),
-    "contrast kept": lambda rows: _mean(rows, "contrast_retention", 3),
+    "object found": lambda rows: f"{np.mean([row['found'] for row in rows if row['found'] is not None]):.0%}",
     "core effect, median": lambda rows: f"{np.median(_values(rows, 'core_effect')):.2f}",
     f"effect >= {LEAST_EFFECT}": lambda rows: f"{np.mean([row['core_effect'] >= LEAST_EFFECT for row in rows]):.0%}",
     "changed outside, px": lambda rows: f"{np.mean([row['outside_changed'] for row in rows]):.0f}",
-    "object found": lambda rows: f"{np.mean([row['found'] for row in rows if row['found'] is not None]):.0%}",
-    "CIEDE2000": lambda rows: _mean(rows, "ciede2000", 1),
+    "jump": lambda rows: _spread(rows, "jump"),
+    "jump, painted edge": lambda rows: _mean(rows, "jump_painted"),
+    "outline seen": lambda rows: f"{_values(rows, 'outline').mean():.0%}",
+    "gradient ratio": lambda rows: _mean(rows, "gradient_ratio"),
+    "foreign edges": lambda rows: _mean(rows, "foreign_edges", 1),
+    "ghost": lambda rows: _mean(rows, "ghost", 3),
+    "contrast kept": lambda rows: _mean(rows, "contrast_retention", 3),
     "CAM": lambda rows: _mean(rows, "cam"),
     "DAM": lambda rows: _mean(rows, "dam", 1)}
+"""Cells by heading. Those with a known truth come first."""
 
 
 def table(rows: list[dict]) -> str:
