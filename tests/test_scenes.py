@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training.evaluation import find_trials, with_other_kind
+from training.evaluation import LARGER, find_trials, scaled_box, with_other_kind
 from training.judge import recognised
 from training.scenes import HELD_OUT, SIZE, Scene, main_colour, vocabulary
 
@@ -66,3 +66,14 @@ def test_an_object_of_another_kind_is_no_success():
         assert recognised(image, trial.thing, trial.scene, trial.repaint, rivals=False)
         assert not recognised(image, trial.thing, trial.scene, trial.repaint)
         assert recognised(trial.answer, trial.thing, trial.scene, trial.repaint)
+
+
+@pytest.mark.parametrize("side", LARGER)
+def test_a_larger_image_is_repainted_in_the_same_place(side):
+    for trial in find_trials("house", 4):
+        box = scaled_box(trial.repaint, side)
+        assert not (box[::8, ::8].repeat(8, 0).repeat(8, 1) != box).any()
+        edges = [np.array([(hits.min(), hits.max() + 1) for hits in np.nonzero(mask)]) for mask in (trial.repaint, box)]
+        growth = (edges[1] - edges[0] * side / SIZE) * (-1, 1)
+        assert (growth >= 0).all()
+        assert (growth <= 8).all()

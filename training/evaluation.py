@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from lib_softinpaint.method.cielab import lab
+from training.fit import HALF
 from training.judge import JUDGED, recognised
 from training.networks import to_images, to_tensor, tokenize
 from training.scenes import HELD_OUT, PALETTE, SIZE, Scene, Thing
@@ -21,6 +22,8 @@ STEPS = 20  # as in the demo
 GUIDANCE = 5.0
 PSNR_SCENES = 64
 TRIALS = 24  # inpainted images per kind of object
+LARGER = (384, 512)  # sides in pixels at which fewer objects are requested, too
+LARGER_TRIALS = 12
 ROOM = 0.05  # the repainted area is wider than the object by this share of the image side
 SHEET_PROMPTS = (
     "a red house",
@@ -58,7 +61,19 @@ def evaluate(model: Path, sheets: Path) -> None:
         sheet.append(_sheet_row(trials, results, seen["painted", True]))
         every_kind.append(seen)
     print(f"all: {_sentence(every_kind)}")
+    for side in LARGER:
+        print(f"{side} px: recognised {recognised_share(pipeline, side):.0%}", flush=True)
     Image.fromarray(np.concatenate(sheet)).save(sheets / "inpaintings.png")
+
+
+def recognised_share(pipeline: StableDiffusionPipeline, side: int) -> float:
+    """Share of requested objects of all kinds that are recognised in images of another size, after reducing them."""
+    hits = []
+    for kind in JUDGED:
+        trials = list(find_trials(kind, LARGER_TRIALS))
+        hits += [recognised(image, trial.thing, trial.scene, trial.repaint)
+                 for trial, image in zip(trials, inpaint(pipeline, trials, side))]
+    return float(np.mean(hits))
 
 
 def _sentence(seen: list[dict[tuple[str, bool], list[bool]]]) -> str:
@@ -125,12 +140,15 @@ def with_other_kind(trial: Trial) -> np.ndarray:
 
 
 @torch.no_grad()
-def inpaint(pipeline: StableDiffusionPipeline, trials: list[Trial]) -> list[np.ndarray]:
-    """Results (H, W, 3) uint8 of hard inpainting at full denoising, with the original outside the mask."""
+def inpaint(pipeline: StableDiffusionPipeline, trials: list[Trial], side: int = SIZE) -> list[np.ndarray]:
+    """Results (SIZE, SIZE, 3) uint8 of hard inpainting at full denoising, with the original outside the mask.
+
+    They are painted at `side` pixels.
+    """
     vae, scheduler = pipeline.vae, pipeline.scheduler
-    originals = np.stack([trial.scene.draw() for trial in trials])
-    repaint = torch.from_numpy(np.stack([trial.repaint for trial in trials]))[:, None].float()
-    repaint_latent = repaint[:, :, ::8, ::8]
+    originals = np.stack([trial.scene.draw(side) for trial in trials])
+    boxes = np.stack([trial.repaint if side == SIZE else scaled_box(trial.repaint, side) for trial in trials])
+    repaint_latent = torch.from_numpy(boxes)[:, None, ::8, ::8].float()
     init = vae.encode(to_tensor(originals)).latent_dist.mean * vae.config.scaling_factor
     embedding = embed(pipeline, [trial.thing.phrase() for trial in trials])
     scheduler.set_timesteps(STEPS)
@@ -143,7 +161,18 @@ def inpaint(pipeline: StableDiffusionPipeline, trials: list[Trial]) -> list[np.n
         known = scheduler.add_noise(init, noise, rest.expand(len(init))) if len(rest) else init
         latent = repaint_latent * latent + (1 - repaint_latent) * known
     decoded = to_images(vae.decode(latent / vae.config.scaling_factor).sample)
-    return [np.where(trial.repaint[..., None], new, old) for trial, new, old in zip(trials, decoded, originals)]
+    results = np.where(boxes[..., None], decoded, originals)
+    return [np.asarray(Image.fromarray(result).resize((SIZE, SIZE), Image.Resampling.BOX)) for result in results]
+
+
+def scaled_box(box: np.ndarray, side: int) -> np.ndarray:
+    """(side, side) bool: the box, (SIZE, SIZE) bool, in an image of another size, aligned outward to latent pixels."""
+    scaled = np.zeros((side, side), bool)
+    first, last = (np.array([end(hits) for hits in np.nonzero(box)]) for end in (np.min, np.max))
+    starts, stops = (first * side / SIZE) // 8 * 8, -(-(last + 1) * side / SIZE // 8) * 8
+    rows, columns = (slice(int(start), int(stop)) for start, stop in zip(starts, stops))
+    scaled[rows, columns] = True
+    return scaled
 
 
 def embed(pipeline: StableDiffusionPipeline, prompts: list[str]) -> torch.Tensor:
@@ -154,7 +183,7 @@ def embed(pipeline: StableDiffusionPipeline, prompts: list[str]) -> torch.Tensor
 def _guided_step(
     pipeline: StableDiffusionPipeline, latent: torch.Tensor, timestep: torch.Tensor, embedding: torch.Tensor
 ) -> torch.Tensor:
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=HALF):
         unconditional, conditional = pipeline.unet(torch.cat([latent] * 2), timestep, embedding).sample.float().chunk(2)
     return pipeline.scheduler.step(unconditional + GUIDANCE * (conditional - unconditional), timestep, latent).prev_sample
 
