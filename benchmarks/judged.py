@@ -23,7 +23,7 @@ from scipy.optimize import minimize
 
 from benchmarks import quality
 from benchmarks.machine import ROOT
-from benchmarks.peers import AS_FOUND, AT_THEIR_BEST, FRESH_GUIDANCE, GUIDANCE, HARD, Run
+from benchmarks.peers import AS_FOUND, AT_THEIR_BEST, FRESH_GUIDANCE, GUIDANCE, Run
 from benchmarks.tables import markdown_table
 from benchmarks.tasks import AREAS, REPORTED_SCENES, TASKS, TUNING_SCENES, WHOLE, as_a_fresh_webui_is_set, make_task
 from lib_softinpaint.generation import score
@@ -151,7 +151,7 @@ def choices() -> Iterator[Choice]:
         first, *others = judged.get(pair.name, ["="])
         if first == "=" or others != [first]:
             continue
-        flaws = {row["method"]: row["flaws"] for row in quality.measures([pair.run], (HARD, *pair.methods))}
+        flaws = {row["method"]: row["flaws"] for row in quality.measures([pair.run], pair.methods)}
         worse, = set(pair.methods) - {first}
         yield Choice(pair, flaws[first], flaws[worse])
 

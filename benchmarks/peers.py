@@ -258,7 +258,7 @@ def _diffusers_example(run: Run, original: Image.Image, painted: np.ndarray) -> 
 
 
 def _diffusers_overlay(run: Run, original: Image.Image, painted: np.ndarray) -> MethodImages:
-    """The same with a blurred mask, and with the original pasted outside the mask, as the documentation describes."""
+    """Diffusers' own inpainting with a blurred mask, and with the original pasted outside it, as its documentation says."""
     pipeline, side = pipeline_for(StableDiffusionInpaintPipeline, run), run.task.side
     blurred = pipeline.mask_processor.blur(Image.fromarray(painted).convert("L"), DOCUMENTED_BLUR * side / MEANT_FOR_PX)
     images = pipeline(run.task.prompt, original, blurred, height=side, width=side,
@@ -303,7 +303,7 @@ PAINTERS: dict[tuple[str, ...], Callable[[Run], dict[str, Outcome]]] = {
 
 METHODS = tuple(name for names in PAINTERS for name in names)
 AS_FOUND = HARD, BUILTIN, OURS, DIFFUSERS
-"""Methods that a fresh user finds, at the settings that he finds."""
+"""Methods at the settings that a fresh user finds."""
 AT_THEIR_BEST = tuple(name for name in METHODS if name != DIFFUSERS)
 """Methods at the settings that their documentation recommends."""
 

@@ -5,7 +5,9 @@ import os
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,6 +18,7 @@ from benchmarks.tasks import ONLY_MASKED, PADDING_PX
 from lib_softinpaint.hosts.webui.names import TITLE
 from lib_softinpaint.method.mask import host_blur
 from lib_softinpaint.settings.request import MASKED_CONTENTS
+from lib_softinpaint.settings.settings import as_builtin
 from tests.webui import family
 from tests.webui.host import WebUI, drawn_disc, drawn_image
 
@@ -35,12 +38,17 @@ def running(checkout: Path) -> Iterator[WebUI]:
 
 
 def builtin(webui: WebUI) -> dict[tuple[str, ...], Callable[[Run], dict[str, Outcome]]]:
-    """The built-in at its defaults, as `peers.PAINTERS` has methods. For whole images, where the decoded image is known."""
+    """The built-in at its defaults, as `peers.PAINTERS` has methods.
+
+    It composites even where the host is told not to, so the decoded image comes from ours, set as the built-in. That is the
+    same image if the whole image is inpainted and the masked content is the original.
+    """
     name = f"built-in of {webui.host}"
+    decoding = {"soft": [asdict(as_builtin())], "title": TITLE, "options": {"overlay_inpaint": False}}
 
     def method(run: Run) -> dict[str, Outcome]:
-        results, decoded = (np.stack([_inpainted(webui, run, seed, overlay) for seed in run.seeds])
-                            for overlay in (True, False))
+        results, decoded = (np.stack([_inpainted(webui, run, seed, **script) for seed in run.seeds])
+                            for script in ({"soft": [True], "title": BUILTIN_TITLE}, decoding))
         return {name: Outcome(results, decoded, host_blur(run.task.painted, run.task.mask_blur))}
     return {(name,): method}
 
@@ -60,11 +68,11 @@ def waiting_times(webui: WebUI) -> str:
     return markdown_table(["pixels", "batch", "steps", *methods, "ours / hard", "ours / built-in"], lines)
 
 
-def _inpainted(webui: WebUI, run: Run, seed: int, overlay: bool) -> np.ndarray:
+def _inpainted(webui: WebUI, run: Run, seed: int, **script: Any) -> np.ndarray:
     task = run.task
     return webui.inpaint(
-        Image.fromarray(task.image), Image.fromarray(task.painted).convert("L"), [True], title=BUILTIN_TITLE,
-        options={"overlay_inpaint": overlay}, prompt=task.prompt, seed=seed, steps=run.steps, width=task.side,
-        height=task.side, cfg_scale=run.guidance, sampler_name=run.sampler, denoising_strength=task.denoising_strength,
-        mask_blur=task.mask_blur, inpainting_fill=MASKED_CONTENTS.index(task.masked_content),
-        inpaint_full_res=run.area == ONLY_MASKED, inpaint_full_res_padding=PADDING_PX).images[0]
+        Image.fromarray(task.image), Image.fromarray(task.painted).convert("L"), **script, prompt=task.prompt, seed=seed,
+        steps=run.steps, width=task.side, height=task.side, cfg_scale=run.guidance, sampler_name=run.sampler,
+        denoising_strength=task.denoising_strength, mask_blur=task.mask_blur,
+        inpainting_fill=MASKED_CONTENTS.index(task.masked_content), inpaint_full_res=run.area == ONLY_MASKED,
+        inpaint_full_res_padding=PADDING_PX).images[0]

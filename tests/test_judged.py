@@ -60,10 +60,10 @@ def test_only_choices_that_were_made_both_times_count(folder, monkeypatch):
     (folder / "answers.json").write_text(json.dumps(answers))
     judged.enter(folder)
     monkeypatch.setattr(quality, "measures", lambda runs, methods: (
-        {"method": method, "flaws": dict.fromkeys(NAMES, float(number))} for number, method in enumerate(methods)))
+        {"method": method, "flaws": dict.fromkeys(NAMES, float(number))} for number, method in enumerate(methods, 1)))
     chosen, = judged.choices()
     assert chosen.pair.name == first
-    assert chosen.better["jump"] == 2  # the second of the pair's methods; hard inpainting comes before both
+    assert chosen.better["jump"] == 2  # the second of the pair's methods
     first_line = next(judged.tables())
     assert "3 pairs" in first_line
     assert "1 were judged both ways, 1 were even" in first_line

@@ -19,7 +19,6 @@ GHOST_FROM, GHOST_AT = 0.1, 0.3
 LEAST_CONTRAST = 0.5
 """CIELAB units of lightness: less contrast than this is not there to be lost."""
 
-
 VISIBLE_GRADIENT = 2.0
 """CIELAB units per pixel, beyond the gradients of both images, from which an edge is seen."""
 

@@ -23,13 +23,13 @@ from lib_softinpaint.method.distance import depth
 LOOKED_AT_PX = 512
 """Pixels of the longer side to which larger images are reduced: seams are judged as seen on a screen, in limited time."""
 
-
 LEAST_EFFECT = 0.9
 """Share of hard inpainting's effect on the painted area from which everything requested counts as repainted."""
 
 AROUND_PX = 16
 """Ghosts are compared with the painted area and so many pixels around it: the same area for every method, whatever mask a
 method promises."""
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -135,7 +135,7 @@ def _distance(one: torch.Tensor, other: torch.Tensor) -> np.ndarray:
 
 def _edge_length(painted: np.ndarray) -> int:
     """Pixel sides between painted and unpainted pixels."""
-    return int(sum((painted != np.roll(painted, 1, axis)).take(range(1, painted.shape[axis]), axis).sum() for axis in (0, 1)))
+    return int((painted[1:] != painted[:-1]).sum() + (painted[:, 1:] != painted[:, :-1]).sum())
 
 
 def _mean(values: np.ndarray, where: np.ndarray) -> float:
@@ -202,14 +202,14 @@ def blend_score(scores: Scores, core_effect: float = 1.0, found: bool | None = N
 
     It takes the same arguments as `flaws`.
 
-    Source: own; the weights are fitted to choices between pairs of images.
+    Source: own; the weights are set by hand.
     """
     return from_flaws(flaws(scores, core_effect, found))
 
 
-def from_flaws(found: Mapping[str, float]) -> float:
-    """The blend score of an inpainting with these `flaws`."""
-    return 100 * math.exp(-sum(WEIGHTS[name] * flaw for name, flaw in found.items()))
+def from_flaws(sizes: Mapping[str, float]) -> float:
+    """The blend score of an inpainting with `flaws` of these sizes."""
+    return 100 * math.exp(-sum(WEIGHTS[name] * size for name, size in sizes.items()))
 
 
 def _reduced(image: np.ndarray, factor: int) -> np.ndarray:

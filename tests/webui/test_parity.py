@@ -12,9 +12,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from scipy.ndimage import distance_transform_edt
 
 from benchmarks import peers
-from benchmarks.tasks import WHOLE, make_task
+from benchmarks.tasks import WHOLE, as_a_fresh_webui_is_set, make_task
 from benchmarks.webui import builtin
 from lib_softinpaint.method.cielab import lab
 from lib_softinpaint.settings.settings import FIELDS
@@ -87,3 +88,16 @@ def test_the_masked_content_matters_to_the_built_in(webui, monkeypatch):
     monkeypatch.setattr(peers.BuiltInPipeline, "_prepared", peers.RecordingPipeline._prepared)
     far = peers.PAINTERS[(peers.BUILTIN,)](run)[peers.BUILTIN].results[0]
     assert change(theirs, far, task.painted) > 3 * change(theirs, near, task.painted)
+
+
+def test_the_benchmark_sees_what_the_built_in_decodes(webui):
+    """Not its composite: the decoded image differs from the original everywhere, and shows in the result's core."""
+    task = as_a_fresh_webui_is_set(make_task("yellow house", "replace"))
+    run = peers.Run(task, WHOLE, "Euler a", 20, (1,), guidance=7.0)
+    outcome, = next(iter(builtin(webui).values()))(run).values()
+    result, decoded = outcome.results[0], outcome.decoded[0]
+    core = distance_transform_edt(task.painted) > 16
+    far = distance_transform_edt(~task.painted) > 40
+    assert change(result, decoded, core) < 2 < change(result, task.image, core)
+    assert change(result, task.image, far) < 0.1
+    assert change(decoded, task.image, far) > 1
