@@ -14,13 +14,14 @@ import numpy as np
 import torch
 from diffusers import AutoencoderTiny
 
-from training.autoencoder import CROP_BATCH, reconstruction_loss
+from training.autoencoder import reconstruction_loss
 from training.networks import to_tensor
 from training.scenes import HELD_OUT, SIZE, Scene
 
 FOLDER = Path(__file__).parent / "autoencoder"
 MINUTES = 6.0
 CROP_PX = 128
+CROP_BATCH = 8
 RATE = 2e-3
 
 

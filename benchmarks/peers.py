@@ -60,9 +60,8 @@ DOCUMENTED_BLUR = 33
 
 CLONE_FRAME_PX = 2
 
-PLAIN, INPAINTING, FEW_STEPS = "plain", "inpainting", "few-steps"
-MODELS = tuple(name for name in (PLAIN, INPAINTING, FEW_STEPS) if name == PLAIN or (VARIANTS / name).exists())
-"""The bundled model and those of its variants that are bundled, too."""
+MODELS = PLAIN, INPAINTING, FEW_STEPS = "plain", "inpainting", "few-steps"
+"""The bundled model and its variants."""
 
 OURS, HARD, BUILTIN, BUILTIN_GUIDE = "ours", "hard inpainting", "built-in", "built-in, its guide"
 DIFFERENTIAL, DIFFERENTIAL_PASTED = "Differential Diffusion", "Differential Diffusion, pasted"

@@ -33,7 +33,6 @@ from benchmarks.peers import (
     GUIDANCE,
     HARD,
     INPAINTING,
-    MODELS,
     OURS,
     PAINTERS,
     Outcome,
@@ -135,7 +134,7 @@ def model_runs(full: bool, scenes: Sequence[str], seeds: tuple[int, ...]) -> lis
     """Runs of a few tasks on the model's variants, at the model's own size and at twice that."""
     chosen, sides, seeds = (scenes[::2], (SIZE, 2 * SIZE), seeds[:1]) if full else (QUICK_SCENES[:1], (SIZE,), QUICK_SEEDS)
     return [Run(make_task(scene, name, side), WHOLE, SAMPLER, steps, seeds, guidance, model)
-            for model, (steps, guidance) in MODEL_SETTINGS.items() if model in MODELS for side in sides
+            for model, (steps, guidance) in MODEL_SETTINGS.items() for side in sides
             for scene in chosen for name in SAMPLER_TASKS]
 
 

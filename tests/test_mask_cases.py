@@ -106,4 +106,4 @@ def test_only_masked_uses_the_crop_of_the_clean_mask(name):
 @pytest.mark.parametrize("white", [250, 252, 254])
 def test_a_thin_nearly_white_stroke_works_like_a_white_one(white):
     painted = np.asarray(stroke()) > 0
-    assert effect(f"stroke {white}")[painted].mean() >= 0.9 * effect("stroke 255")[painted].mean() > 10
+    assert effect(f"stroke {white}")[painted].mean() >= 0.9 * effect("stroke 255")[painted].mean() > 5

@@ -2,63 +2,58 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from diffusers import AutoencoderKL
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, max_pool2d
 
-from training.dataset import drawings, encoded_scenes
-from training.fit import BATCHES, RUNS, autocast, averaged, fit, with_bundled_weights
+from training.dataset import drawn_scenes, encoded_scenes
+from training.fit import BATCHES, RUNS, autocast, averaged, compiled, fit, with_bundled_weights
 from training.networks import new_vae
-from training.scenes import SIZE
 
-CROP_PX = 96  # crops train fastest
-CROPS = 2  # from each drawn scene
-CROP_BATCH = 8
-CROP_SHARE = 0.45  # whole images must follow, because their normalisation statistics differ
-WHOLE_BATCH = 1  # has about as many pixels as the crops
+BATCH = 1
 RATE = 1e-3
 DECODER_RATE = 5e-4
 KL_WEIGHT = 2e-5  # just enough to keep the latents near unit scale
 EDGE_WEIGHT = 0.5  # the eye notices blurred edges first
+STEEPNESS_WEIGHT = 1.0
 POOLED_PX = (4, 16)  # and next halos, which are errors that survive averaging
 LATENT_NOISE = 0.03  # share of the latents' standard deviation; hides noise that the sampler leaves behind
 SCALING = 0.18215  # SD1's value, because some programs have it built in
 
 
 def train_vae(minutes: float) -> None:
-    """Trains the autoencoder, first on crops, then on whole images."""
-    vae = with_bundled_weights(new_vae(), "vae")
-    crops, whole = drawings(CROP_BATCH * BATCHES // CROPS), drawings(WHOLE_BATCH * BATCHES)
+    """Trains the autoencoder on whole scenes, because crops have other normalisation statistics."""
+    vae, scenes = with_bundled_weights(new_vae(), "vae"), drawn_scenes()
 
-    def loss(share: float, rng: np.random.Generator) -> torch.Tensor:
-        images = _crops(next(crops), rng) if share < CROP_SHARE else next(whole)
+    @compiled
+    def error(images: torch.Tensor) -> torch.Tensor:
         with autocast():
             posterior = vae.encode(images).latent_dist
             decoded = vae.decode(posterior.sample()).sample
         return reconstruction_loss(decoded.float(), images) + KL_WEIGHT * _kl(posterior)
 
-    fit("vae", vae, loss, minutes, RATE)
+    fit("vae", vae, lambda share, rng: error(scenes.batch(BATCH * BATCHES, rng)[0]), minutes, RATE)
 
 
 def reconstruction_loss(decoded: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """L1 and L2 of the pixels, L1 of their gradients along both axes, and L1 of averages over larger squares."""
+    """L1 and L2 of the pixels, L1 of their gradients along both axes, of edge steepness, and of averages over squares."""
     error = decoded - images
     edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
     halos = sum(avg_pool2d(error, side).abs().mean() for side in POOLED_PX)
-    return error.abs().mean() + error.square().mean() + EDGE_WEIGHT * edges + halos
+    # A sharp edge in almost the right place costs more than a blurred one in all other terms.
+    blur = (_steepness(decoded) - _steepness(images)).abs().mean()
+    return error.abs().mean() + error.square().mean() + EDGE_WEIGHT * edges + STEEPNESS_WEIGHT * blur + halos
+
+
+def _steepness(images: torch.Tensor) -> torch.Tensor:
+    """(B, 3, H - 1, W - 1) length of the gradient, the largest within a pixel."""
+    down, across = images.diff(dim=-2)[..., :-1], images.diff(dim=-1)[..., :-1, :]
+    return max_pool2d((down.square() + across.square() + 1e-4).sqrt(), 3, 1, 1)
 
 
 def _kl(posterior) -> torch.Tensor:
     mean, log_variance = posterior.mean.float(), posterior.logvar.float()
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
-
-
-def _crops(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """CROPS random crops of each image."""
-    corners = rng.integers(0, SIZE - CROP_PX + 1, (CROPS * len(images), 2)).tolist()
-    return torch.stack([images[number // CROPS, :, top : top + CROP_PX, left : left + CROP_PX]
-                        for number, (top, left) in enumerate(corners)])
 
 
 def encoder() -> AutoencoderKL:
@@ -87,18 +82,18 @@ def _decoder(vae: AutoencoderKL) -> torch.nn.ModuleDict:
 def train_decoder(minutes: float) -> None:
     """Trains the decoder alone on whole scenes. The latents do not change, so the UNet still fits."""
     encoded_scenes(encoder)
-    vae, images = trained_vae(), drawings(WHOLE_BATCH * BATCHES)
+    vae, scenes = trained_vae(), drawn_scenes()
     decoder = _decoder(vae).requires_grad_(True)
 
-    def loss(share: float, rng: np.random.Generator) -> torch.Tensor:
-        drawn = next(images)
+    @compiled
+    def error(images: torch.Tensor) -> torch.Tensor:
         with torch.no_grad(), autocast():
-            latent = vae.encode(drawn).latent_dist.mean.float() * SCALING
+            latent = vae.encode(images).latent_dist.mean.float() * SCALING
         with autocast():
             decoded = vae.decode((latent + LATENT_NOISE * torch.randn_like(latent)) / SCALING).sample
-        return reconstruction_loss(decoded.float(), drawn)
+        return reconstruction_loss(decoded.float(), images)
 
-    fit("decoder", decoder, loss, minutes, DECODER_RATE)
+    fit("decoder", decoder, lambda share, rng: error(scenes.batch(BATCH * BATCHES, rng)[0]), minutes, DECODER_RATE)
 
 
 def _standardise(vae: AutoencoderKL, mean: torch.Tensor, deviation: torch.Tensor) -> None:

@@ -1,60 +1,79 @@
-"""Drawn scenes for training, drawn by several processes, and their latents and captions, made once and stored."""
+"""Drawn scenes with captions, made once by several processes and stored, and their latents."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing import get_context
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
-from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import CLIPTokenizer
 
 from training.fit import BATCHES, DEVICE, RUNS, autocast
 from training.judge import JUDGED
 from training.networks import new_tokenizer, to_tensor, tokenize
-from training.scenes import HELD_OUT, SIZE, Scene, Thing
+from training.scenes import SIZE, Scene, Thing
 
-WORKERS = max((os.cpu_count() or 1) - 2, 0)  # processes that draw; with two cores, the training draws itself
 SCENES = {256: 12_000, 384: 1_500, 512: 1_000}  # scenes by side in pixels, without a GPU
-SCENES_ON_GPU = {256: 48_000, 384: 6_000, 512: 4_000}
+SCENES_ON_GPU = {256: 64_000, 384: 4_000, 512: 2_500}
+FIRST_SEEDS = {256: 0, 384: 100_000_000, 512: 200_000_000}  # other scenes at each size
+AT_ONCE = 64  # scenes that a process draws before it reports
 CAPTIONS = 8  # different captions of each scene
 ENCODE_PX = 8 * SIZE * SIZE * BATCHES  # pixels encoded at once
 ONE_THING = 0.35  # share of captions that name a single thing, as most inpainting prompts do
 UNKNOWN_WORDS = 0.1  # share of captions with a word outside the vocabulary, which the model learns to ignore
 
 
-class RandomSeeds(Sampler):
-    """Endless seeds of scenes, other ones after each start, so that a resumed stage sees new scenes."""
+@dataclass
+class Scenes:
+    """Drawn scenes of one size. Images (N, H, W, 3) uint8, read from disk as needed, and tokens (N, CAPTIONS, 77) int16."""
 
-    def __iter__(self) -> Iterator[int]:
-        rng = np.random.default_rng()
-        while True:
-            yield int(rng.integers(HELD_OUT))
+    images: np.ndarray
+    tokens: np.ndarray
+
+    def batch(self, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """Random images (B, 3, H, W) float32, -1 to 1, and a caption of each, (B, 77) int64."""
+        chosen = rng.integers(len(self.images), size=count)
+        return to_tensor(self.images[chosen], DEVICE), self._captions(chosen, rng)
+
+    def captions(self, count: int, rng: np.random.Generator) -> torch.Tensor:
+        """Random captions, (B, 77) int64."""
+        return self._captions(rng.integers(len(self.tokens), size=count), rng)
+
+    def _captions(self, chosen: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
+        tokens = self.tokens[chosen, rng.integers(CAPTIONS, size=len(chosen))]
+        return torch.from_numpy(tokens).to(DEVICE).long()
 
 
-class Drawings(Dataset):
-    """The scenes by seed, (H, W, 3) uint8."""
+def drawn_scenes(size: int = SIZE) -> Scenes:
+    """The training scenes of this side in pixels; the first call draws them, which takes a minute or two on two cores."""
+    images, tokens = RUNS / f"scenes-{size}.npy", RUNS / f"captions-{size}.npy"
+    if not tokens.exists():
+        count = (SCENES_ON_GPU if DEVICE.type == "cuda" else SCENES)[size]
+        new_tokenizer(RUNS / "tokenizer")
+        np.lib.format.open_memmap(images, "w+", np.uint8, (count, size, size, 3)).flush()
+        firsts = range(0, count, AT_ONCE)
+        with get_context("spawn").Pool() as processes:
+            parts = processes.starmap(_draw, [(size, first, min(first + AT_ONCE, count)) for first in firsts])
+        np.save(tokens, np.concatenate(parts))
+    return Scenes(np.load(images, mmap_mode="r"), np.load(tokens))
 
-    def __getitem__(self, seed: int) -> np.ndarray:
-        return Scene.from_seed(seed).draw()
 
-
-class NumberedScenes(Dataset):
-    """The scenes first, first + 1 ...: image (H, W, 3) uint8, and CAPTIONS captions as tokens."""
-
-    def __init__(self, first: int, count: int, size: int, tokenizer: CLIPTokenizer):
-        self.first, self.count, self.size, self.tokenizer = first, count, size, tokenizer
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, torch.Tensor]:
-        scene = Scene.from_seed(self.first + index)
-        rng = np.random.default_rng((self.first + index, 1))
-        return scene.draw(self.size), tokenize(self.tokenizer, [training_caption(scene, rng) for _ in range(CAPTIONS)])
+def _draw(size: int, first: int, stop: int) -> np.ndarray:
+    """Draws the scenes from number `first` up to `stop` into the stored images. Returns their tokens."""
+    images = np.load(RUNS / f"scenes-{size}.npy", mmap_mode="r+")
+    tokenizer, captions = _stored_tokenizer(), []
+    for number in range(first, stop):
+        scene, rng = Scene.from_seed(FIRST_SEEDS[size] + number), np.random.default_rng((FIRST_SEEDS[size] + number, 1))
+        images[number] = scene.draw(size)
+        captions += [training_caption(scene, rng) for _ in range(CAPTIONS)]
+    return tokenize(tokenizer, captions).numpy().astype(np.int16).reshape(-1, CAPTIONS, tokenizer.model_max_length)
+@lru_cache
+def _stored_tokenizer() -> CLIPTokenizer:
+    return CLIPTokenizer.from_pretrained(RUNS / "tokenizer", model_max_length=77)
 
 
 def training_caption(scene: Scene, rng: np.random.Generator) -> str:
@@ -75,20 +94,6 @@ def _one_thing(things: tuple[Thing, ...], rng: np.random.Generator) -> str:
     return thing.phrase(place=rng.random() < 0.2)
 
 
-def drawings(batch: int) -> Iterator[torch.Tensor]:
-    """Endless batches of random scenes, (B, 3, H, W) float32, -1 to 1."""
-    ahead = 4 if WORKERS else None
-    loader = DataLoader(Drawings(), batch, sampler=RandomSeeds(), num_workers=WORKERS, collate_fn=np.stack,
-                        prefetch_factor=ahead)
-    return (to_tensor(images).to(DEVICE) for images in loader)
-
-
-def with_captions(scenes: NumberedScenes, batch: int, sampler: Sampler | None = None) -> Iterator[tuple]:
-    """Batches of (B, 3, H, W) float32 images, -1 to 1, and (B, CAPTIONS, 77) int64 tokens; in order without a sampler."""
-    loader = DataLoader(scenes, batch, sampler=sampler, num_workers=WORKERS, collate_fn=lambda pairs: tuple(zip(*pairs)))
-    return ((to_tensor(np.stack(images)).to(DEVICE), torch.stack(captions)) for images, captions in loader)
-
-
 @dataclass
 class Latents:
     """Encoded scenes of one size. Scaled latents (N, 4, H / 8, W / 8) float16, and tokens (N, CAPTIONS, 77) int16."""
@@ -107,28 +112,25 @@ def encoded_scenes(vae: Callable[[], AutoencoderKL]) -> tuple[dict[int, Latents]
     """Latents by size in pixels, with zero mean and unit deviation, and (2, 4) float32: mean and deviation before that."""
     path = RUNS / "latents.pt"
     if not path.exists():
-        network, tokenizer = vae(), new_tokenizer(RUNS / "tokenizer")
-        sizes = SCENES_ON_GPU if DEVICE.type == "cuda" else SCENES
-        firsts = np.cumsum([0, *sizes.values()])
-        stored = {size: _encoded(network, NumberedScenes(int(first), count, size, tokenizer))
-                  for first, (size, count) in zip(firsts, sizes.items())}
-        whole = stored[SIZE][0]
-        statistics = torch.stack([whole.mean((0, 2, 3)), whole.std((0, 2, 3))])
+        network = vae()
+        stored = {size: _encoded(network, drawn_scenes(size).images) for size in SCENES}
+        statistics = torch.stack([stored[SIZE].mean((0, 2, 3)), stored[SIZE].std((0, 2, 3))])
         mean, deviation = statistics[:, :, None, None]
-        scaled = {size: (((latents - mean) / deviation).half(), tokens) for size, (latents, tokens) in stored.items()}
-        torch.save({"latents": scaled, "statistics": statistics}, path)
+        torch.save({"latents": {size: ((latents - mean) / deviation).half() for size, latents in stored.items()},
+                    "statistics": statistics}, path)
     stored = torch.load(path, map_location=DEVICE)
-    return {size: Latents(*both) for size, both in stored["latents"].items()}, stored["statistics"]
+    latents = {size: Latents(scaled, torch.from_numpy(drawn_scenes(size).tokens).to(DEVICE))
+               for size, scaled in stored["latents"].items()}
+    return latents, stored["statistics"]
 
 
 @torch.no_grad()
-def _encoded(vae: AutoencoderKL, scenes: NumberedScenes) -> tuple[torch.Tensor, torch.Tensor]:
-    """(N, 4, h, w) float32 latents and (N, CAPTIONS, 77) int16 tokens."""
-    batch = max(ENCODE_PX // scenes.size**2, 1)
-    latents, tokens = [], []
-    for images, captions in with_captions(scenes, batch):
+def _encoded(vae: AutoencoderKL, images: np.ndarray) -> torch.Tensor:
+    """(N, 4, h, w) float32 latents."""
+    batch = max(ENCODE_PX // images.shape[1] ** 2, 1)
+    latents = []
+    for first in range(0, len(images), batch):
         with autocast():
-            latents.append(vae.encode(images).latent_dist.mean.float().cpu())
-        tokens.append(captions.short())
-        print(f"encoded {min(len(latents) * batch, len(scenes))} of {len(scenes)} scenes of {scenes.size} px", flush=True)
-    return torch.cat(latents), torch.cat(tokens)
+            latents.append(vae.encode(to_tensor(images[first : first + batch], DEVICE)).latent_dist.mean.float().cpu())
+        print(f"encoded {min(first + batch, len(images))} of {len(images)} scenes of {images.shape[1]} px", flush=True)
+    return torch.cat(latents)

@@ -6,16 +6,19 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from training.sd1_checkpoint import MODEL
 
+Function = TypeVar("Function", bound=Callable)
+
 RUNS = Path(__file__).parent / "runs"
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-BATCHES = 16 if DEVICE.type == "cuda" else 1  # batches are this many times larger on a GPU
+BATCHES = 32 if DEVICE.type == "cuda" else 1  # batches are this many times larger on a GPU
 # Without the processor's own bfloat16 arithmetic, autocast makes training slower.
 HALF = DEVICE.type == "cuda" or torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
 
@@ -29,6 +32,11 @@ EMA_DECAY = 0.999  # averages about the last thousand steps of a few thousand
 def autocast() -> torch.autocast:
     """Bfloat16 where it is fast."""
     return torch.autocast(DEVICE.type, torch.bfloat16, enabled=HALF)
+
+
+def compiled(function: Function) -> Function:
+    """The function or network, compiled on a GPU, where that halves the time of a step."""
+    return torch.compile(function, dynamic=False) if DEVICE.type == "cuda" else function
 
 
 def with_bundled_weights(network: torch.nn.Module, part: str) -> torch.nn.Module:
@@ -63,7 +71,7 @@ def fit(
     """
     path = RUNS / f"{name}.pt"
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, rate, betas=(0.9, 0.99), weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(trained, rate, betas=(0.9, 0.99), weight_decay=1e-4, fused=DEVICE.type == "cuda")
     average = {key: value.detach().clone() for key, value in model.state_dict().items()}
     step, seconds = 0, 0.0
     if path.exists():
@@ -87,7 +95,7 @@ def fit(
         optimizer.step()
         step += 1
         _add_to_average(average, model, min(EMA_DECAY, step / (step + 10)))
-        mean = value.item() if mean is None else 0.98 * mean + 0.02 * value.item()
+        mean = value.detach() if mean is None else mean.lerp(value.detach(), 0.02)
         now = _clock()
         seconds, last = seconds + now - last, now
         if step % LOG_STEPS == 0:
@@ -100,8 +108,8 @@ def fit(
 
 
 def _clock() -> float:
-    """Processor seconds of this program per thread, so that a stage does not end early where other programs run, too."""
-    return time.process_time() / (1 if DEVICE.type == "cuda" else torch.get_num_threads())
+    """Seconds; on a CPU, this program's own per thread, so that a stage does not end early where other programs run, too."""
+    return time.monotonic() if DEVICE.type == "cuda" else time.process_time() / torch.get_num_threads()
 
 
 @torch.no_grad()

@@ -8,10 +8,10 @@ from diffusers import UNet2DConditionModel
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from training.autoencoder import encoder
-from training.dataset import encoded_scenes, training_caption
-from training.fit import BATCHES, DEVICE, RUNS, autocast, averaged, fit, with_bundled_weights
+from training.dataset import drawn_scenes, encoded_scenes
+from training.fit import BATCHES, DEVICE, RUNS, autocast, averaged, compiled, fit, with_bundled_weights
 from training.networks import TEXT_WIDTH, new_scheduler, new_text_encoder, new_tokenizer, new_unet, tokenize
-from training.scenes import HELD_OUT, SIZE, Scene
+from training.scenes import SIZE
 
 TEXT_BATCH = 32
 TEXT_RATE = 1e-3
@@ -30,19 +30,17 @@ def train_text(minutes: float) -> None:
     holds the caption's content, the UNet need not learn first where to look.
     """
     tokenizer = new_tokenizer(RUNS / "tokenizer")
-    size = len(tokenizer)
+    size, scenes = len(tokenizer), drawn_scenes()
     model = torch.nn.ModuleDict({"text": new_text_encoder(tokenizer), "words": torch.nn.Linear(TEXT_WIDTH, size + PAIRS)})
 
     def loss(share: float, rng: np.random.Generator) -> torch.Tensor:
-        scenes = [Scene.from_seed(int(seed)) for seed in rng.integers(HELD_OUT, size=TEXT_BATCH)]
-        tokens = tokenize(tokenizer, [training_caption(scene, rng) for scene in scenes])
-        target = torch.zeros(TEXT_BATCH, size + PAIRS)
+        tokens = scenes.captions(TEXT_BATCH, rng)
+        target = torch.zeros(TEXT_BATCH, size + PAIRS, device=DEVICE)
         target.scatter_(1, tokens, 1.0)
         target.scatter_(1, size + (tokens[:, :-1] * size + tokens[:, 1:]) % PAIRS, 1.0)
-        after = (tokens == tokenizer.eos_token_id).float()[..., None].to(DEVICE)
-        logits = model["words"](model["text"](tokens.to(DEVICE)).last_hidden_state)
-        target = target.to(DEVICE)[:, None].expand_as(logits)
-        error = binary_cross_entropy_with_logits(logits, target, reduction="none")
+        after = (tokens == tokenizer.eos_token_id).float()[..., None]
+        logits = model["words"](model["text"](tokens).last_hidden_state)
+        error = binary_cross_entropy_with_logits(logits, target[:, None].expand_as(logits), reduction="none")
         return (error * after).sum() / after.sum()
 
     fit("text", model.to(DEVICE), loss, minutes, TEXT_RATE)
@@ -69,13 +67,13 @@ def train_unet(minutes: float) -> None:
     model, scheduler = untrained_painter(), new_scheduler()
     if (pretrained := averaged("text")) is not None:
         model.load_state_dict({key: value for key, value in pretrained.items() if key.startswith("text.")}, strict=False)
-    nothing = empty_caption()
+    nothing, unet = empty_caption(), compiled(model["unet"])
 
     def loss(share: float, rng: np.random.Generator) -> torch.Tensor:
         larger = share > ONE_SIZE_SHARE and rng.random() < LARGER
         size = int(rng.choice([size for size in latents if size != SIZE])) if larger else SIZE
         clean, tokens = latents[size].batch(max(UNET_BATCH * BATCHES * SIZE**2 // size**2, 1), rng)
-        return velocity_error(model["unet"], scheduler, clean, model["text"], some_dropped(tokens, nothing))
+        return velocity_error(unet, scheduler, clean, model["text"], some_dropped(tokens, nothing))
 
     fit("unet", model, loss, minutes, UNET_RATE)
 
@@ -95,7 +93,7 @@ def velocity_error(unet: UNet2DConditionModel, scheduler, clean: torch.Tensor, t
     """Mean squared error at random timesteps. `beside`: further input channels, (B, C, h, w)."""
     noise = torch.randn_like(clean)
     # More of the noisy steps, since there the caption matters most. At less noise, the image itself does.
-    timesteps = (torch.rand(len(clean)).sqrt() * scheduler.config.num_train_timesteps).long().to(DEVICE)
+    timesteps = (torch.rand(len(clean), device=DEVICE).sqrt() * scheduler.config.num_train_timesteps).long()
     noisy = scheduler.add_noise(clean, noise, timesteps)
     seen = noisy if beside is None else torch.cat([noisy, beside], 1)
     with autocast():

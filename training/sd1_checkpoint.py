@@ -20,6 +20,7 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionMod
 from safetensors.torch import save_file
 
 MODEL = Path(__file__).parents[1] / "demo" / "model"
+VARIANTS = MODEL.parent / "variants"
 NAME = "softinpaint-scenes"
 LOG_VARIANCE = -30.0  # the WebUI samples its latents; this makes encoding an image twice give the same latent
 SPECIAL_TOKENS = {f"{role}_token": "<|endoftext|>" for role in ("eos", "unk", "pad")} | {"bos_token": "<|startoftext|>"}
@@ -86,6 +87,12 @@ def unet_weights(unet: UNet2DConditionModel) -> Iterator[tuple[str, torch.Tensor
     for key, value in unet.state_dict().items():
         renamed = _renamed(key, places)
         yield (_renamed_within(renamed, RESNET) if ".resnets." in key else renamed), value
+
+
+def variant_weights(name: str) -> dict[str, torch.Tensor]:
+    """A checkpoint's weights of the UNet of a variant in demo/variants."""
+    unet = UNet2DConditionModel.from_pretrained(VARIANTS / name, local_files_only=True)
+    return {f"model.diffusion_model.{key}": value for key, value in unet_weights(unet)}
 
 
 def vae_weights(vae: AutoencoderKL) -> Iterator[tuple[str, torch.Tensor]]:

@@ -13,7 +13,7 @@
 interruption, use the same number; to train longer, a larger one.
 Checkpoints are saved in training/runs, which git ignores. A stage without a checkpoint starts from the weights in
 demo/model, so `unet` and `decoder` can be trained on directly. To train from scratch, first remove demo/model.
-With a GPU, batches and the set of scenes are larger.
+With a GPU, batches and the set of scenes are larger. The scenes are drawn once, which takes 5 GB in training/runs.
 """
 
 from __future__ import annotations
@@ -30,11 +30,10 @@ from training.evaluation import evaluate
 from training.fit import DEVICE, RUNS, averaged
 from training.networks import new_scheduler, new_tokenizer, new_unet
 from training.painter import train_text, train_unet, trained_painter
-from training.sd1_checkpoint import MODEL, text_weights
+from training.sd1_checkpoint import MODEL, VARIANTS, text_weights
 from training.variants import train_few_steps, train_inpainting, with_mask_channels
 
 THREADS = 2  # more threads gain little at these sizes
-VARIANTS = MODEL.parent / "variants"
 
 STAGES = {"vae": train_vae, "text": train_text, "unet": train_unet, "decoder": train_decoder,
           "inpainting": train_inpainting, "few-steps": train_few_steps}

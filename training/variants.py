@@ -11,16 +11,17 @@ from PIL import Image, ImageDraw
 from torch.nn.functional import interpolate
 
 from training.autoencoder import SCALING, encoder, trained_vae
-from training.dataset import CAPTIONS, NumberedScenes, RandomSeeds, encoded_scenes, with_captions
+from training.dataset import drawn_scenes, encoded_scenes
 from training.evaluation import GUIDANCE
-from training.fit import BATCHES, DEVICE, RUNS, autocast, fit
-from training.networks import new_scheduler, new_tokenizer
-from training.painter import UNET_BATCH, empty_caption, some_dropped, trained_painter, velocity_error
-from training.scenes import HELD_OUT, SIZE
+from training.fit import BATCHES, DEVICE, autocast, compiled, fit
+from training.networks import new_scheduler
+from training.painter import empty_caption, some_dropped, trained_painter, velocity_error
+from training.scenes import SIZE
 
 RATE = 3e-4
-INPAINTING_BATCH = 8  # smaller, because its images are encoded twice in each step
+INPAINTING_BATCH = 4  # smaller, because its images are encoded twice in each step
 MASK_CHANNELS = 5
+FEW_STEPS_BATCH = 8
 FEW_STEPS, TEACHER_STEPS = 4, 4  # the teacher takes that many steps for each one of the student
 FROM_NOISE = 0.5  # share of trajectories that begin with pure noise; the others begin with noisy scenes
 
@@ -28,18 +29,17 @@ FROM_NOISE = 0.5  # share of trajectories that begin with pure noise; the others
 def train_inpainting(minutes: float) -> None:
     """Trains a UNet that also gets the mask and the latents of the masked image, as Stable Diffusion 1's inpainting model."""
     vae, painter, scheduler, nothing = trained_vae(), trained_painter(), new_scheduler(), empty_caption()
-    scenes = NumberedScenes(0, HELD_OUT, SIZE, new_tokenizer(RUNS / "tokenizer"))
-    batches = with_captions(scenes, INPAINTING_BATCH * BATCHES, RandomSeeds())
-    unet = with_mask_channels(painter["unet"]).requires_grad_(True)
+    scenes, unet = drawn_scenes(), with_mask_channels(painter["unet"]).requires_grad_(True)
+    shared, encode = compiled(unet), compiled(vae.encode)
 
     def loss(share: float, rng: np.random.Generator) -> torch.Tensor:
-        images, captions = next(batches)
-        tokens = some_dropped(captions[:, rng.integers(CAPTIONS)].to(DEVICE), nothing)
+        images, captions = scenes.batch(INPAINTING_BATCH * BATCHES, rng)
+        tokens = some_dropped(captions, nothing)
         masks = torch.from_numpy(np.stack([random_mask(rng) for _ in images]))[:, None].float().to(DEVICE)
         with torch.no_grad(), autocast():
-            both = vae.encode(torch.cat([images, images * (1 - masks)])).latent_dist.mean.float() * SCALING
+            both = encode(torch.cat([images, images * (1 - masks)])).latent_dist.mean.float() * SCALING
         clean, masked = both.chunk(2)
-        return velocity_error(unet, scheduler, clean, painter["text"], tokens,
+        return velocity_error(shared, scheduler, clean, painter["text"], tokens,
                               torch.cat([interpolate(masks, scale_factor=1 / 8), masked], 1))
 
     fit("inpainting", unet, loss, minutes, RATE)
@@ -84,20 +84,22 @@ def train_few_steps(minutes: float) -> None:
     teacher, student = painter["unet"], copy.deepcopy(painter["unet"]).requires_grad_(True)
     scheduler.set_timesteps(FEW_STEPS * TEACHER_STEPS)
     fine = [*scheduler.timesteps.tolist(), 0]
+    times = torch.tensor(fine, device=DEVICE)
     alphas = scheduler.alphas_cumprod.to(DEVICE)
+    fast_teacher, fast_student = compiled(teacher), compiled(student)
 
     def step(velocity: torch.Tensor, noisy: torch.Tensor, now: int, then: int) -> torch.Tensor:
         """DDIM from one timestep to another."""
         kept, moved = _factors(alphas, now, then)
         return kept * noisy + moved * velocity
 
-    def guided(noisy: torch.Tensor, now: int, embedding: torch.Tensor) -> torch.Tensor:
+    def guided(noisy: torch.Tensor, now: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
         with torch.no_grad(), autocast():
-            without, given = teacher(torch.cat([noisy] * 2), now, embedding).sample.float().chunk(2)
+            without, given = fast_teacher(torch.cat([noisy] * 2), now, embedding).sample.float().chunk(2)
         return without + GUIDANCE * (given - without)
 
     def loss(share: float, rng: np.random.Generator) -> torch.Tensor:
-        clean, tokens = latents[SIZE].batch(UNET_BATCH * BATCHES, rng)
+        clean, tokens = latents[SIZE].batch(FEW_STEPS_BATCH * BATCHES, rng)
         with torch.no_grad():
             embedding = painter["text"](torch.cat([nothing.expand_as(tokens), tokens])).last_hidden_state
         number = 0 if rng.random() < FROM_NOISE else int(rng.integers(FEW_STEPS))
@@ -107,10 +109,10 @@ def train_few_steps(minutes: float) -> None:
         for first in range(number * TEACHER_STEPS, FEW_STEPS * TEACHER_STEPS, TEACHER_STEPS):
             start, now, then = noisy, fine[first], fine[first + TEACHER_STEPS]
             for index in range(first, first + TEACHER_STEPS):
-                noisy = step(guided(noisy, fine[index], embedding), noisy, fine[index], fine[index + 1])
+                noisy = step(guided(noisy, times[index], embedding), noisy, fine[index], fine[index + 1])
             kept, moved = _factors(alphas, now, then)
             with autocast():
-                predicted = student(start, now, embedding[len(tokens):]).sample.float()
+                predicted = fast_student(start, times[first], embedding[len(tokens):]).sample.float()
             errors.append((predicted - (noisy - kept * start) / moved).square().mean())
         return torch.stack(errors).mean()
 

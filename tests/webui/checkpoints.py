@@ -38,8 +38,8 @@ def write_all() -> Path:
 
 
 def inpainting_checkpoint() -> Path:
-    """The scene model as an inpainting model, with random weights for the five channels of mask and masked image."""
-    path = saved(INPAINTING, with_mask_channels(load_file(checkpoint())))
+    """The scene model's inpainting variant."""
+    path = saved(INPAINTING, {**load_file(checkpoint()), **sd1_checkpoint.variant_weights("inpainting")})
     config = checkpoint().with_suffix(".yaml").read_text()
     for old, new in (("ddpm.LatentDiffusion", "ddpm.LatentInpaintDiffusion"), ("in_channels: 4", "in_channels: 9"),
                      ("conditioning_key: crossattn", "conditioning_key: hybrid\n    finetune_keys: null")):
@@ -50,7 +50,7 @@ def inpainting_checkpoint() -> Path:
 
 
 def with_mask_channels(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The weights with five more input channels."""
+    """The weights with five more input channels, for mask and masked image, with random weights."""
     first = weights[FIRST_LAYER]
     mask_weights = 0.02 * torch.randn(len(first), 5, 3, 3, generator=torch.Generator().manual_seed(0))
     return {**weights, FIRST_LAYER: torch.cat([first, mask_weights.to(first)], 1)}
