@@ -88,7 +88,7 @@ def test_generate_works_without_any_change(served, page):
     captions = page.locator("#img2img_gallery .thumbnail-item .caption-label").all_inner_texts()
     scores = [float(caption.partition(",")[0]) for caption in captions]
     assert scores == sorted(scores, reverse=True)
-    assert sorted(int(caption.rpartition("seed ")[2]) for caption in captions) == [2, 3, 4, 5]
+    assert sorted(int(caption.rpartition("seed ")[2]) for caption in captions) == [1, 2, 3, 4]
     original = np.asarray(Image.open(IMAGE).convert("RGB"))
     painted = np.asarray(Image.open(MASK).convert("L")) > 0
     for path in new:
@@ -96,7 +96,7 @@ def test_generate_works_without_any_change(served, page):
         changed = (pixels != original).any(axis=-1)
         assert changed[painted].mean() > 0.9
         assert not changed[:60].any()
-        assert infotext.parse(text)["Prompt"] == "an orange tree"
+        assert infotext.parse(text)["Prompt"] == "a red house"
     best = infotext.parse(shown_infotext(page))
     assert int(best["Seed"]) == int(captions[0].rpartition("seed ")[2])
     page.locator("#img2img_gallery .thumbnail-item").nth(3).click()
@@ -117,7 +117,7 @@ def test_paint_can_be_previewed_erased_and_undone(page):
     page.wait_for_function("document.querySelector('#softinpaint_preview .status').innerText.startsWith('White: ')")
     whole = pixels_of(page, CANVAS)[..., 3]
     assert whole.max() == 255
-    assert set(np.nonzero(whole)[0] // 64) <= {2, 3}
+    assert set(np.nonzero(whole)[0] // 128) <= {2, 3}
     seen.append(pixels_of(page, PREVIEW))
     page.locator("#softinpaint_paint .strength").fill("40")
     squiggle(page, CANVAS)
@@ -154,8 +154,8 @@ def test_a_stroke_is_inpainted_and_recomposited(served, page):
     generate(page, 1)
     made, text = read(saved(served)[-1])
     original = np.asarray(Image.open(IMAGE).convert("RGB")).astype(int)
-    assert (made != original).any(axis=-1)[156:164, 95:150].mean() > 0.5
-    assert not (made != original).any(axis=-1)[:100].any()
+    assert (made != original).any(axis=-1)[312:328, 190:300].mean() > 0.5
+    assert not (made != original).any(axis=-1)[:150].any()
 
     page.locator("#softinpaint_recomposite button").first.click()
     page.click("#softinpaint_recomposite_take")
@@ -198,7 +198,7 @@ def test_pasted_infotext_sets_the_page(served, page):
     page.click("#paste")
     page.wait_for_function("document.querySelector('#mask_blend_scale input[type=number]').value === '3'")
     assert page.locator("#softinpaint_feather_source input:checked").input_value() == "own"
-    assert page.locator("#img2img_prompt textarea").input_value() == "an orange tree"
+    assert page.locator("#img2img_prompt textarea").input_value() == "a red house"
     assert number_in(page, "img2img_steps") == STEPS
 
 
@@ -208,7 +208,7 @@ def test_a_result_is_inpainted_again(served, page):
     page.wait_for_function("document.querySelector('#softinpaint_preview .status').innerText === 'Nothing is painted yet.'")
     page.locator("#img2img_prompt textarea").fill("")
     page.click("#paste")
-    page.wait_for_function("document.querySelector('#img2img_prompt textarea').value === 'an orange tree'")
+    page.wait_for_function("document.querySelector('#img2img_prompt textarea').value === 'a red house'")
 
 
 def test_missing_input_is_reported(page, tmp_path):
@@ -218,7 +218,7 @@ def test_missing_input_is_reported(page, tmp_path):
     (tmp_path / "none.png").write_text("none")
     page.set_input_files("#softinpaint_paint input[type=file]", tmp_path / "none.png")
     page.wait_for_function("document.querySelector('#softinpaint_paint .status').innerText.includes('none.png')")
-    assert page.evaluate("document.querySelector('#softinpaint_paint img').naturalWidth") == 256  # the image is unchanged
+    assert page.evaluate("document.querySelector('#softinpaint_paint img').naturalWidth") == 512  # the image is unchanged
     Image.new("RGB", (320, 200), "teal").save(tmp_path / "teal.png")
     page.set_input_files("#softinpaint_paint input[type=file]", tmp_path / "teal.png")
     page.wait_for_function(f"document.querySelector('{CANVAS}').width === 320")
