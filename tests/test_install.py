@@ -124,7 +124,7 @@ def test_the_installed_command_works_outside_the_repository(installed, tmp_path)
     words = ("--prompt", "a pine", "--steps", "1", "-o", "made.png")
     run(command, "inpaint", demo / "image.png", demo / "mask.png", *words, folder=tmp_path, PYTHONPATH=str(installed))
     with Image.open(tmp_path / "made.png") as made:
-        assert made.size == (256, 256)
+        assert made.size == (512, 512)
 
 
 def test_the_commands_help_shows_its_name(distribution, capsys):

@@ -1,6 +1,7 @@
 """Typical masks of users, run on the bundled model. Each must work like the clean mask."""
 import io
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ pytestmark = KNOWN_WARNINGS
 SIDE, RADIUS = 256, 32
 BLUR_PX = 8
 RINGING_PX = 8
-with Image.open(models.SCENE_MODEL.parent / "image.png") as stored:
+with Image.open(Path(__file__).parent / "image.png") as stored:
     IMAGE = stored.convert("RGB")
 REQUEST = Request(prompt="an orange tree", seed=1, steps=4, denoising_strength=1, masked_content="fill", mask_blur=BLUR_PX)
 ONLY_MASKED = Request(prompt="an orange tree", seed=1, steps=4, mask_blur=BLUR_PX, inpaint_area="Only masked")
@@ -106,4 +107,4 @@ def test_only_masked_uses_the_crop_of_the_clean_mask(name):
 @pytest.mark.parametrize("white", [250, 252, 254])
 def test_a_thin_nearly_white_stroke_works_like_a_white_one(white):
     painted = np.asarray(stroke()) > 0
-    assert effect(f"stroke {white}")[painted].mean() >= 0.9 * effect("stroke 255")[painted].mean() > 5
+    assert effect(f"stroke {white}")[painted].mean() >= 0.9 * effect("stroke 255")[painted].mean() > 9
