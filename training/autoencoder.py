@@ -6,16 +6,16 @@ import torch
 from diffusers import AutoencoderKL
 from torch.nn.functional import avg_pool2d, max_pool2d
 
-from training.dataset import drawn_scenes, encoded_scenes
-from training.fit import BATCHES, RUNS, autocast, averaged, compiled, fit, with_bundled_weights
+from training.dataset import drawn_scenes, encoded_scenes, latent_statistics
+from training.fit import BATCHES, autocast, averaged, compiled, fit, with_bundled_weights
 from training.networks import new_vae
 
-BATCH = 1
+BATCH = 1  # images; more on a GPU
 RATE = 1e-3
 DECODER_RATE = 5e-4
 KL_WEIGHT = 2e-5  # just enough to keep the latents near unit scale
 EDGE_WEIGHT = 0.5  # the eye notices blurred edges first
-STEEPNESS_WEIGHT = 1.0
+STEEPNESS_WEIGHT = 1.0  # without it, edges stay blurred
 POOLED_PX = (4, 16)  # and next halos, which are errors that survive averaging
 LATENT_NOISE = 0.03  # share of the latents' standard deviation; hides noise that the sampler leaves behind
 SCALING = 0.18215  # SD1's value, because some programs have it built in
@@ -67,9 +67,8 @@ def encoder() -> AutoencoderKL:
 def trained_vae() -> AutoencoderKL:
     """The averaged autoencoder. After scaling, its latents have zero mean and unit deviation per channel."""
     vae = encoder()
-    if (RUNS / "latents.pt").exists():
-        _, (mean, deviation) = encoded_scenes(encoder)
-        _standardise(vae, mean, deviation)
+    if (statistics := latent_statistics()) is not None:
+        _standardise(vae, *statistics)
     if (weights := averaged("decoder")) is not None:
         _decoder(vae).load_state_dict(weights)
     return vae

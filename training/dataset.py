@@ -17,6 +17,8 @@ from training.judge import JUDGED
 from training.networks import new_tokenizer, to_tensor, tokenize
 from training.scenes import SIZE, Scene, Thing
 
+LATENTS = RUNS / "latents.pt"
+
 SCENES = {256: 12_000, 384: 1_500, 512: 1_000}  # scenes by side in pixels, without a GPU
 SCENES_ON_GPU = {256: 64_000, 384: 4_000, 512: 2_500}
 FIRST_SEEDS = {256: 0, 384: 100_000_000, 512: 200_000_000}  # other scenes at each size
@@ -37,15 +39,16 @@ class Scenes:
     def batch(self, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Random images (B, 3, H, W) float32, -1 to 1, and a caption of each, (B, 77) int64."""
         chosen = rng.integers(len(self.images), size=count)
-        return to_tensor(self.images[chosen], DEVICE), self._captions(chosen, rng)
+        return to_tensor(self.images[chosen], DEVICE), _random_captions(self.tokens, chosen, rng)
 
     def captions(self, count: int, rng: np.random.Generator) -> torch.Tensor:
         """Random captions, (B, 77) int64."""
-        return self._captions(rng.integers(len(self.tokens), size=count), rng)
+        return _random_captions(self.tokens, rng.integers(len(self.tokens), size=count), rng)
 
-    def _captions(self, chosen: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
-        tokens = self.tokens[chosen, rng.integers(CAPTIONS, size=len(chosen))]
-        return torch.from_numpy(tokens).to(DEVICE).long()
+
+def _random_captions(tokens: np.ndarray, chosen: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
+    """One caption of each chosen scene, (B, 77) int64. `tokens`: (N, CAPTIONS, 77) int16."""
+    return torch.from_numpy(tokens[chosen, rng.integers(CAPTIONS, size=len(chosen))]).to(DEVICE).long()
 
 
 def drawn_scenes(size: int = SIZE) -> Scenes:
@@ -99,29 +102,30 @@ class Latents:
     """Encoded scenes of one size. Scaled latents (N, 4, H / 8, W / 8) float16, and tokens (N, CAPTIONS, 77) int16."""
 
     scaled: torch.Tensor
-    tokens: torch.Tensor
+    tokens: np.ndarray
 
     def batch(self, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Random latents (B, 4, h, w) float32 and a caption of each, (B, 77) int64."""
-        chosen = torch.from_numpy(rng.integers(len(self.scaled), size=count)).to(DEVICE)
-        caption = torch.from_numpy(rng.integers(CAPTIONS, size=count)).to(DEVICE)
-        return self.scaled[chosen].float(), self.tokens[chosen, caption].long()
+        chosen = rng.integers(len(self.scaled), size=count)
+        return self.scaled[torch.from_numpy(chosen).to(DEVICE)].float(), _random_captions(self.tokens, chosen, rng)
 
 
-def encoded_scenes(vae: Callable[[], AutoencoderKL]) -> tuple[dict[int, Latents], torch.Tensor]:
-    """Latents by size in pixels, with zero mean and unit deviation, and (2, 4) float32: mean and deviation before that."""
-    path = RUNS / "latents.pt"
-    if not path.exists():
+def latent_statistics() -> torch.Tensor | None:
+    """(2, 4) float32 mean and deviation of the encoded scenes before scaling; None before there are any."""
+    return torch.load(LATENTS, map_location=DEVICE, mmap=True)["statistics"] if LATENTS.exists() else None
+
+
+def encoded_scenes(vae: Callable[[], AutoencoderKL]) -> dict[int, Latents]:
+    """Latents by size in pixels, with zero mean and unit deviation."""
+    if not LATENTS.exists():
         network = vae()
         stored = {size: _encoded(network, drawn_scenes(size).images) for size in SCENES}
         statistics = torch.stack([stored[SIZE].mean((0, 2, 3)), stored[SIZE].std((0, 2, 3))])
         mean, deviation = statistics[:, :, None, None]
         torch.save({"latents": {size: ((latents - mean) / deviation).half() for size, latents in stored.items()},
-                    "statistics": statistics}, path)
-    stored = torch.load(path, map_location=DEVICE)
-    latents = {size: Latents(scaled, torch.from_numpy(drawn_scenes(size).tokens).to(DEVICE))
-               for size, scaled in stored["latents"].items()}
-    return latents, stored["statistics"]
+                    "statistics": statistics}, LATENTS)
+    stored = torch.load(LATENTS, map_location=DEVICE)["latents"]
+    return {size: Latents(scaled, drawn_scenes(size).tokens) for size, scaled in stored.items()}
 
 
 @torch.no_grad()

@@ -35,7 +35,7 @@ def autocast() -> torch.autocast:
 
 
 def compiled(function: Function) -> Function:
-    """The function or network, compiled on a GPU, where that halves the time of a step."""
+    """The function or network, compiled if there is a GPU."""
     return torch.compile(function, dynamic=False) if DEVICE.type == "cuda" else function
 
 

@@ -63,7 +63,7 @@ def trained_painter() -> torch.nn.ModuleDict:
 
 def train_unet(minutes: float) -> None:
     """Trains UNet and text encoder on encoded scenes, with velocity prediction."""
-    latents, _ = encoded_scenes(encoder)
+    latents = encoded_scenes(encoder)
     model, scheduler = untrained_painter(), new_scheduler()
     if (pretrained := averaged("text")) is not None:
         model.load_state_dict({key: value for key, value in pretrained.items() if key.startswith("text.")}, strict=False)

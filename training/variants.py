@@ -79,7 +79,7 @@ def train_few_steps(minutes: float) -> None:
 
     Source: Salimans and Ho 2022, arXiv 2202.00512; guidance as in Meng et al. 2023, arXiv 2210.03142, at one strength.
     """
-    latents, _ = encoded_scenes(encoder)
+    latents = encoded_scenes(encoder)
     painter, scheduler, nothing = trained_painter(), new_scheduler(), empty_caption()
     teacher, student = painter["unet"], copy.deepcopy(painter["unet"]).requires_grad_(True)
     scheduler.set_timesteps(FEW_STEPS * TEACHER_STEPS)
