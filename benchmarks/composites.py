@@ -19,6 +19,8 @@ from skimage.color import lab2rgb, rgb2lab
 
 from benchmarks import autoencoder, peers, truth
 from benchmarks.autoencoder import Codec
+from benchmarks.machine import ROOT
+from benchmarks.options import OUTPUT, Options
 from benchmarks.tables import markdown_table
 from benchmarks.tasks import REPORTED_SCENES, make_task
 from lib_softinpaint.generation import score
@@ -38,7 +40,7 @@ CLEARANCE_PX, LEAST_CHANGE = 6, 8
 MASK_BLUR = 8
 FEWEST_PAINTED_PX = 200
 PYRAMID_LEVELS = 5
-SHEET_STRIDE = 17
+SHEET, SHEET_STRIDE = "composites.jpg", 17
 """The sheet shows every 17th case. This way, neighbours differ in scene, task and kind."""
 
 MODEL_TOLERANCE, MODEL_SMOOTHING_PX = 12.0, 6.0
@@ -221,8 +223,8 @@ def figures(case: Case, result: np.ndarray) -> tuple[float, float, float, float,
             scores.jump, scores.gradient_ratio, int(outside.sum()))
 
 
-def tables() -> Iterator[str]:
-    """A Markdown table for each autoencoder."""
+def tables(options: Options) -> Iterator[str]:
+    """A Markdown table for each autoencoder, and a contact sheet."""
     for name, codec in codecs().items():
         sums: dict[str, dict[str, list]] = {method: {CLEAR: [], CUT: []} for method in METHODS}
         for case in cases(codec):
@@ -238,6 +240,8 @@ def tables() -> Iterator[str]:
         header = ["method", f"CIEDE2000, {CLEAR}", *measures, f"CIEDE2000, {CUT}", *measures, "changed outside, px"]
         yield (f"{name} autoencoder, {counts[0]} objects {CLEAR} and {counts[1]} {CUT}\n\n"
                + markdown_table(header, lines))
+    sheet().convert("RGB").save(OUTPUT / SHEET, quality=88)
+    yield f"Contact sheet: {(OUTPUT / SHEET).relative_to(ROOT)}"
 
 
 def sheet() -> Image.Image:

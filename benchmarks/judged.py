@@ -1,11 +1,14 @@
 """Pairs of images that were chosen between by eye: what the blend score's weights are fitted to, and what they are checked on.
 
-    python -m benchmarks.judged sheets FOLDER    # pages of pairs, each pair twice with its sides swapped, and their key
-    python -m benchmarks.judged enter FOLDER     # the answers in FOLDER/answers*.json, into judged.json
-    python -m benchmarks.judged fit              # weights from the pairs of the tuning scenes
-    python -m benchmarks.judged report           # how often the score agrees, on both halves of the scenes
+    python3 -m benchmarks.judged sheets FOLDER    # pages of pairs, each pair twice with its sides swapped, and their key
+    python3 -m benchmarks.judged enter FOLDER     # the answers in FOLDER/answers*.json, into judged.json
+    python3 -m benchmarks.judged measure          # the flaws of all images, into judged.json: after a change of the score
+    python3 -m benchmarks.judged fit              # weights from the pairs of the tuning scenes
+    python3 softinpaint.py bench judged           # how often the score agrees, on both halves of the scenes
 
 The methods are not named on the pages. An answer is "L", "R" or "=", by page and row: {"12": ["L", "=", "R"], ...}.
+judged.json holds the flaws of the images as they were judged. A later version of the method or the model paints others, so
+sheets, enter and measure are meant for the same code and model, except that of the score.
 """
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ from scipy.optimize import minimize
 
 from benchmarks import quality
 from benchmarks.machine import ROOT
+from benchmarks.options import Options
 from benchmarks.peers import AS_FOUND, AT_THEIR_BEST, FRESH_GUIDANCE, GUIDANCE, Run
 from benchmarks.tables import markdown_table
 from benchmarks.tasks import AREAS, REPORTED_SCENES, TASKS, TUNING_SCENES, WHOLE, as_a_fresh_webui_is_set, make_task
@@ -33,6 +37,7 @@ from training.scenes import SIZE
 LIST = ROOT / "benchmarks" / "judged.json"
 
 PAIRS_PER_SCENE = 12
+SIDES = SIZE, SIZE, SIZE, 2 * SIZE
 SEED = 21
 """Neither among the seeds of tuning nor among those of reporting."""
 
@@ -40,6 +45,7 @@ ROWS, TILE_PX = 3, 448
 OUTLINE_PX = 2
 OUTLINE = 255, 0, 255
 
+FLAW_DIGITS = 4
 LARGEST_FLAW = 5.0
 """Of the logarithms among the flaws, which may be infinite."""
 RIDGE = 0.01
@@ -81,7 +87,7 @@ def pairs() -> tuple[Pair, ...]:
 
 
 def _drawn(scene: str, fresh: bool, rng: np.random.Generator) -> Pair:
-    task = make_task(scene, str(rng.choice(list(TASKS))), int(rng.choice((SIZE, 2 * SIZE))))
+    task = make_task(scene, str(rng.choice(list(TASKS))), int(rng.choice(SIDES)))
     area, guidance, methods = str(rng.choice(AREAS)), GUIDANCE, AT_THEIR_BEST
     if fresh:
         task, area, guidance, methods = as_a_fresh_webui_is_set(task), WHOLE, FRESH_GUIDANCE, AS_FOUND
@@ -119,7 +125,7 @@ def _strip(pair: Pair, swap: bool) -> Image.Image:
 
 
 def enter(folder: Path) -> None:
-    """Adds the answers to the pages in a folder to LIST: for each pair, the method that was chosen each time, or "="."""
+    """Puts the answers to the pages in a folder into LIST: for each pair, the method that was chosen each time, or "="."""
     key, answers = json.loads((folder / "key.json").read_text()), {}
     for file in sorted(folder.glob("answers*.json")):
         answers |= json.loads(file.read_text())
@@ -127,12 +133,34 @@ def enter(folder: Path) -> None:
     for page, rows in answers.items():
         for (name, left, right), answer in zip(key[page], rows, strict=True):
             chosen.setdefault(name, []).append({"L": left, "R": right, "=": "="}[answer])
-    LIST.write_text(json.dumps(dict(sorted(chosen.items())), indent=1) + "\n")
+    _write({name: {"chosen": chosen[name]} for name in sorted(chosen)})
+
+
+def measure() -> None:
+    """Puts the flaws of both images of each pair into LIST."""
+    judged = _read()
+    for number, pair in enumerate(pairs()):
+        if pair.name in judged:
+            judged[pair.name]["flaws"] = {
+                row["method"]: {flaw: round(min(size, LARGEST_FLAW), FLAW_DIGITS) for flaw, size in row["flaws"].items()}
+                for row in quality.measures([pair.run], pair.methods)}
+        print(f"pair {number + 1} of {len(pairs())}", flush=True)
+    _write(judged)
+
+
+def _read() -> dict[str, dict]:
+    return json.loads(LIST.read_text())
+
+
+def _write(judged: dict[str, dict]) -> None:
+    """Writes LIST with one pair per line."""
+    lines = (f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in judged.items())
+    LIST.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A pair that was judged alike both times: flaws of the better and of the worse image."""
+    """A pair of which the same image was chosen both times: flaws of the better and of the worse image."""
 
     pair: Pair
     better: dict[str, float]
@@ -141,19 +169,25 @@ class Choice:
     @property
     def difference(self) -> np.ndarray:
         """(flaws,): by how much the worse image has more of each."""
-        return np.array([min(self.worse[name], LARGEST_FLAW) - min(self.better[name], LARGEST_FLAW) for name in score.WEIGHTS])
+        return np.array([self.worse[name] - self.better[name] for name in score.WEIGHTS])
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the blend score prefers the image that was chosen."""
+        return score.from_flaws(self.better) > score.from_flaws(self.worse)
 
 
-def choices() -> Iterator[Choice]:
-    """The pairs of LIST in which one image was chosen both times."""
-    judged = json.loads(LIST.read_text())
+def choices() -> list[Choice]:
+    """The pairs of LIST of which the same image was chosen both times."""
+    judged, found = _read(), []
     for pair in pairs():
-        first, *others = judged.get(pair.name, ["="])
+        entry = judged.get(pair.name, {"chosen": ["="]})
+        first, *others = entry["chosen"]
         if first == "=" or others != [first]:
             continue
-        flaws = {row["method"]: row["flaws"] for row in quality.measures([pair.run], pair.methods)}
         worse, = set(pair.methods) - {first}
-        yield Choice(pair, flaws[first], flaws[worse])
+        found.append(Choice(pair, entry["flaws"][first], entry["flaws"][worse]))
+    return found
 
 
 def fitted(chosen: list[Choice]) -> dict[str, float]:
@@ -170,43 +204,37 @@ def fitted(chosen: list[Choice]) -> dict[str, float]:
     return dict(zip(score.WEIGHTS, (found.x / scale).round(3).tolist()))
 
 
-def tables() -> Iterator[str]:
+def tables(options: Options) -> Iterator[str]:
     """How often the score prefers the image that was chosen, by half of the scenes and by pair of methods."""
-    judged = json.loads(LIST.read_text())
-    contradictions = sum(len(set(each) - {"="}) > 1 for each in judged.values())
-    even = sum("=" in each for each in judged.values())
+    judged = [entry["chosen"] for entry in _read().values()]
+    contradictions, even = sum(len(set(each) - {"="}) > 1 for each in judged), sum("=" in each for each in judged)
     yield (f"{len(judged)} pairs, each judged twice with swapped sides: {contradictions} were judged both ways, {even} were "
            "even at least once; the others count.")
-    chosen = list(choices())
-    lines = []
+    chosen, lines = choices(), []
     for group, scenes in (("tuning scenes", TUNING_SCENES), ("reported scenes", REPORTED_SCENES)):
         own = [choice for choice in chosen if choice.pair.scene in scenes]
-        lines.append([group, str(len(own)), f"{np.mean([_agrees(choice) for choice in own]):.0%}"])
+        lines.append([group, str(len(own)), f"{np.mean([choice.agrees for choice in own]):.0%}"])
     yield markdown_table(["scenes", "pairs", "the score agrees"], lines)
     against: dict[tuple[str, ...], list[Choice]] = {}
     for choice in chosen:
         against.setdefault(tuple(sorted(choice.pair.methods)), []).append(choice)
     yield markdown_table(["methods", "pairs", "the score agrees"], [
-        [" against ".join(methods), str(len(own)), f"{np.mean([_agrees(choice) for choice in own]):.0%}"]
+        [" against ".join(methods), str(len(own)), f"{np.mean([choice.agrees for choice in own]):.0%}"]
         for methods, own in sorted(against.items(), key=lambda item: -len(item[1]))])
-    yield "Where it errs:\n\n" + "\n".join(f"- {choice.pair.name}" for choice in chosen if not _agrees(choice))
-
-
-def _agrees(choice: Choice) -> bool:
-    return score.from_flaws(choice.better) > score.from_flaws(choice.worse)
+    yield "Where it errs:\n\n" + "\n".join(f"- {choice.pair.name}" for choice in chosen if not choice.agrees)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=("sheets", "enter", "fit", "report"))
+    parser.add_argument("step", choices=("sheets", "enter", "measure", "fit"))
     parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "outputs" / "judged")
     options = parser.parse_args()
     if options.step == "sheets":
         write_sheets(options.folder)
     elif options.step == "enter":
         enter(options.folder)
-    elif options.step == "report":
-        print(*tables(), sep="\n\n")
+    elif options.step == "measure":
+        measure()
     else:
         print(fitted([choice for choice in choices() if choice.pair.scene in TUNING_SCENES]))
 

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from benchmarks import quality
+from benchmarks.options import Options
 from benchmarks.peers import BUILTIN, DIFFERENTIAL, DIFFERENTIAL_PASTED, HARD, OURS, Outcome, RecordingPipeline, Run, soft
 from benchmarks.tables import markdown_table
 from benchmarks.tasks import QUICK_SCENES, TASKS, WHOLE, Task, make_task
@@ -141,7 +142,7 @@ def _table(corner: str, columns: Iterable[str], rows: dict[str, list[str]]) -> s
     return markdown_table([corner, *columns], ([name, *cells] for name, cells in rows.items()))
 
 
-def tables() -> Iterator[str]:
+def tables(options: Options) -> Iterator[str]:
     """Each table of docs/masks.md under its function's name."""
     for table in (latent_table, effect_table, profile_table, grey_table):
         yield f"{table.__name__}\n\n{table()}"

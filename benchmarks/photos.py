@@ -16,6 +16,7 @@ from skimage import data
 from benchmarks import composites, taef2, truth
 from benchmarks.autoencoder import Codec
 from benchmarks.composites import METHODS, Case, decoded_image, opacities
+from benchmarks.options import Options
 from benchmarks.tables import markdown_table
 from benchmarks.tasks import scribbled
 from lib_softinpaint.method.mask import repaint_mask
@@ -94,15 +95,15 @@ def figures(case: Case, result: np.ndarray) -> list[float]:
             *truth.errors_by_distance(result, case.truth, case.distance), of_scene[4]]
 
 
-def tables(autoencoder: Path | None, photos: Path | None) -> Iterator[str]:
+def tables(options: Options) -> Iterator[str]:
     """A Markdown table for each content and Mask blur, for scikit-image's photographs and for the user's own."""
-    if autoencoder is None:
+    if options.autoencoder is None:
         yield "bench photos needs --autoencoder FOLDER with taef2_encoder.pth and taef2_decoder.pth (madebyollin/taesd)."
         return
-    codec = taef2.codec(autoencoder)
+    codec = taef2.codec(options.autoencoder)
     sets = {"scikit-image's photographs": list(photographs())}
-    if photos is not None:
-        sets[f"photographs of {photos.name}"] = list(own_photographs(photos))
+    if options.photos is not None:
+        sets[f"photographs of {options.photos.name}"] = list(own_photographs(options.photos))
     for name, images in sets.items():
         yield f"{name}: " + ", ".join(f"{file} ({factor:.2f} times)" for file, _, factor in images)
         for mask_blur in MASK_BLURS:

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import numpy as np
 from PIL import Image
 
-from benchmarks.quality import SEEDS
+from benchmarks.options import Options
 from benchmarks.tables import markdown_table
 from benchmarks.tasks import QUICK_SCENES, SIZE, Task, make_task
 from lib_softinpaint.generation.kept import KeptImage
@@ -29,6 +29,8 @@ model is bundled."""
 MEANT_FOR_PX = 512
 """Side of the images that presets are meant for. The model's are smaller, so settings in pixels are scaled down."""
 
+SEEDS = 1, 2
+
 IN_PIXELS = "feather_width", "grow_px", "edge_taper_px", "mask_blur", "masked_area_padding"
 
 
@@ -49,7 +51,7 @@ def _scaled_down(values: dict) -> dict:
     return {name: type(value)(value * SIZE / MEANT_FOR_PX) if name in IN_PIXELS else value for name, value in values.items()}
 
 
-def tables() -> Iterator[str]:
+def tables(options: Options) -> Iterator[str]:
     """A Markdown table with a row for each preset."""
     rows = []
     for name, task_name in TASKS.items():

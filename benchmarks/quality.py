@@ -1,17 +1,21 @@
 """Image quality: every method on the same tasks, model and seeds, scored and shown side by side.
 
 Defaults are decided on one set of scenes and seeds, and reported on another. Images are saved under outputs/bench/images, so
-an interrupted run resumes and scores can be recomputed without painting. A change of a method's code discards its images.
+an interrupted run resumes and scores can be recomputed without painting. A method's images are discarded when it paints the
+probes differently. For a run that trusts no saved image, delete the folder.
 """
 from __future__ import annotations
 
 import dataclasses
 import functools
 import hashlib
+import itertools
+import json
 import math
 import shutil
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +26,8 @@ from scipy.ndimage import distance_transform_edt
 from skimage.color import rgb2lab
 
 from benchmarks import peers, truth, webui
-from benchmarks.machine import ROOT, imported_files
+from benchmarks.machine import ROOT
+from benchmarks.options import OUTPUT, Options
 from benchmarks.peers import (
     AS_FOUND,
     AT_THEIR_BEST,
@@ -35,12 +40,14 @@ from benchmarks.peers import (
     INPAINTING,
     OURS,
     PAINTERS,
+    PLAIN,
     Outcome,
     Run,
 )
-from benchmarks.tables import comparisons, table, table_by
+from benchmarks.tables import comparisons, own_table, table_by, truth_table
 from benchmarks.tasks import (
     AREAS,
+    ONLY_MASKED,
     QUICK_SCENES,
     REPORTED_SCENES,
     SCENES,
@@ -52,21 +59,19 @@ from benchmarks.tasks import (
     make_task,
 )
 from lib_softinpaint.generation import score
-from lib_softinpaint.hosts.diffusers import models
 from lib_softinpaint.images.sheet import side_by_side
 from lib_softinpaint.method.mask import to_latent
 from lib_softinpaint.settings.request import LATENT_PX
 from training.judge import recognised
 from training.scenes import SIZE
 
-IMAGES = ROOT / "outputs" / "bench" / "images"
+IMAGES = OUTPUT / "images"
 
 SAMPLER, STEPS = "Euler a", 20
-SEEDS, QUICK_SEEDS = (1, 2), (1,)
-REPORTED_SEEDS = 11, 12
+TUNING_SEEDS, REPORTED_SEEDS = (1,), (11,)
 
-FRESH_SIDE = 512
-FRESH_QUICK_TASKS = "sky", "ground", "replace", "recolour"
+FRESH_TASKS = 4
+"""Tasks in each scene."""
 
 OTHER_SAMPLERS = "Euler", "DPM++ 2M", "DPM++ 2M SDE", "DDIM", "UniPC"
 OTHER_STEPS = 10, 40
@@ -74,9 +79,13 @@ SAMPLER_TASKS = "sky", "over an edge", "replace"
 SAMPLER_METHODS = HARD, BUILTIN, OURS, DIFFERENTIAL_PASTED
 """Methods that run on all samplers and step counts. The results of the others hardly depend on them."""
 
-MODEL_SETTINGS = {INPAINTING: (STEPS, GUIDANCE), FEW_STEPS: (4, 1.0)}
-"""Steps and guidance with which each variant of the model is used."""
+MODEL_SETTINGS = {PLAIN: (STEPS, GUIDANCE), INPAINTING: (STEPS, GUIDANCE), FEW_STEPS: (4, 1.0)}
+"""Steps and guidance with which each model is used."""
 MODEL_METHODS = HARD, BUILTIN, OURS
+
+PROBES = [Run(as_a_fresh_webui_is_set(make_task(QUICK_SCENES[0], "ground")), WHOLE, SAMPLER, 2, (1,), FRESH_GUIDANCE),
+          Run(make_task(QUICK_SCENES[1], "replace"), ONLY_MASKED, SAMPLER, 2, (1,))]
+"""Runs by which a change of a method is noticed."""
 
 NEAR_SHARE = 0.25
 """How far from the painted area an object still counts, in shares of the square root of that area."""
@@ -96,46 +105,44 @@ class Plan:
 
 
 def plans(full: bool, scenes: Sequence[str] = tuple(REPORTED_SCENES), seeds: tuple[int, ...] = REPORTED_SEEDS) -> list[Plan]:
-    """All parts. The quick set has few scenes, of those on which defaults are decided."""
-    return [Plan("As a fresh user finds it", fresh_runs(full, scenes, seeds), AS_FOUND, ("task",)),
-            Plan("Each at its best documented use", best_runs(full, scenes, seeds), AT_THEIR_BEST, ("task", "area")),
-            Plan("Samplers and steps", sampler_runs(full, scenes, seeds), SAMPLER_METHODS, ("sampler", "steps")),
-            *([Plan("Other models and sizes", runs, MODEL_METHODS, ("model", "side"))]
-              if (runs := model_runs(full, scenes, seeds)) else [])]
-
-
-def fresh_runs(full: bool, scenes: Sequence[str], seeds: tuple[int, ...]) -> list[Run]:
-    """Each task in each scene, as a fresh WebUI is set."""
-    chosen, names, side = (scenes, TASKS, FRESH_SIDE) if full else (QUICK_SCENES, FRESH_QUICK_TASKS, SIZE)
-    return [Run(as_a_fresh_webui_is_set(make_task(scene, name, side)), WHOLE, SAMPLER, STEPS, seeds if full else QUICK_SEEDS,
-                FRESH_GUIDANCE) for scene in chosen for name in names]
-
-
-def best_runs(full: bool, scenes: Sequence[str] = tuple(TUNING_SCENES), seeds: tuple[int, ...] = SEEDS) -> list[Run]:
-    """Each task in each scene on both areas, at the task's own settings. In the quick set, the areas alternate."""
-    if full:
-        return [Run(make_task(scene, name), area, SAMPLER, STEPS, seeds)
-                for scene in scenes for name in TASKS for area in AREAS]
-    return [Run(make_task(scene, name), AREAS[(row + column) % 2], SAMPLER, STEPS, QUICK_SEEDS)
-            for row, scene in enumerate(QUICK_SCENES) for column, name in enumerate(TASKS)]
-
-
-def sampler_runs(full: bool, scenes: Sequence[str], seeds: tuple[int, ...]) -> list[Run]:
-    """Runs of a few tasks on each sampler and number of steps."""
-    pairs = [(sampler, STEPS) for sampler in OTHER_SAMPLERS]
+    """All parts. The quick set has few scenes, of those on which defaults are decided, and no large images."""
     if not full:
-        return [Run(make_task(QUICK_SCENES[0], "sky"), WHOLE, *pair, QUICK_SEEDS) for pair in pairs]
-    pairs += [(sampler, steps) for sampler in (SAMPLER, *OTHER_SAMPLERS) for steps in OTHER_STEPS]
-    return [Run(make_task(scene, name), WHOLE, *pair, seeds)
-            for pair in pairs for scene in scenes[::4] for name in SAMPLER_TASKS]
+        scenes, seeds = QUICK_SCENES, TUNING_SEEDS
+    sides = (SIZE, 2 * SIZE) if full else (SIZE,)
+    steps = [(sampler, steps) for sampler in (SAMPLER, *OTHER_SAMPLERS) for steps in OTHER_STEPS] if full else []
+    return [Plan("As a fresh user finds it", fresh_runs(scenes, seeds, sides[-1]), AS_FOUND, ("task",)),
+            Plan("Each at its best documented use", best_runs(scenes, seeds), AT_THEIR_BEST, ("task", "area")),
+            Plan("Samplers and steps", sampler_runs([*((sampler, STEPS) for sampler in OTHER_SAMPLERS), *steps], scenes[::6],
+                                                    seeds, SAMPLER_TASKS if full else SAMPLER_TASKS[:1]),
+                 SAMPLER_METHODS, ("sampler", "steps")),
+            Plan("Models and sizes", model_runs(scenes[::3], seeds, sides), MODEL_METHODS, ("model", "side"))]
 
 
-def model_runs(full: bool, scenes: Sequence[str], seeds: tuple[int, ...]) -> list[Run]:
-    """Runs of a few tasks on the model's variants, at the model's own size and at twice that."""
-    chosen, sides, seeds = (scenes[::2], (SIZE, 2 * SIZE), seeds[:1]) if full else (QUICK_SCENES[:1], (SIZE,), QUICK_SEEDS)
-    return [Run(make_task(scene, name, side), WHOLE, SAMPLER, steps, seeds, guidance, model)
+def fresh_runs(scenes: Sequence[str], seeds: tuple[int, ...], side: int) -> list[Run]:
+    """FRESH_TASKS tasks in each scene, taking turns, as a fresh WebUI is set."""
+    names = itertools.cycle(TASKS)
+    return [Run(as_a_fresh_webui_is_set(make_task(scene, name, side)), WHOLE, SAMPLER, STEPS, seeds, FRESH_GUIDANCE)
+            for scene in scenes for name in itertools.islice(names, FRESH_TASKS)]
+
+
+def best_runs(scenes: Sequence[str] = QUICK_SCENES, seeds: tuple[int, ...] = TUNING_SEEDS) -> list[Run]:
+    """Each task in each scene, on alternating areas, at the task's own settings."""
+    return [Run(make_task(scene, name), AREAS[(row + column) % len(AREAS)], SAMPLER, STEPS, seeds)
+            for row, scene in enumerate(scenes) for column, name in enumerate(TASKS)]
+
+
+def sampler_runs(samplers: Iterable[tuple[str, int]], scenes: Sequence[str], seeds: tuple[int, ...],
+                 names: Sequence[str]) -> list[Run]:
+    """Runs of a few tasks with each sampler and number of steps."""
+    return [Run(make_task(scene, name), WHOLE, sampler, steps, seeds)
+            for sampler, steps in samplers for scene in scenes for name in names]
+
+
+def model_runs(scenes: Sequence[str], seeds: tuple[int, ...], sides: Sequence[int]) -> list[Run]:
+    """Runs of a few tasks with each model, at its own size and at others, on alternating areas."""
+    return [Run(make_task(scene, name, side), AREAS[(row + column) % len(AREAS)], SAMPLER, steps, seeds, guidance, model)
             for model, (steps, guidance) in MODEL_SETTINGS.items() for side in sides
-            for scene in chosen for name in SAMPLER_TASKS]
+            for row, scene in enumerate(scenes) for column, name in enumerate(SAMPLER_TASKS)]
 
 
 def painter(method: str) -> Callable[[Run], dict[str, Outcome]]:
@@ -151,10 +158,10 @@ def run_name(run: Run) -> str:
 
 def cached_outcome(method: str, run: Run) -> Outcome:
     """The method's outcome of the run, read from the disk if it was saved there."""
-    name = run_name(run)
+    name = f"{run_name(run)}-{_digest(run.task.image, run.task.painted, run.task.prompt.encode())}.npz".replace(" ", "_")
 
     def file(method: str) -> Path:
-        return IMAGES / fingerprint(method) / (name.replace(" ", "_") + ".npz")
+        return IMAGES / fingerprint(method) / name
     if not file(method).exists():
         for each, outcome in painter(method)(run).items():
             if not file(each).parent.exists():
@@ -171,13 +178,20 @@ def cached_outcome(method: str, run: Run) -> Outcome:
 
 @functools.cache
 def fingerprint(method: str) -> str:
-    """Name of a method's folder. It changes when the code, the tasks or the model change."""
-    digest = hashlib.sha256(method.encode())
-    weights = [path for folder in (models.SCENE_MODEL, peers.VARIANTS) for path in folder.rglob("*.safetensors")]
-    sources = [*imported_files(Path(peers.__file__)), *weights]
-    for path in sorted(sources):
-        digest.update(path.read_bytes())
-    return _folder_name(method, digest.hexdigest()[:FINGERPRINT_CHARACTERS])
+    """Name of a method's folder. It changes when the method paints the probes differently, and with the model's variants.
+
+    A few steps are enough to see a change of the method, and a change of other code does not discard hours of images.
+    """
+    variants = (path.read_bytes() for path in sorted(peers.VARIANTS.rglob("*.safetensors")))
+    outcomes = (painter(method)(run)[method] for run in PROBES)
+    return _folder_name(method, _digest(*variants, *(array for outcome in outcomes for array in vars(outcome).values())))
+
+
+def _digest(*contents: bytes | np.ndarray) -> str:
+    digest = hashlib.sha256()
+    for content in contents:
+        digest.update(content if isinstance(content, bytes) else np.ascontiguousarray(content))
+    return digest.hexdigest()[:FINGERPRINT_CHARACTERS]
 
 
 def _folder_name(method: str, fingerprint: str) -> str:
@@ -295,31 +309,38 @@ def _tinted(task: Task) -> np.ndarray:
     return (task.image * tint + (1 - tint) * (255, 0, 255)).astype(np.uint8)
 
 
-def bench(full: bool, folder: Path, tuning: bool = False, checkout: Path | None = None) -> dict:
-    """Prints the tables, writes contact sheets and returns all rows by part.
+def tables(options: Options) -> Iterator[str]:
+    """Markdown tables of each part. Writes its contact sheets and, at the end, the figures of all images as JSON.
 
     With the checkout of a WebUI, the first part also has its built-in.
     """
-    parts = plans(full, tuple(TUNING_SCENES), SEEDS) if tuning else plans(full)
-    if checkout is None:
-        return {plan.title: _bench(plan, folder) for plan in parts}
-    with webui.running(checkout) as host:
-        real = webui.builtin(host)
-        PAINTERS.update(real)
-        parts[0] = dataclasses.replace(parts[0], methods=(*parts[0].methods, *(name for names in real for name in names)))
-        return {plan.title: _bench(plan, folder) for plan in parts}
+    name = "tuning" if options.tuning else "full" if options.full else "quick"
+    parts = plans(options.full, tuple(TUNING_SCENES), TUNING_SEEDS) if options.tuning else plans(options.full)
+    rows: dict[str, list[dict]] = {}
+    with ExitStack() as stack:
+        if options.webui is not None:
+            real = webui.builtin(stack.enter_context(webui.running(options.webui)))
+            PAINTERS.update(real)
+            methods = (*parts[0].methods, *(name for names in real for name in names))
+            parts[0] = dataclasses.replace(parts[0], methods=methods)
+        for plan in parts:
+            rows[plan.title] = list(_logged(measures(plan.runs, plan.methods),
+                                            len(plan.methods) * sum(len(run.seeds) for run in plan.runs)))
+            yield f"### {plan.title}"
+            yield from _tables_of(plan, rows[plan.title])
+            written = sheets(plan.runs, plan.methods, OUTPUT / name / plan.title.replace(" ", "-"))
+            print(f"[bench] contact sheets: {written[0].parent.relative_to(ROOT)}\n", flush=True)
+    (OUTPUT / f"quality-{name}.json").write_text(json.dumps(rows, indent=1, default=float) + "\n")
 
 
-def _bench(plan: Plan, folder: Path) -> list[dict]:
-    print(f"### {plan.title}\n", flush=True)
-    total = len(plan.methods) * sum(len(run.seeds) for run in plan.runs)
-    rows = list(_logged(measures(plan.runs, plan.methods), total))
-    print(f"{table(rows)}\n\n{comparisons(rows)}\n\nBlend score / jump / core effect:\n")
-    for key in plan.by:
-        print(f"{table_by(rows, key)}\n")
-    for file in sheets(plan.runs, plan.methods, folder / plan.title.replace(" ", "-")):
-        print(f"wrote {file.relative_to(ROOT)}")
-    return rows
+def _tables_of(plan: Plan, rows: list[dict]) -> Iterator[str]:
+    scenes, seeds = {row["scene"] for row in rows}, {row["seed"] for row in rows}
+    yield f"{len(plan.runs)} runs in {len(scenes)} scenes, {len(seeds)} seed{'s' * (len(seeds) > 1)}"
+    yield truth_table(rows)
+    yield own_table(rows)
+    yield comparisons(rows)
+    yield "Blend score / jump / core effect:"
+    yield from (table_by(rows, key) for key in plan.by)
 
 
 def _logged(rows: Iterable[dict], total: int) -> Iterator[dict]:

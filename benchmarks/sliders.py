@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmarks import peers, quality
+from benchmarks import peers, presets, quality
+from benchmarks.options import Options
 from benchmarks.tables import markdown_table
 from benchmarks.tasks import Task
 from lib_softinpaint.generation import score
@@ -38,8 +39,8 @@ VALUES: dict[str, tuple[dict[str, object], ...]] = {
 
 def finished_images() -> Iterator[tuple[Task, KeptImage]]:
     """Tasks and images of the quick set, painted at the defaults."""
-    for run in quality.best_runs(False):
-        output = peers.run_soft(peers.pipeline_for(SoftInpaintPipeline, run), dataclasses.replace(run, seeds=quality.SEEDS),
+    for run in quality.best_runs():
+        output = peers.run_soft(peers.pipeline_for(SoftInpaintPipeline, run), dataclasses.replace(run, seeds=presets.SEEDS),
                                 Settings(enabled=True), run.task.mask_blur, keep=True)
         yield from ((run.task, kept) for kept in output.kept)
 
@@ -60,7 +61,7 @@ def figures(task: Task, image: KeptImage, default_result: np.ndarray, changes: d
     return score.blend_score(scores, 1.0), scores.jump, scores.ghost, shown / max(new, 1e-3), difference
 
 
-def tables() -> Iterator[str]:
+def tables(options: Options) -> Iterator[str]:
     """The noise floors, and a Markdown table with a row for each value."""
     images = [(task, image, image.composited(image.settings)) for task, image in finished_images()]
     floors = [image.sampled.noise_floor for _, image, _ in images]

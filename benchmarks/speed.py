@@ -11,6 +11,7 @@ import gc
 import importlib.util
 import inspect
 import itertools
+import json
 import math
 import os
 import statistics
@@ -31,6 +32,8 @@ from PIL import Image
 
 from benchmarks import reference, webui
 from benchmarks.machine import ROOT
+from benchmarks.options import OUTPUT, Options
+from benchmarks.tables import MISSED, markdown_table
 from lib_softinpaint.generation import score
 from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.generation.kept import KeptImage
@@ -50,6 +53,7 @@ REACH_PX = 38.4
 """Reach of the feather at Mask blur 16."""
 
 OURS, DEFINITION, BUILTIN, HARD, DIFFUSERS = "ours", "definition", "built-in", "hard inpainting", "diffusers' own inpainting"
+HEADER = "device", "pixels", "batch", "method", "median", "spread", "times ours", "goal", "peak memory"
 GOALS = {
     ("difference map", MAP_DEFINED_AT, DEFINITION): 200,
     ("difference map", MAP_DEFINED_AT, BUILTIN): 200,
@@ -419,47 +423,53 @@ def load_builtin(script: Path) -> ModuleType:
     return module
 
 
-def bench(checkout: Path | None) -> tuple[dict, list[str]]:
-    """Prints the tables, and returns all measurements and a sentence for each missed goal."""
-    script = checkout / "extensions-builtin/soft-inpainting/scripts/soft_inpainting.py" if checkout else None
+def tables(options: Options) -> Iterator[str]:
+    """What a user waits for, if a WebUI is given; then a Markdown table of each stage, and a sentence for each missed goal."""
+    script = options.webui and options.webui / "extensions-builtin/soft-inpainting/scripts/soft_inpainting.py"
     builtin = load_builtin(script) if script else None
-    figures = []
-    if checkout:
-        with webui.running(checkout) as host:
-            print(f"What a user of {host.host} waits for:\n\n{webui.waiting_times(host)}\n", flush=True)
-    print("| stage | device | pixels | batch | method | median | spread | times ours | goal | peak memory |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    if options.webui:
+        with webui.running(options.webui) as host:
+            yield f"What a user of {host.host} waits for:\n\n{webui.waiting_times(host)}"
     imports = import_seconds(script)
-    for row in rows(builtin):
-        figures.append(row)
-        goal = f"{row.goal:.3g}" if row.goal else ""
-        if row.device != "cpu" and not math.isnan(row.memory_speed_share):
-            goal = f"{row.memory_speed_share:.0%} of memory bandwidth"
-        print(f"| {row.stage} | {row.device} | {row.size_px} | {row.batch} | {row.method} | {_milliseconds(row.median_s)} | "
-              f"{_milliseconds(row.spread_s)} | {row.times_ours:.3g} | {goal} | {row.memory_mib:.0f} MiB |", flush=True)
-    growth = exponents(figures)
-    print("\nTime grows with the pixel count to the power of: "
-          + ", ".join(f"{stage} {power:.2f}" for stage, power in growth.items()) + ".")
-    loading = ", ".join(f"{method} {_milliseconds(duration_s)}" for method, duration_s in imports.items())
-    print(f"Loading at the WebUI's start: {loading}.")
+    figures = []
+    for stage, measured in itertools.groupby(rows(builtin), lambda row: row.stage):
+        own = list(measured)
+        figures += own
+        yield f"**{stage.capitalize()}**\n\n" + markdown_table(HEADER, map(_cells, own))
+    yield ("Time grows with the pixel count to the power of: "
+           + ", ".join(f"{stage} {power:.2f}" for stage, power in exponents(figures).items()) + ".")
+    yield f"Loading at the WebUI's start: {', '.join(f'{by} {_milliseconds(took_s)}' for by, took_s in imports.items())}."
     if (syncs := host_device_syncs()) is not None:
-        print(f"Waits for the GPU in one step's blend: {syncs}.")
+        yield f"Waits for the GPU in one step's blend: {syncs}."
     verdict = verdict_on_map(builtin) if builtin else ""
     if builtin:
-        print(f"The built-in's difference map {verdict}.")
+        yield f"The built-in's difference map {verdict}."
+    yield from _missed(figures, verdict)
+    (OUTPUT / "speed.json").write_text(json.dumps([vars(row) for row in figures], indent=1) + "\n")
+
+
+def _cells(row: Row) -> list[str]:
+    goal = f"{row.goal:.3g}" if row.goal else ""
+    if row.device != "cpu" and not math.isnan(row.memory_speed_share):
+        goal = f"{row.memory_speed_share:.0%} of memory bandwidth"
+    return [row.device, f"{row.size_px}", f"{row.batch}", row.method, _milliseconds(row.median_s), _milliseconds(row.spread_s),
+            f"{row.times_ours:.3g}", goal, f"{row.memory_mib:.0f} MiB"]
+
+
+def _missed(figures: list[Row], verdict: str) -> Iterator[str]:
     # A built-in whose map is wrong may be fast because of that.
-    missed = [f"the {row.stage} of {row.size_px} px: {row.method} takes {row.times_ours:.3g} times as long as ours, "
-              f"the goal is {row.goal:.3g}" for row in figures
-              if row.goal and row.times_ours < row.goal and (row.method != BUILTIN or verdict == EQUAL)]
+    for row in figures:
+        if row.goal and row.times_ours < row.goal and (row.method != BUILTIN or verdict == EQUAL):
+            yield (f"{MISSED}the {row.stage} of {row.size_px} px: {row.method} takes {row.times_ours:.3g} times as long as "
+                   f"ours, the goal is {row.goal:.3g}.")
     maps = {row.method: row.median_s for row in figures
             if (row.stage, row.device, row.size_px, row.batch) == ("difference map", "cpu", *MAP_DEFINED_AT)}
     if BUILTIN in maps:
         share = maps[DEFINITION] / maps[BUILTIN]
-        print(f"The map's definition takes {share:.3g} times as long as the built-in's own function.")
+        yield f"The map's definition takes {share:.3g} times as long as the built-in's own function."
         if share > LARGEST_DEFINITION and verdict == EQUAL:
-            missed.append(f"the map's definition takes {share:.3g} times as long as the built-in's, "
-                          f"the limit is {LARGEST_DEFINITION}")
-    return {"rows": [vars(row) for row in figures], "exponents": growth, "import_s": imports}, missed
+            yield (f"{MISSED}the map's definition takes {share:.3g} times as long as the built-in's, "
+                   f"the limit is {LARGEST_DEFINITION}.")
 
 
 def _milliseconds(duration_s: float) -> str:

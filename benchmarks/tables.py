@@ -10,17 +10,24 @@ from lib_softinpaint.generation.score import LEAST_EFFECT
 
 BOOTSTRAPS = 1000
 
-COLUMNS = {
-    "blend score": lambda rows: _spread(rows, "blend_score"),
+MISSED = "Missed: "
+"""Begins a sentence on a goal that was missed."""
+
+TRUTH_COLUMNS = {
     "CIEDE2000": lambda rows: _mean(rows, "ciede2000", 1),
     "halo L1": lambda rows: _mean(rows, "halo", 3),
     "gradient at edge": lambda rows: _mean(rows, "gradient_at_edge", 1),
     "half-eaten": lambda rows: f"{_values(rows, 'half_eaten').mean():.1%}",
     "change beside it": lambda rows: _mean(rows, "ring_change", 1),
-    "object found": lambda rows: f"{np.mean([row['found'] for row in rows if row['found'] is not None]):.0%}",
-    "core effect, median": lambda rows: f"{np.median(_values(rows, 'core_effect')):.2f}",
-    f"effect >= {LEAST_EFFECT}": lambda rows: f"{np.mean([row['core_effect'] >= LEAST_EFFECT for row in rows]):.0%}",
     "changed outside, px": lambda rows: f"{np.mean([row['outside_changed'] for row in rows]):.0f}",
+    "object found": lambda rows: f"{np.mean([row['found'] for row in rows if row['found'] is not None]):.0%}",
+    f"effect >= {LEAST_EFFECT}": lambda rows: f"{np.mean([row['core_effect'] >= LEAST_EFFECT for row in rows]):.0%}",
+    "CAM": lambda rows: _mean(rows, "cam"),
+    "DAM": lambda rows: _mean(rows, "dam", 1)}
+"""Cells by heading, where a truth is known or the literature has the figure."""
+
+OWN_COLUMNS = {
+    "blend score": lambda rows: _spread(rows, "blend_score"),
     "jump": lambda rows: _spread(rows, "jump"),
     "jump, painted edge": lambda rows: _mean(rows, "jump_painted"),
     "outline seen": lambda rows: f"{_values(rows, 'outline').mean():.0%}",
@@ -28,20 +35,28 @@ COLUMNS = {
     "foreign edges": lambda rows: _mean(rows, "foreign_edges", 1),
     "ghost": lambda rows: _mean(rows, "ghost", 3),
     "contrast kept": lambda rows: _mean(rows, "contrast_retention", 3),
-    "CAM": lambda rows: _mean(rows, "cam"),
-    "DAM": lambda rows: _mean(rows, "dam", 1)}
-"""Cells by heading. Those with a known truth come first."""
+    "core effect, median": lambda rows: f"{np.median(_values(rows, 'core_effect')):.2f}"}
+"""Cells by heading, of scores that are our own."""
 
 
-def table(rows: list[dict]) -> str:
-    """A Markdown table of each method's means and the number of scenes that it wins by blend score."""
-    methods = list(dict.fromkeys(row["method"] for row in rows))
+def truth_table(rows: list[dict]) -> str:
+    """A Markdown table of each method's means where a truth is known."""
+    return markdown_table(["method", *TRUTH_COLUMNS], (
+        [method, *(column(own) for column in TRUTH_COLUMNS.values())] for method, own in _by_method(rows).items()))
+
+
+def own_table(rows: list[dict]) -> str:
+    """A Markdown table of each method's means of our own scores, and the number of scenes that it wins by blend score."""
+    methods = _by_method(rows)
     winners = [max(methods, key=lambda method: _average(rows, scene, method)) for scene in {row["scene"] for row in rows}]
-    lines = []
-    for method in methods:
-        own = [row for row in rows if row["method"] == method]
-        lines.append([method, *(column(own) for column in COLUMNS.values()), f"{winners.count(method)}"])
-    return markdown_table(["method", *COLUMNS, "scenes won"], lines)
+    return markdown_table(["method", *OWN_COLUMNS, "scenes won"], (
+        [method, *(column(own) for column in OWN_COLUMNS.values()), f"{winners.count(method)}"]
+        for method, own in methods.items()))
+
+
+def _by_method(rows: list[dict]) -> dict[str, list[dict]]:
+    return {method: [row for row in rows if row["method"] == method]
+            for method in dict.fromkeys(row["method"] for row in rows)}
 
 
 def table_by(rows: list[dict], *keys: str) -> str:

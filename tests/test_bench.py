@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import composites, machine, masks, peers, quality, speed, tables
+from benchmarks import composites, machine, masks, page, peers, quality, speed, tables
 from benchmarks.tasks import AREAS, SCENES, TASKS, TUNING_SCENES, WHOLE, make_task
 from lib_softinpaint.settings.request import Request
 from lib_softinpaint.settings.settings import Settings
@@ -88,7 +88,7 @@ def test_a_fresh_user_finds_the_settings_of_a_fresh_webui():
 
 
 def test_defaults_are_decided_on_other_scenes_and_seeds_than_are_reported():
-    decided = [each for plan in quality.plans(True, tuple(TUNING_SCENES), quality.SEEDS) for each in plan.runs]
+    decided = [each for plan in quality.plans(True, tuple(TUNING_SCENES), quality.TUNING_SEEDS) for each in plan.runs]
     reported = [each for plan in quality.plans(True) for each in plan.runs]
     decided += [each for plan in quality.plans(False) for each in plan.runs]
     assert not {each.task.scene.seed for each in decided} & {each.task.scene.seed for each in reported}
@@ -162,11 +162,11 @@ def rows():
 
 
 def test_tables_count_wins_and_compare_equal_runs():
-    lines = tables.table(list(rows())).splitlines()
+    lines = tables.own_table(list(rows())).splitlines()
     assert lines[2].startswith("| hard inpainting | 22.5 ± 1.1 | ")
     assert lines[3].startswith("| ours | 62.5 ± 1.1 | ")
     assert [line.split(" | ")[-1] for line in lines[2:]] == ["0 |", "2 |"]
-    assert "75%" in lines[3]
+    assert "75%" in tables.truth_table(list(rows())).splitlines()[3]
     assert "| hard inpainting | +40.0 (+40.0 to +40.0) | 100% of 8 (100% to 100%) |" in tables.comparisons(list(rows()))
     assert tables.table_by(list(rows()), "task").splitlines()[-1] == "| sky | 22 / 22.5 / 1.00 | 62 / 62.5 / 1.00 |"
 
@@ -180,6 +180,24 @@ def test_intervals_grow_with_the_differences_between_scenes():
     widths = [high - low for _, (low, high) in (tables.over_scenes(values, np.mean) for values in (few, many))]
     assert widths[0] == pytest.approx(widths[1], rel=0.15)
     assert widths[1] == pytest.approx(2 * 1.96 * centres.std() / math.sqrt(12), rel=0.2)
+
+
+def test_tables_are_put_between_their_marks_in_the_page(tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "PAGE", tmp_path / "page.md")
+    page.PAGE.write_text("By hand.\n\n<!-- begin speed -->\n\nold\n\n<!-- end speed -->\n\nMore.\n")
+    page.put("masks", ["| a |"])
+    page.put("speed", ["| b |", "| c |"])
+    assert page.PAGE.read_text() == "By hand.\n\n<!-- begin speed -->\n\n| b |\n\n| c |\n\n<!-- end speed -->\n\nMore.\n"
+
+
+def test_a_method_is_known_by_what_it_paints(monkeypatch):
+    quality.fingerprint.cache_clear()
+    usual = quality.fingerprint(peers.OURS)
+    quality.fingerprint.cache_clear()
+    monkeypatch.setattr(quality, "PAINTERS", {**quality.PAINTERS, (peers.OURS,): peers.soft(
+        peers.OURS, peers.RecordingPipeline, Settings(enabled=True, preservation_strength=0.6))})
+    assert quality.fingerprint(peers.OURS) != usual
+    quality.fingerprint.cache_clear()
 
 
 def test_sheets_show_each_task(images, tmp_path):

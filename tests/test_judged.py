@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import judged, peers, quality
+from benchmarks.options import Options
 from benchmarks.tasks import REPORTED_SCENES, TUNING_SCENES
 from lib_softinpaint.generation import score
 
@@ -61,10 +62,11 @@ def test_only_choices_that_were_made_both_times_count(folder, monkeypatch):
     judged.enter(folder)
     monkeypatch.setattr(quality, "measures", lambda runs, methods: (
         {"method": method, "flaws": dict.fromkeys(NAMES, float(number))} for number, method in enumerate(methods, 1)))
+    judged.measure()
     chosen, = judged.choices()
     assert chosen.pair.name == first
     assert chosen.better["jump"] == 2  # the second of the pair's methods
-    first_line = next(judged.tables())
+    first_line = next(judged.tables(Options()))
     assert "3 pairs" in first_line
     assert "1 were judged both ways, 1 were even" in first_line
 

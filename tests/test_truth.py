@@ -8,6 +8,7 @@ from scipy.ndimage import gaussian_filter
 from torch import nn
 
 from benchmarks import composites, photos, taef2, truth
+from benchmarks.options import Options
 from tests import tiny_models
 
 pytestmark = tiny_models.KNOWN_WARNINGS
@@ -86,7 +87,7 @@ def test_each_content_on_a_photograph_has_all_figures():
 
 
 def test_photos_need_an_autoencoder():
-    assert list(photos.tables(None, None)) == [
+    assert list(photos.tables(Options())) == [
         "bench photos needs --autoencoder FOLDER with taef2_encoder.pth and taef2_decoder.pth (madebyollin/taesd)."]
 
 
