@@ -28,8 +28,8 @@ from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers import models
 from lib_softinpaint.images.sheet import side_by_side
-from lib_softinpaint.method import composite, drift
-from lib_softinpaint.method.mask import host_blur, repaint_mask, to_latent
+from lib_softinpaint.method import composite, drift, surroundings
+from lib_softinpaint.method.mask import Canvas, host_blur, repaint_mask, to_latent
 from lib_softinpaint.settings.settings import Settings, as_builtin
 from training.networks import to_tensor
 from training.scenes import SIZE
@@ -99,11 +99,16 @@ def cases(codec: Codec) -> Iterator[Case]:
             for kind, painted in ((CLEAR, whole), (CUT, half)):
                 if painted.sum() < FEWEST_PAINTED_PX:
                     continue
-                repaint = repaint_mask(painted.astype(np.float32), Settings(enabled=True), MASK_BLUR)
+                repaint = repaint_mask(painted.astype(np.float32), Settings(enabled=True), canvas_of(task.image, MASK_BLUR))
                 new = np.where(painted[..., None], task.answer, task.image)
                 decoded, samples = decoded_image(codec, repaint, start, new)
                 yield Case(kind, task.image, new, decoded, painted, repaint,
                            *opacities(task.image, painted, repaint, MASK_BLUR, start, samples))
+
+
+def canvas_of(image: np.ndarray, mask_blur: int) -> Canvas:
+    """The whole image (H, W, 3), inpainted at its own size."""
+    return Canvas(mask_blur, edges=surroundings.edges(image))
 
 
 def decoded_image(codec: Codec, repaint: np.ndarray, start: torch.Tensor, new: np.ndarray) -> tuple[np.ndarray, torch.Tensor]:

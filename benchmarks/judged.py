@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -45,11 +45,17 @@ ROWS, TILE_PX = 3, 448
 OUTLINE_PX = 2
 OUTLINE = 255, 0, 255
 
+FEWEST = 5
+"""Choices in a row of a table, at least."""
+
 FLAW_DIGITS = 4
 LARGEST_FLAW = 5.0
 """Of the logarithms among the flaws, which may be infinite."""
-RIDGE = 0.01
+RIDGE = 0.003
 """Penalty on squared weights, in units of the flaws' deviations."""
+LEAST_WEIGHTS = {"jump": 0.01, "outline": 0.1, "gradient": 0.05, "foreign edges": 0.003, "ghost": 0.2, "half-eaten": 0.1,
+                 "outside": 0.16, "hidden": 0.1, "unchanged": 0.1, "missing": 0.07}
+"""What is worse must score less, even where the choices cannot tell, because it comes with something else."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +197,7 @@ def choices() -> list[Choice]:
 
 
 def fitted(chosen: list[Choice]) -> dict[str, float]:
-    """Weights, none negative, that make the choices most likely (Bradley and Terry's model, with a logistic error)."""
+    """Weights that make the choices most likely (Bradley and Terry's model, with a logistic error)."""
     differences = np.stack([choice.difference for choice in chosen])
     scale = np.maximum(differences.std(0), 1e-6)
 
@@ -200,28 +206,31 @@ def fitted(chosen: list[Choice]) -> dict[str, float]:
         slope = -1 / (1 + np.exp(margins)) / len(margins)
         penalty = RIDGE * weights @ weights
         return np.logaddexp(0, -margins).mean() + penalty, slope @ (differences / scale) + 2 * RIDGE * weights
-    found = minimize(loss, np.full(len(scale), 0.5), jac=True, bounds=[(0, None)] * len(scale))
+    bounds = [(LEAST_WEIGHTS[name] * size, None) for name, size in zip(score.WEIGHTS, scale)]
+    found = minimize(loss, np.full(len(scale), 0.5), jac=True, bounds=bounds)
     return dict(zip(score.WEIGHTS, (found.x / scale).round(3).tolist()))
 
 
 def tables(options: Options) -> Iterator[str]:
-    """How often the score prefers the image that was chosen, by half of the scenes and by pair of methods."""
+    """How often the score prefers the image that was chosen, by half of the scenes, by task and by pair of methods."""
     judged = [entry["chosen"] for entry in _read().values()]
     contradictions, even = sum(len(set(each) - {"="}) > 1 for each in judged), sum("=" in each for each in judged)
     yield (f"{len(judged)} pairs, each judged twice with swapped sides: {contradictions} were judged both ways, {even} were "
            "even at least once; the others count.")
-    chosen, lines = choices(), []
-    for group, scenes in (("tuning scenes", TUNING_SCENES), ("reported scenes", REPORTED_SCENES)):
-        own = [choice for choice in chosen if choice.pair.scene in scenes]
-        lines.append([group, str(len(own)), f"{np.mean([choice.agrees for choice in own]):.0%}"])
-    yield markdown_table(["scenes", "pairs", "the score agrees"], lines)
-    against: dict[tuple[str, ...], list[Choice]] = {}
+    chosen = choices()
+    yield _table("scenes", chosen, lambda choice: "tuning" if choice.pair.scene in TUNING_SCENES else "reported")
+    yield _table("task", chosen, lambda choice: choice.pair.run.task.name)
+    yield _table("methods", chosen, lambda choice: " against ".join(sorted(choice.pair.methods)))
+
+
+def _table(heading: str, chosen: list[Choice], group: Callable[[Choice], str]) -> str:
+    """How often the score agrees in each group that has at least FEWEST choices."""
+    groups: dict[str, list[bool]] = {}
     for choice in chosen:
-        against.setdefault(tuple(sorted(choice.pair.methods)), []).append(choice)
-    yield markdown_table(["methods", "pairs", "the score agrees"], [
-        [" against ".join(methods), str(len(own)), f"{np.mean([choice.agrees for choice in own]):.0%}"]
-        for methods, own in sorted(against.items(), key=lambda item: -len(item[1]))])
-    yield "Where it errs:\n\n" + "\n".join(f"- {choice.pair.name}" for choice in chosen if not choice.agrees)
+        groups.setdefault(group(choice), []).append(choice.agrees)
+    return markdown_table([heading, "pairs", "the score agrees"], (
+        [name, str(len(agree)), f"{np.mean(agree):.0%}"]
+        for name, agree in sorted(groups.items(), key=lambda item: -len(item[1])) if len(agree) >= FEWEST))
 
 
 def main() -> None:

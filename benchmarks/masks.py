@@ -13,7 +13,7 @@ from benchmarks.options import Options
 from benchmarks.peers import BUILTIN, DIFFERENTIAL, DIFFERENTIAL_PASTED, HARD, OURS, Outcome, RecordingPipeline, Run, soft
 from benchmarks.tables import markdown_table
 from benchmarks.tasks import QUICK_SCENES, TASKS, WHOLE, Task, make_task
-from lib_softinpaint.method.mask import blur_reach, host_blur, repaint_mask, to_latent
+from lib_softinpaint.method.mask import Canvas, blur_reach, host_blur, repaint_mask, to_latent
 from lib_softinpaint.method.smootherstep import smootherstep
 from lib_softinpaint.settings.request import LATENT_PX
 from lib_softinpaint.settings.settings import FEATHER_OWN, Settings
@@ -51,7 +51,7 @@ def latent_table() -> str:
         rows[f"{radius} px"] = [
             " / ".join(f"{latent.max():.2f}, {latent.mean():.2f}" for latent in (
                 to_latent(mask, side, side)[touched]
-                for mask in (repaint_mask(disc, Settings(enabled=True), blur), host_blur(disc, blur))))
+                for mask in (repaint_mask(disc, Settings(enabled=True), Canvas(blur)), host_blur(disc, blur))))
             for blur in BLURS_PX]
     return _table("disc radius", [f"blur {blur}" for blur in BLURS_PX], rows)
 

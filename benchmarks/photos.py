@@ -15,7 +15,7 @@ from skimage import data
 
 from benchmarks import composites, taef2, truth
 from benchmarks.autoencoder import Codec
-from benchmarks.composites import METHODS, Case, decoded_image, opacities
+from benchmarks.composites import METHODS, Case, canvas_of, decoded_image, opacities
 from benchmarks.options import Options
 from benchmarks.tables import markdown_table
 from benchmarks.tasks import scribbled
@@ -75,7 +75,7 @@ def cases(codec: Codec, images: list[np.ndarray], mask_blur: int) -> Iterator[Ca
         news = {IDENTITY: image, RELIT: relit(image, rng), FOREIGN: images[(number + 1) % len(images)]}
         for box in BOXES:
             painted = scribbled(box, rng, side)
-            repaint = repaint_mask(painted.astype(np.float32), Settings(enabled=True), mask_blur)
+            repaint = repaint_mask(painted.astype(np.float32), Settings(enabled=True), canvas_of(image, mask_blur))
             for content, new in news.items():
                 decoded, samples = decoded_image(codec, repaint, start, new)
                 yield Case(content, image, new, decoded, painted, repaint,

@@ -237,18 +237,24 @@ def _latent_area(mask: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(to_latent(mask.astype(np.float32), mask.shape[0] // LATENT_PX, mask.shape[1] // LATENT_PX)) >= 0.5
 
 
-def found(result: np.ndarray, task: Task) -> bool | None:
-    """Whether the requested object is recognised in the painted area or near it, or None if the prompt is for several things.
+def found(result: np.ndarray, task: Task) -> float:
+    """Share of what is requested that is recognised in the painted area or near it: objects and, if asked for, a time of day.
 
     The area is the same for every method. The judge knows scenes of one size.
     """
-    if task.thing is None:
-        return None
     distance = distance_transform_edt(~task.painted)
     near = distance < NEAR_SHARE * math.sqrt(task.painted.sum())
     factor = task.side // SIZE
     small = np.asarray(Image.fromarray(result).reduce(factor)) if factor > 1 else result
-    return recognised(small, task.thing, task.scene, near[::factor, ::factor])
+    scenes = [task.scene]
+    if task.light is not None:
+        scenes.append(dataclasses.replace(task.scene, light=task.light))
+    met = [any(recognised(small, thing, scene, near[::factor, ::factor]) for scene in scenes) for thing in task.things]
+    if task.light is not None:
+        now, wanted = (np.linalg.norm(rgb2lab(small) - rgb2lab(scene.draw()), axis=-1)[task.painted[::factor, ::factor]].mean()
+                       for scene in scenes)
+        met.append(bool(wanted < now))
+    return sum(met) / len(met)
 
 
 def colour_difference(result: np.ndarray, task: Task) -> float | None:

@@ -210,7 +210,8 @@ def post_processing(size: int, batch: int, device: str, builtin: ModuleType | No
 
 def recompositing(size: int, batch: int, device: str, builtin: ModuleType | None) -> Methods:
     """Re-composites finished images with another threshold, and also with another feather."""
-    painted = mask.PaintedMask(_painted(size).astype(np.float32), REACH_PX / mask.REACH_PER_BLUR, None, Size(size, size))
+    painted = mask.PaintedMask(
+        _painted(size).astype(np.float32), mask.Canvas(REACH_PX / mask.REACH_PER_BLUR), Size(size, size))
     run = Settings(enabled=True)
     repaint_px = painted.repaint_px(run)
     repaint = torch.from_numpy(mask.to_latent(repaint_px, size // LATENT_PX, size // LATENT_PX))[None]

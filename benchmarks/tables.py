@@ -20,7 +20,7 @@ TRUTH_COLUMNS = {
     "half-eaten": lambda rows: f"{_values(rows, 'half_eaten').mean():.1%}",
     "change beside it": lambda rows: _mean(rows, "ring_change", 1),
     "changed outside, px": lambda rows: f"{np.mean([row['outside_changed'] for row in rows]):.0f}",
-    "object found": lambda rows: f"{np.mean([row['found'] for row in rows if row['found'] is not None]):.0%}",
+    "object found": lambda rows: f"{_values(rows, 'found').mean():.0%}",
     f"effect >= {LEAST_EFFECT}": lambda rows: f"{np.mean([row['core_effect'] >= LEAST_EFFECT for row in rows]):.0%}",
     "CAM": lambda rows: _mean(rows, "cam"),
     "DAM": lambda rows: _mean(rows, "dam", 1)}

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy.ndimage import distance_transform_edt
 
-from training.scenes import HELD_OUT, PALETTE, SIZE, Kind, Scene, Thing
+from training.scenes import HELD_OUT, LIGHTS, PALETTE, SIZE, Kind, Light, Scene, Thing
 
 TUNING_SCENES = {name: HELD_OUT + 5000 + number for name, number in {
     "village by the lake": 3, "house under the moon": 9, "yellow house": 12, "yellow meadow": 14, "village at sunset": 15,
@@ -49,8 +49,8 @@ MARGIN = 0.03
 class Task:
     """One inpainting job: an image, a mask and a prompt.
 
-    thing
-        The requested object at its expected place and size. None if the prompt is not for a single object.
+    things
+        The requested objects, the only one at its expected place and size.
     image, answer : (H, W, 3) uint8
         The image and the expected result. None if many results would be right.
     painted : (H, W) bool
@@ -58,18 +58,21 @@ class Task:
         Mask blur of the soft methods in pixels: 8 at 256 pixels corresponds to 16 at 512.
     side
         Side of the image in pixels.
+    light
+        The requested time of day, if it is not the scene's.
     """
 
     scene: Scene
     name: str
     prompt: str
-    thing: Thing | None
+    things: tuple[Thing, ...]
     painted: np.ndarray
     answer: np.ndarray | None
     denoising_strength: float = 1.0
     masked_content: str = "fill"
     mask_blur: int = 8
     side: int = SIZE
+    light: Light | None = None
 
     @cached_property
     def image(self) -> np.ndarray:
@@ -115,7 +118,7 @@ def _replace(scene: Scene, rng: np.random.Generator, side: int) -> Task:
     new = Thing(kind, _colour(scene, kind, rng), old.x, old.y, width, height, int(rng.integers(24)))
     rest = _without(scene, old)
     painted = scribbled(old.box, rng, side) | scribbled(new.box, rng, side)
-    return Task(scene, "replace", new.phrase(), new, painted, _with(rest, new, side))
+    return Task(scene, "replace", new.phrase(), (new,), painted, _with(rest, new, side))
 
 
 def _recolour(scene: Scene, rng: np.random.Generator, side: int) -> Task:
@@ -124,7 +127,7 @@ def _recolour(scene: Scene, rng: np.random.Generator, side: int) -> Task:
     kind = old.kind if colours else "tree"
     new = replace(old, kind=kind, colour=str(rng.choice(colours or PALETTE["tree"])))
     painted = distance_transform_edt(~scene.mask(old, side)) < MARGIN * side
-    return Task(scene, "recolour", new.phrase(), new, painted, _with(_without(scene, old), new, side), 0.8, "original")
+    return Task(scene, "recolour", new.phrase(), (new,), painted, _with(_without(scene, old), new, side), 0.8, "original")
 
 
 def _background(scene: Scene, rng: np.random.Generator, side: int) -> Task:
@@ -132,14 +135,16 @@ def _background(scene: Scene, rng: np.random.Generator, side: int) -> Task:
     horizon = _horizon(scene)
     near = np.logical_or.reduce([scene.mask(thing, side) for thing in scene.things if thing.kind in NEAR])
     painted = scribbled((0.0, 0.0, 1.0, horizon - MARGIN), rng, side) & (distance_transform_edt(~near) > 2 * side / SIZE)
-    return Task(scene, "background", f"{time}, a white cloud", None, painted, None, 0.9, "original")
+    light = replace(next(light for light in LIGHTS if light.time == time), shade_angle=scene.light.shade_angle)
+    return Task(scene, "background", f"{time}, a white cloud", (_thing("cloud", "white", 0.5, 0.1),), painted, None, 0.9,
+                "original", light=light)
 
 
 def _thin_stroke(scene: Scene, rng: np.random.Generator, side: int) -> Task:
     x, top = _free_place(scene, "tree", _horizon(scene) - 0.2, 0.97, ("ground", "hill", "mountain", "cloud"), rng)
     heights = np.linspace(top + 0.02, top + SIZES["tree"][1], 8)
     points = [(x + rng.normal(0, 0.02), y) for y in heights]
-    return Task(scene, "thin stroke", "a green tree", _thing("tree", "green", x, top),
+    return Task(scene, "thin stroke", "a green tree", (_thing("tree", "green", x, top),),
                 _stroke(points, 3 * side / SIZE, side), None)
 
 
@@ -149,13 +154,14 @@ def _tiny_stroke(scene: Scene, rng: np.random.Generator, side: int) -> Task:
     disc: Kind = "moon" if scene.light.time == "night" else "sun"
     thing = _thing(disc, _colour(scene, disc, rng), x, top)
     stroke = _stroke([(x - 0.03, y), (x + 0.03, y + 0.01)], 9 * side / SIZE, side)
-    return Task(scene, "tiny stroke", thing.phrase(), thing, stroke, None)
+    return Task(scene, "tiny stroke", thing.phrase(), (thing,), stroke, None)
 
 
 def _large(scene: Scene, rng: np.random.Generator, side: int) -> Task:
     left = 0.0 if rng.random() < 0.5 else 0.45
     painted = scribbled((left, 0.2, left + 0.55, 1.0), rng, side)
-    return Task(scene, "large area", "a red house, a green tree, green field", None, painted, None)
+    things = _thing("house", "red", 0.5, 0.5), _thing("tree", "green", 0.5, 0.5)
+    return Task(scene, "large area", "a red house, a green tree, green field", things, painted, None)
 
 
 TASKS: dict[str, Callable[[Scene, np.random.Generator, int], Task]] = {
@@ -165,7 +171,7 @@ TASKS: dict[str, Callable[[Scene, np.random.Generator, int], Task]] = {
 
 def _add(scene: Scene, name: str, kind: Kind, place: tuple[float, float], rng: np.random.Generator, side: int) -> Task:
     thing = _thing(kind, _colour(scene, kind, rng), *place)
-    return Task(scene, name, thing.phrase(), thing, scribbled(thing.box, rng, side), _with(scene, thing, side))
+    return Task(scene, name, thing.phrase(), (thing,), scribbled(thing.box, rng, side), _with(scene, thing, side))
 
 
 def _thing(kind: Kind, colour: str, x: float, top: float) -> Thing:

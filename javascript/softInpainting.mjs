@@ -4,7 +4,7 @@
 // outdated module for days after an update, beside new ones that do not fit it. Asking the server first prevents that.
 
 const MODULES = ["advice", "controls", "crop", "distance", "drawing", "events", "gaussian", "mask", "painted", "pixels",
-    "preview", "samplers", "scene", "schedule", "scheduleTypes", "sketch"];
+    "preview", "samplers", "scene", "schedule", "scheduleTypes", "sketch", "surroundings"];
 
 await Promise.all(MODULES.map(async (name) =>
     (await fetch(new URL(`softInpainting/${name}.mjs`, import.meta.url), {cache: "no-cache"})).text()));

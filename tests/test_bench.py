@@ -134,7 +134,15 @@ def test_every_image_gets_all_scores(images):
                                                              ("ours", 2)]
     assert np.mean([row["core_effect"] for row in rows[:2]]) == pytest.approx(1)
     assert all(row["outside_changed"] == 0 and 0 <= row["blend_score"] <= 100 and row["ciede2000"] > 0 for row in rows)
-    assert {type(row["found"]) for row in rows} == {bool}
+    assert {row["found"] for row in rows} <= {0, 1}
+
+
+def test_what_is_found_is_a_share_of_what_was_asked_for():
+    task = make_task("village by the lake", "background")
+    night = dataclasses.replace(task.scene, light=task.light).draw()
+    changed = np.where(task.painted[..., None], night, task.image)
+    assert quality.found(task.image, task) == 0
+    assert quality.found(changed, task) == 0.5  # the time of day, but no new cloud
 
 
 def test_a_change_that_follows_the_mask_is_aligned():

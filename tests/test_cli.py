@@ -26,6 +26,7 @@ from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.request import FIELDS
 from lib_softinpaint.settings.settings import saved_fields
 from tests.test_image_files import SRGB
+from tests.tolerances import default_reach
 
 ROOT = Path(__file__).parent.parent
 IMAGE, MASK = ROOT / "tests/image.png", ROOT / "tests/mask.png"  # half the demo's size, so that painting is fast
@@ -45,7 +46,7 @@ def pixels(path):
 
 
 def outside(mask, blur):
-    return distance_transform_edt(np.asarray(Image.open(mask)) == 0) > 2.4 * blur
+    return distance_transform_edt(np.asarray(Image.open(mask)) == 0) > default_reach(blur)
 
 
 @pytest.fixture
@@ -170,7 +171,8 @@ def test_transparency_and_the_colour_profile_are_kept(tmp_path, monkeypatch):
     image = Image.open(IMAGE).convert("RGBA")
     image.putalpha(Image.open(MASK).convert("L"))
     image.save("layer.png", icc_profile=SRGB)
-    assert cli.main(["inpaint", "layer.png", str(MASK), "--steps", "2", "-o", "made.png"]) == 0
+    by_blur = "--feather-source", "Mask blur"
+    assert cli.main(["inpaint", "layer.png", str(MASK), "--steps", "2", *by_blur, "-o", "made.png"]) == 0
     with Image.open("made.png") as made:
         alpha, before, far = np.asarray(made.getchannel("A")), np.asarray(Image.open(MASK).convert("L")), outside(MASK, 4)
         assert (alpha >= before).all() and (alpha[far] == before[far]).all() and (alpha[~far] > before[~far]).any()

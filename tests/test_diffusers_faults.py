@@ -16,13 +16,14 @@ from lib_softinpaint.hosts.diffusers.vae import decoded, encoded
 from lib_softinpaint.settings.request import Request
 from lib_softinpaint.settings.settings import Settings
 from tests import tiny_models
+from tests.tolerances import default_reach
 from tests.webui.host import drawn_disc, drawn_image
 
 pytestmark = tiny_models.KNOWN_WARNINGS
 
 IMAGE, MASK, BLUR = drawn_image(96, 72), drawn_disc(96, 72, 10), 3
 ORIGINAL, PAINTED = np.asarray(IMAGE), np.asarray(MASK) == 255
-OUTSIDE = distance_transform_edt(np.asarray(MASK) == 0) > 2.4 * BLUR
+OUTSIDE = distance_transform_edt(np.asarray(MASK) == 0) > default_reach(BLUR)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.images import job_file
-from lib_softinpaint.method.mask import PaintedMask, to_latent
+from lib_softinpaint.method.mask import Canvas, PaintedMask, to_latent
 from lib_softinpaint.settings import infotext, settings
 from lib_softinpaint.settings.settings import Settings, composite_fields
 
@@ -24,7 +24,7 @@ INFOTEXT = "a hill, red\nNegative prompt: rain\nSteps: 4, Lora hashes: \"a: b, c
 
 
 def kept(run=RUN, text=INFOTEXT, **fields):
-    over = PaintedMask(PAINTED, 4, None, Size.of(PAINTED))
+    over = PaintedMask(PAINTED, Canvas(4), Size.of(PAINTED))
     repaint_px = over.repaint_px(run)
     drawn = np.random.default_rng(0)
     original = drawn.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)

@@ -4,13 +4,16 @@ import torch
 
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.method.mask import (
+    Canvas,
     PaintedMask,
     blur_reach,
+    cell_side,
     edge_taper,
     feather_outward,
     feather_reach,
     host_blur,
     match_latent,
+    padding_left,
     repaint_mask,
     resized,
     shrink,
@@ -125,15 +128,16 @@ def test_no_weak_gap_between_close_strokes(gap):
 @pytest.mark.parametrize("blur", [4, 64])
 def test_a_mask_is_shaped_by_the_settings(blur):
     painted = disc(128, 16)
-    by_blur = repaint_mask(painted, Settings(enabled=True), blur)
-    assert (by_blur == feather_outward(painted, 2.4 * blur)).all()
-    assert (repaint_mask(painted, Settings(enabled=True), blur, 20) == feather_outward(painted, min(20, 2.4 * blur))).all()
+    by_blur = Settings(enabled=True, feather_source="Mask blur")
+    assert (repaint_mask(painted, by_blur, Canvas(blur)) == feather_outward(painted, 2.4 * blur)).all()
+    assert (repaint_mask(painted, by_blur, Canvas(blur, 20)) == feather_outward(painted, min(20, 2.4 * blur))).all()
     own = Settings(enabled=True, feather_source="own", feather_width=10, grow_px=3)
-    assert (repaint_mask(painted, own, blur) == feather_outward(painted, 10, 3)).all()
-    assert (repaint_mask(painted, Settings(enabled=True, feather_source="host"), blur) == host_blur(painted, blur)).all()
-    assert (repaint_mask(painted, Settings(enabled=False, grow_px=3), blur) == host_blur(painted, blur)).all()
+    assert (repaint_mask(painted, own, Canvas(blur)) == feather_outward(painted, 10, 3)).all()
+    by_host = Settings(enabled=True, feather_source="host")
+    assert (repaint_mask(painted, by_host, Canvas(blur)) == host_blur(painted, blur)).all()
+    assert (repaint_mask(painted, Settings(enabled=False, grow_px=3), Canvas(blur)) == host_blur(painted, blur)).all()
     shrunk = Settings(enabled=True, feather_source="own", feather_width=0, grow_px=-3)
-    assert (repaint_mask(painted, shrunk, blur) == shrink(painted, 3)).all()
+    assert (repaint_mask(painted, shrunk, Canvas(blur)) == shrink(painted, 3)).all()
 
 
 @pytest.mark.parametrize(("size", "stretched_to"), [
@@ -141,7 +145,7 @@ def test_a_mask_is_shaped_by_the_settings(blur):
 def test_a_painted_mask_is_aligned_with_its_image(size, stretched_to):
     painted = np.zeros((40, 60), np.float32)
     painted[10:20, 30:40] = 1
-    over = PaintedMask(painted, 2, None, Size(*size), stretched_to and Size(*stretched_to))
+    over = PaintedMask(painted, Canvas(2), Size(*size), stretched_to and Size(*stretched_to))
     repaint = over.repaint_px(Settings(enabled=True))
     assert repaint.shape == size
     down, across = (1, 1) if stretched_to is None else (stretched_to[0] / 40, stretched_to[1] / 60)
@@ -155,12 +159,45 @@ def test_an_own_feather_may_be_a_share_of_the_mask_and_at_most_the_image_width()
     painted[10:50, 10:50] = 1
 
     def reach(width, unit="pixels", padding=None):
-        return feather_reach(painted, Settings(enabled=True, feather_source="own", feather_width=width, feather_unit=unit), 4,
-                             padding)
+        return feather_reach(painted, Settings(enabled=True, feather_source="own", feather_width=width, feather_unit=unit),
+                             Canvas(4, padding))
     assert reach(50, "% of the mask") == pytest.approx(20)
     assert reach(100) == 100
     assert reach(1000) == 200
     assert reach(100, padding=32) == 32
+
+
+def automatic_reach(painted, blur, padding=None, cell=8.0):
+    return feather_reach(painted, Settings(enabled=True, feather_source="Automatic"), Canvas(blur, padding, cell))
+
+
+def test_an_automatic_reach_never_falls_with_the_blur_and_spans_four_latent_pixels():
+    small, large = disc(512, 20), disc(512, 250)
+    reaches = [automatic_reach(small, blur) for blur in (0, 1, 4, 13, 14, 64)]
+    assert reaches == pytest.approx([0, 32, 32, 32, 33.6, 153.6])
+    assert automatic_reach(large, 4) == pytest.approx(0.1 * 250 * np.pi ** 0.5, rel=0.01)
+    assert automatic_reach(small, 4, padding=20, cell=2.0) == pytest.approx(9.6)
+    assert automatic_reach(small, 4, padding=20, cell=6.0) == 20
+    assert automatic_reach(small, 4, padding=0, cell=6.0) == 16
+
+
+def test_a_latent_pixel_is_as_large_as_the_grid_that_is_sampled():
+    painted = np.zeros((1000, 2000), np.float32)
+    painted[100:200, 300:500] = 1
+    assert cell_side(painted, Size(500, 1000), None) == 16
+    assert cell_side(painted, Size(512, 512), 28) == 8 * 256 / 512
+    assert cell_side(painted, Size(512, 512), 28, 16) == 16 * 256 / 512
+
+
+def test_a_crop_has_its_padding_around_what_was_painted_on_every_side():
+    painted, repaint = np.zeros((100, 100), np.float32), np.zeros((100, 100), np.float32)
+    painted[40:60, 40:60] = 1
+    repaint[30:70, 38:70] = 0.5  # a neighbour on the left holds the feather back
+    assert padding_left(painted, repaint, 32) == 30
+    repaint[30:70, 0:70] = 0.5  # on the left it reaches the image's border
+    assert padding_left(painted, repaint, 32) == 22
+    assert padding_left(painted, repaint, 6) == 0
+    assert padding_left(np.zeros_like(painted), repaint, 32) == 32
 
 
 def test_the_reach_follows_the_blur_and_is_limited_by_only_masked():

@@ -9,9 +9,9 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import distance_transform_edt
 
 from lib_softinpaint.hosts.diffusers import models
-from lib_softinpaint.method.mask import REACH_PER_BLUR
 from lib_softinpaint.settings.request import Request
 from tests.tiny_models import KNOWN_WARNINGS
+from tests.tolerances import default_reach
 
 pytestmark = KNOWN_WARNINGS
 
@@ -95,7 +95,7 @@ def crop(name):
 
 @pytest.mark.parametrize("name", [*LIKE_THE_CLEAN_ONE, "side 64", "side 128", "side 512"])
 def test_it_repaints_the_same_area_as_the_clean_mask(name):
-    assert not effect(name)[DISTANCE > REACH_PER_BLUR * BLUR_PX + RINGING_PX].any()
+    assert not effect(name)[default_reach(BLUR_PX) + RINGING_PX < DISTANCE].any()
     assert effect(name)[INSIDE].mean() >= 0.85 * effect("clean")[INSIDE].mean() > 10
 
 

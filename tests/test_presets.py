@@ -41,7 +41,7 @@ def named(name):
 
 def test_the_guides_squiggle_is_bundled():
     squiggle = bundled()["Squiggle"]
-    assert squiggle.all_settings() == Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25)
+    assert squiggle.all_settings() == Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25, edge_awareness=0)
     assert squiggle.request == {
         "denoising_strength": 1, "mask_blur": 64, "masked_content": "latent noise", "inpaint_area": "Whole picture",
         "masked_area_padding": 0, "sampler": "Euler a", "steps": 20, "cfg_scale": 7, "batch_count": 9}

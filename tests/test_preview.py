@@ -18,8 +18,8 @@ from scipy.stats import beta
 
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.images.painted import strengths
-from lib_softinpaint.method import schedule
-from lib_softinpaint.method.mask import repaint_mask
+from lib_softinpaint.method import schedule, surroundings
+from lib_softinpaint.method.mask import Canvas, cell_side, feather_reach, repaint_mask, shrink
 from lib_softinpaint.settings.advice import advice
 from lib_softinpaint.settings.settings import Settings
 
@@ -30,7 +30,8 @@ WHOLE = 10_000
 """1 is recorded as this integer."""
 
 SHAPES = [
-    {"feather_source": "Mask blur"}, {"feather_source": "Mask blur", "grow_px": 3.0}, {"grow_px": -2.0},
+    {}, {"grow_px": -2.0}, {"edge_awareness": 0.3, "grow_px": 1.0},
+    {"feather_source": "Mask blur"}, {"feather_source": "Mask blur", "grow_px": 3.0},
     {"feather_source": "own", "feather_width": 9.0},
     {"feather_source": "own", "feather_width": 60.0, "feather_unit": "% of the mask"},
     {"feather_source": "own", "feather_width": 0.0}, {"feather_source": "host"}, {"feather_source": "host", "grow_px": 2.0}]
@@ -59,6 +60,20 @@ REQUESTS = [(0.75, "original", None, [512, 512], [512, 512], 20, 0.5),
             (0.5, "latent nothing", None, [512, 768], [512, 512], 9, 0.1), (0.9, "fill", 4, [512, 768], [512, 512], 10, 0.5),
             (0.9, "fill", 32, [512, 768], [512, 512], 9, 0.5), (0.7, "latent noise", 0, [512, 512], [512, 512], 4, 0.2),
             (1.0, "original", None, [640, 512], [648, 512], 20, 0.5)]
+
+
+WORKING = 48, 64
+"""Height and width at which the masks are inpainted."""
+
+
+def neighbour():
+    """An image with a thing in it, (HEIGHT, WIDTH, 3) uint8."""
+    image = np.full((HEIGHT, WIDTH, 3), 120, np.uint8)
+    image[3:14, 20:27] = 220, 80, 60
+    return image
+
+
+EDGES = surroundings.edges(neighbour())
 
 
 def block():
@@ -173,9 +188,14 @@ def recorded():
     for name, paint in PAINTED.items():
         for changes in SHAPES if name == "block" else GREY_SHAPES:
             for blur, padding in ((2, None), (5, None), (5, 8)) if name == "block" else ((3, None),):
-                mask = repaint_mask(paint, Settings(enabled=True, **changes), blur, padding)
+                settings, cell = Settings(enabled=True, **changes), cell_side(paint, Size(*WORKING), padding)
+                canvas = Canvas(blur, padding, cell, EDGES)
+                reach = feather_reach(paint, settings, canvas) + max(0.0, settings.grow_px)
+                core = shrink(paint, max(0.0, -settings.grow_px)) > 0
+                detours = surroundings.detours(core, EDGES, settings.edge_awareness, reach) if reach > 0 else np.zeros(1)
                 masks.append({"painted": name, "settings": changes, "blur": blur, "padding": padding,
-                              "mask": whole(mask.ravel())})
+                              "detours": detours.round(3).ravel().tolist(),
+                              "mask": whole(repaint_mask(paint, settings, canvas).ravel())})
     runs, curves = [], []
     for sampler, name, steps, strength in SCHEDULES:
         run = ratios(sampler, name, steps, strength)

@@ -11,7 +11,7 @@ export function readControls(find) {
             schedule_bias: number("mask_blend_power"), preservation_strength: number("mask_blend_scale"),
             threshold_mix: number("softinpaint_threshold_mix"), feather_source: chosen("softinpaint_feather_source"),
             feather_width: number("softinpaint_feather_width"), feather_unit: chosen("softinpaint_feather_unit"),
-            grow_px: number("softinpaint_grow"),
+            grow_px: number("softinpaint_grow"), edge_awareness: number("softinpaint_edge_awareness"),
         },
         blurPx: number("img2img_mask_blur"),
         paddingPx: chosen("img2img_inpaint_full_res") === "Only masked" ? number("img2img_inpaint_full_res_padding") : null,

@@ -1,18 +1,12 @@
 // The part of the image that "Only masked" generates. It has no twin in our Python: the WebUI crops, in get_crop_region and
 // expand_crop_region of modules/masking.py (AUTOMATIC1111 1.10.1).
+import {SEEN, boxAround} from "./mask.mjs";
 
 /** Left, top, right and bottom of the crop, or null if the mask is empty. */
 export function cropRegion(mask, width, height, paddingPx, workingWidth, workingHeight) {
-    let left = width, top = height, right = 0, bottom = 0;
-    for (let place = 0; place < mask.length; place++) {
-        if (mask[place] < 0.5 / 255) continue;
-        const x = place % width, y = Math.floor(place / width);
-        left = Math.min(left, x);
-        right = Math.max(right, x + 1);
-        top = Math.min(top, y);
-        bottom = Math.max(bottom, y + 1);
-    }
-    if (right === 0) return null;
+    const box = boxAround(mask, width, SEEN);
+    if (!box) return null;
+    let [left, top, right, bottom] = box;
     left = Math.max(0, left - paddingPx);
     top = Math.max(0, top - paddingPx);
     right = Math.min(width, right + paddingPx);

@@ -10,7 +10,7 @@ const ACCORDION = "#soft_inpainting_enabled";
 /** Redraws at most once a frame, and only while the preview can be seen. */
 function watchPage() {
     const find = (selector) => document.querySelector(selector);
-    const kept = {originals: new WeakMap(), mask: undefined};
+    const kept = {originals: new WeakMap(), mask: undefined, detours: {}};
     const opened = new ResizeObserver(() => ask());
     let requested = false, watched = null;
     function ask() {
@@ -25,7 +25,7 @@ function watchPage() {
                 opened.observe(watched = preview);
                 nameControls(preview.closest(ACCORDION));
             }
-            if (preview.offsetParent) drawPreview(preview, find, kept);
+            if (preview.offsetParent) drawPreview(preview, find, kept, ask);
         });
     }
     function askTwice() {

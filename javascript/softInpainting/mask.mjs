@@ -3,32 +3,71 @@ import {distanceTransform} from "./distance.mjs";
 import {gaussianBlur} from "./gaussian.mjs";
 
 const REACH_PER_BLUR = 2.4;
+const AUTOMATIC_SHARE = 0.1, AUTOMATIC_CELLS = 4;
+const LATENT_PX = 8;
 const SMALLEST_REACH_PX = 16;
+export const SEEN = 0.5 / 255;  // anything less is black in the mask by which the WebUI crops
 const AREA_SHARE = 0.02;  // allows 50 strengths at most to start a feather, so that drawing takes a fifth of a second at most
 
-/** Pixels that the feather reaches outward. */
-export function featherReach(settings, blurPx, paddingPx, paintedPixels, longestSide) {
-    const own = settings.feather_source === "own";
+/** Pixels that the feather reaches outward. `cellPx` is from cellSide. */
+export function featherReach(settings, blurPx, paddingPx, paintedPixels, longestSide, cellPx) {
     let reach = REACH_PER_BLUR * blurPx;
-    if (own) {
+    if (settings.feather_source === "own") {
         const share = settings.feather_unit === "pixels" ? 1 : Math.sqrt(paintedPixels) / 100;
         reach = Math.min(settings.feather_width * share, longestSide);
+    } else if (settings.feather_source === "Automatic" && blurPx > 0) {
+        reach = Math.max(reach, AUTOMATIC_SHARE * Math.sqrt(paintedPixels), AUTOMATIC_CELLS * cellPx);
     }
     return paddingPx === null ? reach : Math.min(reach, Math.max(paddingPx, SMALLEST_REACH_PX));
 }
 
-/** Repaint mask of painted strengths, Float32Array, 0 to 1. `scale` is grid pixels per pixel of the settings. */
-export function repaintMask(painted, width, height, settings, blurPx, paddingPx = null, scale = 1) {
-    const pixels = countPainted(painted);
+/** Side of a latent pixel in pixels of the painted mask, which is inpainted at a working size. As cell_side. */
+export function cellSide(painted, width, height, [workingWidth, workingHeight], paddingPx) {
+    let [left, top, right, bottom] = [0, 0, width, height];
+    if (paddingPx !== null) {
+        const box = boxAround(painted, width, 0) ?? [0, 0, width, height], padding = Math.ceil(paddingPx);
+        [left, top] = [Math.max(0, box[0] - padding), Math.max(0, box[1] - padding)];
+        [right, bottom] = [Math.min(width, box[2] + padding), Math.min(height, box[3] + padding)];
+    }
+    return LATENT_PX * Math.max((bottom - top) / workingHeight, (right - left) / workingWidth);
+}
+
+/** Padding that is left around the mask, so that a crop has `paddingPx` around what is painted. As padding_left. */
+export function paddingLeft(painted, mask, width, height, paddingPx) {
+    const inner = boxAround(painted, width, 0), outer = boxAround(mask, width, SEEN);
+    if (!inner || !outer) return paddingPx;
+    const used = [[inner[0] - outer[0], inner[0], outer[0], 0], [inner[1] - outer[1], inner[1], outer[1], 0],
+        [outer[2] - inner[2], inner[2], outer[2], width], [outer[3] - inner[3], inner[3], outer[3], height]]
+        .filter(([, here, there, border]) => here !== border && there !== border).map(([pixels]) => pixels);
+    return Math.max(0, paddingPx - (used.length ? Math.min(...used) : paddingPx));
+}
+
+/** Left, top, right and bottom of the values above a limit, or null if there are none. */
+export function boxAround(values, width, above) {
+    let left = width, top = values.length, right = 0, bottom = 0;
+    for (let place = 0; place < values.length; place++) {
+        if (values[place] <= above) continue;
+        const x = place % width, y = Math.floor(place / width);
+        left = Math.min(left, x);
+        right = Math.max(right, x + 1);
+        top = Math.min(top, y);
+        bottom = y + 1;
+    }
+    return right ? [left, top, right, bottom] : null;
+}
+
+/** Repaint mask of painted strengths, Float32Array, 0 to 1.
+ *
+ *  `reachPx` is from featherReach, and `scale` is grid pixels per pixel of the settings. `detours` is how much each place
+ *  counts as farther from the paint, in grid pixels, or null. */
+export function repaintMask(painted, width, height, settings, blurPx, reachPx, scale = 1, detours = null) {
     const growPx = settings.grow_px * scale;
     const core = growPx < 0 ? shrunk(painted, width, height, -growPx) : painted;
     const grow = Math.max(0, growPx);
     if (settings.feather_source === "host") {
-        return hostBlur(featherOutward(core, width, height, 0, grow), width, height, blurPx * scale);
+        return hostBlur(featherOutward(core, width, height, 0, grow, null), width, height, blurPx * scale);
     }
-    const reach = scale * featherReach(
-        settings, blurPx, paddingPx, pixels / (scale * scale), Math.max(width, height) / scale);
-    return featherOutward(core, width, height, reach, grow);
+    return featherOutward(core, width, height, reachPx * scale, grow, detours);
 }
 
 /** Number of pixels that are painted at all. */
@@ -39,7 +78,7 @@ export function countPainted(painted) {
 }
 
 /** Painted mask with a feather around it. As feather_outward. */
-function featherOutward(painted, width, height, reach, grow) {
+function featherOutward(painted, width, height, reach, grow, detours) {
     const feathered = Float32Array.from(painted);
     if (Math.max(reach, grow) <= 0) return feathered;
     const farthest = (Math.max(reach, 0) + grow) ** 2;
@@ -47,7 +86,8 @@ function featherOutward(painted, width, height, reach, grow) {
         const {squared, nearest} = distanceTransform(painted.map((strength) => Number(strength >= least)), width, height);
         for (let place = 0; place < feathered.length; place++) {
             if (squared[place] > farthest) continue;
-            const part = reach > 0 ? 1 - smootherstep((Math.sqrt(squared[place]) - grow) / reach) : 1;
+            const distance = Math.sqrt(squared[place]) + (detours?.[place] ?? 0);
+            const part = reach > 0 ? 1 - smootherstep((distance - grow) / reach) : 1;
             feathered[place] = Math.max(feathered[place], painted[nearest[place]] * part);
         }
     }

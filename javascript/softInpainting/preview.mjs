@@ -4,15 +4,16 @@ import {FEW_STEP_SETTINGS, advice} from "./advice.mjs";
 import {readControls, setNumber} from "./controls.mjs";
 import {cropRegion} from "./crop.mjs";
 import {drawCurves, drawMask} from "./drawing.mjs";
-import {countPainted, featherReach, repaintMask} from "./mask.mjs";
+import {cellSide, countPainted, featherReach, paddingLeft, repaintMask} from "./mask.mjs";
 import {ratios} from "./samplers.mjs";
 import {readScene} from "./scene.mjs";
 import {repaintShares} from "./schedule.mjs";
+import {detours} from "./surroundings.mjs";
 
 const CURVE_VALUES = [0.25, 0.5, 0.75];
 
-/** Draws all of the preview. `find` and `kept` are those of readControls and readScene. */
-export function drawPreview(preview, find, kept) {
+/** Draws all of the preview. `find` and `kept` are those of readControls and readScene. `redraw` is called when more is known. */
+export function drawPreview(preview, find, kept, redraw) {
     const controls = readControls(find);
     const stepRatios = ratios(controls);
     drawCurves(preview.querySelector(".curves"), CURVE_VALUES.map((maskValue) =>
@@ -25,7 +26,7 @@ export function drawPreview(preview, find, kept) {
         const {size} = scene, {resizeBy, resizeTo} = controls;
         const requested = resizeBy === null ? resizeTo : size.map((side) => Math.trunc(side * resizeBy));
         const working = requested.map((side, axis) => side || size[axis]);  // on the stand-alone page 0 means the image's own
-        sentence = drawScene(shown, scene, controls, working);
+        sentence = drawScene(shown, scene, controls, working, kept.detours, redraw);
         problems = advice({...controls, image: size, working: controls.stretches ? working : size});
     }
     preview.querySelector(".status").textContent = sentence;
@@ -33,14 +34,16 @@ export function drawPreview(preview, find, kept) {
 }
 
 /** Draws the mask, and returns a sentence on what it will do. */
-function drawScene(shown, {image, size, scale, maskScale, grid, fault, strengths}, {settings, blurPx, paddingPx}, working) {
-    const mask = repaintMask(strengths, ...grid, settings, blurPx, paddingPx, maskScale);
-    let crop = null;
-    if (paddingPx !== null) {
-        const reach = settings.feather_source === "host" ? 0 : Math.ceil(featherReach(
-            settings, blurPx, paddingPx, countPainted(strengths) / maskScale ** 2, Math.max(...size)));
-        crop = cropRegion(mask, ...grid, Math.max(0, paddingPx - reach) * scale, ...working);
-    }
+function drawScene(shown, scene, {settings, blurPx, paddingPx}, working, known, redraw) {
+    const {image, size, scale, maskScale, grid, fault, strengths} = scene, byHost = settings.feather_source === "host";
+    const padding = paddingPx === null ? null : paddingPx * scale;
+    const reach = featherReach(settings, blurPx, paddingPx, countPainted(strengths) / maskScale ** 2, Math.max(...size),
+        cellSide(strengths, ...grid, working, padding) / maskScale);
+    const around = byHost ? null
+        : detours(known, scene, settings.edge_awareness, (reach + Math.max(0, settings.grow_px)) * maskScale, redraw);
+    const mask = repaintMask(strengths, ...grid, settings, blurPx, reach, maskScale, around);
+    const crop = padding === null ? null
+        : cropRegion(mask, ...grid, byHost ? padding : paddingLeft(strengths, mask, ...grid, padding), ...working);
     drawMask(shown, image, mask, ...grid, crop);
     if (fault) return fault;
     if (!strengths.some(Boolean)) return "Nothing is painted yet.";

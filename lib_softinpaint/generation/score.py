@@ -171,12 +171,12 @@ def latent_effect(unchanged: Sequence[torch.Tensor], result: torch.Tensor, paint
     return torch.stack(distances).amin(0)[painted].mean().item()
 
 
-WEIGHTS = {"jump": 0.1, "outline": 1.0, "gradient": 0.5, "foreign edges": 0.03, "ghost": 2.0, "half-eaten": 1.0,
-           "outside": 0.2, "hidden": 1.0, "unchanged": 1.0, "missing": 0.7}
-"""How much each of `flaws` lowers the blend score."""
+WEIGHTS = {"jump": 0.01, "outline": 1.435, "gradient": 0.05, "foreign edges": 0.917, "ghost": 3.848, "half-eaten": 1.568,
+           "outside": 0.16, "hidden": 0.1, "unchanged": 0.1, "missing": 2.331}
+"""How much each of `flaws` lowers the blend score, fitted to choices by eye: `python3 -m benchmarks.judged fit`."""
 
 
-def flaws(scores: Scores, core_effect: float = 1.0, found: bool | None = None) -> dict[str, float]:
+def flaws(scores: Scores, core_effect: float = 1.0, found: float = 1.0) -> dict[str, float]:
     """What is wrong with an inpainting, each 0 if nothing is; unknown numbers count as 0.
 
     Parameters
@@ -184,12 +184,12 @@ def flaws(scores: Scores, core_effect: float = 1.0, found: bool | None = None) -
     core_effect
         From `latent_effect`, if known. Hidden content and missing change are logarithms of shares: nothing shown is infinite.
     found
-        Whether what the prompt asks for was recognised, if known.
+        Share of what the prompt asks for that was recognised, if known.
     """
     numbers = {"jump": scores.jump, "outline": scores.outline, "gradient": scores.gradient_ratio - 1,
                "foreign edges": scores.foreign_edges, "ghost": scores.ghost, "half-eaten": scores.half_eaten,
                "outside": scores.outside_mean, "hidden": _lacking(scores.shown),
-               "unchanged": _lacking(core_effect / LEAST_EFFECT), "missing": float(found is False)}
+               "unchanged": _lacking(core_effect / LEAST_EFFECT), "missing": 1 - found}
     return {name: 0.0 if math.isnan(number) else max(0.0, number) for name, number in numbers.items()}
 
 
@@ -197,12 +197,12 @@ def _lacking(share: float) -> float:
     return math.inf if share <= 0 else max(0.0, -math.log(share))
 
 
-def blend_score(scores: Scores, core_effect: float = 1.0, found: bool | None = None) -> float:
+def blend_score(scores: Scores, core_effect: float = 1.0, found: float = 1.0) -> float:
     """One number to rank candidates: 100 means no seam, no ghost, nothing else harmed, and everything requested repainted.
 
     It takes the same arguments as `flaws`.
 
-    Source: own; the weights are set by hand.
+    Source: own; the weights are fitted to choices by eye, see METHOD 8 in docs/method.md.
     """
     return from_flaws(flaws(scores, core_effect, found))
 

@@ -16,7 +16,7 @@ from lib_softinpaint.generation.colours import Colours
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.generation.sampled import SampledImage
 from lib_softinpaint.geometry import Box, Size
-from lib_softinpaint.method.mask import PaintedMask
+from lib_softinpaint.method.mask import Canvas, PaintedMask
 from lib_softinpaint.settings.settings import Settings
 
 FILE_FORMAT = 1
@@ -24,21 +24,24 @@ FILE_KIND = "softinpaint picture"
 
 ARRAYS = {"original": (3, ("uint8",)), "repaint_px": (2, ("float32",)), "repaint": (2, ("float32",)),
           "distance": (2, ("float32",)), "decoded": (3, ("uint8", "float32")), "strengths": (2, ("float32",)),
-          "source": (3, ("uint8",)), "colour_profile": (1, ("uint8",))}
+          "source": (3, ("uint8",)), "colour_profile": (1, ("uint8",)), "edges": (2, ("float32",))}
 """Dimensions and types of each array in a job file. New arrays may be added; older versions ignore them."""
+
+CANVAS = "blur_px", "padding_px", "cell_px"
 
 
 def save(kept: KeptImage, path: Path) -> None:
     """Writes a job file for `load`, completely or not at all. Raises OSError if it cannot be written."""
     arrays = {name: getattr(kept.sampled, name) for name in ("original", "repaint_px", "repaint", "distance")}
     arrays |= {"decoded": kept.decoded, "strengths": kept.painted.strengths, "source": kept.source,
+               "edges": kept.painted.canvas.edges,
                "colour_profile": kept.colours.icc_profile and np.frombuffer(kept.colours.icc_profile, np.uint8)}
     header = {
         "kind": FILE_KIND, "format": FILE_FORMAT, "infotext": kept.infotext, "settings": dataclasses.asdict(kept.settings),
         "png_chunks": {name.decode(): content.hex() for name, content in kept.colours.png_chunks},
         "sampled": {name: getattr(kept.sampled, name) for name in ("decoded_size", "box", "seed", "noise_floor")},
-        "painted": {name: getattr(kept.painted, name)
-                    for name in ("blur_px", "padding_px", "size", "stretched_to", "how")}}
+        "painted": {**{name: getattr(kept.painted.canvas, name) for name in CANVAS},
+                    **{name: getattr(kept.painted, name) for name in ("size", "stretched_to", "how")}}}
     with replacing(path) as file:
         np.savez_compressed(file, about=np.array(json.dumps(header)),
                             **{name: array for name, array in arrays.items() if array is not None})
@@ -58,7 +61,9 @@ def load(path: Path) -> KeptImage:
         profile = arrays.pop("colour_profile", None)
         colours = Colours(None if profile is None else profile.tobytes(), tuple(
             (name.encode(), bytes.fromhex(content)) for name, content in header.get("png_chunks", {}).items()))
-        painted = PaintedMask(strengths=arrays.pop("strengths"), **_typed(header["painted"]))
+        fields = _typed(header["painted"])
+        canvas = Canvas(**{name: fields.pop(name) for name in CANVAS if name in fields}, edges=arrays.pop("edges", None))
+        painted = PaintedMask(arrays.pop("strengths"), canvas, **fields)
         decoded, source = arrays.pop("decoded"), arrays.pop("source", None)
         sampled = SampledImage(**{"distance": None, **arrays, **_typed(header["sampled"])})
         return KeptImage(Settings(**header["settings"]), sampled, decoded, painted, header["infotext"], source, colours)

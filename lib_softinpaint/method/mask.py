@@ -11,9 +11,11 @@ from PIL import Image
 from scipy.ndimage import find_objects, gaussian_filter, label, maximum_filter
 
 from lib_softinpaint.geometry import Box, Size
+from lib_softinpaint.method import surroundings
 from lib_softinpaint.method.distance import depth, depth_and_nearest
 from lib_softinpaint.method.smootherstep import smootherstep
-from lib_softinpaint.settings.settings import FEATHER_FROM_HOST, FEATHER_OWN, IN_PERCENT, Settings
+from lib_softinpaint.settings.request import LATENT_PX
+from lib_softinpaint.settings.settings import FEATHER_AUTOMATIC, FEATHER_FROM_HOST, FEATHER_OWN, IN_PERCENT, Settings
 
 REACH_PER_BLUR = 2.4
 """Pixels that the feather reaches outward per pixel of Mask blur: there, the WebUI's 8-bit Gaussian falls to 0. A Mask blur
@@ -25,6 +27,46 @@ SMALLEST_REACH_PX = 16
 AREA_SHARE = 0.02
 """Share of the painted pixels above which a grey is the strength of an area, not a rim or a step of a gradient."""
 
+AUTOMATIC_SHARE, AUTOMATIC_CELLS = 0.1, 4
+"""Least reach of an automatic feather: a share of the square root of the painted area, and latent pixels. A feather of fewer
+latent pixels is a step to the sampler."""
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """What a host and its image add to a painted mask.
+
+    Parameters
+    ----------
+    blur_px
+        The host's Mask blur.
+    padding_px
+        The host's Only masked padding, None if the whole image is inpainted.
+    cell_px
+        Side of a latent pixel in pixels of the mask, from `cell_side`.
+    edges : (h, w) float32
+        From `surroundings.edges`; None if the feather should go straight over everything.
+    """
+
+    blur_px: float
+    padding_px: int | None = None
+    cell_px: float = LATENT_PX
+    edges: np.ndarray | None = None
+
+
+def cell_side(painted: np.ndarray, working: Size, padding_px: int | None, latent_px: int = LATENT_PX) -> float:
+    """Side of a latent pixel in pixels of the painted mask (H, W).
+
+    Parameters
+    ----------
+    working
+        Size at which the image or, with Only masked, its crop is generated.
+    latent_px
+        Side of a latent pixel at that size.
+    """
+    box = Box.whole(Size.of(painted)) if padding_px is None else Box.around(painted > 0, padding_px)
+    return latent_px * max(box.height / working.height, box.width / working.width)
+
 
 def blur_reach(blur_px: float, padding_px: int | None = None) -> float:
     """Pixels that the feather of a Mask blur reaches outward; with Only masked, no further than the padding."""
@@ -35,39 +77,56 @@ def _within_padding(reach_px: float, padding_px: int | None) -> float:
     return reach_px if padding_px is None else min(reach_px, max(padding_px, SMALLEST_REACH_PX))
 
 
-def repaint_mask(painted: np.ndarray, settings: Settings, blur_px: float, padding_px: int | None = None) -> np.ndarray:
+def repaint_mask(painted: np.ndarray, settings: Settings, canvas: Canvas) -> np.ndarray:
     """Repaint mask from the painted mask: grown and feathered by the settings or, with soft inpainting off, blurred.
 
     Parameters
     ----------
     painted : (H, W) float, 0 to 1
         Greys are strengths.
-    blur_px
-        The host's Mask blur.
-    padding_px
-        The host's Only masked padding, None if the whole image is inpainted.
 
     Returns
     -------
     (H, W) float32, 0 to 1
     """
     if not settings.enabled:
-        return host_blur(painted, blur_px)
+        return host_blur(painted, canvas.blur_px)
     mask = shrink(painted, -settings.grow_px) if settings.grow_px < 0 else painted
     grow_px = max(0.0, settings.grow_px)
     if settings.feather_source == FEATHER_FROM_HOST:
-        return host_blur(feather_outward(mask, 0, grow_px), blur_px)
-    return feather_outward(mask, feather_reach(painted, settings, blur_px, padding_px), grow_px)
+        return host_blur(feather_outward(mask, 0, grow_px), canvas.blur_px)
+    reach_px = feather_reach(painted, settings, canvas)
+    detour_px = None
+    if canvas.edges is not None and settings.edge_awareness > 0 and reach_px > 0 and mask.any():
+        detour_px = surroundings.detours(mask > 0, canvas.edges, settings.edge_awareness, reach_px + grow_px)
+    return feather_outward(mask, reach_px, grow_px, detour_px)
 
 
-def feather_reach(painted: np.ndarray, settings: Settings, blur_px: float, padding_px: int | None = None) -> float:
-    """Pixels that the feather reaches outward. Parameters as in `repaint_mask`."""
-    if settings.feather_source != FEATHER_OWN:
-        return blur_reach(blur_px, padding_px)
-    width = settings.feather_width
-    if settings.feather_unit == IN_PERCENT:
-        width *= np.sqrt(np.count_nonzero(painted)) / 100
-    return _within_padding(min(width, max(painted.shape)), padding_px)
+def feather_reach(painted: np.ndarray, settings: Settings, canvas: Canvas) -> float:
+    """Pixels that the feather reaches outward."""
+    if settings.feather_source == FEATHER_OWN:
+        width = settings.feather_width
+        if settings.feather_unit == IN_PERCENT:
+            width *= np.sqrt(np.count_nonzero(painted)) / 100
+        return _within_padding(min(width, max(painted.shape)), canvas.padding_px)
+    reach_px = REACH_PER_BLUR * canvas.blur_px
+    if settings.feather_source == FEATHER_AUTOMATIC and canvas.blur_px > 0:
+        reach_px = max(reach_px, AUTOMATIC_SHARE * np.sqrt(np.count_nonzero(painted)), AUTOMATIC_CELLS * canvas.cell_px)
+    return _within_padding(reach_px, canvas.padding_px)
+
+
+def padding_left(painted: np.ndarray, repaint: np.ndarray, padding_px: int) -> int:
+    """Padding around the repaint mask, so that a crop has `padding_px` around the painted mask on every side.
+
+    A feather uses part of the padding, but on no side more than it reaches there.
+    """
+    if not painted.any():
+        return padding_px
+    inner, outer, size = Box.around(painted > 0), Box.around(repaint > 0), Size.of(painted)
+    used = [here - there for here, there, border in (
+        (inner.left, outer.left, 0), (inner.top, outer.top, 0), (outer.right, inner.right, size.width),
+        (outer.bottom, inner.bottom, size.height)) if there != border and here != border]
+    return max(0, padding_px - min(used, default=padding_px))
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +136,7 @@ class PaintedMask:
     Parameters
     ----------
     strengths : (H, W) float32, 0 to 1
-    blur_px, padding_px
-        As in `repaint_mask`.
+    canvas
     size
         Size of the image that the mask is for.
     stretched_to
@@ -89,15 +147,14 @@ class PaintedMask:
     """
 
     strengths: np.ndarray
-    blur_px: float
-    padding_px: int | None
+    canvas: Canvas
     size: Size
     stretched_to: Size | None = None
     how: str = "stretch"
 
     def repaint_px(self, settings: Settings) -> np.ndarray:
         """Repaint mask in image size, (H, W) float32, 0 to 1."""
-        return self.placed(repaint_mask(self.strengths, settings, self.blur_px, self.padding_px))
+        return self.placed(repaint_mask(self.strengths, settings, self.canvas))
 
     def placed(self, mask: np.ndarray) -> np.ndarray:
         """A mask of the painted mask's size, brought to image size, (H, W) float32."""
@@ -145,7 +202,8 @@ def shrink(painted: np.ndarray, by_px: float) -> np.ndarray:
     return shrunk
 
 
-def feather_outward(painted: np.ndarray, reach_px: float, grow_px: float = 0) -> np.ndarray:
+def feather_outward(painted: np.ndarray, reach_px: float, grow_px: float = 0,
+                    detour_px: np.ndarray | None = None) -> np.ndarray:
     """The painted mask with a feather around it that fades to 0 over the reach. The painted area is unchanged.
 
     Parameters
@@ -156,6 +214,8 @@ def feather_outward(painted: np.ndarray, reach_px: float, grow_px: float = 0) ->
         Distance over which the mask falls to 0.
     grow_px
         Distance from the painted area over which the mask keeps its strength.
+    detour_px : (H, W) float32
+        By how much each pixel counts as farther away, from `surroundings.detours`.
 
     Returns
     -------
@@ -173,8 +233,9 @@ def feather_outward(painted: np.ndarray, reach_px: float, grow_px: float = 0) ->
     def falloff(distance: np.ndarray) -> np.ndarray:
         if reach_px <= 0:
             return (distance <= grow_px).astype(np.float32)
-        way = np.clip((distance - grow_px) / reach_px, 0, 1).astype(np.float32)
+        way = np.clip((distance + detour - grow_px) / reach_px, 0, 1).astype(np.float32)
         return 1 - smootherstep(way)
+    detour = 0 if detour_px is None else detour_px[box]
     feathered = np.zeros_like(mask)
     feathered[box] = np.maximum.reduce([near, *(grey * falloff(distance) for distance, grey in _outward(near))])
     return feathered

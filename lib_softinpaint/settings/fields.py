@@ -44,6 +44,8 @@ class Field:
         Heading under which the accordion shows the field.
     builtin
         Value that gives the built-in extension's results. None for settings that the built-in has itself.
+    earlier
+        Value that gives the results of our versions from before there was the field. None if the first one had it.
     saved
         Whether the field is saved in infotext.
     unsaid
@@ -60,6 +62,7 @@ class Field:
     elem_id: str = ""
     group: str = ""
     builtin: Value | None = None
+    earlier: Value | None = None
     saved: bool = True
     unsaid: Value | None = None
     name: str = ""

@@ -66,7 +66,7 @@ class Request:
         "Mask mode", "Whether white or black in the mask is repainted.", choices=MASK_MODES,
         unsaid=INPAINT_MASKED)] = INPAINT_MASKED
     mask_blur: Annotated[int, Field(
-        "Mask blur", "Blur in pixels; the feather reaches 2.4 times as far outward.", Range(0, 64, 1), unsaid=0)] = 4
+        "Mask blur", "Blur in pixels; the feather reaches at least 2.4 times as far outward.", Range(0, 64, 1), unsaid=0)] = 4
     inpaint_area: Annotated[str, Field(
         "Inpaint area", "What the model sees: everything, or the painted area with some padding.", choices=INPAINT_AREAS,
         unsaid=WHOLE_PICTURE)] = WHOLE_PICTURE

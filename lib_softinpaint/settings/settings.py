@@ -15,10 +15,11 @@ VERSION_KEY = INFOTEXT_PREFIX + "version"
 NOTE_KEY = INFOTEXT_PREFIX + "note"
 
 SOFT, HARD = "soft", "hard"
+FEATHER_AUTOMATIC = "Automatic"
 FEATHER_FROM_BLUR = "Mask blur"
 FEATHER_OWN = "own"
 FEATHER_FROM_HOST = "host"
-SHAPING = "feather_source", "feather_width", "feather_unit", "grow_px"
+SHAPING = "feather_source", "feather_width", "feather_unit", "grow_px", "edge_awareness"
 """Fields that turn the painted mask into the repaint mask."""
 IN_PIXELS, IN_PERCENT = FEATHER_UNITS = ("pixels", "% of the mask")
 
@@ -58,10 +59,11 @@ class Settings:
         Range(0, 8, 0.25), elem_id="composite_difference_contrast", group="Composite")] = 2.0
     feather_source: Annotated[str, Field(
         "Feather source",
-        "Mask blur: what you paint is repainted in full, and the change fades outward over 2.4 times Mask blur. own: it "
-        "fades over the feather width below. host: the WebUI's own blur, which weakens small masks.",
-        choices=(FEATHER_FROM_BLUR, FEATHER_OWN, FEATHER_FROM_HOST), elem_id="softinpaint_feather_source", group="Mask",
-        builtin=FEATHER_FROM_HOST)] = FEATHER_FROM_BLUR
+        "How far the change fades out around what you paint. Automatic: far enough for the size of what you painted, and at "
+        "least 2.4 times Mask blur. Mask blur: 2.4 times Mask blur. own: the feather width below. host: the WebUI's own "
+        "blur, which weakens small masks. Mask blur 0 means no fading, except with own.",
+        choices=(FEATHER_AUTOMATIC, FEATHER_FROM_BLUR, FEATHER_OWN, FEATHER_FROM_HOST),
+        elem_id="softinpaint_feather_source", group="Mask", builtin=FEATHER_FROM_HOST)] = FEATHER_AUTOMATIC
     edge_taper_px: Annotated[float, Field(
         "Edge taper, pixels", "Width over which new content fades in from the mask's outer edge. Pixels outside the mask "
                               "never change.",
@@ -108,6 +110,11 @@ class Settings:
         "Automatic threshold",
         "Scales the difference threshold to the model's noise floor, measured outside the mask. One value then means the "
         "same with every model.", elem_id="softinpaint_automatic_threshold", group="Composite", builtin=False)] = False
+    edge_awareness: Annotated[float, Field(
+        "Edge awareness",
+        "How far the feather stays out of things beside what you painted. 0: it runs straight over them. 1: it stops at "
+        "their outlines.", Range(0, 1, 0.05), elem_id="softinpaint_edge_awareness", group="Mask", builtin=0.0,
+        earlier=0.0)] = 1.0
 
     def __post_init__(self):
         coerce_all(self)
@@ -190,15 +197,16 @@ def from_infotext(field: Field, params: Mapping[str, Any]) -> Value | None:
     """One setting's value from parsed infotext; None if the infotext does not have it.
 
     Infotext without the version key is from the built-in extension. Settings that it lacks get the value that matches its
-    behaviour.
+    behaviour; those that an earlier version of ours lacked, that version's.
     """
     if infotext_key(field) in params:
         try:
             return read(field, params[infotext_key(field)], [])
         except ValueError:
             return None
-    is_builtin = infotext_key(FIELDS["enabled"]) in params and VERSION_KEY not in params
-    return field.builtin if is_builtin else None
+    if VERSION_KEY in params:
+        return field.earlier
+    return field.builtin if infotext_key(FIELDS["enabled"]) in params else None
 
 
 # Documentation

@@ -19,8 +19,8 @@ from lib_softinpaint.ui.events import QUIETLY
 
 UPLOAD_HEIGHT_PX = 140
 
-INTRODUCTION = ("What you paint is repainted in full. Around it, the change fades out over 2.4 times _Mask blur_, unless you "
-                "choose another feather source. Pixels beyond that do not change.")
+INTRODUCTION = ("What you paint is repainted in full. Around it, the change fades out and stops at the outlines of "
+                "neighbours. Pixels beyond that do not change.")
 
 DOCUMENTATION = bundled("docs/settings.md")
 

@@ -15,7 +15,7 @@ from PIL import Image
 from lib_softinpaint.bundled import bundled
 from lib_softinpaint.settings.presets import PresetFile
 from lib_softinpaint.settings.request import Request
-from lib_softinpaint.ui import scripts
+from lib_softinpaint.ui import detours, scripts
 from lib_softinpaint.ui.page_events import connect
 from lib_softinpaint.ui.page_host import PageHost
 from lib_softinpaint.ui.page_layout import lay_out
@@ -54,9 +54,10 @@ def serve(host: PageHost, own_presets: PresetFile, start: Request, image: Image.
         connect(lay_out(host, own_presets, start, image, mask, model), host, own_presets)
     if port is not None:
         _check_port(port)
-    _, address, _ = blocks.launch(
+    app, address, _ = blocks.launch(
         server_name=ADDRESS, server_port=port, inbrowser=open_browser, allowed_paths=[str(output.resolve())], quiet=True,
         prevent_thread_lock=True, **{name: look[name] for name in of_launch})
+    detours.add_route(app)
     started(address)
     blocks.block_thread()
 

@@ -7,7 +7,7 @@ import {test} from "node:test";
 import {advice} from "../../javascript/softInpainting/advice.mjs";
 import {cropRegion} from "../../javascript/softInpainting/crop.mjs";
 import {distanceTransform} from "../../javascript/softInpainting/distance.mjs";
-import {repaintMask} from "../../javascript/softInpainting/mask.mjs";
+import {cellSide, countPainted, featherReach, paddingLeft, repaintMask} from "../../javascript/softInpainting/mask.mjs";
 import {strengthsOf} from "../../javascript/softInpainting/painted.mjs";
 import {ratios} from "../../javascript/softInpainting/samplers.mjs";
 import {repaintShares} from "../../javascript/softInpainting/schedule.mjs";
@@ -21,10 +21,12 @@ function farthest(one, other) {
     return one.reduce((most, value, place) => Math.max(most, Math.abs(value - other[place] / whole)), 0);
 }
 
-for (const {painted: name, settings: changes, blur, padding, mask} of masks) {
+for (const {painted: name, settings: changes, blur, padding, detours, mask} of masks) {
     const strengths = Float32Array.from(painted[name], (value) => value / whole);
     test(`mask: ${name}, ${JSON.stringify(changes)}, ${blur}, ${padding}`, () => {
-        const drawn = repaintMask(strengths, width, height, {...defaults, ...changes}, blur, padding);
+        const settings = {...defaults, ...changes}, cell = cellSide(strengths, width, height, [64, 48], padding);
+        const reach = featherReach(settings, blur, padding, countPainted(strengths), Math.max(width, height), cell);
+        const drawn = repaintMask(strengths, width, height, settings, blur, reach, 1, detours);
         assert.ok(farthest(Array.from(drawn), mask) <= LEAST_STEP);
     });
 }
@@ -81,12 +83,25 @@ test("a mask at a tenth of the size looks like the whole", () => {
     for (let y = 100; y < 200; y++) for (let x = 150; x < 250; x++) large[y * 400 + x] = 1;
     for (let y = 10; y < 20; y++) for (let x = 15; x < 25; x++) small[y * 40 + x] = 1;
     const settings = {...defaults, feather_source: "own", feather_width: 100, grow_px: 20};
-    const all = repaintMask(large, 400, 300, settings, 4), tenth = repaintMask(small, 40, 30, settings, 4, null, 0.1);
+    const all = repaintMask(large, 400, 300, settings, 4, 100), tenth = repaintMask(small, 40, 30, settings, 4, 100, 0.1);
     for (let y = 0; y < 30; y++) {
         for (let x = 0; x < 40; x++) {
             assert.ok(Math.abs(tenth[y * 40 + x] - all[(10 * y + 5) * 400 + 10 * x + 5]) < 0.2);
         }
     }
+});
+
+test("a crop has its padding around the paint on every side", () => {
+    const [painted, mask] = [new Float32Array(1e4), new Float32Array(1e4)];
+    const fill = (values, left, top, right, bottom) => {
+        for (let y = top; y < bottom; y++) values.fill(1, 100 * y + left, 100 * y + right);
+    };
+    fill(painted, 40, 40, 60, 60);
+    fill(mask, 38, 30, 70, 70);
+    assert.equal(paddingLeft(painted, mask, 100, 100, 32), 30);
+    fill(mask, 0, 30, 70, 70);
+    assert.equal(paddingLeft(painted, mask, 100, 100, 32), 22);
+    assert.equal(cellSide(painted, 100, 100, [50, 50], 0), 3.2);
 });
 
 test("Forge Classic names the schedule type after the sampler", () => {

@@ -4,6 +4,7 @@ SOFTINPAINT_PAGE_PYTHON names a Python to serve the page with, to test another G
 """
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -102,6 +103,20 @@ def test_generate_works_without_any_change(served, page):
     page.locator("#img2img_gallery .thumbnail-item").nth(3).click()
     page.wait_for_function("seed => document.querySelector('#softinpaint_infotext textarea').value.includes(`Seed: ${seed},`)",
                            arg=captions[3].rpartition("seed ")[2])
+
+
+def test_the_preview_shows_that_the_feather_stops_at_outlines(page):
+    """The painted hill ends at the horizon, so the feather may not reach into the sky."""
+    seen = {}
+    for awareness in (0.9, 0, 1):
+        with page.expect_response("**/softinpaint/detours") if awareness else nullcontext():
+            set_number(page, "softinpaint_edge_awareness", awareness)
+        page.wait_for_timeout(300)
+        seen[awareness] = pixels_of(page, PREVIEW).astype(int)
+    differs = np.abs(seen[1] - seen[0]).max(-1) > 40
+    assert differs[:200].sum() > 500
+    assert not np.abs(seen[1] - seen[0])[240:].any()
+    assert number_in(page, "softinpaint_edge_awareness") == 1
 
 
 def test_paint_can_be_previewed_erased_and_undone(page):

@@ -14,6 +14,7 @@ from lib_softinpaint.geometry import Size
 from lib_softinpaint.images.read import as_original
 from lib_softinpaint.method.mask import resized
 from tests.test_image_files import grey_profile
+from tests.tolerances import default_reach
 from tests.webui.family import CLASSIC
 from tests.webui.host import drawn_disc, drawn_image, encoded
 from tests.webui.test_requests import same, soft_keys
@@ -22,6 +23,7 @@ pytestmark = [pytest.mark.every_host, pytest.mark.usefixtures("clean_log")]
 
 IMAGE, RADIUS = drawn_image(), 24
 MASK = drawn_disc(radius=RADIUS)
+PADDING = 32
 HOW = {0: "stretch", 1: "cover", 2: "contain"}
 DISTANCE = distance_transform_edt(np.asarray(MASK) == 0)
 WIDE = {"inpainting_fill": 2, "denoising_strength": 1, "steps": 6}
@@ -36,14 +38,37 @@ def changed(result):
     ({"feather_source": "own", "feather_width": 40, "feather_unit": "% of the mask", "edge_taper_px": 0},
      0.4 * np.pi ** 0.5 * RADIUS),
     ({"feather_source": "own", "feather_width": 10, "grow_px": 12, "edge_taper_px": 0}, 22),
-    ({"grow_px": 12, "edge_taper_px": 0}, 12 + 2.4 * 4),
-    ({"grow_px": -12, "edge_taper_px": 0}, -12 + 2.4 * 4)])
+    ({"feather_source": "Mask blur", "grow_px": 12, "edge_taper_px": 0}, 12 + 2.4 * 4),
+    ({"feather_source": "Mask blur", "grow_px": -12, "edge_taper_px": 0}, -12 + 2.4 * 4)])
 @pytest.mark.parametrize("only_masked", [False, True])
 def test_the_feather_has_the_reach_of_its_settings(webui, settings, reach, only_masked):
-    result = webui.inpaint(IMAGE, MASK, [settings], inpaint_full_res=only_masked, **WIDE)
+    result = webui.inpaint(IMAGE, MASK, [{"edge_awareness": 0, **settings}], inpaint_full_res=only_masked, **WIDE)
     inside = np.where(DISTANCE > 0, DISTANCE, -distance_transform_edt(np.asarray(MASK) == 255))
     assert not changed(result)[inside > reach + 1.5].any()
     assert changed(result)[(inside < reach - 4) & (inside > reach - 8)].mean() > 0.5
+
+
+def test_an_automatic_feather_spans_four_latent_pixels_and_less_in_a_crop(webui):
+    """The crop of 112 pixels is generated at 256, so its latent pixels are 3.5 pixels wide."""
+    for only_masked, reach in ((False, 4 * 8), (True, 4 * 3.5)):
+        result = webui.inpaint(IMAGE, MASK, [{"edge_awareness": 0, "edge_taper_px": 0}], inpaint_full_res=only_masked,
+                               inpaint_full_res_padding=32, **WIDE)
+        assert not changed(result)[reach + 1.5 < DISTANCE].any()
+        assert changed(result)[(reach - 4 > DISTANCE) & (reach - 8 < DISTANCE)].mean() > 0.5
+
+
+def test_edge_awareness_keeps_the_feather_out_of_neighbours(webui):
+    image = np.full((256, 256, 3), 120, np.uint8)
+    image[100:156, 160:200] = 220, 60, 40
+    neighbour = np.s_[104:152, 164:196]
+    changes = {}
+    for awareness in (0, 1):
+        result = webui.inpaint(Image.fromarray(image), MASK, [{"edge_awareness": awareness}], mask_blur=16, **WIDE)
+        changes[awareness] = (result.images[0] != image).any(-1)
+    assert changes[0][neighbour].mean() > 0.2
+    assert changes[1][neighbour].mean() < 0.01
+    left = np.s_[:, :120]
+    assert changes[1][left].mean() > 0.9 * changes[0][left].mean()
 
 
 def test_an_own_feather_does_not_follow_the_blur(webui):
@@ -128,7 +153,9 @@ def test_a_mask_of_another_size_is_placed_like_the_hosts_own(webui, only_masked,
     """The host resizes it by the resize mode. With Only masked, its crop is elsewhere, so its effect is not comparable."""
     mask = drawn_disc(*size, min(size) // 6)
     placed = np.asarray(Image.fromarray(np.rint(255 * resized(np.asarray(mask, np.float32) / 255, Size(256, 256), HOW[mode]))))
-    core, reach = placed == 255, 2.4 * 4 * (1 if only_masked else 256 / min(size)) + 2
+    core = placed == 255
+    blurred, cells = 2.4 * 4 * 256 / min(size), 4 * 8 * max(size) / min(size)
+    reach = (default_reach(4, PADDING) if only_masked else max(blurred, cells)) + 2
     fields = {"inpaint_full_res": only_masked, "resize_mode": mode}
     placed = Image.fromarray(placed.astype(np.uint8))
     result, other_size, plain = (webui.inpaint(IMAGE, sent, soft, **fields) for sent, soft in (
@@ -143,7 +170,7 @@ def test_a_mask_of_another_size_is_placed_like_the_hosts_own(webui, only_masked,
 
 def test_the_mask_image_can_be_inverted(webui):
     result = webui.inpaint(IMAGE, None, [{"mask_image": encoded(MASK)}], inpainting_mask_invert=1, **WIDE)
-    assert not changed(result)[distance_transform_edt(np.asarray(MASK)) > 2.4 * 4 + 1].any()
+    assert not changed(result)[distance_transform_edt(np.asarray(MASK)) > default_reach(4) + 1].any()
     assert changed(result)[DISTANCE > 30].mean() > 0.5
 
 
@@ -212,7 +239,7 @@ def test_an_inpainting_model_gets_the_mask_soft_or_hard(webui, inpainting_model,
     assert not same(soft, hard)
     assert soft_keys(hard.infotexts[0])["conditioning mask"] == "hard"
     for result in (soft, hard):
-        assert not changed(result)[DISTANCE > 2.4 * 16 + 1].any()
+        assert not changed(result)[default_reach(16) + 1 < DISTANCE].any()
         assert changed(result)[DISTANCE == 0].mean() > 0.9
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from lib_softinpaint.method.mask import blur_reach
+from tests.tolerances import default_reach
 from tests.webui import checkpoints, checkpoints_forge, checkpoints_reforge
 from tests.webui.family import AUTOMATIC1111, CLASSIC, FORGE, NEO, REFORGE
 from tests.webui.host import WebUI, drawn_disc, drawn_image
@@ -108,7 +108,7 @@ def inpaint(webui, model, settings=None, **fields):
     request = {"mask_blur": BLUR, "denoising_strength": 0.9, "steps": 6, **model.request, **fields}
     result = webui.inpaint(IMAGE, MASK, [settings or {}], **request)
     change = np.abs(result.images[0].astype(float) - np.asarray(IMAGE)).mean(-1)
-    assert not change[blur_reach(request["mask_blur"], None) < DISTANCE].any()
+    assert not change[default_reach(request["mask_blur"], None) < DISTANCE].any()
     assert change[DISTANCE == 0].mean() > CORE_LEVELS
     assert "Soft inpainting enabled: True" in result.infotexts[0]
     return result

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image, ImageChops, ImageFilter, ImageOps
 from scipy.ndimage import distance_transform_edt
 
-from lib_softinpaint.method.mask import blur_reach
 from lib_softinpaint.settings.settings import saved_fields
+from tests.tolerances import default_reach
 from tests.webui.family import CLASSIC, NEO
 from tests.webui.host import drawn_disc, drawn_image
 from tests.webui.test_place import xyz_arguments, xyz_axes
@@ -22,7 +22,7 @@ IMAGE, MASK = drawn_image(), drawn_disc()
 
 
 def outside_of(mask, blur=4, padding=None):
-    return distance_transform_edt(np.asarray(mask) == 0) > blur_reach(blur, padding)
+    return distance_transform_edt(np.asarray(mask) == 0) > default_reach(blur, padding)
 
 
 def assert_inpainted(result, original, mask, outside=None):
@@ -318,7 +318,8 @@ def test_ten_rounds_keep_pixels_that_no_mask_reached(webui, only_masked):
     for number in range(10):
         mask = drawn_disc(radius=14, x=0.15 + 0.07 * number, y=0.25 + 0.05 * (number % 3))
         untouched &= distance_transform_edt(np.asarray(mask) == 0) > 2.4 * 4
-        result = webui.inpaint(image, mask, [True], inpaint_full_res=only_masked, steps=4, seed=number)
+        result = webui.inpaint(image, mask, [{"feather_source": "Mask blur"}], inpaint_full_res=only_masked, steps=4,
+                               seed=number)
         image = Image.fromarray(result.images[0])
     assert untouched.mean() > 0.5
     assert (np.asarray(image)[untouched] == np.asarray(original)[untouched]).all()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from lib_softinpaint.method.mask import blur_reach
+from tests.tolerances import default_reach
 from tests.webui.conftest import SAMPLERS
 from tests.webui.family import AUTOMATIC1111, NEO, REFORGE
 from tests.webui.host import drawn_disc, drawn_image
@@ -59,7 +59,7 @@ def check(webui, only_masked, width=256, height=256, settings=SAMPLED, **fields)
     reference = {**request, "sampler_name": REFERENCE.get(request["sampler_name"], request["sampler_name"])}
     soft = webui.inpaint(image, mask, [settings], **request)
     painted = np.asarray(mask) == 255
-    outside = distance_transform_edt(~painted) > blur_reach(BLUR, PADDING if only_masked else None)
+    outside = distance_transform_edt(~painted) > default_reach(BLUR, PADDING if only_masked else None)
     original = np.asarray(image).astype(float)
     for ours in soft.images:
         assert (ours[outside] == original[outside]).all()

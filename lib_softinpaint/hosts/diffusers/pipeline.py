@@ -203,7 +203,7 @@ class _SoftInpainting(_ImageToImagePipeline):
             masked_content (`str`, *optional*, defaults to `"original"`):
                 Content of the masked area before noise is added: "fill", "original", "latent noise" or "latent nothing".
             mask_blur (`float`, *optional*, defaults to 4):
-                In pixels. The feather around the painted area reaches 2.4 times as far.
+                In pixels. The feather around the painted area reaches at least 2.4 times as far.
             settings ([`~lib_softinpaint.Settings`], *optional*):
                 Soft inpainting's settings. With `enabled=False` the mask is hard: each latent pixel is repainted or kept.
             keep (`bool`, *optional*, defaults to `False`):
@@ -265,8 +265,8 @@ class _SoftInpainting(_ImageToImagePipeline):
                 results: Any = samples if output_type == "latent" else []
                 if output_type != "latent":
                     transparent = [np.asarray(each) if "A" in each.getbands() else None for each in repeated(sources, count)]
-                    painted_masks = [PaintedMask(each, mask_blur, padding_mask_crop, Size.of(each))
-                                     for each in repeated(paintings, count)]
+                    painted_masks = [PaintedMask(each, view.canvas, Size.of(each))
+                                     for each, view in zip(repeated(paintings, count), repeated(views, count))]
                     for kept_image, result in self._composited(
                             job, samples, seeds_of(generator, count), painted_masks, transparent, report):
                         if keep and settings.enabled:

@@ -10,7 +10,8 @@ from PIL import Image
 
 from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.geometry import Box, Size
-from lib_softinpaint.method.mask import feather_reach, repaint_mask, resized, to_latent
+from lib_softinpaint.method import surroundings
+from lib_softinpaint.method.mask import Canvas, cell_side, padding_left, repaint_mask, resized, to_latent
 from lib_softinpaint.settings.settings import Settings
 
 
@@ -29,6 +30,7 @@ class View:
     """
 
     original: np.ndarray
+    canvas: Canvas
     repaint_px: np.ndarray
     box: Box
     image: Image.Image
@@ -53,16 +55,16 @@ def views_of(originals: list[np.ndarray], paintings: list[np.ndarray], settings:
     for painted in paintings:
         if not painted.any():
             raise ValueError("mask_image must have a pixel to repaint, got an empty mask")
-    views = []
+    views, edges = [], [surroundings.edges(each) if settings.edge_awareness else None for each in originals]
     for number in range(max(len(originals), len(paintings))):
         original, painted = originals[number % len(originals)], paintings[number % len(paintings)]
-        repaint_px = repaint_mask(painted, settings, mask_blur, padding)
-        reach = feather_reach(painted, settings, mask_blur, padding)
-        box = crop_box(repaint_px, working, None if padding is None else max(0, padding - int(reach)))
+        canvas = Canvas(mask_blur, padding, cell_side(painted, working, padding, factor), edges[number % len(edges)])
+        repaint_px = repaint_mask(painted, settings, canvas)
+        box = crop_box(repaint_px, working, None if padding is None else padding_left(painted, repaint_px, padding))
         image = Image.fromarray(original[box.inside]).resize(working.width_height, Image.Resampling.LANCZOS)
         mask = resized(repaint_px[box.inside], working)
         repaint = torch.from_numpy(to_latent(mask, working.height // factor, working.width // factor))[None]
-        views.append(View(original, repaint_px, box, image, mask, repaint if settings.enabled else repaint.round()))
+        views.append(View(original, canvas, repaint_px, box, image, mask, repaint if settings.enabled else repaint.round()))
     return views
 
 

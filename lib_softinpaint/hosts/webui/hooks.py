@@ -14,7 +14,14 @@ from lib_softinpaint.hosts.webui.decoding import finite_latents, postprocess_bat
 from lib_softinpaint.hosts.webui.faults import MASK_IMAGE_KEY, guarded, tell_user, withdraw
 from lib_softinpaint.hosts.webui.job import start_sampling
 from lib_softinpaint.hosts.webui.kept import KEPT_KEY, history
-from lib_softinpaint.hosts.webui.masks import JUST_RESIZE, JUST_RESIZE_LATENT, MASK_RESIZES, painted_mask, shape_masks
+from lib_softinpaint.hosts.webui.masks import (
+    JUST_RESIZE,
+    JUST_RESIZE_LATENT,
+    MASK_RESIZES,
+    canvas_of,
+    painted_mask,
+    shape_masks,
+)
 from lib_softinpaint.hosts.webui.originals import decoded_size, keep_colours
 from lib_softinpaint.hosts.webui.run import NoiseLevels, Run, Sampled, runs
 from lib_softinpaint.hosts.webui.sampling import on_mask_blend
@@ -67,8 +74,7 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     for sentence in advice(p.denoising_strength, content, padding, image_size,
                            Size(p.height, p.width) if stretches else image_size, p.steps, settings.preservation_strength):
         p.comment(sentence)
-    # Outpainting sets the blur per axis; the feather is round.
-    run = Run(settings, painted, max(p.mask_blur_x, p.mask_blur_y), padding)
+    run = Run(settings, painted, canvas_of(p, painted, settings))
     runs.put(p, run)
     p.extra_generation_params.update(to_infotext(settings))
     keep_colours(p, run, mask_notes)
@@ -109,7 +115,7 @@ def process_batch(p: Any) -> None:
         return
     if run.sampling is None:
         if "inpaint_full_res_padding" in run.changes.fields and "Masked area padding" in p.extra_generation_params:
-            p.extra_generation_params["Masked area padding"] = run.padding_px
+            p.extra_generation_params["Masked area padding"] = run.canvas.padding_px
         run.sampling = start_sampling(p, run)
         run.changes.put_fields_back(p)
     run.sampled, run.sampling.noise_levels = None, NoiseLevels()

@@ -18,7 +18,7 @@ def start_sampling(p: Any, run: Run) -> Sampling:
     box = Box(*p.paste_to) if p.inpaint_full_res else None
     originals = [shown_original(p, image, box) for image in p.init_images]
     sizes, working = [Size.of(original) for original in originals], Size(p.height, p.width)
-    painted = [PaintedMask(run.painted, run.blur_px, run.padding_px, size, working if box is None else None,
+    painted = [PaintedMask(run.painted, run.canvas, size, working if box is None else None,
                            MASK_RESIZES[p.resize_mode]) for size in sizes]
     shaped = run.shaped
     if shaped is None:

@@ -1,6 +1,7 @@
 """The host's masks, shaped by us."""
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,14 @@ from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.hosts.webui import detect
 from lib_softinpaint.hosts.webui.run import Run, ShapedMasks
 from lib_softinpaint.images.painted import LEAST_VALUE, grey_image, painted_or_sent, strengths
+from lib_softinpaint.method import surroundings
+from lib_softinpaint.method.composite import over_white
 from lib_softinpaint.method.mask import (
+    Canvas,
+    cell_side,
     feather_outward,
     feather_reach,
+    padding_left,
     repaint_mask,
     resized,
     shrink,
@@ -42,10 +48,10 @@ shows as many new pixels as the WebUI's own overlay, which fades like the tail o
 def shape_masks(p: Any, run: Run) -> None:
     """Gives the host the finished mask, or with the feather source "host" the mask before the host's blur."""
     by_host = run.settings.feather_source == FEATHER_FROM_HOST
-    blur = 0 if by_host else run.blur_px
+    canvas = replace(run.canvas, blur_px=0) if by_host else run.canvas
 
     def shaped(painted: np.ndarray) -> np.ndarray:
-        mask = repaint_mask(painted, run.settings, blur, run.padding_px)
+        mask = repaint_mask(painted, run.settings, canvas)
         return np.where(mask < LEAST_VALUE, 0, mask)
     latent_mask = None
     if p.latent_mask is None:
@@ -61,14 +67,12 @@ def shape_masks(p: Any, run: Run) -> None:
     if by_host:
         return
     run.shaped = ShapedMasks(mask, latent_mask)
-    if run.blur_px > 0:
+    if canvas.blur_px > 0:
         p.extra_generation_params["Mask blur"] = p.mask_blur
     for name in detect.blur_fields(p):
         run.changes.set(p, name, 0)
-    if run.padding_px is not None:
-        # The crop is the painted box plus the padding, and the feather has already used part of the padding.
-        reach = feather_reach(run.painted, run.settings, blur, run.padding_px)
-        run.changes.set(p, "inpaint_full_res_padding", max(0, run.padding_px - int(np.ceil(reach))))
+    if canvas.padding_px is not None:
+        run.changes.set(p, "inpaint_full_res_padding", padding_left(run.painted, mask, canvas.padding_px))
 
 
 def _outpainting_masks(outpainted: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray]:
@@ -77,10 +81,21 @@ def _outpainting_masks(outpainted: np.ndarray, run: Run) -> tuple[np.ndarray, np
     The latent mask already reaches into the original. An outward feather would repaint more than the script asks for.
     """
     grow, shrunk_by = max(0, run.settings.grow_px), max(0, -run.settings.grow_px)
-    reach = feather_reach(run.painted, run.settings, run.blur_px, run.padding_px)
-    inward, fade = min(reach, OUTPAINTED_SHARE * run.blur_px), min(reach, FADE_PER_BLUR * run.blur_px)
+    blur = run.canvas.blur_px
+    reach = feather_reach(run.painted, run.settings, run.canvas)
+    inward, fade = min(reach, OUTPAINTED_SHARE * blur), min(reach, FADE_PER_BLUR * blur)
     return (feather_outward(shrink(run.painted, shrunk_by), fade, grow),
             feather_outward(shrink(outpainted, shrunk_by + inward), inward, grow))
+
+
+def canvas_of(p: Any, painted: np.ndarray, settings: Settings) -> Canvas:
+    """What the host adds to the painted mask (H, W)."""
+    padding, image = p.inpaint_full_res_padding if p.inpaint_full_res else None, p.init_images[0]
+    # Several images share one mask, and outpainting scripts fill what they add. There, no outline counts.
+    counts = settings.edge_awareness > 0 and len(p.init_images) == 1 and p.latent_mask is None
+    edges = surroundings.edges(np.asarray(over_white(image))) if counts and Size.of(image) == Size.of(painted) else None
+    # Outpainting sets the blur per axis; the feather is round.
+    return Canvas(max(p.mask_blur_x, p.mask_blur_y), padding, cell_side(painted, Size(p.height, p.width), padding), edges)
 
 
 def painted_mask(p: Any, settings: Settings, notes: list[str]) -> tuple[np.ndarray, bool]:

@@ -33,7 +33,7 @@ def register(script_class: type) -> type | None:
     script_callbacks.on_before_ui(lambda: axes.add_axes())
     script_callbacks.on_app_started(lambda demo, app: axes.add_axes())  # without a page
     script_callbacks.on_app_started(lambda demo, app: page.keep_floats())
-    script_callbacks.on_app_started(lambda demo, app: routes.add_route(app))
+    script_callbacks.on_app_started(lambda demo, app: routes.add_routes(app))
     script_callbacks.on_app_started(_load_hooks)
     script_class.title, script_class.section = lambda script: TITLE, "inpaint"
     if builtin is None:

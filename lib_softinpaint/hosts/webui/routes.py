@@ -1,4 +1,4 @@
-"""Routes of the host's API."""
+"""Routes of the host's page and API."""
 from __future__ import annotations
 
 import os
@@ -11,6 +11,7 @@ from lib_softinpaint.generation.turns import Busy, recomposites
 from lib_softinpaint.hosts.webui.gallery import kept_image, save_image
 from lib_softinpaint.hosts.webui.kept import history, history_mb
 from lib_softinpaint.images.encoded import encoded
+from lib_softinpaint.ui import detours
 
 ANSWER_FORMATS = {"png": {"compress_level": 1}, "jpeg": {"quality": 90}, "webp": {"quality": 90}}
 """File formats of a re-composite, with options for fast writing."""
@@ -18,8 +19,9 @@ ANSWER_FORMATS = {"png": {"compress_level": 1}, "jpeg": {"quality": 90}, "webp":
 RECOMPOSITE_ROUTE, ROUTE_OF_THE_HOST = "/softinpaint/recomposite", "/sdapi/v1/options"
 
 
-def add_route(app: Any) -> None:
-    """Adds the route to re-composite a kept image, with the same authentication as the host's own routes."""
+def add_routes(app: Any) -> None:
+    """Adds the page's route and, if the host has an API, the one to re-composite a kept image, with its authentication."""
+    detours.add_route(app)
     host = next((route for route in app.routes if getattr(route, "path", None) == ROUTE_OF_THE_HOST), None)
     if host is not None:
         app.add_api_route(RECOMPOSITE_ROUTE, _recomposite, methods=["POST"], dependencies=host.dependencies,

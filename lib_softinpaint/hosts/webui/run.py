@@ -12,7 +12,7 @@ from PIL import Image
 from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.generation.sampled import SampledImage
 from lib_softinpaint.hosts.webui.run_table import RunTable, put_back
-from lib_softinpaint.method.mask import PaintedMask
+from lib_softinpaint.method.mask import Canvas, PaintedMask
 from lib_softinpaint.settings.settings import Settings
 
 
@@ -144,8 +144,8 @@ class Run:
     settings
     painted : (H, W) float32, 0 to 1
         The mask as painted, before shaping.
-    blur_px, padding_px
-        The user's Mask blur and Only masked padding; padding is None if the whole image is inpainted.
+    canvas
+        With the user's Mask blur and Only masked padding.
     originals
         The images that were sent. Those with a colour profile are in RGB or RGBA.
     shaped
@@ -158,8 +158,7 @@ class Run:
 
     settings: Settings
     painted: np.ndarray
-    blur_px: float
-    padding_px: int | None
+    canvas: Canvas
     originals: list[Image.Image] = field(default_factory=list)
     changes: Changes = field(default_factory=Changes)
     shaped: ShapedMasks | None = None
