@@ -16,7 +16,8 @@ export function featherReach(settings, blurPx, paddingPx, paintedPixels, longest
         const share = settings.feather_unit === "pixels" ? 1 : Math.sqrt(paintedPixels) / 100;
         reach = Math.min(settings.feather_width * share, longestSide);
     } else if (settings.feather_source === "Automatic" && blurPx > 0) {
-        reach = Math.max(reach, AUTOMATIC_SHARE * Math.sqrt(paintedPixels), AUTOMATIC_CELLS * cellPx);
+        const wanted = Math.max(AUTOMATIC_SHARE * Math.sqrt(paintedPixels), AUTOMATIC_CELLS * cellPx);
+        reach = Math.max(reach, Math.min(wanted, longestSide));
     }
     return paddingPx === null ? reach : Math.min(reach, Math.max(paddingPx, SMALLEST_REACH_PX));
 }

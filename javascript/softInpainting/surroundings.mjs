@@ -12,6 +12,7 @@ const QUALITY = 0.9;  // of the image that is sent
  *  `known` holds the last answer. The reach is in grid pixels. */
 export function detours(known, {image, grid, strengths}, awareness, reach, redraw) {
     if (!awareness || !(reach > 0) || !strengths.some(Boolean)) return null;
+    reach = Math.min(reach, Math.max(...grid));
     const pixels = sampled(image, grid), key = [awareness, reach, checksum(pixels), checksum(strengths)].join();
     if (known.key === key) return known.values;
     Object.assign(known, {key, values: null});

@@ -111,7 +111,8 @@ def feather_reach(painted: np.ndarray, settings: Settings, canvas: Canvas) -> fl
         return _within_padding(min(width, max(painted.shape)), canvas.padding_px)
     reach_px = REACH_PER_BLUR * canvas.blur_px
     if settings.feather_source == FEATHER_AUTOMATIC and canvas.blur_px > 0:
-        reach_px = max(reach_px, AUTOMATIC_SHARE * np.sqrt(np.count_nonzero(painted)), AUTOMATIC_CELLS * canvas.cell_px)
+        wanted = max(AUTOMATIC_SHARE * np.sqrt(np.count_nonzero(painted)), AUTOMATIC_CELLS * canvas.cell_px)
+        reach_px = max(reach_px, min(wanted, max(painted.shape)))
     return _within_padding(reach_px, canvas.padding_px)
 
 
