@@ -85,6 +85,16 @@ def assert_inpainted(images, outside=OUTSIDE):
         assert np.abs(image.astype(float) - original)[PAINTED].mean() > 10
 
 
+def test_edge_awareness_can_be_raised_after_a_run_without_it(small):
+    image = np.asarray(IMAGE).copy()
+    image[20:52, 66:90] = 220, 40, 40
+    kept, = small("a", Image.fromarray(image), MASK, mask_blur=16, num_inference_steps=2, keep=True,
+                  settings=Settings(enabled=True, edge_awareness=0.0)).kept
+    assert any(array is kept.painted.canvas.edges for array in kept.arrays())
+    raised = kept.composited(kept.settings_with({"edge_awareness": 1.0}))
+    assert (raised != kept.composited(kept.settings)).any()
+
+
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_every_scheduler_keeps_the_outside_and_repaints_the_core(pipeline, name):
     scheduler, changes = SCHEDULERS[name]

@@ -132,7 +132,7 @@ class KeptImage:
 
     def arrays(self) -> list[np.ndarray]:
         """All arrays that this image holds in memory."""
-        held = [self.decoded, self.painted.strengths, self.source]
+        held = [self.decoded, self.painted.strengths, self.painted.canvas.edges, self.source]
         for sampled in (self.sampled, *self.reshaped.values()):
             held += [sampled.original, sampled.repaint_px, sampled.repaint, sampled.distance, sampled.shown_px,
                      *sampled.tapers.values()]

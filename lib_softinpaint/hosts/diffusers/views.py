@@ -55,7 +55,7 @@ def views_of(originals: list[np.ndarray], paintings: list[np.ndarray], settings:
     for painted in paintings:
         if not painted.any():
             raise ValueError("mask_image must have a pixel to repaint, got an empty mask")
-    views, edges = [], [surroundings.edges(each) if settings.edge_awareness else None for each in originals]
+    views, edges = [], [surroundings.edges(each) if settings.enabled else None for each in originals]
     for number in range(max(len(originals), len(paintings))):
         original, painted = originals[number % len(originals)], paintings[number % len(paintings)]
         canvas = Canvas(mask_blur, padding, cell_side(painted, working, padding, factor), edges[number % len(edges)])

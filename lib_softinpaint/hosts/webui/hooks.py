@@ -74,7 +74,7 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     for sentence in advice(p.denoising_strength, content, padding, image_size,
                            Size(p.height, p.width) if stretches else image_size, p.steps, settings.preservation_strength):
         p.comment(sentence)
-    run = Run(settings, painted, canvas_of(p, painted, settings))
+    run = Run(settings, painted, canvas_of(p, painted))
     runs.put(p, run)
     p.extra_generation_params.update(to_infotext(settings))
     keep_colours(p, run, mask_notes)

@@ -88,11 +88,11 @@ def _outpainting_masks(outpainted: np.ndarray, run: Run) -> tuple[np.ndarray, np
             feather_outward(shrink(outpainted, shrunk_by + inward), inward, grow))
 
 
-def canvas_of(p: Any, painted: np.ndarray, settings: Settings) -> Canvas:
+def canvas_of(p: Any, painted: np.ndarray) -> Canvas:
     """What the host adds to the painted mask (H, W)."""
     padding, image = p.inpaint_full_res_padding if p.inpaint_full_res else None, p.init_images[0]
     # Several images share one mask, and outpainting scripts fill what they add. There, no outline counts.
-    counts = settings.edge_awareness > 0 and len(p.init_images) == 1 and p.latent_mask is None
+    counts = len(p.init_images) == 1 and p.latent_mask is None
     edges = surroundings.edges(np.asarray(over_white(image))) if counts and Size.of(image) == Size.of(painted) else None
     # Outpainting sets the blur per axis; the feather is round.
     return Canvas(max(p.mask_blur_x, p.mask_blur_y), padding, cell_side(painted, Size(p.height, p.width), padding), edges)
