@@ -287,7 +287,7 @@ def test_a_transparent_image_gives_a_transparent_result_whose_holes_are_filled(p
     made = pipeline("a", clear, MASK, num_inference_steps=2, settings=settings).images[0]
     result, painted = np.asarray(made), np.asarray(MASK) == 255
     assert made.mode == "RGBA" and result[painted][:, 3].mean() > 245  # a hard mask is blurred across its rim
-    outside = distance_transform_edt(~painted) > 16
+    outside = distance_transform_edt(~painted) > default_reach(4)
     np.testing.assert_array_equal(result[outside], np.asarray(clear)[outside])
     opaque = pipeline("a", clear, MASK, num_inference_steps=2, settings=settings, output_type="np").images
     assert opaque.shape == (1, *MASK.size[::-1], 3)
