@@ -30,7 +30,8 @@ def kept(run=RUN, text=INFOTEXT, **fields):
     original = drawn.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
     decoded = drawn.uniform(0, 255, (SIZE, SIZE, 3)).astype(np.float32)
     reference = torch.randn(1, 4, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
-    job = SoftInpaintJob(run, torch.from_numpy(to_latent(repaint_px, SIDE, SIDE))[None], reference, [original], [repaint_px])
+    job = SoftInpaintJob(run, torch.from_numpy(to_latent(repaint_px, SIDE, SIDE))[None], reference, [original], [repaint_px],
+                         painted_px=[PAINTED])
     samples = job.finish(job.blend(reference + 0.4, torch.tensor([0.1])))
     sampled, = job.measure(samples, Size(SIZE, SIZE), [3])
     return KeptImage(run, sampled, decoded, over, text, **fields)

@@ -44,16 +44,21 @@ class SoftInpaintJob:
         One (H, W) float32, 0 to 1, for each image of the batch. Where it is 0, the result equals the original.
     box
         The inpainted crop of the original; None if the whole image is inpainted.
+    painted_px
+        One (H, W) float32, 0 to 1, for each image of the batch: the painted mask that `repaint_px` was made from. None if it
+        is unknown.
     """
 
     def __init__(self, settings: Settings, repaint: torch.Tensor, reference: torch.Tensor,
-                 originals: list[np.ndarray], repaint_px: list[np.ndarray], box: Box | None = None):
+                 originals: list[np.ndarray], repaint_px: list[np.ndarray], box: Box | None = None,
+                 painted_px: list[np.ndarray] | None = None):
         self.settings = settings
         self.reference = reference.float()
         self.repaint = match_latent(repaint, self.reference)
         self.originals = originals
         self.repaint_px = repaint_px
         self.box = box
+        self.painted_px = painted_px
         self.start_time = 0.0
         self.predicted: torch.Tensor | None = None
         """Denoised prediction of the last step at the latent's own size, before blending."""
@@ -204,7 +209,8 @@ class SoftInpaintJob:
             place = min(number, last)
             mask = self.repaint_px[place]
             images.append(SampledImage(self.originals[place], mask, repaint_latent, distance, decoded_size, self.box,
-                                       seeds[place], noise_floors[number], tapers=tapers[id(mask)]))
+                                       seeds[place], noise_floors[number], tapers=tapers[id(mask)],
+                                       painted_px=None if self.painted_px is None else self.painted_px[place]))
         return images
 
 

@@ -60,6 +60,18 @@ class KeptImage:
             checked(fields[name], value)
         return replace(self.settings, **changes)
 
+    def opacity_px(self, settings: Settings, fade: np.ndarray | None = None) -> np.ndarray:
+        """Opacity of the new pixels in the result, (H, W) float32, 0 to 1.
+
+        Parameters
+        ----------
+        settings
+        fade : (H, W) float32, 0 to 1
+            The run's own from `SampledImage.opacity_px`, if already computed.
+        """
+        shown = self.sampled_within(settings)
+        return shown.with_seam(settings, shown.opacity_px(settings) if fade is None else fade, self.decoded)
+
     def composited(self, settings: Settings, opacity_px: np.ndarray | None = None) -> np.ndarray:
         """The result under other composite settings; under the run's own settings, the run's result.
 
@@ -69,14 +81,14 @@ class KeptImage:
         ----------
         settings
         opacity_px : (H, W) float32, 0 to 1
-            The run's own from `SampledImage.opacity_px`, if already computed.
+            From `opacity_px`, if already computed.
 
         Returns
         -------
         (H, W, 3) uint8, or (H, W, 4) with transparency
         """
         shown = self.sampled_within(settings)
-        opacity_px = shown.opacity_px(settings) if opacity_px is None else opacity_px
+        opacity_px = self.opacity_px(settings) if opacity_px is None else opacity_px
         result = shown.composited(settings, self.decoded, opacity_px)
         if self.source is None or self.source.shape[:2] != result.shape[:2]:
             return result
@@ -129,11 +141,13 @@ class KeptImage:
         """Drops cached results of re-compositing. They are computed again when needed."""
         self.reshaped.clear()
         self.sampled.tapers.clear()
+        self.sampled.cuts.clear()
 
     def arrays(self) -> list[np.ndarray]:
         """All arrays that this image holds in memory."""
         held = [self.decoded, self.painted.strengths, self.painted.canvas.edges, self.source]
         for sampled in (self.sampled, *self.reshaped.values()):
             held += [sampled.original, sampled.repaint_px, sampled.repaint, sampled.distance, sampled.shown_px,
-                     *sampled.tapers.values()]
+                     sampled.painted_px, *sampled.tapers.values()]
+            held += [array for found in sampled.cuts if found is not None for array in found.arrays()]
         return [array for array in held if array is not None]

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from lib_softinpaint.geometry import Box, Size
-from lib_softinpaint.method import composite, drift, grain
+from lib_softinpaint.method import composite, cut, drift, grain
 from lib_softinpaint.method.mask import edge_taper
 from lib_softinpaint.settings.settings import Settings
 
@@ -40,6 +40,10 @@ class SampledImage:
         From `job.noise_floors`, latent units; None if it is unknown.
     shown_px : (H, W) float32, 0 to 1
         Mask within which the new pixels are shown; None for `repaint_px`.
+    painted_px : (H, W) float32, 0 to 1
+        Painted mask that `repaint_px` was made from. None if it is unknown; then the seam is not searched.
+    run : SampledImage
+        The image under the run's own mask, if this is the image under another.
     """
 
     original: np.ndarray
@@ -51,8 +55,12 @@ class SampledImage:
     seed: int
     noise_floor: float | None = None
     shown_px: np.ndarray | None = None
+    painted_px: np.ndarray | None = None
+    run: SampledImage | None = None
     tapers: dict[float, np.ndarray] = field(default_factory=dict, repr=False)
     """The last edge taper, by its width; images with the same mask share it."""
+    cuts: list[cut.Cut | None] = field(default_factory=list, repr=False)
+    """The path through the feather, once it was searched."""
 
     def opacity_latent(self, settings: Settings) -> np.ndarray:
         """Opacity of the new pixels in latent size, (h, w) float32, 0 to 1."""
@@ -94,9 +102,47 @@ class SampledImage:
                                      settings.least_opacity * self.mask_px[inside])
         return opacity
 
+    def with_seam(self, settings: Settings, fade: np.ndarray, decoded: np.ndarray) -> np.ndarray:
+        """The opacity with the seam searched in the feather, (H, W) float32, 0 to 1; exactly 0 outside the mask.
+
+        Parameters
+        ----------
+        fade : (H, W) float32, 0 to 1
+            From `opacity_px`.
+        decoded : (h, w, 3) uint8 or float32, 0 to 255
+            As in `composited`.
+        """
+        found = self._cut(settings.preservation_strength, decoded) if settings.seam_search > 0 else None
+        if found is None or self.painted_px is None:
+            return fade
+        inside = found.box.inside
+        most = np.float32(settings.least_opacity) * found.strength
+        if np.min(most) < 1:
+            most = np.maximum(self.enlarged(self.opacity_latent(settings), found.box), most)
+        core = cut.core_of(self.mask_px[inside], self.painted_px[inside])
+        opacity = fade.copy()
+        opacity[inside] += settings.seam_search * (found.opacity(fade[inside], most, core) - fade[inside])
+        return opacity
+
+    def _cut(self, preservation_strength: float, decoded: np.ndarray) -> cut.Cut | None:
+        """The path through the feather. It depends on no setting that a re-composite can change but the mask's."""
+        if self.painted_px is None:
+            return None
+        if not self.cuts:
+            size = Size.of(self.original)
+            if Size.of(decoded) != size:
+                enlarged = Image.fromarray(np.nan_to_num(decoded).clip(0, 255).astype(np.uint8))
+                decoded = np.asarray(enlarged.resize(size.width_height, Image.Resampling.BILINEAR))
+            area = Box.around(self.mask_px > 0, 1)
+            new = drift.corrected(self.original, decoded, self.repaint_px, 1.0, self.box, area)
+            before = None if self.run is None else self.run._cut(preservation_strength, decoded)
+            self.cuts.append(cut.search(self.original[area.inside], new, self.mask_px[area.inside],
+                                        self.painted_px[area.inside], area, preservation_strength, before))
+        return self.cuts[0]
+
     def shown_within(self, mask_px: np.ndarray) -> SampledImage:
         """The image with its new pixels shown within another mask (H, W) float32, 0 to 1, as far as it was sampled."""
-        return replace(self, shown_px=np.where(self.repaint_px > 0, mask_px, 0), tapers={})
+        return replace(self, shown_px=np.where(self.repaint_px > 0, mask_px, 0), run=self, tapers={}, cuts=[])
 
     def composited(self, settings: Settings, decoded: np.ndarray, opacity_px: np.ndarray | None = None) -> np.ndarray:
         """The result: the decoded image, with colours and grain matched to the original, over the original.
@@ -106,13 +152,14 @@ class SampledImage:
         decoded : (H, W, 3) uint8 or float32, 0 to 255
             At its place in the result; larger than the original if a host has enlarged it.
         opacity_px : (H, W) float32, 0 to 1
-            From `opacity_px`, if already computed.
+            From `with_seam`, if already computed.
 
         Returns
         -------
         (H, W, 3) uint8, decoded's size
         """
-        opacity_px = self.opacity_px(settings) if opacity_px is None else opacity_px
+        if opacity_px is None:
+            opacity_px = self.with_seam(settings, self.opacity_px(settings), decoded)
         original, repaint_px, box = self.original, self.repaint_px, self.box
         size = Size.of(decoded)
         if Size.of(original) != size:

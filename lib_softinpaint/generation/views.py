@@ -30,7 +30,7 @@ def image(kept: KeptImage, settings: Settings) -> np.ndarray:
 
 def opacity(kept: KeptImage, settings: Settings) -> np.ndarray:
     """Opacity of the new pixels, (H, W) uint8; 255 is fully visible."""
-    return _grey(kept.sampled_within(settings).opacity_px(settings))
+    return _grey(kept.opacity_px(settings))
 
 
 def difference(kept: KeptImage, settings: Settings) -> np.ndarray:

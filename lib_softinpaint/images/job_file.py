@@ -65,7 +65,8 @@ def load(path: Path) -> KeptImage:
         canvas = Canvas(**{name: fields.pop(name) for name in CANVAS if name in fields}, edges=arrays.pop("edges", None))
         painted = PaintedMask(arrays.pop("strengths"), canvas, **fields)
         decoded, source = arrays.pop("decoded"), arrays.pop("source", None)
-        sampled = SampledImage(**{"distance": None, **arrays, **_typed(header["sampled"])})
+        sampled = SampledImage(**{"distance": None, **arrays, **_typed(header["sampled"])},
+                               painted_px=painted.placed(painted.strengths))
         return KeptImage(Settings(**header["settings"]), sampled, decoded, painted, header["infotext"], source, colours)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as fault:
         raise BadInput(f"a job file must be from inpaint --keep, {path} is not: {fault}") from fault

@@ -115,6 +115,11 @@ class Settings:
         "How far the feather stays out of things beside what you painted. 0: it runs straight over them. 1: it stops at "
         "their outlines.", Range(0, 1, 0.05), elem_id="softinpaint_edge_awareness", group="Mask", builtin=0.0,
         earlier=0.0)] = 1.0
+    seam_search: Annotated[float, Field(
+        "Seam search",
+        "How old and new content meet around what you painted. 0: they fade into each other. 1: they are cut where the cut "
+        "is least visible, so that nothing shows through.", Range(0, 1, 0.05), elem_id="softinpaint_seam_search",
+        group="Composite", builtin=0.0, earlier=0.0)] = 1.0
 
     def __post_init__(self):
         coerce_all(self)

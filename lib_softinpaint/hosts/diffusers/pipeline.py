@@ -320,7 +320,7 @@ class _SoftInpainting(_ImageToImagePipeline):
         repaint = for_each([view.repaint[None] for view in views], shared)
         many = repeated(views, count)
         job = SoftInpaintJob(settings, repaint, reference, [view.original for view in many],
-                             [view.repaint_px for view in many], views[0].box)
+                             [view.repaint_px for view in many], views[0].box, [view.painted for view in many])
         start = reference
         if masked_content == "fill":
             start = for_each([encoded(self, Image.fromarray(fill_from_outside(np.asarray(view.image), view.mask)))

@@ -21,6 +21,8 @@ class View:
 
     Parameters
     ----------
+    original : (H, W, 3) uint8
+    painted, repaint_px : (H, W) float32, 0 to 1
     image
         The crop, at the model's working size.
     mask : (h, w) float32, 0 to 1
@@ -30,6 +32,7 @@ class View:
     """
 
     original: np.ndarray
+    painted: np.ndarray
     canvas: Canvas
     repaint_px: np.ndarray
     box: Box
@@ -64,7 +67,8 @@ def views_of(originals: list[np.ndarray], paintings: list[np.ndarray], settings:
         image = Image.fromarray(original[box.inside]).resize(working.width_height, Image.Resampling.LANCZOS)
         mask = resized(repaint_px[box.inside], working)
         repaint = torch.from_numpy(to_latent(mask, working.height // factor, working.width // factor))[None]
-        views.append(View(original, canvas, repaint_px, box, image, mask, repaint if settings.enabled else repaint.round()))
+        views.append(View(original, painted, canvas, repaint_px, box, image, mask,
+                          repaint if settings.enabled else repaint.round()))
     return views
 
 

@@ -28,23 +28,23 @@ def postprocess_maskoverlay(p: Any, ppmo: Any) -> None:
     if run is None or run.sampled is None or ppmo.overlay_image is None or ppmo.index >= len(run.sampled.images):
         return
     job = run.sampled.sampling.job
-    opacity_px = run.sampled.images[ppmo.index].opacity_px(run.settings)
-    overlay = Image.new("RGBA", Size.of(opacity_px).width_height)
+    fade = run.sampled.images[ppmo.index].opacity_px(run.settings)
+    overlay = Image.new("RGBA", Size.of(fade).width_height)
     if job.box is not None:
         # The host pastes the crop onto an empty canvas. The copy that it saves before colour correction needs the
         # surroundings.
-        inside = np.zeros(opacity_px.shape, bool)
+        inside = np.zeros(fade.shape, bool)
         inside[job.box.inside] = True
         overlay = overlay_of(job.originals[ppmo.index], inside)
-    run.sampled.opacity_px = opacity_px
+    run.sampled.fade = fade
     ppmo.overlay_image = overlay
-    ppmo.mask_for_overlay = grey_image(opacity_px)
+    ppmo.mask_for_overlay = run.sampled.shown_mask = grey_image(fade)
 
 
 def postprocess_image_after_composite(p: Any, pp: Any) -> None:
     """After the host's overlay: composites the decoded image over the original."""
     run = runs.get(p)
-    if run is None or run.sampled is None or run.sampled.opacity_px is None:
+    if run is None or run.sampled is None or run.sampled.fade is None:
         return
     if not _composite(p, pp, run, run.sampled):
         pp.image, _ = processing.apply_overlay(pp.image, None, p.overlay_images[p.batch_index])
@@ -52,7 +52,7 @@ def postprocess_image_after_composite(p: Any, pp: Any) -> None:
 
 @guarded
 def _composite(p: Any, pp: Any, run: Run, sampled: Sampled) -> None:
-    sampling, opacity_px, sampled.opacity_px = sampled.sampling, sampled.opacity_px, None
+    sampling, fade, sampled.fade = sampled.sampling, sampled.fade, None
     place = p.batch_index
     decoded = np.asarray(pp.image.convert("RGB"))
     with _progress_note(decoded.shape[0] * decoded.shape[1]):
@@ -62,6 +62,9 @@ def _composite(p: Any, pp: Any, run: Run, sampled: Sampled) -> None:
         colours = colours_of(run.originals[place % len(run.originals)])
         kept = KeptImage(run.settings, sampled.images[place], decoded, sampling.painted[place], infotext,
                          sampling.sources[place], colours)
+        opacity_px = kept.opacity_px(run.settings, fade)
+        if sampled.shown_mask is not None:
+            sampled.shown_mask.paste(grey_image(opacity_px))  # the host saves it after the composite
         result = kept.composited(run.settings, opacity_px)
         pp.image = with_colours(Image.fromarray(result), colours)
         if limit > 0:

@@ -34,5 +34,6 @@ def start_sampling(p: Any, run: Run) -> Sampling:
     repeat = p.batch_size if len(originals) == 1 else 1
     sources = [transparent_source(p, image, box) for image in run.originals] * repeat
     job = SoftInpaintJob(run.settings, repaint, reference_latent(p, originals, box),
-                         [np.asarray(original) for original in originals] * repeat, masks * repeat, box)
+                         [np.asarray(original) for original in originals] * repeat, masks * repeat, box,
+                         [each.placed(each.strengths) for each in painted] * repeat)
     return Sampling(job, painted * repeat, sources)

@@ -125,14 +125,18 @@ class Sampled:
     images
     latents : (B, C, h, w)
         What the host decodes; None if it is unknown.
-    opacity_px : (H, W) float32, 0 to 1
-        Opacity of the image whose host overlay was removed and that we have not composited yet. None otherwise.
+    fade : (H, W) float32, 0 to 1
+        Opacity, without the seam search, of the image whose host overlay was removed and that we have not composited yet.
+        None otherwise.
+    shown_mask
+        The mask of that image that the host may save.
     """
 
     sampling: Sampling
     images: list[SampledImage]
     latents: torch.Tensor | None = None
-    opacity_px: np.ndarray | None = None
+    fade: np.ndarray | None = None
+    shown_mask: Image.Image | None = None
 
 
 @dataclass
