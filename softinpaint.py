@@ -29,6 +29,9 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 CPU_BUILDS_OF_TORCH = "https://download.pytorch.org/whl/cpu"
 ANSWER_SECONDS = 5
 ESLINT, JAVASCRIPT = "eslint@9", ("javascript", "lib_softinpaint/ui", "tests/javascript")
+ALONE = "tests/test_guards.py", "tests/page", "tests/webui"
+"""Tests that measure time or drive a browser."""
+MOST_WORKERS = 4
 DOWNLOAD_SIZE = {"CPU": "about 0.4 GB", "GPU": "about 4 GB"}
 
 
@@ -78,8 +81,11 @@ def test(arguments):
     say("type checker")
     linted = run("-m", "basedpyright") or linted
     say("tests")
-    tested = run("-m", "pytest", *arguments[1:])
-    return linted or tested
+    if arguments[1:]:
+        return linted or run("-m", "pytest", *arguments[1:])
+    workers = str(min(MOST_WORKERS, os.cpu_count() or 1))
+    tested = run("-m", "pytest", "-n", workers, "--dist", "loadfile", *(f"--ignore={each}" for each in ALONE))
+    return linted or max(tested, run("-m", "pytest", *ALONE))
 
 
 def lint_javascript():

@@ -329,7 +329,7 @@ def _encoded(pipeline: DiffusionPipeline, image: Image.Image) -> torch.Tensor:
 
 
 def pipeline_for(kind: type, run: Run) -> DiffusionPipeline:
-    components = {**models.load(str(models.SCENE_MODEL), "cpu").components, **_variant(run.model)}
+    components = {**models.load(str(models.SCENE_MODEL), "cpu").components, **variant(run.model)}
     scheduler, changes = models.scheduler_class(run.sampler, "Automatic")
     accepted = inspect.signature(kind.__init__).parameters
     pipeline = kind(**{name: part for name, part in components.items() if name in accepted} | {
@@ -339,7 +339,7 @@ def pipeline_for(kind: type, run: Run) -> DiffusionPipeline:
 
 
 @functools.cache
-def _variant(name: str) -> dict[str, UNet2DConditionModel]:
+def variant(name: str) -> dict[str, UNet2DConditionModel]:
     """The parts in which a variant differs from the bundled model."""
     return {} if name == PLAIN else {"unet": UNet2DConditionModel.from_pretrained(VARIANTS / name, local_files_only=True)}
 

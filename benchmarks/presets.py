@@ -1,18 +1,25 @@
-"""Scores each bundled preset on the task that it is for, and the default settings with the same request."""
+"""Scores each bundled preset on the task that it is for, beside the default settings.
+
+The presets are meant for images of 512 pixels, so that size is painted, in scenes on which defaults are decided.
+"""
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from functools import cache
 
 import numpy as np
 from PIL import Image
 
+from benchmarks import quality
 from benchmarks.options import Options
+from benchmarks.peers import FEW_STEPS, PLAIN, variant
 from benchmarks.tables import markdown_table
-from benchmarks.tasks import QUICK_SCENES, SIZE, Task, make_task
+from benchmarks.tasks import TUNING_SCENES, Task, make_task
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.generation.score import blend_score
 from lib_softinpaint.hosts.diffusers import models
+from lib_softinpaint.hosts.diffusers.pipeline import SoftInpaintPipeline
 from lib_softinpaint.images.painted import grey_image
 from lib_softinpaint.settings import presets
 from lib_softinpaint.settings.presets import Preset
@@ -22,48 +29,57 @@ from lib_softinpaint.settings.settings import Settings
 TASKS = {
     "Squiggle": "thin stroke", "Merge an element": "over an edge", "Replace a subject": "replace",
     "Fix a detail (only masked)": "recolour", "New background": "background", "Recolour": "recolour",
-    "Outpaint edge": "large area", "Light touch": "recolour"}
-"""Task by preset. Not listed: "Built-in defaults", which is for no task, and "Few steps", because no few-step
-model is bundled."""
+    "Outpaint edge": "large area", "Light touch": "recolour", "Few steps": "replace"}
+"""Task by preset. Not listed: "Built-in defaults", which is for no task."""
 
-MEANT_FOR_PX = 512
-"""Side of the images that presets are meant for. The model's are smaller, so settings in pixels are scaled down."""
+FEW_STEPS_REQUEST = {"steps": 4, "cfg_scale": 1.0, "denoising_strength": 1.0}
+"""What the preset "Few steps" is used with."""
 
+SIDE = 512
+SCENES = tuple(TUNING_SCENES)[::2]
 SEEDS = 1, 2
 
-IN_PIXELS = "feather_width", "grow_px", "edge_taper_px", "mask_blur", "masked_area_padding"
+
+@cache
+def _pipeline(model: str) -> SoftInpaintPipeline:
+    bundled = models.load(str(models.SCENE_MODEL), "cpu")
+    return bundled if model == PLAIN else type(bundled)(**{**bundled.components, **variant(model)},
+                                                        requires_safety_checker=False)
 
 
-def kept_images(preset: Preset, settings: Settings, task: Task) -> Iterator[KeptImage]:
-    """Images painted for a task with the preset's request and these settings."""
-    known = {field.name for field in fields(Request)}
-    request = Request(prompt=task.prompt, settings=settings, **_scaled_down(
-        {name: value for name, value in preset.request.items() if name in known}))
-    pipeline = models.load(str(models.SCENE_MODEL), "cpu")
+def kept_images(request: Request, task: Task, model: str = PLAIN) -> Iterator[KeptImage]:
+    """Images painted for a task, one for each of SEEDS."""
     for seed in SEEDS:
         kept: list[KeptImage] = []
-        models.inpaint(pipeline, replace(request, seed=seed), Image.fromarray(task.image),
+        models.inpaint(_pipeline(model), replace(request, prompt=task.prompt, seed=seed), Image.fromarray(task.image),
                        grey_image(task.painted.astype(np.float32)), keep=kept.append)
         yield from kept
 
 
-def _scaled_down(values: dict) -> dict:
-    return {name: type(value)(value * SIZE / MEANT_FOR_PX) if name in IN_PIXELS else value for name, value in values.items()}
+def requests(preset: Preset) -> dict[str, Request]:
+    """The preset, the default settings with the preset's request, and what a fresh WebUI is set to."""
+    known = {field.name for field in fields(Request)}
+    its_own = {name: value for name, value in preset.request.items() if name in known}
+    fresh = FEW_STEPS_REQUEST if preset.name == "Few steps" else {}
+    return {"preset": Request(settings=Settings(**{**preset.settings, "enabled": True}), **{**fresh, **its_own}),
+            "defaults, its request": Request(**{**fresh, **its_own}), "defaults": Request(**fresh)}
 
 
 def tables(options: Options) -> Iterator[str]:
     """A Markdown table with a row for each preset."""
     rows = []
     for name, task_name in TASKS.items():
-        preset = presets.bundled()[name]
-        own, usual = _scaled_down(dict(preset.settings)), _scaled_down({"edge_taper_px": Settings().edge_taper_px})
-        cells = []
-        for settings in (Settings(**{**usual, **own, "enabled": True}), Settings(**usual, enabled=True)):
-            measured = [image.scores(settings) for scene in QUICK_SCENES
-                        for image in kept_images(preset, settings, make_task(scene, task_name))]
-            cells.append([f"{np.mean([blend_score(each) for each in measured]):.1f}",
-                          f"{np.mean([each.jump for each in measured]):.2f}",
-                          f"{np.mean([each.effect for each in measured]):.1f}"])
-        rows.append([name, task_name, *(" / ".join(pair) for pair in zip(*cells))])
-    header = ["preset", "task", "blend score, preset / defaults", "jump", "mean change of the painted area, CIELAB"]
-    yield markdown_table(header, rows)
+        model, cells = FEW_STEPS if name == "Few steps" else PLAIN, []
+        for request in requests(presets.bundled()[name]).values():
+            measured = [(image.scores(request.settings), quality.found(image.composited(request.settings), task))
+                        for task in (make_task(scene, task_name, SIDE) for scene in SCENES)
+                        for image in kept_images(request, task, model)]
+            cells.append([f"{np.mean([blend_score(scores, 1.0, found) for scores, found in measured]):.1f}",
+                          f"{np.mean([found for _, found in measured]):.0%}",
+                          f"{np.mean([scores.jump for scores, _ in measured]):.2f}",
+                          f"{np.nanmean([scores.half_eaten for scores, _ in measured]):.1%}",
+                          f"{np.mean([scores.effect for scores, _ in measured]):.1f}"])
+        rows.append([name, task_name, *(" / ".join(each) for each in zip(*cells))])
+    header = ["preset", "task", "blend score, preset / defaults with its request / defaults", "found", "jump", "half-eaten",
+              "mean change of the painted area, CIELAB"]
+    yield f"{len(SCENES)} scenes, {len(SEEDS)} seeds\n\n" + markdown_table(header, rows)

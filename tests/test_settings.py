@@ -134,7 +134,8 @@ def test_a_builtin_infotext_sets_later_settings_to_its_equivalents():
     not_used_by_it = {name for name, value in pasted.items() if value is None}
     assert not_used_by_it == {"feather_width", "feather_unit", "mask_image"}
     assert Settings(**{name: value for name, value in pasted.items() if value is not None}) == \
-        Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 0, least_opacity=0, drift_correction=0, edge_awareness=0, seam_search=0) == \
+        Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 0, least_opacity=0, drift_correction=0, edge_awareness=0,
+                 seam_search=0) == \
         as_builtin(schedule_bias=0.2, preservation_strength=0.05, transition_contrast_boost=1, difference_threshold=1.25,
                    difference_contrast=1.25)
 
