@@ -41,7 +41,7 @@ def accordion(browser: Browser, member: family.Host) -> None:
         opened.wait_for_timeout(1000)  # the host's canvas script loads the image
         squiggle(opened, "#img2maskimg canvas")
         opened.locator("#soft_inpainting_enabled .label-wrap").first.click()
-        opened.locator("#mask_blend_power").first.wait_for(state="visible")
+        opened.locator("#mask_blend_scale").first.wait_for(state="visible")
         opened.locator("#soft_inpainting_enabled input[type=checkbox]").first.check()
         choose_preset(opened, "Merge an element")
         opened.locator("#softinpaint_preset_request").click()
