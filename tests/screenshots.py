@@ -48,8 +48,6 @@ def accordion(browser: Browser, member: family.Host) -> None:
         opened.wait_for_timeout(2000)  # the preview follows the sliders
         target = (DOCS if member == family.a1111() else webui.data) / "accordion.png"
         opened.locator("#soft_inpainting_enabled").first.screenshot(path=target)
-        with Image.open(target) as whole:
-            whole.crop((0, 0, whole.width, min(whole.height, 900))).save(target)
         print(target)
 
 

@@ -29,6 +29,6 @@ function valueOf({id, default: usual}, find) {
 function withoutEffectLine(find) {
     return valueOf({id: "softinpaint_least_opacity", default: 1}, find) === 1
         ? "At Least opacity 1, everything you paint is shown. Mask influence, Difference threshold, Difference contrast and " +
-          "Automatic threshold then hardly change anything."
+          "Automatic threshold then only act in the feather."
         : "";
 }
