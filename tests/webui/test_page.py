@@ -108,6 +108,7 @@ def works_without_paint(webui):
 @pytest.mark.usefixtures("works_without_paint")
 def test_a_mask_image_is_loaded_in_the_accordion(webui, page, tmp_path):
     open_accordion(page)
+    open_advanced(page)
     ramp = np.zeros((512, 512), np.uint16)
     ramp[128:384, 128:384] = np.linspace(0, 65535, 256).astype(np.uint16)
     Image.fromarray(ramp).save(tmp_path / "mask.png")
@@ -115,7 +116,6 @@ def test_a_mask_image_is_loaded_in_the_accordion(webui, page, tmp_path):
     page.wait_for_selector("#softinpaint_mask_image_file .file-preview")
     page.wait_for_timeout(500)  # its text comes after its name
     set_number(page, "img2img_mask_blur", 0)
-    open_advanced(page)
     set_number(page, "softinpaint_threshold_mix", 1)
     set_number(page, "img2img_denoising_strength", 1)
     pixels, infotext = generated(webui, page)
@@ -501,6 +501,7 @@ def test_the_preview_knows_the_original_of_a_sketch_from_another_tab(page):
 def test_the_preview_shows_the_mask_image_until_something_is_painted(webui, page, tmp_path):
     top = 0.4 if webui.host.has_forge_canvas else 0.5  # Forge's brush is wide
     open_accordion(page)
+    open_advanced(page)
     wait_for_preview(page, "Nothing is painted yet.")
     page.set_input_files("#softinpaint_mask_image_file input[type=file]",
                          saved_mask(tmp_path / "small.png", size=(448, 512)))
