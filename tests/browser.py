@@ -32,6 +32,11 @@ def choose(page, elem_id, label):
     page.locator(f"#{elem_id}").get_by_text(label, exact=True).first.click()
 
 
+def open_advanced(page):
+    page.locator("#softinpaint_advanced .label-wrap").first.click()
+    page.locator("#softinpaint_grow").wait_for(state="visible")
+
+
 def choose_preset(page, name):
     page.locator("#softinpaint_preset input").first.click()
     page.locator("#softinpaint_preset li", has_text=name).click()

@@ -46,6 +46,12 @@ def test_the_first_seven_settings_are_the_builtins():
         ("Difference contrast", "composite_difference_contrast", 0, 8)]
 
 
+def test_few_settings_are_outside_the_closed_section():
+    basics = [field.name for field in FIELDS.values() if field.group == "Basics"]
+    assert basics == ["preservation_strength", "feather_source", "feather_width", "feather_unit", "edge_awareness"]
+    assert {field.group for field in FIELDS.values()} == {"", "Basics", "Mask", "Sampling", "Composite"}
+
+
 def test_number_defaults_are_floats():
     assert all(isinstance(field.default, float) for field in FIELDS.values() if field.range)
 

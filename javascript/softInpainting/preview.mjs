@@ -4,15 +4,18 @@ import {FEW_STEP_SETTINGS, advice} from "./advice.mjs";
 import {readControls, setNumber} from "./controls.mjs";
 import {cropRegion} from "./crop.mjs";
 import {drawCurves, drawMask} from "./drawing.mjs";
-import {cellSide, countPainted, featherReach, paddingLeft, repaintMask} from "./mask.mjs";
+import {SEEN, cellSide, countPainted, featherReach, paddingLeft, repaintMask} from "./mask.mjs";
+import {writeNotes} from "./notes.mjs";
 import {ratios} from "./samplers.mjs";
 import {readScene} from "./scene.mjs";
 import {repaintShares} from "./schedule.mjs";
 import {detours} from "./surroundings.mjs";
 
 const CURVE_VALUES = [0.25, 0.5, 0.75];
+const NO_GREY = " Without a feather, Preservation strength has no effect.";
 
-/** Draws all of the preview. `find` and `kept` are those of readControls and readScene. `redraw` is called when more is known. */
+/** Draws all of the preview. `find` and `kept` are those of readControls and readScene. `redraw` is called when more is
+ *  known. */
 export function drawPreview(preview, find, kept, redraw) {
     const controls = readControls(find);
     const stepRatios = ratios(controls);
@@ -31,6 +34,7 @@ export function drawPreview(preview, find, kept, redraw) {
     }
     preview.querySelector(".status").textContent = sentence;
     listProblems(preview.querySelector(".advice"), problems, find);
+    writeNotes(find);
 }
 
 /** Draws the mask, and returns a sentence on what it will do. */
@@ -49,11 +53,16 @@ function drawScene(shown, scene, {settings, blurPx, paddingPx}, working, known, 
     if (!strengths.some(Boolean)) return "Nothing is painted yet.";
     const share = countPainted(mask) / mask.length;
     const sentence = "White: repainted in full. Yellow: by half. Red: as far as anything changes, " +
-        `${Math.round(100 * share)} % of the image.`;
+        `${Math.round(100 * share)} % of the image.${hasGrey(mask) ? "" : NO_GREY}`;
     if (!crop) return sentence;
     const [cropWidth, cropHeight] = [crop[2] - crop[0], crop[3] - crop[1]].map((side) => Math.round(side / scale));
     const times = (working[0] / cropWidth).toFixed(2);
     return `${sentence} Dashed: the crop of ${cropWidth}x${cropHeight}, generated at ${times} times its size.`;
+}
+
+/** Whether anything is repainted in part. */
+function hasGrey(mask) {
+    return mask.some((value) => value > SEEN && value < 1 - SEEN);
 }
 
 /** Lists the problems, each with a button that fixes it. */

@@ -43,7 +43,7 @@ class Settings:
         "Preservation strength",
         "How strongly grey areas keep the original. At 0 they are fully repainted, at high values hardly at all.",
         Range(0, 8, 0.05),
-        elem_id="mask_blend_scale", group="Sampling")] = 0.5
+        elem_id="mask_blend_scale", group="Basics")] = 0.5
     transition_contrast_boost: Annotated[float, Field(
         "Transition contrast boost",
         "Preserves contrast where old and new content mix. Does not change the width of the transition.", Range(1, 32, 0.5),
@@ -59,11 +59,11 @@ class Settings:
         Range(0, 8, 0.25), elem_id="composite_difference_contrast", group="Composite")] = 2.0
     feather_source: Annotated[str, Field(
         "Feather source",
-        "How far the change fades out around what you paint. Automatic: far enough for the size of what you painted, and at "
-        "least 2.4 times Mask blur. Mask blur: 2.4 times Mask blur. own: the feather width below. host: the WebUI's own "
-        "blur, which weakens small masks. Mask blur 0 means no fading, except with own.",
+        "How far the change fades out around what you paint. Automatic: far enough for what you painted; raise Mask blur to "
+        "go farther. Mask blur: only by that. own: the width that you set. host: the WebUI's own blur, which weakens small "
+        "masks. At Mask blur 0, only own fades.",
         choices=(FEATHER_AUTOMATIC, FEATHER_FROM_BLUR, FEATHER_OWN, FEATHER_FROM_HOST),
-        elem_id="softinpaint_feather_source", group="Mask", builtin=FEATHER_FROM_HOST)] = FEATHER_AUTOMATIC
+        elem_id="softinpaint_feather_source", group="Basics", builtin=FEATHER_FROM_HOST)] = FEATHER_AUTOMATIC
     edge_taper_px: Annotated[float, Field(
         "Edge taper, pixels", "Width over which new content fades in from the mask's outer edge. Pixels outside the mask "
                               "never change.",
@@ -74,10 +74,10 @@ class Settings:
         Range(-64, 64, 1), key="mask grow", elem_id="softinpaint_grow", group="Mask", builtin=0.0)] = 0.0
     feather_width: Annotated[float, Field(
         "Feather width", "With feather source \"own\": how far the feather extends around what you painted.",
-        Range(0, 1024, 1), elem_id="softinpaint_feather_width", group="Mask")] = 32.0
+        Range(0, 1024, 1), elem_id="softinpaint_feather_width", group="Basics")] = 32.0
     feather_unit: Annotated[str, Field(
         "Feather unit", "Unit of the feather width. 100 % is the square root of the painted area.",
-        choices=FEATHER_UNITS, elem_id="softinpaint_feather_unit", group="Mask")] = IN_PIXELS
+        choices=FEATHER_UNITS, elem_id="softinpaint_feather_unit", group="Basics")] = IN_PIXELS
     threshold_mix: Annotated[float, Field(
         "Threshold mix",
         "What grey means. 0: each step blends old and new. 1: grey sets the step from which a pixel may change, as in "
@@ -113,7 +113,7 @@ class Settings:
     edge_awareness: Annotated[float, Field(
         "Edge awareness",
         "How far the feather stays out of things beside what you painted. 0: it runs straight over them. 1: it stops at "
-        "their outlines.", Range(0, 1, 0.05), elem_id="softinpaint_edge_awareness", group="Mask", builtin=0.0,
+        "their outlines.", Range(0, 1, 0.05), elem_id="softinpaint_edge_awareness", group="Basics", builtin=0.0,
         earlier=0.0)] = 1.0
     seam_search: Annotated[float, Field(
         "Seam search",

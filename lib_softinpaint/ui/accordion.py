@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import base64
+import html
+import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -24,6 +26,9 @@ INTRODUCTION = ("What you paint is repainted in full. Around it, the change fade
 
 DOCUMENTATION = bundled("docs/settings.md")
 
+BASICS, ADVANCED = "Basics", ("Mask", "Sampling", "Composite")
+"""Groups of fields: the one that is always shown, and those in the closed section below it."""
+
 SHOWN_AFTER = {"automatic_threshold": "difference_threshold"}
 """Fields shown out of API order, and the field each one follows."""
 
@@ -32,8 +37,12 @@ PREVIEW = """<div id="softinpaint_preview" hidden>
 <canvas class="curves" role="img" aria-label="How strongly each step repaints grey areas"></canvas>
 <p class="status" role="status"></p>
 <ul class="advice"></ul>
+<p class="changed" role="status" data-fields="{fields}"></p>
 </div>"""
 """Filled in by javascript/softInpainting/preview.mjs."""
+
+WITHOUT_EFFECT = '<p id="softinpaint_without_effect" role="status"></p>'
+"""Filled in by javascript/softInpainting/notes.mjs."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +51,12 @@ class Accordion:
 
     settings
         One component for each setting, by name, in the settings' order.
+    advanced
+        The section that is closed at first.
     """
 
     settings: dict[str, Any]
+    advanced: Any
     chooser: presets.Chooser
     panel: recomposite.Panel
 
@@ -72,25 +84,45 @@ def build(input_accordion: Callable[..., AbstractContextManager], own_presets: P
     """
     switch, *settings = FIELDS.values()
     components = {}
-    names = [field.name for field in settings]
     with input_accordion(switch.default, label=switch.label, elem_id=switch.elem_id) as enabled:
         components[switch.name] = enabled
         gr.Markdown(INTRODUCTION)
         if limits:
             gr.Markdown(" ".join(limits), elem_id="softinpaint_limits")
         chooser = presets.build(own_presets)
-        gr.HTML(PREVIEW)
-        if keep_size is not None:
-            _keep_size(keep_size)
-        for group in ("Mask", "Sampling", "Composite"):
-            gr.Markdown(f"### {group}")
-            for field in sorted(settings, key=lambda field: names.index(SHOWN_AFTER.get(field.name, field.name))):
-                if field.group == group:
-                    components[field.name] = component(field, field.elem_id)
-            with gr.Accordion(f"More about {group.lower()}", open=False, elem_id=f"softinpaint_about_{group.lower()}"):
-                gr.Markdown(documented(group))
+        components |= _group(BASICS)
+        gr.HTML(PREVIEW.format(fields=html.escape(json.dumps(advanced_fields()))))
+        with gr.Accordion("Advanced", open=False, elem_id="softinpaint_advanced") as advanced:
+            if keep_size is not None:
+                _keep_size(keep_size)
+            for group in ADVANCED:
+                gr.Markdown(f"### {group}")
+                if group == "Composite":
+                    gr.HTML(WITHOUT_EFFECT)
+                components |= _group(group)
         panel = recomposite.build()
-    return Accordion({field.name: components[field.name] for field in (switch, *settings)}, chooser, panel)
+    return Accordion({field.name: components[field.name] for field in (switch, *settings)}, advanced, chooser, panel)
+
+
+def in_group(group: str) -> list[Field]:
+    """The fields of a group in the order in which they are shown."""
+    names = list(FIELDS)
+    return sorted((field for field in FIELDS.values() if field.group == group),
+                  key=lambda field: names.index(SHOWN_AFTER.get(field.name, field.name)))
+
+
+def advanced_fields() -> list[dict[str, Any]]:
+    """What the page needs to know to tell which fields of the closed section differ from their defaults."""
+    return [{"label": field.label.partition(",")[0], "id": field.elem_id, "default": field.default}
+            for group in ADVANCED for field in in_group(group)]
+
+
+def _group(group: str) -> dict[str, Any]:
+    """The components of a group by field name, with an explanation below them."""
+    components = {field.name: component(field, field.elem_id) for field in in_group(group)}
+    with gr.Accordion(f"More about {group.lower()}", open=False, elem_id=f"softinpaint_about_{group.lower()}"):
+        gr.Markdown(documented(group))
+    return components
 
 
 def documented(group: str) -> str:

@@ -111,6 +111,7 @@ def connect(page: Page, host: PageHost, own_presets: PresetFile) -> None:
     page.stop.click(interrupt, **QUIETLY)
     assert Context.root_block is not None, "a page is being built"
     Context.root_block.unload(interrupt)  # the tab is closed or reloaded
+    Context.root_block.load(lambda: gr.update(open=False), None, page.accordion.advanced, **QUIETLY)
     page.gallery.select(select, [page.gallery, page.generation_info], [page.infotext, page.download], **QUIETLY)
     paste.click(read_infotext, [*page.canvas, page.prompt], [page.status, *fields.values(), *settings.values()],
                 **javascript(paste.click, PAINTED), **QUIETLY)

@@ -115,6 +115,7 @@ def lay_out(host: PageHost, own_presets: PresetFile, start: Request, image: Imag
             built = accordion.build(_switched, own_presets)
             for name, component in built.settings.items():
                 component.value = getattr(start.settings, name)
+            built.advanced.open = True  # Gradio 6 makes no components in a section that was never open; closed on load
     canvas = gr.Textbox(visible=False), gr.Textbox(visible=False)
     return Page(prompt, negative_prompt, generate, stop, paste, status, live, gallery, infotext_box, download,
                  generation_info, request, model_name, built, canvas)

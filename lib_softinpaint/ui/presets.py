@@ -39,7 +39,7 @@ class Chooser:
 
 def build(own: PresetFile) -> Chooser:
     name = gr.Dropdown(choices=list(own.with_bundled()), value=None, label="Preset", elem_id="softinpaint_preset",
-                       info="Sets the sliders below. Settings that the preset does not set go back to their defaults.")
+                       info="Sets the controls below and under Advanced. What it does not set goes back to its default.")
     about = gr.Markdown("", elem_id="softinpaint_preset_about")
     request = gr.Button(NOTHING_BESIDES, elem_id="softinpaint_preset_request", size="sm", interactive=False)
     with gr.Accordion("Your own presets", open=False, elem_id="softinpaint_own_presets"):

@@ -23,8 +23,9 @@ from lib_softinpaint.ui.events import QUIETLY, javascript
 PREVIEW_QUALITY = 90
 """JPEG quality. Writing a PNG takes longer than compositing."""
 
-INTRODUCTION = ("Select an image in the gallery and click _Use selected image_. Then move the sliders under _Composite_, "
-                "or the feather and grow sliders under _Mask_. The preview updates at once, without sampling.")
+INTRODUCTION = ("Select an image in the gallery and click _Use selected image_. Then change the feather, edge "
+                "awareness, or under _Advanced_ the mask grow and everything under _Composite_. The preview updates at once, "
+                "without sampling.")
 TICKET = "`${performance.timeOrigin} ${performance.now()}`"
 """JavaScript for a ticket: which page sent the request, and when. A page's requests may reach the server in any order."""
 

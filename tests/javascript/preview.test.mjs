@@ -92,16 +92,16 @@ test("a mask at a tenth of the size looks like the whole", () => {
 });
 
 test("a crop has its padding around the paint on every side", () => {
-    const [painted, mask] = [new Float32Array(1e4), new Float32Array(1e4)];
+    const [paint, mask] = [new Float32Array(1e4), new Float32Array(1e4)];
     const fill = (values, left, top, right, bottom) => {
         for (let y = top; y < bottom; y++) values.fill(1, 100 * y + left, 100 * y + right);
     };
-    fill(painted, 40, 40, 60, 60);
+    fill(paint, 40, 40, 60, 60);
     fill(mask, 38, 30, 70, 70);
-    assert.equal(paddingLeft(painted, mask, 100, 100, 32), 30);
+    assert.equal(paddingLeft(paint, mask, 100, 100, 32), 30);
     fill(mask, 0, 30, 70, 70);
-    assert.equal(paddingLeft(painted, mask, 100, 100, 32), 22);
-    assert.equal(cellSide(painted, 100, 100, [50, 50], 0), 3.2);
+    assert.equal(paddingLeft(paint, mask, 100, 100, 32), 22);
+    assert.equal(cellSide(paint, 100, 100, [50, 50], 0), 3.2);
 });
 
 test("Forge Classic names the schedule type after the sampler", () => {

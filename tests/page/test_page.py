@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from lib_softinpaint.settings import infotext
-from lib_softinpaint.settings.settings import Settings
-from tests.browser import choose, choose_preset, nameless_controls, number_in, pixels_of, set_number, squiggle
+from lib_softinpaint.settings.settings import FIELDS, Settings
+from tests.browser import choose, choose_preset, nameless_controls, number_in, open_advanced, pixels_of, set_number, squiggle
 from tests.page.serving import PYTHON, ROOT, START, serving
 
 IMAGE, MASK = ROOT / "demo" / "image.png", ROOT / "demo" / "mask.png"
@@ -41,6 +41,7 @@ def page(served, browser):
     opened.goto(address)
     opened.wait_for_selector(CANVAS)
     opened.wait_for_function("document.querySelector('#softinpaint_preview .status')?.innerText.startsWith('White: ')")
+    opened.locator("#softinpaint_grow").wait_for(state="hidden")
     set_number(opened, "img2img_steps", STEPS)
     yield opened
     opened.close()
@@ -146,11 +147,50 @@ def test_paint_can_be_previewed_erased_and_undone(page):
     assert pixels_of(page, CANVAS)[..., 3].mean() < 0.1 * whole.mean()
     page.keyboard.press("Control+z")
     page.wait_for_timeout(100)
+    open_advanced(page)
     for elem_id, value in (("img2img_mask_blur", 30), ("softinpaint_grow", 12)):
         set_number(page, elem_id, value)
         page.wait_for_timeout(300)
         seen.append(pixels_of(page, PREVIEW))
     assert all((one != other).any() for one, other in zip(seen, seen[1:]))
+
+
+def test_the_page_opens_with_four_controls(page):
+    fields = ["softinpaint_preset", *(field.elem_id for field in FIELDS.values() if field.name != "enabled")]
+    assert [elem_id for elem_id in fields if page.locator(f"#{elem_id}").is_visible()] == [
+        "softinpaint_preset", "mask_blend_scale", "softinpaint_feather_source", "softinpaint_edge_awareness"]
+    assert changed(page) == ""
+    choose(page, "softinpaint_feather_source", "own")
+    assert page.locator("#softinpaint_feather_width").is_visible() and page.locator("#softinpaint_feather_unit").is_visible()
+    choose(page, "softinpaint_feather_source", "host")
+    assert not page.locator("#softinpaint_feather_width").is_visible()
+    assert not page.locator("#softinpaint_edge_awareness").is_visible()
+    choose(page, "softinpaint_feather_source", "Automatic")
+    assert page.locator("#softinpaint_edge_awareness").is_visible()
+
+
+def test_changed_settings_in_the_closed_section_are_listed(page):
+    choose_preset(page, "New background")
+    wait_for_changed(page, "Changed under Advanced: Mask grow 4.")
+    choose_preset(page, "Built-in defaults")
+    wait_for_changed(page, "Changed under Advanced: Edge taper 0, Least opacity 0, Drift correction 0.")
+    choose_preset(page, "Light touch")
+    wait_for_changed(page, "")
+    set_number(page, "img2img_mask_blur", 0)
+    page.wait_for_function("document.querySelector('#softinpaint_preview .status').innerText.endsWith("
+                           "'Without a feather, Preservation strength has no effect.')")
+    open_advanced(page)
+    assert page.locator("#softinpaint_without_effect").inner_text().startswith("At Least opacity 1, ")
+    set_number(page, "softinpaint_least_opacity", 0.5)
+    page.locator("#softinpaint_without_effect").wait_for(state="hidden")
+
+
+def changed(page):
+    return page.locator("#softinpaint_preview .changed").inner_text()
+
+
+def wait_for_changed(page, line):
+    page.wait_for_function("line => document.querySelector('#softinpaint_preview .changed').innerText === line", arg=line)
 
 
 def test_a_preset_sets_sliders_and_fields(page):
@@ -178,6 +218,7 @@ def test_a_stroke_is_inpainted_and_recomposited(served, page):
     for view in ("Opacity", "Difference map", "Seam", "Image"):
         choose(page, "softinpaint_recomposite_view", view)
         page.wait_for_selector(f"#softinpaint_recomposite_preview img[alt='{view}, re-composited']")
+    open_advanced(page)
     set_number(page, "softinpaint_least_opacity", 0)
     set_number(page, "composite_difference_threshold", 8)
     page.wait_for_timeout(1000)
@@ -202,6 +243,8 @@ def test_a_download_contains_its_infotext(served, page, tmp_path):
 def test_pasted_infotext_sets_the_page(served, page):
     set_number(page, "mask_blend_scale", 3)
     choose(page, "softinpaint_feather_source", "own")
+    open_advanced(page)
+    set_number(page, "softinpaint_grain", 0.5)
     generate(page, 1)
     text = shown_infotext(page)
     assert infotext.parse(text)["Soft inpainting feather source"] == "own"
@@ -213,6 +256,8 @@ def test_pasted_infotext_sets_the_page(served, page):
     page.click("#paste")
     page.wait_for_function("document.querySelector('#mask_blend_scale input[type=number]').value === '3'")
     assert page.locator("#softinpaint_feather_source input:checked").input_value() == "own"
+    assert not page.locator("#softinpaint_grain").is_visible()
+    wait_for_changed(page, "Changed under Advanced: Grain 0.5.")
     assert page.locator("#img2img_prompt textarea").input_value() == "a red house"
     assert number_in(page, "img2img_steps") == STEPS
 
@@ -350,6 +395,7 @@ def test_the_switch_hides_the_sliders(page):
 
 
 def test_every_control_has_a_name(page):
+    open_advanced(page)
     for selector in ("#softinpaint_recomposite", "#softinpaint_own_presets"):
         page.locator(f"{selector} button").first.click()
     assert nameless_controls(page, "body") == []

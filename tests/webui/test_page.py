@@ -8,7 +8,7 @@ from PIL import Image
 
 from lib_softinpaint.settings.presets import bundled
 from tests import browser as driven
-from tests.browser import choose, choose_preset, nameless_controls, number_in, pixels_of, set_number
+from tests.browser import choose, choose_preset, nameless_controls, number_in, open_advanced, pixels_of, set_number
 from tests.webui.family import REFORGE
 from tests.webui.host import drawn_image
 from tests.webui.test_requests import GUIDE, soft_keys
@@ -43,7 +43,7 @@ def squiggle(page, elem_id="img2maskimg"):
 
 def open_accordion(page):
     page.locator("#soft_inpainting_enabled .label-wrap").first.click()
-    page.locator("#mask_blend_power").first.wait_for(state="visible")
+    page.locator("#mask_blend_scale").first.wait_for(state="visible")
 
 
 @pytest.mark.automatic1111  # nine images
@@ -59,6 +59,7 @@ def test_the_guides_squiggle(webui, page):
     for elem_id, value in (("steps", 20), ("cfg_scale", 7), ("denoising_strength", 1), ("batch_count", 3), ("batch_size", 3)):
         set_number(page, f"img2img_{elem_id}", value)
     open_accordion(page)
+    open_advanced(page)
     for elem_id, value in zip(SLIDERS, GUIDE):
         set_number(page, elem_id, value)
     page.click("#img2img_generate")
@@ -107,6 +108,7 @@ def works_without_paint(webui):
 @pytest.mark.usefixtures("works_without_paint")
 def test_a_mask_image_is_loaded_in_the_accordion(webui, page, tmp_path):
     open_accordion(page)
+    open_advanced(page)
     ramp = np.zeros((512, 512), np.uint16)
     ramp[128:384, 128:384] = np.linspace(0, 65535, 256).astype(np.uint16)
     Image.fromarray(ramp).save(tmp_path / "mask.png")
@@ -163,6 +165,7 @@ def test_the_preview_follows_the_paint_and_every_slider(webui, page):
     squiggle(page)
     page.wait_for_function("document.querySelector('#softinpaint_preview .status').innerText.startsWith('White: ')")
     page.wait_for_timeout(500)  # the brush follows the pointer
+    open_advanced(page)
     seen = [shown_mask(page)]
     white = (seen[0][..., :3] == 255).all(axis=-1)
     assert white.sum() > 50  # the paint's outline ...
@@ -223,6 +226,7 @@ def test_advice_comes_before_generating_with_a_one_click_fix(page, tmp_path):
 
 def test_presets_set_the_sliders_and_on_a_second_click_the_pages_fields(webui, page):
     open_accordion(page)
+    open_advanced(page)
     set_number(page, "softinpaint_grain", 1)
     choose_preset(page, "Squiggle")
     page.wait_for_function("document.querySelector('#softinpaint_preset_request').innerText.includes('Batch count 9')")
@@ -276,6 +280,7 @@ def test_the_accordion_starts_with_the_default_preset(webui, page):
 def test_keep_size_sets_the_hosts_option(webui, page):
     try:
         open_accordion(page)
+        open_advanced(page)
         assert not page.locator("#softinpaint_keep_size input").is_checked()
         page.locator("#softinpaint_keep_size input").click()
         page.wait_for_timeout(500)
@@ -308,6 +313,7 @@ def test_an_image_is_recomposited_in_the_accordion(webui, page):
         choose(page, "softinpaint_recomposite_view", view)
         page.wait_for_selector(f"#softinpaint_recomposite_preview img[alt='{view}, re-composited']")
     shown = shown_again()
+    open_advanced(page)
     set_number(page, "composite_difference_threshold", 8)
     set_number(page, "softinpaint_least_opacity", 0)
     page.wait_for_function("shown => document.querySelector('#softinpaint_recomposite_preview img').src !== shown", arg=shown)
@@ -334,7 +340,11 @@ def test_an_infotext_of_the_builtin_pastes_its_equivalents(page):
         "Soft inpainting transition contrast boost: 1, Soft inpainting mask influence: 0, "
         "Soft inpainting difference threshold: 1.25, Soft inpainting difference contrast: 1.25, Version: v1.10.1")
     page.click("#img2img_toprow #paste")
-    page.locator("#mask_blend_power").first.wait_for(state="visible")  # the accordion has opened
+    page.locator("#mask_blend_scale").first.wait_for(state="visible")  # the accordion has opened
+    assert not page.locator("#mask_blend_power").first.is_visible()
+    page.wait_for_function("document.querySelector('#softinpaint_preview .changed').innerText === 'Changed under Advanced: "
+                           "Schedule bias 0.2, Transition contrast boost 1, Difference threshold 1.25, Difference contrast "
+                           "1.25, Edge taper 0, Least opacity 0, Drift correction 0.'")
     page.wait_for_function("+document.querySelector('#softinpaint_edge_taper input[type=number]').value == 0")
     assert [number_in(page, elem_id) for elem_id in SLIDERS] == GUIDE
     assert page.locator("#softinpaint_feather_source input:checked").first.input_value() == "host"
@@ -342,6 +352,7 @@ def test_an_infotext_of_the_builtin_pastes_its_equivalents(page):
 
 def test_every_control_of_the_accordion_has_a_name(webui, page):
     open_accordion(page)
+    open_advanced(page)
     for elem_id in ("softinpaint_own_presets", "softinpaint_recomposite"):
         page.locator(f"#{elem_id} .label-wrap").click()
     assert nameless_controls(page, "#soft_inpainting_enabled") == []
@@ -418,7 +429,7 @@ def test_the_preview_grows_a_sketch_as_forge_does(page, tmp_path):
 @pytest.mark.forge_canvas
 def test_the_page_says_that_masks_become_black_and_white(webui, page, tmp_path):
     open_accordion(page)
-    assert "For greys, use Mask image below." in page.locator("#softinpaint_limits").inner_text()
+    assert "For greys, use Mask image under Advanced." in page.locator("#softinpaint_limits").inner_text()
     choose_tab(page, "Inpaint upload")
     page.set_input_files("#img_inpaint_base input[type=file]", tmp_path / "image.png")
     page.set_input_files("#img_inpaint_mask input[type=file]", saved_mask(tmp_path / "mask.png", strongest=150))
@@ -490,6 +501,7 @@ def test_the_preview_knows_the_original_of_a_sketch_from_another_tab(page):
 def test_the_preview_shows_the_mask_image_until_something_is_painted(webui, page, tmp_path):
     top = 0.4 if webui.host.has_forge_canvas else 0.5  # Forge's brush is wide
     open_accordion(page)
+    open_advanced(page)
     wait_for_preview(page, "Nothing is painted yet.")
     page.set_input_files("#softinpaint_mask_image_file input[type=file]",
                          saved_mask(tmp_path / "small.png", size=(448, 512)))

@@ -32,7 +32,7 @@ LIMITS: dict[tuple[str, ...], str] = {
 """What does not work without each optional name. A key is a module and the path of attributes in it."""
 
 BLACK_AND_WHITE = ("This WebUI makes every mask on the page black and white, even an uploaded one. For greys, use _Mask "
-                   "image_ below.")
+                   "image_ under _Advanced_.")
 
 HOOKS = ("process", "process_batch", "on_mask_blend", "post_sample", "postprocess_maskoverlay",
          "postprocess_image_after_composite", "postprocess")

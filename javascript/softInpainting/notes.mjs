@@ -1,0 +1,34 @@
+// What would otherwise be a surprise: changed settings that are out of sight, and settings that have no effect.
+// lib_softinpaint/ui/accordion.py builds their elements.
+import {MASK_FILE} from "./scene.mjs";
+
+/** Fills in both notes. `find` is that of readControls. */
+export function writeNotes(find) {
+    const changed = find("#softinpaint_preview .changed"), withoutEffect = find("#softinpaint_without_effect");
+    changed.textContent = changedLine(JSON.parse(changed.dataset.fields), find);
+    if (withoutEffect) withoutEffect.textContent = withoutEffectLine(find);
+}
+
+/** The fields that differ from their defaults, with their values, or "" if there are none. */
+export function changedLine(fields, find) {
+    const found = fields.map((field) => ({...field, value: valueOf(field, find) ?? field.default}))
+        .filter(({value, default: usual}) => value !== usual)
+        .map(({label, value}) => (value === true ? label : `${label} ${value}`));
+    return found.length ? `Changed under Advanced: ${found.join(", ")}.` : "";
+}
+
+/** A control's value, of its default's type. Undefined if it is not on the page. */
+function valueOf({id, default: usual}, find) {
+    if (usual === "") return find(`${MASK_FILE} .file-preview`) ? true : "";
+    if (typeof usual === "boolean") return find(`#${id} input`)?.checked;
+    if (typeof usual === "string") return find(`#${id} input:checked`)?.value;
+    const text = find(`#${id} input[type=number]`)?.value;
+    return text === undefined ? text : Number(text);
+}
+
+function withoutEffectLine(find) {
+    return valueOf({id: "softinpaint_least_opacity", default: 1}, find) === 1
+        ? "At Least opacity 1, everything you paint is shown. Mask influence, Difference threshold, Difference contrast and " +
+          "Automatic threshold then only act in the feather."
+        : "";
+}
