@@ -63,6 +63,8 @@ CLONE_FRAME_PX = 2
 MODELS = PLAIN, INPAINTING, FEW_STEPS = "plain", "inpainting", "few-steps"
 """The bundled model and its variants."""
 
+OURS_PLAIN = "ours, plain feather"
+"""Without what knows the image: the feather goes straight over neighbours, and fades everywhere."""
 OURS, HARD, BUILTIN, BUILTIN_GUIDE = "ours", "hard inpainting", "built-in", "built-in, its guide"
 DIFFERENTIAL, DIFFERENTIAL_PASTED = "Differential Diffusion", "Differential Diffusion, pasted"
 DIFFUSERS, DIFFUSERS_OVERLAY = "diffusers' example", "diffusers, blurred mask and overlay"
@@ -294,6 +296,7 @@ PAINTERS: dict[tuple[str, ...], Callable[[Run], dict[str, Outcome]]] = {
     (BUILTIN,): soft(BUILTIN, BuiltInPipeline, as_builtin()),
     (BUILTIN_GUIDE,): soft(BUILTIN_GUIDE, BuiltInPipeline, GUIDE, lambda task: GUIDE_BLUR_PX * task.side // MEANT_FOR_PX),
     (OURS,): soft(OURS, RecordingPipeline, Settings(enabled=True)),
+    (OURS_PLAIN,): soft(OURS_PLAIN, RecordingPipeline, Settings(enabled=True, edge_awareness=0.0, seam_search=0.0)),
     (DIFFERENTIAL, DIFFERENTIAL_PASTED): _cropped(_differential),
     (DIFFUSERS,): _cropped(_diffusers_example),
     (DIFFUSERS_OVERLAY,): _cropped(_diffusers_overlay),
@@ -301,9 +304,9 @@ PAINTERS: dict[tuple[str, ...], Callable[[Run], dict[str, Outcome]]] = {
 """Functions that run methods, by the names of these methods."""
 
 METHODS = tuple(name for names in PAINTERS for name in names)
-AS_FOUND = HARD, BUILTIN, OURS, DIFFUSERS
+AS_FOUND = HARD, BUILTIN, OURS, OURS_PLAIN, DIFFUSERS
 """Methods at the settings that a fresh user finds."""
-AT_THEIR_BEST = tuple(name for name in METHODS if name != DIFFUSERS)
+AT_THEIR_BEST = tuple(name for name in METHODS if name not in (DIFFUSERS, OURS_PLAIN))
 """Methods at the settings that their documentation recommends."""
 
 

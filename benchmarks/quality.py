@@ -39,6 +39,7 @@ from benchmarks.peers import (
     HARD,
     INPAINTING,
     OURS,
+    OURS_PLAIN,
     PAINTERS,
     PLAIN,
     Outcome,
@@ -72,6 +73,8 @@ TUNING_SEEDS, REPORTED_SEEDS = (1,), (11,)
 
 FRESH_TASKS = 4
 """Tasks in each scene."""
+WIDE_BLUR_PX = 16
+"""A Mask blur that guides recommend."""
 
 OTHER_SAMPLERS = "Euler", "DPM++ 2M", "DPM++ 2M SDE", "DDIM", "UniPC"
 OTHER_STEPS = 10, 40
@@ -110,7 +113,9 @@ def plans(full: bool, scenes: Sequence[str] = tuple(REPORTED_SCENES), seeds: tup
         scenes, seeds = QUICK_SCENES, TUNING_SEEDS
     sides = (SIZE, 2 * SIZE) if full else (SIZE,)
     steps = [(sampler, steps) for sampler in (SAMPLER, *OTHER_SAMPLERS) for steps in OTHER_STEPS] if full else []
-    return [Plan("As a fresh user finds it", fresh_runs(scenes, seeds, sides[-1]), AS_FOUND, ("task",)),
+    wide = [Plan(f"At Mask blur {WIDE_BLUR_PX}", fresh_runs(scenes[::2], seeds, sides[-1], WIDE_BLUR_PX),
+                 (HARD, BUILTIN, OURS, OURS_PLAIN), ("task",))] if full else []
+    return [Plan("As a fresh user finds it", fresh_runs(scenes, seeds, sides[-1]), AS_FOUND, ("task",)), *wide,
             Plan("Each at its best documented use", best_runs(scenes, seeds), AT_THEIR_BEST, ("task", "area")),
             Plan("Samplers and steps", sampler_runs([*((sampler, STEPS) for sampler in OTHER_SAMPLERS), *steps], scenes[::6],
                                                     seeds, SAMPLER_TASKS if full else SAMPLER_TASKS[:1]),
@@ -118,10 +123,10 @@ def plans(full: bool, scenes: Sequence[str] = tuple(REPORTED_SCENES), seeds: tup
             Plan("Models and sizes", model_runs(scenes[::3], seeds, sides), MODEL_METHODS, ("model", "side"))]
 
 
-def fresh_runs(scenes: Sequence[str], seeds: tuple[int, ...], side: int) -> list[Run]:
-    """FRESH_TASKS tasks in each scene, taking turns, as a fresh WebUI is set."""
+def fresh_runs(scenes: Sequence[str], seeds: tuple[int, ...], side: int, mask_blur: int = 4) -> list[Run]:
+    """FRESH_TASKS tasks in each scene, taking turns, as a fresh WebUI is set but for the Mask blur."""
     names = itertools.cycle(TASKS)
-    return [Run(as_a_fresh_webui_is_set(make_task(scene, name, side)), WHOLE, SAMPLER, STEPS, seeds, FRESH_GUIDANCE)
+    return [Run(as_a_fresh_webui_is_set(make_task(scene, name, side), mask_blur), WHOLE, SAMPLER, STEPS, seeds, FRESH_GUIDANCE)
             for scene in scenes for name in itertools.islice(names, FRESH_TASKS)]
 
 
@@ -318,7 +323,7 @@ def _tinted(task: Task) -> np.ndarray:
 def tables(options: Options) -> Iterator[str]:
     """Markdown tables of each part. Writes its contact sheets and, at the end, the figures of all images as JSON.
 
-    With the checkout of a WebUI, the first part also has its built-in.
+    With the checkout of a WebUI, the parts at a fresh user's settings also have its built-in.
     """
     name = "tuning" if options.tuning else "full" if options.full else "quick"
     parts = plans(options.full, tuple(TUNING_SCENES), TUNING_SEEDS) if options.tuning else plans(options.full)
@@ -327,8 +332,9 @@ def tables(options: Options) -> Iterator[str]:
         if options.webui is not None:
             real = webui.builtin(stack.enter_context(webui.running(options.webui)))
             PAINTERS.update(real)
-            methods = (*parts[0].methods, *(name for names in real for name in names))
-            parts[0] = dataclasses.replace(parts[0], methods=methods)
+            theirs = tuple(name for names in real for name in names)
+            parts = [dataclasses.replace(part, methods=(*part.methods, *theirs)) if OURS_PLAIN in part.methods else part
+                     for part in parts]
         for plan in parts:
             rows[plan.title] = list(_logged(measures(plan.runs, plan.methods),
                                             len(plan.methods) * sum(len(run.seeds) for run in plan.runs)))

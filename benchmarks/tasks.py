@@ -86,9 +86,9 @@ def make_task(scene: str, name: str, side: int = SIZE) -> Task:
     return replace(task, side=side, mask_blur=task.mask_blur * side // SIZE)
 
 
-def as_a_fresh_webui_is_set(task: Task) -> Task:
-    """The task with the settings that a user finds there."""
-    return replace(task, denoising_strength=0.75, masked_content="original", mask_blur=4)
+def as_a_fresh_webui_is_set(task: Task, mask_blur: int = 4) -> Task:
+    """The task with the settings that a user finds there, or with another Mask blur."""
+    return replace(task, denoising_strength=0.75, masked_content="original", mask_blur=mask_blur)
 
 
 def _sky(scene: Scene, rng: np.random.Generator, side: int) -> Task:

@@ -56,7 +56,7 @@ def test_supported_hosts_pass_and_missing_names_are_reported(use, host):
         assert lacking == []
 
 
-@pytest.mark.parametrize("host", HOSTS.keys() - LACKING)
+@pytest.mark.parametrize("host", sorted(HOSTS.keys() - LACKING))
 def test_the_accordion_says_what_does_not_work(use, host):
     modules = use(host)
     black_and_white = [detect.BLACK_AND_WHITE] if host in ("Forge main", "Forge Neo 2.26") else []
