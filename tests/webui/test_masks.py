@@ -33,6 +33,9 @@ def changed(result):
     return (result.images[0] != np.asarray(IMAGE)).any(-1)
 
 
+STRAIGHT = {"edge_awareness": 0, "seam_search": 0}
+
+
 @pytest.mark.parametrize(("settings", "reach"), [
     ({"feather_source": "own", "feather_width": 20, "edge_taper_px": 0}, 20),
     ({"feather_source": "own", "feather_width": 40, "feather_unit": "% of the mask", "edge_taper_px": 0},
@@ -42,7 +45,7 @@ def changed(result):
     ({"feather_source": "Mask blur", "grow_px": -12, "edge_taper_px": 0}, -12 + 2.4 * 4)])
 @pytest.mark.parametrize("only_masked", [False, True])
 def test_the_feather_has_the_reach_of_its_settings(webui, settings, reach, only_masked):
-    result = webui.inpaint(IMAGE, MASK, [{"edge_awareness": 0, **settings}], inpaint_full_res=only_masked, **WIDE)
+    result = webui.inpaint(IMAGE, MASK, [{**STRAIGHT, **settings}], inpaint_full_res=only_masked, **WIDE)
     inside = np.where(DISTANCE > 0, DISTANCE, -distance_transform_edt(np.asarray(MASK) == 255))
     assert not changed(result)[inside > reach + 1.5].any()
     assert changed(result)[(inside < reach - 4) & (inside > reach - 8)].mean() > 0.5
@@ -51,7 +54,7 @@ def test_the_feather_has_the_reach_of_its_settings(webui, settings, reach, only_
 def test_an_automatic_feather_spans_four_latent_pixels_and_less_in_a_crop(webui):
     """The crop of 112 pixels is generated at 256, so its latent pixels are 3.5 pixels wide."""
     for only_masked, reach in ((False, 4 * 8), (True, 4 * 3.5)):
-        result = webui.inpaint(IMAGE, MASK, [{"edge_awareness": 0, "edge_taper_px": 0}], inpaint_full_res=only_masked,
+        result = webui.inpaint(IMAGE, MASK, [{**STRAIGHT, "edge_taper_px": 0}], inpaint_full_res=only_masked,
                                inpaint_full_res_padding=32, **WIDE)
         assert not changed(result)[reach + 1.5 < DISTANCE].any()
         assert changed(result)[(reach - 4 > DISTANCE) & (reach - 8 < DISTANCE)].mean() > 0.5
@@ -63,12 +66,32 @@ def test_edge_awareness_keeps_the_feather_out_of_neighbours(webui):
     neighbour = np.s_[104:152, 164:196]
     changes = {}
     for awareness in (0, 1):
-        result = webui.inpaint(Image.fromarray(image), MASK, [{"edge_awareness": awareness}], mask_blur=16, **WIDE)
+        result = webui.inpaint(Image.fromarray(image), MASK, [{"edge_awareness": awareness, "seam_search": 0}], mask_blur=16, **WIDE)
         changes[awareness] = (result.images[0] != image).any(-1)
     assert changes[0][neighbour].mean() > 0.2
     assert changes[1][neighbour].mean() < 0.01
     left = np.s_[:, :120]
     assert changes[1][left].mean() > 0.9 * changes[0][left].mean()
+
+
+@pytest.mark.parametrize("only_masked", [False, True])
+def test_seam_search_cuts_in_the_feather_and_the_mask_shows_it(webui, only_masked):
+    found = {}
+    for search in (0, 0.5, 1):
+        result = webui.inpaint(IMAGE, MASK, [{"seam_search": search}], mask_blur=16, inpaint_full_res=only_masked, **WIDE,
+                               options={"return_mask": True})
+        found[search] = result.images[0].astype(int), result.images[1][..., 0].astype(int)
+        assert soft_keys(result.infotexts[0])["seam search"] == str(search)
+    core, outside = np.asarray(MASK) == 255, DISTANCE > 2.4 * 16
+    feather = ~core & ~outside
+    for image, mask in found.values():
+        assert (image[outside] == np.asarray(IMAGE)[outside]).all()
+        assert (image[core] == found[0][0][core]).all()
+        assert (mask[core] == found[0][1][core]).all()
+    mixed = {search: np.minimum(mask, 255 - mask)[feather].mean() for search, (_, mask) in found.items()}
+    assert mixed[1] < 0.9 * mixed[0]
+    assert np.abs(found[1][0] - found[0][0])[feather].mean() > 1
+    assert np.abs(found[0.5][1] - (found[0][1] + found[1][1]) / 2).max() <= 1
 
 
 def test_an_own_feather_does_not_follow_the_blur(webui):
