@@ -15,7 +15,15 @@ from lib_softinpaint.method.composite import with_alpha
 from lib_softinpaint.method.mask import PaintedMask
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.fields import Value, checked
-from lib_softinpaint.settings.settings import NOTE_KEY, SHAPING, Settings, composite_fields, infotext_key, to_infotext
+from lib_softinpaint.settings.settings import (
+    DRIFT_APPLIED_KEY,
+    NOTE_KEY,
+    SHAPING,
+    Settings,
+    composite_fields,
+    infotext_key,
+    to_infotext,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +114,12 @@ class KeptImage:
         """`score.blend_score` of the result under these settings, 0 to 100."""
         return score.blend_score(self.scores(settings))
 
+    def measurements(self, settings: Settings) -> dict[str, str]:
+        """Infotext keys and values of what the composite measured, empty if it measures nothing."""
+        if settings.drift_correction == 0:
+            return {}
+        return {DRIFT_APPLIED_KEY: f"{self.sampled.drift_applied(settings, self.decoded):.2f}"}
+
     def infotext_with(self, settings: Settings) -> str:
         """Infotext of the result under other composite settings.
 
@@ -119,6 +133,8 @@ class KeptImage:
         reshaped = [each for each in composite_fields()
                     if each.name in SHAPING and getattr(settings, each.name) != getattr(self.settings, each.name)]
         values = {key: params[key] for key in keys}
+        if settings.drift_correction != self.settings.drift_correction:
+            values.update(self.measurements(settings) or ({DRIFT_APPLIED_KEY: 0} if DRIFT_APPLIED_KEY in self.infotext else {}))
         if reshaped:
             changes = ", ".join(f"{each.label} {params[infotext_key(each)]}" for each in reshaped)
             note = infotext.parse(self.infotext).get(NOTE_KEY)

@@ -113,13 +113,9 @@ class SampledImage:
         (H, W, 3) uint8, decoded's size
         """
         opacity_px = self.opacity_px(settings) if opacity_px is None else opacity_px
-        original, repaint_px, box = self.original, self.repaint_px, self.box
         size = Size.of(decoded)
-        if Size.of(original) != size:
-            box = box and box.scaled(Size.of(original), size)
-            original = np.asarray(Image.fromarray(original).resize(size.width_height, Image.Resampling.LANCZOS))
-            repaint_px, opacity_px = (np.asarray(Image.fromarray(mask).resize(size.width_height, Image.Resampling.BILINEAR))
-                                      for mask in (repaint_px, opacity_px))
+        original, repaint_px, box = self._at(size)
+        opacity_px = _resized(opacity_px, size)
         # Everything outside the mask stays as it is, and takes most of the time in a large image. Grain is compared there.
         area = Box.around(opacity_px > 0) if settings.grain == 0 else Box.whole(size)
         inside, result = area.inside, original.copy()
@@ -127,3 +123,26 @@ class SampledImage:
         decoded = grain.matched(original[inside], decoded, repaint_px[inside], settings.grain, self.seed)
         result[inside] = composite.composite(original[inside], decoded, opacity_px[inside])
         return result
+
+    def drift_applied(self, settings: Settings, decoded: np.ndarray) -> float:
+        """Share of the measured drift that `composited` removes, 0 to 1."""
+        if settings.drift_correction == 0:
+            return 0.0
+        original, repaint_px, box = self._at(Size.of(decoded))
+        inside = (box or Box.whole(Size.of(decoded))).inside
+        return settings.drift_correction * drift.measured(original[inside], decoded[inside], repaint_px[inside]).trust
+
+    def _at(self, size: Size) -> tuple[np.ndarray, np.ndarray, Box | None]:
+        """Original, `repaint_px` and box at the decoded image's size: a host may have enlarged it."""
+        own_size = Size.of(self.original)
+        if own_size == size:
+            return self.original, self.repaint_px, self.box
+        original = np.asarray(Image.fromarray(self.original).resize(size.width_height, Image.Resampling.LANCZOS))
+        return original, _resized(self.repaint_px, size), self.box and self.box.scaled(own_size, size)
+
+
+def _resized(mask: np.ndarray, size: Size) -> np.ndarray:
+    """A mask (H, W) float32 at this size."""
+    if Size.of(mask) == size:
+        return mask
+    return np.asarray(Image.fromarray(mask).resize(size.width_height, Image.Resampling.BILINEAR))
