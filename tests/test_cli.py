@@ -100,6 +100,8 @@ def test_an_image_can_be_reproduced_from_its_infotext(tmp_path):
     assert (pixels(tmp_path / "first.png") == pixels(tmp_path / "again.webp")).all()
     assert (pixels(tmp_path / "first.png") != pixels(tmp_path / "made/other.png")).any()
     assert "Soft inpainting schedule bias: 1," in infotext_files.read(tmp_path / "made/other.png")
+    assert "Soft inpainting drift applied: " in infotext_files.read(tmp_path / "made/other.png")
+    assert "Soft inpainting" not in infotext_files.read(tmp_path / "first.png")
 
 
 def test_folders_of_images_and_masks_with_several_results(tmp_path, monkeypatch, capsys):

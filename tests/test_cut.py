@@ -36,7 +36,7 @@ def sampled(original=SKY, painted=PAINTED, distance=0.0, **fields):
 
 def shown(image, decoded, settings=SEARCHED):
     """Opacity of the new image."""
-    return image.with_seam(settings, image.opacity_px(settings), decoded.astype(np.float32))
+    return image.with_seam(settings, image.opacity_px(settings), decoded)
 
 
 def test_the_painted_area_is_new_and_the_outside_is_not():
@@ -125,7 +125,7 @@ def test_an_object_does_not_flip_when_the_mask_is_reshaped_a_little():
         for reach in (REACH, REACH - 1, REACH - 2, REACH - 3, REACH - 4):
             mask = feather_outward(PAINTED, reach)
             for linked in sides:
-                image = run.shown_within(mask) if linked else replace(run.shown_within(mask), run=None, cuts=[])
+                image = run.shown_within(mask) if linked else replace(run.shown_within(mask), run=None, findings=[])
                 sides[linked].append(shown(image, scene)[disc].mean() > 0.5)
         for linked, each in sides.items():
             flips[linked] += len(set(each)) > 1

@@ -160,12 +160,21 @@ def test_images_flagged_by_the_safety_checker_are_black(pipeline, padding):
 
 def test_a_flagged_request_is_black_and_noted(pipeline):
     pipeline.safety_checker, pipeline.feature_extractor = Checker([True]), features
-    notes, kept = [], []
+    notes, kept, measured = [], [], {}
     request = Request(prompt="a", steps=2, seed=1)
-    made = models.inpaint(pipeline, request, IMAGE, MASK, keep=kept.append, on_note=notes.append)
+    made = models.inpaint(pipeline, request, IMAGE, MASK, keep=kept.append, on_note=notes.append, on_measured=measured.update)
     assert not np.asarray(made).any()
     assert notes == ["The model's safety checker flagged image 1, so it was replaced by black."]
     assert not kept
+    assert not measured
+
+
+@pytest.mark.parametrize(("strength", "keys"), [(1.0, ["Soft inpainting drift applied"]), (0.0, [])])
+def test_each_image_comes_with_what_its_composite_measured(pipeline, strength, keys):
+    output = run(pipeline, num_images_per_prompt=2, settings=Settings(enabled=True, drift_correction=strength))
+    assert [list(each) for each in output.measurements] == [keys] * 2
+    hard = run(pipeline, settings=Settings(enabled=False))
+    assert hard.measurements == [{}]
 
 
 def test_the_watermark_is_applied_to_the_decoded_image(xl):

@@ -63,6 +63,18 @@ def test_other_composite_settings_equal_a_run_with_them(changes):
         settings.infotext_key(field) for field in composite_fields() if field.name in changes}
 
 
+def test_the_infotext_says_how_much_of_the_drift_was_removed():
+    image = kept()
+    image = dataclasses.replace(image, decoded=image.sampled.original + np.float32(4))
+    assert image.measurements(RUN) == {"Soft inpainting drift applied": "1.00"}
+    half, off = (image.settings_with({"drift_correction": strength}) for strength in (0.5, 0))
+    assert image.measurements(off) == {}
+    assert infotext.parse(image.infotext_with(half))["Soft inpainting drift applied"] == "0.50"
+    assert "Soft inpainting drift applied" not in image.infotext_with(off)
+    written = dataclasses.replace(image, infotext=f"{INFOTEXT}, Soft inpainting drift applied: 1.00")
+    assert infotext.parse(written.infotext_with(off))["Soft inpainting drift applied"] == "0"
+
+
 def test_another_feather_shows_less_and_is_noted():
     image = kept()
     assert changed(image, feather_width=2.0).sum() < changed(image).sum()

@@ -44,8 +44,10 @@ def local_maker(request: Request, model: str | None, device: str | None, advance
     def make(request: Request, image: Image.Image, mask: Image.Image,
              keep: Callable[[KeptImage], None] | None = None,
              on_note: Callable[[str], None] | None = None) -> tuple[Image.Image, str]:
-        result = models.inpaint(pipeline, request, image, mask, advance, keep, loras, on_note=on_note)
-        return result, models.infotext_of(as_run(pipeline, request), Size.of(image), model, loras)
+        measured: dict[str, str] = {}
+        result = models.inpaint(pipeline, request, image, mask, advance, keep, loras, on_note=on_note,
+                                on_measured=measured.update)
+        return result, models.infotext_of(as_run(pipeline, request), Size.of(image), model, loras, measured)
     return make
 
 

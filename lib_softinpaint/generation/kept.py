@@ -15,7 +15,15 @@ from lib_softinpaint.method.composite import with_alpha
 from lib_softinpaint.method.mask import PaintedMask
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.fields import Value, checked
-from lib_softinpaint.settings.settings import NOTE_KEY, SHAPING, Settings, composite_fields, infotext_key, to_infotext
+from lib_softinpaint.settings.settings import (
+    DRIFT_APPLIED_KEY,
+    NOTE_KEY,
+    SHAPING,
+    Settings,
+    composite_fields,
+    infotext_key,
+    to_infotext,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +126,12 @@ class KeptImage:
         """`score.blend_score` of the result under these settings, 0 to 100."""
         return score.blend_score(self.scores(settings))
 
+    def measurements(self, settings: Settings) -> dict[str, str]:
+        """Infotext keys and values of what the composite measured, empty if it measures nothing."""
+        if settings.drift_correction == 0:
+            return {}
+        return {DRIFT_APPLIED_KEY: f"{self.sampled.drift_applied(settings, self.decoded):.2f}"}
+
     def infotext_with(self, settings: Settings) -> str:
         """Infotext of the result under other composite settings.
 
@@ -131,6 +145,9 @@ class KeptImage:
         reshaped = [each for each in composite_fields()
                     if each.name in SHAPING and getattr(settings, each.name) != getattr(self.settings, each.name)]
         values = {key: params[key] for key in keys}
+        if settings.drift_correction != self.settings.drift_correction:
+            unmeasured = {DRIFT_APPLIED_KEY: 0} if DRIFT_APPLIED_KEY in self.infotext else {}
+            values.update(self.measurements(settings) or unmeasured)
         if reshaped:
             changes = ", ".join(f"{each.label} {params[infotext_key(each)]}" for each in reshaped)
             note = infotext.parse(self.infotext).get(NOTE_KEY)
@@ -141,7 +158,7 @@ class KeptImage:
         """Drops cached results of re-compositing. They are computed again when needed."""
         self.reshaped.clear()
         self.sampled.tapers.clear()
-        self.sampled.cuts.clear()
+        self.sampled.findings.clear()
 
     def arrays(self) -> list[np.ndarray]:
         """All arrays that this image holds in memory."""
@@ -149,5 +166,5 @@ class KeptImage:
         for sampled in (self.sampled, *self.reshaped.values()):
             held += [sampled.original, sampled.repaint_px, sampled.repaint, sampled.distance, sampled.shown_px,
                      sampled.painted_px, *sampled.tapers.values()]
-            held += [array for found in sampled.cuts if found is not None for array in found.arrays()]
-        return [array for array in held if array is not None]
+            held += [array for found in sampled.findings for array in found.arrays()]
+        return list({id(array): array for array in held if array is not None}.values())

@@ -16,6 +16,23 @@ USUAL_NOISE_FLOOR = 0.1
 """Latent units: the bundled model's median over 54 images. At this floor, automatic and absolute thresholds are equal."""
 
 
+@dataclass(eq=False)
+class Findings:
+    """What a decoded image shows, whatever the settings of its composite: its drift, and the path of its seam.
+
+    Each is None until it is needed. There may be no path.
+    """
+
+    decoded: np.ndarray
+    drift: drift.Drift | None = None
+    cut: cut.Cut | None = None
+    is_cut_known: bool = False
+
+    def arrays(self) -> list[np.ndarray]:
+        """All arrays that were made from the decoded image."""
+        return [*([] if self.drift is None else [self.drift.correction]), *([] if self.cut is None else self.cut.arrays())]
+
+
 @dataclass(frozen=True, eq=False)
 class SampledImage:
     """One image of a batch, after sampling.
@@ -59,8 +76,8 @@ class SampledImage:
     run: SampledImage | None = None
     tapers: dict[float, np.ndarray] = field(default_factory=dict, repr=False)
     """The last edge taper, by its width; images with the same mask share it."""
-    cuts: list[cut.Cut | None] = field(default_factory=list, repr=False)
-    """The path through the feather, once it was searched."""
+    findings: list[Findings] = field(default_factory=list, repr=False)
+    """What was found out about the last decoded image."""
 
     def opacity_latent(self, settings: Settings) -> np.ndarray:
         """Opacity of the new pixels in latent size, (h, w) float32, 0 to 1."""
@@ -112,8 +129,10 @@ class SampledImage:
         decoded : (h, w, 3) uint8 or float32, 0 to 255
             As in `composited`.
         """
-        found = self._cut(settings.preservation_strength, decoded) if settings.seam_search > 0 else None
-        if found is None or self.painted_px is None:
+        if settings.seam_search == 0 or self.painted_px is None:
+            return fade
+        found = self._cut(self.painted_px, settings.preservation_strength, decoded)
+        if found is None:
             return fade
         inside = found.box.inside
         most = np.float32(settings.least_opacity) * found.strength
@@ -124,25 +143,45 @@ class SampledImage:
         opacity[inside] += settings.seam_search * (found.opacity(fade[inside], most, core) - fade[inside])
         return opacity
 
-    def _cut(self, preservation_strength: float, decoded: np.ndarray) -> cut.Cut | None:
+    def _findings(self, decoded: np.ndarray) -> Findings:
+        if not self.findings or self.findings[0].decoded is not decoded:
+            self.findings[:] = [Findings(decoded)]
+        return self.findings[0]
+
+    def drift(self, decoded: np.ndarray) -> drift.Drift:
+        """Colour drift of the decoded image, at its size."""
+        if self.run is not None:
+            return self.run.drift(decoded)
+        found = self._findings(decoded)
+        if found.drift is None:
+            original, repaint_px, box = self._at(Size.of(decoded))
+            found.drift = drift.measured(original, decoded, repaint_px, box)
+        return found.drift
+
+    def drift_applied(self, settings: Settings, decoded: np.ndarray) -> float:
+        """Share of the measured drift that `composited` removes, 0 to 1."""
+        return settings.drift_correction * self.drift(decoded).trust if settings.drift_correction else 0.0
+
+    def _cut(self, painted_px: np.ndarray, preservation_strength: float, decoded: np.ndarray) -> cut.Cut | None:
         """The path through the feather. It depends on no setting that a re-composite can change but the mask's."""
-        if self.painted_px is None:
-            return None
-        if not self.cuts:
-            size = Size.of(self.original)
-            if Size.of(decoded) != size:
+        found = self._findings(decoded)
+        if not found.is_cut_known:
+            area, size = Box.around(self.mask_px > 0, 1), Size.of(self.original)
+            if Size.of(decoded) == size:
+                new = self.drift(decoded).removed(decoded, 1.0, area)
+            else:
                 enlarged = Image.fromarray(np.nan_to_num(decoded).clip(0, 255).astype(np.uint8))
-                decoded = np.asarray(enlarged.resize(size.width_height, Image.Resampling.BILINEAR))
-            area = Box.around(self.mask_px > 0, 1)
-            new = drift.corrected(self.original, decoded, self.repaint_px, 1.0, self.box, area)
-            before = None if self.run is None else self.run._cut(preservation_strength, decoded)
-            self.cuts.append(cut.search(self.original[area.inside], new, self.mask_px[area.inside],
-                                        self.painted_px[area.inside], area, preservation_strength, before))
-        return self.cuts[0]
+                reduced = np.asarray(enlarged.resize(size.width_height, Image.Resampling.BILINEAR))
+                new = drift.corrected(self.original, reduced, self.repaint_px, 1.0, self.box, area)
+            before = None if self.run is None else self.run._cut(painted_px, preservation_strength, decoded)
+            found.cut = cut.search(self.original[area.inside], new, self.mask_px[area.inside], painted_px[area.inside], area,
+                                   preservation_strength, before)
+            found.is_cut_known = True
+        return found.cut
 
     def shown_within(self, mask_px: np.ndarray) -> SampledImage:
         """The image with its new pixels shown within another mask (H, W) float32, 0 to 1, as far as it was sampled."""
-        return replace(self, shown_px=np.where(self.repaint_px > 0, mask_px, 0), run=self, tapers={}, cuts=[])
+        return replace(self, shown_px=np.where(self.repaint_px > 0, mask_px, 0), run=self, tapers={}, findings=[])
 
     def composited(self, settings: Settings, decoded: np.ndarray, opacity_px: np.ndarray | None = None) -> np.ndarray:
         """The result: the decoded image, with colours and grain matched to the original, over the original.
@@ -160,17 +199,29 @@ class SampledImage:
         """
         if opacity_px is None:
             opacity_px = self.with_seam(settings, self.opacity_px(settings), decoded)
-        original, repaint_px, box = self.original, self.repaint_px, self.box
         size = Size.of(decoded)
-        if Size.of(original) != size:
-            box = box and box.scaled(Size.of(original), size)
-            original = np.asarray(Image.fromarray(original).resize(size.width_height, Image.Resampling.LANCZOS))
-            repaint_px, opacity_px = (np.asarray(Image.fromarray(mask).resize(size.width_height, Image.Resampling.BILINEAR))
-                                      for mask in (repaint_px, opacity_px))
+        original, repaint_px, _ = self._at(size)
+        opacity_px = _resized(opacity_px, size)
         # Everything outside the mask stays as it is, and takes most of the time in a large image. Grain is compared there.
         area = Box.around(opacity_px > 0) if settings.grain == 0 else Box.whole(size)
         inside, result = area.inside, original.copy()
-        decoded = drift.corrected(original, decoded, repaint_px, settings.drift_correction, box, area)
-        decoded = grain.matched(original[inside], decoded, repaint_px[inside], settings.grain, self.seed)
-        result[inside] = composite.composite(original[inside], decoded, opacity_px[inside])
+        new = self.drift(decoded).removed(decoded, settings.drift_correction, area) if settings.drift_correction else \
+            decoded[inside].astype(np.float32)
+        new = grain.matched(original[inside], new, repaint_px[inside], settings.grain, self.seed)
+        result[inside] = composite.composite(original[inside], new, opacity_px[inside])
         return result
+
+    def _at(self, size: Size) -> tuple[np.ndarray, np.ndarray, Box | None]:
+        """Original, `repaint_px` and box at the decoded image's size: a host may have enlarged it."""
+        own_size = Size.of(self.original)
+        if own_size == size:
+            return self.original, self.repaint_px, self.box
+        original = np.asarray(Image.fromarray(self.original).resize(size.width_height, Image.Resampling.LANCZOS))
+        return original, _resized(self.repaint_px, size), self.box and self.box.scaled(own_size, size)
+
+
+def _resized(mask: np.ndarray, size: Size) -> np.ndarray:
+    """A mask (H, W) float32 at this size."""
+    if Size.of(mask) == size:
+        return mask
+    return np.asarray(Image.fromarray(mask).resize(size.width_height, Image.Resampling.BILINEAR))

@@ -1,34 +1,66 @@
-"""Colour drift of a decoded image: measured where its content is the original's, extended to where it is new."""
+"""Colour drift of a decoded image: measured where its content is the original's, and removed where it predicts the new."""
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 import torch
-from scipy.ndimage import binary_erosion, gaussian_filter
+from scipy.ndimage import binary_dilation, binary_erosion
 from torch.nn.functional import interpolate
 
 from lib_softinpaint.geometry import Box, Size
+from lib_softinpaint.method.cielab import lab
+from lib_softinpaint.method.smootherstep import smootherstep
 
 BLOCK_PX = 8
-"""Side of the blocks, in pixels, in whose means drift is measured: drift is smooth, and lost texture averages out."""
+"""Side of the blocks, in pixels, in whose means drift is measured: lost texture averages out."""
 
-SPREADS_PX = (96.0, 32.0, 12.0)
-"""Pixels, deviations of Gaussians. A finer one is trusted where it has enough observations nearby."""
+MOST_BLOCKS = 8192
+"""Blocks in the mask from which on they are larger, to limit time: those of a mask of 720x720 pixels."""
 
-REACH_IN_DEVIATIONS = 3.0
+NEAR_PX = 64.0
+"""Pixels, deviation of a Gaussian: blocks within it share the drift of their place."""
+
+ALIKE = 15.0
+"""CIELAB units, deviation of a Gaussian: blocks within it share the drift of their colour."""
+
+DOUBT = 1.0
+"""Share of a single block's difference that is not drift, by variance, relative to what its place and colour explain."""
+
+SAMPLE_BLOCKS = 400
+"""Known blocks from which drift is predicted, at most. More would cost time and predict little better."""
+
+SURROUNDINGS_PX = 256
+"""Margin around the mask from which they are taken."""
 
 CLEAR_OF_EDGE_BLOCKS = 1
 """Margin around the mask, where the decoder mixes new content into the outside."""
 
-ENOUGH = 0.25
-"""Share of observed blocks under a Gaussian from which its mean is fully trusted."""
+LARGEST_DEVIATIONS = 6.0
+"""In deviations of the observed differences: anything further off is content. Drift differs between colours by less."""
 
-LARGEST_DEVIATIONS = 3.0
-"""In deviations of the observed differences: anything further off is content."""
+LEAST_SPREAD = 1.0
+"""Levels, least deviation of the observed differences for that limit."""
+
+UNCHANGED_DEVIATIONS = 1.4
+"""In deviations of the prediction's errors outside the mask: a block in the mask counts as unchanged up to about there."""
+
+LEAST_DEVIATION = 1.0
+"""Levels, least deviation of those errors: nobody sees less."""
+
+UNCHANGED = 0.3, 0.4
+"""Shares of the feather's blocks that must be unchanged before the correction is trusted, and for full trust."""
+
+EXPLAINED = 0.0, 0.3
+"""Shares of the unchanged blocks' squared differences in the whole mask that the prediction must explain, likewise."""
+
+MEDIAN_SQUARE = 2.366
+"""Median of the summed squares of three standard normal values."""
 
 FEWEST_BLOCKS = 12
-"""Observed blocks below which no field can be estimated; one colour map is fitted instead."""
+"""Observed blocks below which nothing can be predicted; one colour map is fitted instead."""
 
 FEWEST_PX = 256
 """Observed pixels below which no map can be fitted either; nothing is corrected."""
@@ -43,9 +75,55 @@ NORMAL_DEVIATION = 1.4826
 """Deviation of a normal distribution, in medians of its absolute values."""
 
 
+@dataclass(frozen=True, eq=False)
+class Drift:
+    """Colour drift of a decoded image where the mask is above 0.
+
+    Parameters
+    ----------
+    box
+        Part of the image that holds it.
+    correction : (h, w, 3) float32, levels, or broadcastable to it
+        What removes it; the box's size.
+    trust
+        Share of the predicted drift that it contains, 0 to 1.
+    """
+
+    box: Box
+    correction: np.ndarray
+    trust: float
+
+    def removed(self, decoded: np.ndarray, strength: float, area: Box) -> np.ndarray:
+        """A part of the decoded image (H, W, 3) without a share of the drift, (h, w, 3) float32."""
+        result, part = decoded[area.inside].astype(np.float32), area.overlap(self.box)
+        if strength > 0 and part.width and part.height:
+            correction = np.broadcast_to(self.correction, (*self.box.size, 3))
+            result[part.seen_from(area).inside] += np.float32(strength) * correction[part.seen_from(self.box).inside]
+        return result
+
+
 def corrected(original: np.ndarray, decoded: np.ndarray, repaint: np.ndarray, strength: float = 1.0,
               box: Box | None = None, area: Box | None = None) -> np.ndarray:
-    """The decoded image without the colour drift of autoencoder and resampling.
+    """The decoded image without the colour drift of autoencoder and resampling, where the mask is above 0.
+
+    Parameters
+    ----------
+    original, decoded, repaint, box
+        As in `measured`.
+    strength
+        Share of the drift that is removed, 0 to 1.
+    area
+        The part that is needed; everything if None.
+
+    Returns
+    -------
+    (H, W, 3) float32, the area's size
+    """
+    return measured(original, decoded, repaint, box).removed(decoded, strength, area or Box.whole(Size.of(repaint)))
+
+
+def measured(original: np.ndarray, decoded: np.ndarray, repaint: np.ndarray, box: Box | None = None) -> Drift:
+    """Drift of the decoded image where the mask is above 0.
 
     Where the mask is 0, the sampler kept the original's latent, so any difference there is drift.
 
@@ -54,64 +132,127 @@ def corrected(original: np.ndarray, decoded: np.ndarray, repaint: np.ndarray, st
     original, decoded : (H, W, 3) uint8 or float32, 0 to 255
     repaint : (H, W) float32, 0 to 1
         Where it is 0, the decoded image has the original's content.
-    strength
-        Share of the drift that is removed, 0 to 1.
     box
         The decoded part; everything if None.
-    area
-        The part that is needed; everything if None.
 
-    Returns
-    -------
-    (H, W, 3) float32, the area's size
-
-    Source: own, see METHOD 7 in docs/method.md; the field is a normalised convolution (Knutsson and Westin, CVPR 1993),
-    from coarse to fine.
+    Source: own, see METHOD 7 in docs/method.md; the prediction is kernel ridge regression (Rasmussen and Williams, Gaussian
+    Processes for Machine Learning, 2006, equations 2.25 and 5.12).
     """
-    whole = Box.whole(Size.of(repaint))
-    box, area = box or whole, area or whole
-    result, part = decoded[area.inside].astype(np.float32), area.overlap(box)
-    if strength > 0 and part.width and part.height:
-        inside = box.inside
-        correction = _drift(original[inside], decoded[inside], repaint[inside] == 0, part.seen_from(box))
-        result[part.seen_from(area).inside] += strength * correction
-    return result
+    box = box or Box.whole(Size.of(repaint))
+    inside = box.inside
+    original, decoded, repaint = original[inside], decoded[inside], repaint[inside]
+    repainted = repaint > 0
+    part = Box.around(repainted)
+    place = Box(part.left + box.left, part.top + box.top, part.width, part.height)
+    if min(repaint.shape) < BLOCK_PX:
+        return Drift(place, colour_map(original, decoded, repaint == 0, part), 1.0)
+    # A large image's far parts would take most of the time.
+    block_px = BLOCK_PX * max(1, math.ceil((np.count_nonzero(repainted) / MOST_BLOCKS) ** 0.5 / BLOCK_PX))
+    window = Box.around(repainted, SURROUNDINGS_PX).aligned_to(block_px)
+    near = window.inside
+    of_window = _in_window(original[near], decoded[near], repaint[near], part.seen_from(window), block_px)
+    if of_window is None:
+        return Drift(place, colour_map(original, decoded, repaint == 0, part), 1.0)
+    return Drift(place, *of_window)
 
 
-def _drift(original: np.ndarray, decoded: np.ndarray, known: np.ndarray, part: Box) -> np.ndarray:
-    """Correction to add to a part of the decoded image: levels, (h, w, 3) float32 or broadcastable to it."""
-    if min(known.shape) < BLOCK_PX:
-        return colour_map(original, decoded, known, part)
-    known_blocks = _block_means(known[..., None])[0] == 1
-    clear = cast(np.ndarray, binary_erosion(known_blocks, np.ones((3, 3)), CLEAR_OF_EDGE_BLOCKS, border_value=1))
-    difference = _block_means(original) - _block_means(decoded)
-    clear &= np.isfinite(difference).all(0)  # a decoder may overflow
+def _in_window(original: np.ndarray, decoded: np.ndarray, repaint: np.ndarray, part: Box,
+               block_px: int) -> tuple[np.ndarray, float] | None:
+    """Correction and trust of a part, from all that surrounds it; None if too few blocks are known."""
+    known = _block_means((repaint == 0)[..., None], block_px)[0] == 1
+    feather = ~known & (_block_means((repaint == 1)[..., None], block_px)[0] < 1)
+    clear = cast(np.ndarray, binary_erosion(known, np.ones((3, 3)), CLEAR_OF_EDGE_BLOCKS, border_value=1))
+    seen = _block_means(decoded, block_px)
+    difference = _block_means(original, block_px) - seen
+    finite = np.isfinite(difference).all(0)  # a decoder may overflow
+    clear &= finite
     if np.count_nonzero(clear) < FEWEST_BLOCKS:
-        return colour_map(original, decoded, known, part)
-    return _enlarged(_extended(_without_content(np.where(clear, difference, 0), clear), clear), part)
+        return None
+    predicted_at = cast(np.ndarray, binary_dilation(~known, np.ones((3, 3)))) & finite
+    features = _features(np.where(finite, seen, 0), block_px)
+    sample = np.flatnonzero(clear)
+    if len(sample) > SAMPLE_BLOCKS:
+        sample = np.random.default_rng(0).choice(sample, SAMPLE_BLOCKS, replace=False)
+    drift = _without_content(np.where(clear, difference, 0), clear).reshape(3, -1)[:, sample].T
+    values, deviation = _predicted(features[sample], drift, features[predicted_at.ravel()])
+    field = np.zeros_like(difference)
+    field[:, predicted_at] = values.T
+    checked = ~known & finite
+    trust = _trust(difference[:, checked], field[:, checked], feather[checked], deviation)
+    return _enlarged(trust * field, part, block_px), trust
 
 
-def _enlarged(field: np.ndarray, part: Box) -> np.ndarray:
+def _features(blocks: np.ndarray, block_px: int) -> np.ndarray:
+    """Place and colour (h * w, 5) float32 of blocks (3, h, w), in the deviations within which blocks share their drift."""
+    colours = lab(np.rint(blocks.transpose(1, 2, 0)).clip(0, 255).astype(np.uint8)).numpy() / ALIKE
+    places = np.indices(blocks.shape[1:], np.float32) * (block_px / NEAR_PX)
+    return np.concatenate([places, colours]).reshape(5, -1).T.astype(np.float32)
+
+
+def _predicted(known: np.ndarray, drift: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, float]:
+    """Drift (M, 3) of blocks with features (M, 5), and the deviation of the prediction's errors, in levels.
+
+    The prediction comes from blocks with features (N, 5) and drift (N, 3). For colours that none of them has, it is their mean
+    drift. The errors are those of each known block, predicted from the others.
+    """
+    blocks, mean = torch.from_numpy(known), torch.from_numpy(drift.mean(0))
+    inverse = torch.linalg.inv(_kernel(blocks, blocks) + DOUBT * torch.eye(len(blocks)))
+    weights = inverse @ (torch.from_numpy(drift) - mean)
+    errors = weights / inverse.diagonal()[:, None]
+    deviation = (errors.square().sum(1).median().item() / MEDIAN_SQUARE) ** 0.5
+    return (mean + _kernel(torch.from_numpy(wanted), blocks) @ weights).numpy(), deviation
+
+
+def _kernel(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """Covariance of the drift of blocks, (N, M): one part depends on colour alone, an equal one on colour and place."""
+    near, alike = (torch.cdist(one[:, part], other[:, part]).square_().mul_(-0.5).exp_()
+                   for part in (slice(2), slice(2, None)))
+    return near.add_(1).mul_(alike)
+
+
+def _trust(difference: np.ndarray, predicted: np.ndarray, feather: np.ndarray, deviation: float) -> float:
+    """How far the prediction holds in the mask, 0 to 1, from the blocks (3, N) there that still show the original.
+
+    New content tells nothing about drift. It may also change the drift: a decoder that looks at the whole image shifts the
+    outside one way and the new content the other. So there is no trust without unchanged blocks. They are counted in the
+    feather, (N,) bool, or in the whole mask if its edge is hard.
+    """
+    if not difference.size:
+        return 1.0
+    missed, there = np.square(difference - predicted).sum(0), np.square(difference).sum(0)
+    tolerance = UNCHANGED_DEVIATIONS * max(deviation, LEAST_DEVIATION)
+    unchanged = np.exp(-np.minimum(missed, there) / (2 * 3 * tolerance ** 2))
+    explained = 1 - (unchanged * missed).sum() / max((unchanged * there).sum(), 1e-6)
+    counted = feather if np.count_nonzero(feather) >= FEWEST_BLOCKS else np.ones_like(feather)
+    return _rise(unchanged[counted].mean(), *UNCHANGED) * _rise(explained, *EXPLAINED)
+
+
+def _rise(value: float, first: float, last: float) -> float:
+    """0 up to the first value, 1 from the last on, smooth between them."""
+    return float(smootherstep(torch.tensor((value - first) / (last - first)).clamp(0, 1)))
+
+
+def _enlarged(field: np.ndarray, part: Box, block_px: int) -> np.ndarray:
     """A part (h, w, 3) of the image from a value per block, (3, rows, columns) float32."""
     spans = (part.top, part.bottom, field.shape[1]), (part.left, part.right, field.shape[2])
     # One block more on each side, towards which the part's outermost pixels are interpolated.
-    rows, columns = (slice(max(min(start // BLOCK_PX, blocks - 1) - 1, 0), (stop - 1) // BLOCK_PX + 2)
+    rows, columns = (slice(max(min(start // block_px, blocks - 1) - 1, 0), (stop - 1) // block_px + 2)
                      for start, stop, blocks in spans)
     near = torch.from_numpy(field[:, rows, columns])[None]
-    enlarged = interpolate(near, scale_factor=BLOCK_PX, mode="bilinear", align_corners=False)[0].permute(1, 2, 0).numpy()
-    top, left = part.top - rows.start * BLOCK_PX, part.left - columns.start * BLOCK_PX
+    enlarged = interpolate(near, scale_factor=block_px, mode="bilinear", align_corners=False)[0].permute(1, 2, 0).numpy()
+    top, left = part.top - rows.start * block_px, part.left - columns.start * block_px
     missing = [max(0, top + part.height - enlarged.shape[0]), max(0, left + part.width - enlarged.shape[1])]
     if any(missing):  # the image is not a whole number of blocks
         enlarged = np.pad(enlarged, [(0, pixels) for pixels in (*missing, 0)], mode="edge")
     return enlarged[top:top + part.height, left:left + part.width]
 
 
-def _block_means(values: np.ndarray) -> np.ndarray:
+def _block_means(values: np.ndarray, block_px: int) -> np.ndarray:
     """Means (C, h, w) of the blocks of (H, W, C); incomplete blocks are cut off."""
-    rows, columns, channels = values.shape[0] // BLOCK_PX, values.shape[1] // BLOCK_PX, values.shape[2]
-    values = values[:rows * BLOCK_PX, :columns * BLOCK_PX].reshape(rows, BLOCK_PX, columns * BLOCK_PX * channels)
-    sums = values.sum(1, dtype=np.float32).reshape(rows, columns, BLOCK_PX, channels).sum(2)
-    return sums.transpose(2, 0, 1) / np.float32(BLOCK_PX ** 2)
+    rows, columns, channels = values.shape[0] // block_px, values.shape[1] // block_px, values.shape[2]
+    values = values[:rows * block_px, :columns * block_px].reshape(rows, block_px, columns * block_px * channels)
+    sums = values.sum(1, dtype=np.float32).reshape(rows, columns, block_px, channels).sum(2)
+    return sums.transpose(2, 0, 1) / np.float32(block_px ** 2)
 
 
 def _without_content(difference: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -119,20 +260,8 @@ def _without_content(difference: np.ndarray, known: np.ndarray) -> np.ndarray:
     observed = difference[:, known]
     usual = np.median(observed, axis=1)[:, None, None]
     deviation = NORMAL_DEVIATION * np.median(np.abs(observed - usual[..., 0]), axis=1)[:, None, None]
+    deviation = np.maximum(deviation, LEAST_SPREAD)
     return np.clip(difference, usual - LARGEST_DEVIATIONS * deviation, usual + LARGEST_DEVIATIONS * deviation)
-
-
-def _extended(difference: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Smooth field (3, h, w) that matches the known blocks' differences and extends them."""
-    weights = known.astype(np.float32)
-    field = np.broadcast_to(difference[:, known].mean(1)[:, None, None], difference.shape)
-    for spread in SPREADS_PX:
-        def spread_out(values: np.ndarray, deviation: float = spread / BLOCK_PX) -> np.ndarray:
-            return gaussian_filter(values, deviation, mode="nearest", truncate=REACH_IN_DEVIATIONS)
-        near = spread_out(weights)
-        mean = np.stack([spread_out(channel * weights) for channel in difference]) / np.maximum(near, 1e-6)
-        field = field + np.clip(near / ENOUGH, 0, 1) * (mean - field)
-    return field.astype(np.float32)
 
 
 def colour_map(original: np.ndarray, decoded: np.ndarray, known: np.ndarray, part: Box | None = None) -> np.ndarray:

@@ -13,6 +13,8 @@ from lib_softinpaint.settings.fields import Field, Range, Value, coerce_all, fie
 INFOTEXT_PREFIX = "Soft inpainting "
 VERSION_KEY = INFOTEXT_PREFIX + "version"
 NOTE_KEY = INFOTEXT_PREFIX + "note"
+DRIFT_APPLIED_KEY = INFOTEXT_PREFIX + "drift applied"
+"""Infotext key: share of the measured drift that was removed, 0 to 1. Written if drift correction is on."""
 
 SOFT, HARD = "soft", "hard"
 FEATHER_AUTOMATIC = "Automatic"
@@ -188,7 +190,7 @@ def infotext_key(field: Field) -> str:
 
 def infotext_keys() -> list[str]:
     """All infotext keys that this extension writes."""
-    return [infotext_key(field) for field in saved_fields()] + [VERSION_KEY, NOTE_KEY]
+    return [infotext_key(field) for field in saved_fields()] + [VERSION_KEY, NOTE_KEY, DRIFT_APPLIED_KEY]
 
 
 def to_infotext(settings: Settings) -> dict[str, Any]:

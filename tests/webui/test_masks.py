@@ -66,7 +66,8 @@ def test_edge_awareness_keeps_the_feather_out_of_neighbours(webui):
     neighbour = np.s_[104:152, 164:196]
     changes = {}
     for awareness in (0, 1):
-        result = webui.inpaint(Image.fromarray(image), MASK, [{"edge_awareness": awareness, "seam_search": 0}], mask_blur=16, **WIDE)
+        settings = {"edge_awareness": awareness, "seam_search": 0}
+        result = webui.inpaint(Image.fromarray(image), MASK, [settings], mask_blur=16, **WIDE)
         changes[awareness] = (result.images[0] != image).any(-1)
     assert changes[0][neighbour].mean() > 0.2
     assert changes[1][neighbour].mean() < 0.01

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from lib_softinpaint import __version__
+from lib_softinpaint.settings import infotext
 from tests.webui.host import drawn_disc, drawn_image
 
 pytestmark = [pytest.mark.every_host, pytest.mark.usefixtures("clean_log")]
@@ -11,9 +12,11 @@ IMAGE, MASK = drawn_image(), drawn_disc()
 GUIDE = [0.2, 0.05, 1, 0, 1.25, 1.25]
 
 
-def soft_keys(infotext):
-    pairs = (pair.split(": ", 1) for pair in infotext.splitlines()[-1].split(", ") if ": " in pair)
-    return {key.removeprefix("Soft inpainting "): value for key, value in pairs if key.startswith("Soft inpainting ")}
+def soft_keys(text):
+    """Settings in the infotext, by key. What was measured is left out."""
+    pairs = (pair.split(": ", 1) for pair in text.splitlines()[-1].split(", ") if ": " in pair)
+    return {key.removeprefix("Soft inpainting "): value for key, value in pairs
+            if key.startswith("Soft inpainting ") and key != "Soft inpainting drift applied"}
 
 
 def same(one, other):
@@ -89,6 +92,13 @@ def test_the_infotext_makes_the_round_trip(webui):
     again = webui.inpaint(IMAGE, MASK, infotext=made.infotexts[0], mask_blur=8)
     assert soft_keys(again.infotexts[0]) == soft_keys(made.infotexts[0])
     assert same(made, again)
+
+
+def test_the_infotext_says_how_much_drift_was_removed(webui):
+    on, off = (infotext.parse(webui.inpaint(IMAGE, MASK, [{"drift_correction": strength}]).infotexts[0])
+               for strength in (1, 0))
+    assert 0 <= float(on["Soft inpainting drift applied"]) <= 1
+    assert "Soft inpainting drift applied" not in off
 
 
 def test_a_builtin_infotext_pastes_with_its_equivalents(webui):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 import inspect
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -164,7 +164,8 @@ def scheduler_class(sampler: str, schedule_type: str) -> tuple[type, dict[str, A
 def inpaint(pipeline: DiffusionPipeline, request: Request, image: Image.Image, mask: Image.Image,
             on_step: Callable[[float], None] | None = None, keep: Callable[[KeptImage], None] | None = None,
             loras: Sequence[Path] = LORA_PLACES, *, on_running: Callable[[DiffusionPipeline], None] | None = None,
-            on_note: Callable[[str], None] | None = None) -> Image.Image:
+            on_note: Callable[[str], None] | None = None,
+            on_measured: Callable[[dict[str, str]], None] | None = None) -> Image.Image:
     """One inpainted image. Runs on the same model wait for one another and do not share state.
 
     Parameters
@@ -181,6 +182,8 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, image: Image.Image, m
         Called after each step, before `on_step`, with the running pipeline, whose `preview` shows the current prediction.
     on_note
         Called with a sentence for each fault that did not stop the run.
+    on_measured
+        Called with infotext keys and values of what the composite measured.
     """
     kind, changes = scheduler_class(request.sampler, request.schedule_type)
 
@@ -204,13 +207,26 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, image: Image.Image, m
     if on_note:
         for note in result.notes:
             on_note(note)
+    if on_measured:
+        on_measured(result.measurements[0])
     if keep and result.kept and result.kept[0]:
         keep(result.kept[0])
     return result.images[0]
 
 
-def infotext_of(request: Request, image: Size, model: str | None, loras: Sequence[Path] = LORA_PLACES) -> str:
-    """Infotext for an `inpaint` result, given the image's size and the model's name (None: the bundled model)."""
+def infotext_of(request: Request, image: Size, model: str | None, loras: Sequence[Path] = LORA_PLACES,
+                measured: Mapping[str, str] | None = None) -> str:
+    """Infotext for an `inpaint` result.
+
+    Parameters
+    ----------
+    image
+        Size of the image.
+    model
+        The model's name; None for the bundled model.
+    measured
+        Infotext keys and values that `inpaint` passed to `on_measured`.
+    """
     name = Path(model).name.removesuffix(".safetensors") if model else SCENES
     return infotext.dump(to_infotext(request, Size=working_size(request, image), Model=name,
-                                     **infotext_hashes(request.prompt, loras)))
+                                     **infotext_hashes(request.prompt, loras), **(measured or {})))

@@ -69,9 +69,12 @@ class Painter:
             numbered = replace(request, seed=(request.seed + number) % (LARGEST_SEED + 1))
             kept: list[KeptImage] = []
             notes: list[str] = []
+            measured: dict[str, str] = {}
             result = models.inpaint(pipeline, numbered, image, mask, lambda share: on_step(share, preview),
-                                  kept.append, on_running=look, on_note=notes.append)
-            yield self._finished(result, image, models.infotext_of(numbered, Size.of(image), model), numbered, kept, notes)
+                                  kept.append, on_running=look, on_note=notes.append,
+                                    on_measured=measured.update)
+            text = models.infotext_of(numbered, Size.of(image), model, measured=measured)
+            yield self._finished(result, image, text, numbered, kept, notes)
 
     def _finished(self, result: Image.Image, image: Image.Image, image_infotext: str, request: Request,
                   kept: list[KeptImage], notes: list[str]) -> Finished:

@@ -70,10 +70,14 @@ ONE_STEP_SCHEDULERS = EulerDiscreteScheduler, HeunDiscreteScheduler, KDPM2Discre
 
 @dataclass
 class SoftInpaintPipelineOutput(StableDiffusionPipelineOutput):
-    """The images, the safety checker's flags, the data of each composite (with `keep`), and notes on faults."""
+    """Images, the safety checker's flags, the data of each composite (with `keep`), notes on faults, and measurements.
+
+    The measurements of an image are infotext keys and values.
+    """
 
     kept: list[KeptImage | None] | None = None
     notes: list[str] = field(default_factory=list)
+    measurements: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass
@@ -262,6 +266,7 @@ class _SoftInpainting(_ImageToImagePipeline):
                     num_images_per_prompt=num_images_per_prompt, generator=generator, output_type="latent", **kwargs).images
                 samples = _usable(job, job.finish(samples), report)
                 kept: list[KeptImage | None] = []
+                measurements: list[dict[str, str]] = []
                 results: Any = samples if output_type == "latent" else []
                 if output_type != "latent":
                     transparent = [np.asarray(each) if "A" in each.getbands() else None for each in repeated(sources, count)]
@@ -271,6 +276,7 @@ class _SoftInpainting(_ImageToImagePipeline):
                             job, samples, seeds_of(generator, count), painted_masks, transparent, report):
                         if keep and settings.enabled:
                             kept.append(kept_image)
+                        measurements.append(kept_image.measurements(settings) if kept_image else {})
                         results.append(result)
             finally:
                 self.maybe_free_model_hooks()
@@ -283,7 +289,7 @@ class _SoftInpainting(_ImageToImagePipeline):
         flagged = report.flagged or None
         if not return_dict:
             return (results, flagged, kept) if keep else (results, flagged)
-        return SoftInpaintPipelineOutput(results, flagged, kept, report.notes)
+        return SoftInpaintPipelineOutput(results, flagged, kept, report.notes, measurements)
 
     def with_scheduler(self, scheduler: Any) -> _SoftInpainting:
         """A shallow copy of the pipeline with another scheduler. The models are shared."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -57,18 +58,19 @@ def _composite(p: Any, pp: Any, run: Run, sampled: Sampled) -> None:
     decoded = np.asarray(pp.image.convert("RGB"))
     with _progress_note(decoded.shape[0] * decoded.shape[1]):
         limit = history_mb()
+        colours = colours_of(run.originals[place % len(run.originals)])
+        kept = KeptImage(run.settings, sampled.images[place], decoded, sampling.painted[place],
+                         source=sampling.sources[place], colours=colours)
+        p.extra_generation_params.update(kept.measurements(run.settings))
         infotext = processing.create_infotext(p, p.prompts, p.seeds, p.subseeds, index=place,
                                               all_negative_prompts=p.negative_prompts) if limit > 0 else ""
-        colours = colours_of(run.originals[place % len(run.originals)])
-        kept = KeptImage(run.settings, sampled.images[place], decoded, sampling.painted[place], infotext,
-                         sampling.sources[place], colours)
         opacity_px = kept.opacity_px(run.settings, fade)
         if sampled.shown_mask is not None:
             sampled.shown_mask.paste(grey_image(opacity_px))  # the host saves it after the composite
         result = kept.composited(run.settings, opacity_px)
         pp.image = with_colours(Image.fromarray(result), colours)
         if limit > 0:
-            run.finished.append((pp.image, history.put(kept, result, limit)))
+            run.finished.append((pp.image, history.put(replace(kept, infotext=infotext), result, limit)))
 
 
 @contextmanager
