@@ -134,7 +134,8 @@ class KeptImage:
                     if each.name in SHAPING and getattr(settings, each.name) != getattr(self.settings, each.name)]
         values = {key: params[key] for key in keys}
         if settings.drift_correction != self.settings.drift_correction:
-            values.update(self.measurements(settings) or ({DRIFT_APPLIED_KEY: 0} if DRIFT_APPLIED_KEY in self.infotext else {}))
+            off = {DRIFT_APPLIED_KEY: 0} if DRIFT_APPLIED_KEY in self.infotext else {}
+            values.update(self.measurements(settings) or off)
         if reshaped:
             changes = ", ".join(f"{each.label} {params[infotext_key(each)]}" for each in reshaped)
             note = infotext.parse(self.infotext).get(NOTE_KEY)

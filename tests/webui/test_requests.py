@@ -95,7 +95,8 @@ def test_the_infotext_makes_the_round_trip(webui):
 
 
 def test_the_infotext_says_how_much_drift_was_removed(webui):
-    on, off = (infotext.parse(webui.inpaint(IMAGE, MASK, [{"drift_correction": strength}]).infotexts[0]) for strength in (1, 0))
+    on, off = (infotext.parse(webui.inpaint(IMAGE, MASK, [{"drift_correction": strength}]).infotexts[0])
+               for strength in (1, 0))
     assert 0 <= float(on["Soft inpainting drift applied"]) <= 1
     assert "Soft inpainting drift applied" not in off
 
