@@ -25,6 +25,7 @@ from benchmarks.tables import markdown_table
 from benchmarks.tasks import REPORTED_SCENES, make_task
 from lib_softinpaint.generation import score
 from lib_softinpaint.generation.job import SoftInpaintJob
+from lib_softinpaint.generation.sampled import SampledImage
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers import models
 from lib_softinpaint.images.sheet import side_by_side
@@ -55,7 +56,7 @@ class Case:
     decoded : (H, W, 3) float32, 0 to 255
     painted : (H, W) bool
     repaint, opacity : (H, W) float32, 0 to 1
-        Ours. `builtin_opacity` is the built-in's for the same latents.
+        Ours. `fade` is ours without the seam search, `builtin_opacity` the built-in's for the same latents.
     """
 
     kind: str
@@ -65,6 +66,7 @@ class Case:
     painted: np.ndarray
     repaint: np.ndarray
     opacity: np.ndarray
+    fade: np.ndarray
     builtin_opacity: np.ndarray
 
     @cached_property
@@ -103,7 +105,7 @@ def cases(codec: Codec) -> Iterator[Case]:
                 new = np.where(painted[..., None], task.answer, task.image)
                 decoded, samples = decoded_image(codec, repaint, start, new)
                 yield Case(kind, task.image, new, decoded, painted, repaint,
-                           *opacities(task.image, painted, repaint, MASK_BLUR, start, samples))
+                           *opacities(task.image, painted, repaint, MASK_BLUR, start, samples, decoded))
 
 
 def canvas_of(image: np.ndarray, mask_blur: int) -> Canvas:
@@ -119,20 +121,16 @@ def decoded_image(codec: Codec, repaint: np.ndarray, start: torch.Tensor, new: n
 
 
 def opacities(original: np.ndarray, painted: np.ndarray, repaint: np.ndarray, mask_blur: int, start: torch.Tensor,
-              samples: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Ours and the built-in's for the same latents, each (H, W) float32."""
-    return (_opacity(Settings(enabled=True), repaint, start, samples, original),
-            _opacity(as_builtin(), host_blur(painted, mask_blur), start, samples, original))
-
-
-def _opacity(settings: Settings, repaint: np.ndarray, start: torch.Tensor, samples: torch.Tensor,
-             original: np.ndarray) -> np.ndarray:
-    mask = torch.from_numpy(to_latent(repaint, *start.shape[-2:]))[None]
-    job = SoftInpaintJob(settings, mask, start, [original], [repaint])
-    sampled, = job.measure(samples, Size.of(original), [0])
-    if settings == as_builtin():
-        return composite.enlarge(sampled.opacity_latent(settings), Size.of(original))
-    return sampled.opacity_px(settings)
+              samples: torch.Tensor, decoded: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ours, ours without the seam search, and the built-in's for the same latents, each (H, W) float32."""
+    def sampled(settings: Settings, repaint: np.ndarray) -> SampledImage:
+        mask = torch.from_numpy(to_latent(repaint, *start.shape[-2:]))[None]
+        job = SoftInpaintJob(settings, mask, start, [original], [repaint], painted_px=[painted.astype(np.float32)])
+        return job.measure(samples, Size.of(original), [0])[0]
+    ours = sampled(Settings(enabled=True), repaint)
+    fade = ours.opacity_px(Settings(enabled=True))
+    builtin = sampled(as_builtin(), host_blur(painted, mask_blur)).opacity_latent(as_builtin())
+    return ours.with_seam(Settings(enabled=True), fade, decoded), fade, composite.enlarge(builtin, Size.of(original))
 
 
 # Methods
@@ -208,6 +206,7 @@ METHODS: dict[str, Callable[[Case], np.ndarray]] = {
     "blur 4": lambda case: _over(case, case.decoded, np.minimum(2 * host_blur(case.painted, peers.HARD_BLUR_PX), 1)),
     "built-in": lambda case: _over(case, case.decoded, case.builtin_opacity),
     "ours, no drift correction": _ours(lambda case: case.decoded),
+    "ours, no seam search": lambda case: _over(case, _without_autoencoder_drift(case), case.fade),
     "**ours**": _ours(_without_autoencoder_drift),
     "ours, one colour map": _ours(lambda case: case.decoded + drift.colour_map(
         case.original, case.decoded, case.repaint == 0)),

@@ -79,7 +79,7 @@ def cases(codec: Codec, images: list[np.ndarray], mask_blur: int) -> Iterator[Ca
             for content, new in news.items():
                 decoded, samples = decoded_image(codec, repaint, start, new)
                 yield Case(content, image, new, decoded, painted, repaint,
-                           *opacities(image, painted, repaint, mask_blur, start, samples))
+                           *opacities(image, painted, repaint, mask_blur, start, samples, decoded))
 
 
 COLUMNS = ("CIEDE2000", "of colours", "halo L1", "gradient at edge", "jump", "half-eaten", "ring",

@@ -183,13 +183,15 @@ def compositing(size: int, batch: int, device: str, builtin: ModuleType | None) 
 
 def post_processing(size: int, batch: int, device: str, builtin: ModuleType | None) -> Methods:
     """Everything from the last latent and the decoded images to the results."""
-    repaint_px = mask.feather_outward(_painted(size).astype(np.float32), REACH_PX)
+    painted_px = _painted(size).astype(np.float32)
+    repaint_px = mask.feather_outward(painted_px, REACH_PX)
     repaint = torch.from_numpy(mask.to_latent(repaint_px, size // LATENT_PX, size // LATENT_PX))[None]
     reference_latent, samples = _latents(size, 2 * batch, device).chunk(2)
     original, decoded = _image(size, 0), _image(size, 1)
 
     def ours():
-        job = SoftInpaintJob(Settings(enabled=True), repaint, reference_latent, [original] * batch, [repaint_px] * batch)
+        job = SoftInpaintJob(Settings(enabled=True), repaint, reference_latent, [original] * batch, [repaint_px] * batch,
+                             painted_px=[painted_px] * batch)
         finished = job.finish(samples)
         return [image.composited(job.settings, decoded) for image in job.measure(finished, Size(size, size), range(batch))]
     methods = {OURS: ours}
@@ -216,7 +218,8 @@ def recompositing(size: int, batch: int, device: str, builtin: ModuleType | None
     repaint_px = painted.repaint_px(run)
     repaint = torch.from_numpy(mask.to_latent(repaint_px, size // LATENT_PX, size // LATENT_PX))[None]
     reference_latent, samples = _latents(size, 2 * batch, device).chunk(2)
-    job = SoftInpaintJob(run, repaint, reference_latent, [_image(size, 0)] * batch, [repaint_px] * batch)
+    job = SoftInpaintJob(run, repaint, reference_latent, [_image(size, 0)] * batch, [repaint_px] * batch,
+                         painted_px=[painted.strengths] * batch)
     kept = [KeptImage(run, sampled, _image(size, 1), painted)
             for sampled in job.measure(job.finish(samples), Size(size, size), range(batch))]
 

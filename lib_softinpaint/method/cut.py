@@ -12,7 +12,7 @@ from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.method.cielab import lab
 from lib_softinpaint.method.distance import depth, depth_and_nearest
 
-MOST_CELLS = 12_000
+MOST_CELLS = 5_000
 """Cells of the feather in which the path is searched: a wider feather has larger cells, and takes no longer."""
 
 CELL_SIDE = 2
