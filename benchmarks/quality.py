@@ -113,7 +113,7 @@ def plans(full: bool, scenes: Sequence[str] = tuple(REPORTED_SCENES), seeds: tup
         scenes, seeds = QUICK_SCENES, TUNING_SEEDS
     sides = (SIZE, 2 * SIZE) if full else (SIZE,)
     steps = [(sampler, steps) for sampler in (SAMPLER, *OTHER_SAMPLERS) for steps in OTHER_STEPS] if full else []
-    wide = [Plan(f"At Mask blur {WIDE_BLUR_PX}", fresh_runs(scenes[::2], seeds, sides[-1], WIDE_BLUR_PX),
+    wide = [Plan(f"At Mask blur {WIDE_BLUR_PX}", fresh_runs(scenes[::4], seeds, sides[-1], WIDE_BLUR_PX),
                  (HARD, BUILTIN, OURS, OURS_PLAIN), ("task",))] if full else []
     return [Plan("As a fresh user finds it", fresh_runs(scenes, seeds, sides[-1]), AS_FOUND, ("task",)), *wide,
             Plan("Each at its best documented use", best_runs(scenes, seeds), AT_THEIR_BEST, ("task", "area")),

@@ -29,6 +29,8 @@ VALUES: dict[str, tuple[dict[str, object], ...]] = {
         {"mask_influence": value, "least_opacity": 0.0} for value in (0.0, 0.25, 0.5, 0.75, 1.0)),
     "Automatic threshold": ({"automatic_threshold": True},),
     "Least opacity": tuple({"least_opacity": value} for value in (0.0, 0.25, 0.5, 0.75, 1.0)),
+    "Seam search": tuple({"seam_search": value} for value in (0.0, 0.5, 1.0)),
+    "Edge awareness": tuple({"edge_awareness": value} for value in (0.0, 0.5, 1.0)),
     "Edge taper": tuple({"edge_taper_px": value} for value in (0.0, 6.0, 12.0, 24.0, 64.0)),
     "Drift correction": tuple({"drift_correction": value} for value in (0.0, 0.5, 1.0)),
     "Grain": tuple({"grain": value} for value in (0.0, 0.5, 1.0)),
@@ -48,8 +50,8 @@ def finished_images() -> Iterator[tuple[Task, KeptImage]]:
 def figures(task: Task, image: KeptImage, default_result: np.ndarray, changes: dict) -> tuple[float, ...]:
     """Scores of an image re-composited with changed settings.
 
-    Returns blend score of the composite alone, jump, ghost, share of the painted area's new content that is shown, and mean
-    difference from the default result inside the mask in levels.
+    Returns blend score of the composite alone, jump, outline, foreign edges, ghost, half-eaten, share of the painted area's
+    new content that is shown, and mean difference from the default result inside the mask in levels.
     """
     chosen, original, mask = image.settings_with(changes), image.sampled.original, image.sampled.repaint_px
     result = image.composited(chosen)
@@ -58,7 +60,8 @@ def figures(task: Task, image: KeptImage, default_result: np.ndarray, changes: d
     scores = score.score(original, result, mask, task.painted, decoded)
     new, shown = (np.abs(each.astype(float) - original)[task.painted].mean() for each in (decoded, result))
     difference = np.abs(result.astype(float) - default_result)[mask > 0].mean()
-    return score.blend_score(scores, 1.0), scores.jump, scores.ghost, shown / max(new, 1e-3), difference
+    return (score.blend_score(scores, 1.0), scores.jump, scores.outline, scores.foreign_edges, scores.ghost, scores.half_eaten,
+            shown / max(new, 1e-3), difference)
 
 
 def tables(options: Options) -> Iterator[str]:
@@ -70,11 +73,12 @@ def tables(options: Options) -> Iterator[str]:
     lines = []
     for name, values in VALUES.items():
         for changes in values:
-            means = np.mean([figures(*each, changes) for each in images], axis=0)
+            means = np.nanmean([figures(*each, changes) for each in images], axis=0)
             value = next(iter(changes.values())) if "own" not in name else changes["feather_width"]
             mark = "**" if all(defaults[key] == each for key, each in changes.items()) else ""
             lines.append([name, f"{mark}{value:g}{mark}" if not isinstance(value, bool) else "on",
-                          f"{means[0]:.1f}", f"{means[1]:.2f}", f"{means[2]:.3f}", f"{means[3]:.0%}", f"{means[4]:.2f}"])
-    header = ["setting", "value", "blend score", "jump", "ghost", "shown of the painted area's new content",
-              "difference from the defaults' result, levels"]
+                          f"{means[0]:.1f}", f"{means[1]:.2f}", f"{means[2]:.1%}", f"{means[3]:.2f}", f"{means[4]:.3f}",
+                          f"{means[5]:.1%}", f"{means[6]:.0%}", f"{means[7]:.2f}"])
+    header = ["setting", "value", "blend score", "jump", "outline seen", "foreign edges", "ghost", "half-eaten",
+              "shown of the painted area's new content", "difference from the defaults' result, levels"]
     yield f"{len(images)} finished images, re-composited\n\n" + markdown_table(header, lines)

@@ -18,6 +18,7 @@ TRUTH_COLUMNS = {
     "halo L1": lambda rows: _mean(rows, "halo", 3),
     "gradient at edge": lambda rows: _mean(rows, "gradient_at_edge", 1),
     "half-eaten": lambda rows: f"{_values(rows, 'half_eaten').mean():.1%}",
+    "change inside": lambda rows: _mean(rows, "effect", 1),
     "change beside it": lambda rows: _mean(rows, "ring_change", 1),
     "changed outside, px": lambda rows: f"{np.mean([row['outside_changed'] for row in rows]):.0f}",
     "object found": lambda rows: f"{_values(rows, 'found').mean():.0%}",
