@@ -143,10 +143,10 @@ def test_a_saved_recomposite_has_its_infotext_and_pixels(webui):
 
 
 def test_the_oldest_images_are_dropped_and_0_keeps_none(webui):
-    """Each takes about 0.9 MB. Images of one batch share their original and masks."""
+    """Each takes about 1.3 MB. Images of one batch share their original and masks."""
     _, _, (first,) = made(webui, seed=11)
     try:
-        webui.post("/sdapi/v1/options", {HISTORY: 2})
+        webui.post("/sdapi/v1/options", {HISTORY: 3})
         _, _, (second,) = made(webui, seed=12)
         _, _, (third,) = made(webui, seed=13)
         assert refusal(webui, {"id": first})[0] == 422

@@ -47,17 +47,17 @@ def test_the_same_request_after_another_job_gives_the_same_image(webui):
 
 
 @pytest.mark.parametrize("args", [
-    [True, 0.2, 0.05, 1, 0, 1.25, 1.25], ["true", "0.2", "0.05", "1", "0", "1.25", "1.25"], [True, *GUIDE, *[None] * 12, 1, 2],
+    [True, 0.2, 0.05, 1, 0, 1.25, 1.25], ["true", "0.2", "0.05", "1", "0", "1.25", "1.25"], [True, *GUIDE, *[None] * 14, 1, 2],
     [{"schedule_bias": 0.2, "preservation_strength": "0.05", "transition_contrast_boost": 1, "difference_threshold": 1.25,
       "difference_contrast": 1.25, "mask_influence": None}]])
 def test_lists_and_dicts_of_numbers_strings_and_nulls_are_read_the_same(webui, args):
     result = webui.inpaint(IMAGE, MASK, args, steps=4)
     assert soft_keys(result.infotexts[0]) == {
         "enabled": "True", "schedule bias": "0.2", "preservation strength": "0.05", "transition contrast boost": "1",
-        "mask influence": "0", "difference threshold": "1.25", "difference contrast": "1.25", "feather source": "Mask blur",
+        "mask influence": "0", "difference threshold": "1.25", "difference contrast": "1.25", "feather source": "Automatic",
         "edge taper": "12", "mask grow": "0", "feather width": "32", "feather unit": "pixels", "threshold mix": "0",
         "least opacity": "1", "drift correction": "1", "grain": "0", "conditioning mask": "soft",
-        "automatic threshold": "False", "version": __version__}
+        "automatic threshold": "False", "edge awareness": "1", "seam search": "1", "version": __version__}
     assert same(result, webui.inpaint(IMAGE, MASK, [True, *GUIDE], steps=4))
 
 
@@ -78,7 +78,7 @@ def test_a_number_out_of_range_is_clamped_and_noted_in_the_infotext(webui):
     ([True, "much"], "Schedule bias must be a number from 0 to 8, got 'much'."),
     ([True, "NaN"], "Schedule bias must be a number from 0 to 8, got 'NaN'."),
     ([{"bias": 1}], "Unknown soft inpainting setting 'bias'"),
-    ([True, 1, 0.5, 4, 0, 0.5, 2, "soft"], "Feather source must be one of Mask blur, own, host, got 'soft'.")])
+    ([True, 1, 0.5, 4, 0, 0.5, 2, "soft"], "Feather source must be one of Automatic, Mask blur, own, host, got 'soft'.")])
 def test_an_invalid_setting_gives_normal_inpainting_and_a_note(webui, args, sentence):
     result = webui.inpaint(IMAGE, MASK, args)
     assert sentence in result.infotexts[0]
@@ -108,7 +108,7 @@ def test_a_builtin_infotext_pastes_with_its_equivalents(webui):
     assert soft_keys(pasted.infotexts[0]) == {
         **soft_keys(old.infotexts[0]), "feather source": "host", "edge taper": "0", "mask grow": "0", "feather width": "32",
         "feather unit": "pixels", "threshold mix": "0", "least opacity": "0", "drift correction": "0", "grain": "0",
-        "conditioning mask": "soft", "automatic threshold": "False",
+        "conditioning mask": "soft", "automatic threshold": "False", "edge awareness": "0", "seam search": "0",
         "version": __version__}
 
 
