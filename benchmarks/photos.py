@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 from skimage import data
 
 from benchmarks import composites, taef2, truth
@@ -19,6 +20,7 @@ from benchmarks.composites import METHODS, Case, canvas_of, decoded_image, opaci
 from benchmarks.options import Options
 from benchmarks.tables import markdown_table
 from benchmarks.tasks import scribbled
+from lib_softinpaint.method import drift, grain
 from lib_softinpaint.method.mask import repaint_mask
 from lib_softinpaint.settings.settings import Settings
 from training.networks import to_tensor
@@ -33,6 +35,11 @@ MASK_BLURS = 4, 16
 """That of a fresh WebUI, and one that guides advise."""
 GAIN, GAMMA = (0.8, 1.2), (0.8, 1.25)
 """Ranges of the factor of each channel and of the exponent of a relit photograph."""
+GRAINS = {"none": (0.0, 0.0), "fine, 4 levels": (4.0, 0.0), "fine, 8 levels": (8.0, 0.0), "film, 6 levels": (6.0, 0.7)}
+"""Deviation in levels and, in pixels, that of the Gaussian that makes neighbours alike, of grain added to photographs."""
+GRAIN_SETTINGS = 0.0, 0.5, 1.0
+FINE_PX = 1.0
+"""Deviation of a Gaussian that removes grain, to measure it."""
 
 
 def photographs() -> Iterator[tuple[str, np.ndarray, float]]:
@@ -82,6 +89,44 @@ def cases(codec: Codec, images: list[np.ndarray], mask_blur: int) -> Iterator[Ca
                            *opacities(image, painted, repaint, mask_blur, start, samples, decoded))
 
 
+def grainy(image: np.ndarray, deviation: float, alike_px: float, rng: np.random.Generator) -> np.ndarray:
+    """(H, W, 3) uint8: the image with grain that is the same in all channels."""
+    grain_drawn = gaussian_filter(rng.standard_normal(image.shape[:2]), alike_px)
+    return np.rint(image + deviation * (grain_drawn / grain_drawn.std())[..., None]).clip(0, 255).astype(np.uint8)
+
+
+def grain_table(codec: Codec, images: list[np.ndarray]) -> str:
+    """How much of an image's known grain new content has, under each setting, and what is changed without grain."""
+    variances: dict[str, list[list[float]]] = {name: [] for name in GRAINS}
+    known: dict[str, list[float]] = {name: [] for name in GRAINS}
+    changes = []
+    for number, image in enumerate(images):
+        painted = scribbled(BOXES[0], np.random.default_rng(number), len(image))
+        for name, (deviation, alike_px) in GRAINS.items():
+            original = grainy(image, deviation, alike_px, np.random.default_rng(number))
+            repaint = repaint_mask(painted.astype(np.float32), Settings(enabled=True), canvas_of(original, MASK_BLURS[0]))
+            with torch.no_grad():
+                decoded, _ = decoded_image(codec, repaint, codec.encode(to_tensor(original[None])), original)
+            decoded = drift.corrected(original, decoded, repaint)
+            results = [grain.matched(original, decoded, repaint, setting, 0) for setting in GRAIN_SETTINGS]
+            variances[name].append([_fine_variance(result, painted) for result in results])
+            known[name].append(_fine_variance(original.astype(np.float32) - image, painted))
+            if name == "none":
+                changes.append([float(np.abs(result - decoded)[painted].mean()) for result in results])
+    without = np.mean(variances["none"], axis=0)[0]
+    lines = [[name, *(f"{(max(with_grain - without, 0) / np.mean(known[name])) ** 0.5:.2f}"
+                      for with_grain in np.mean(variances[name], axis=0))] for name in GRAINS if name != "none"]
+    lines.append(["none: mean change, levels", *(f"{change:.2f}" for change in np.mean(changes, axis=0))])
+    return (f"Grain inside, divided by the known grain, {len(images)} images\n\n"
+            + markdown_table(["grain", *(f"Grain {setting:g}" for setting in GRAIN_SETTINGS)], lines))
+
+
+def _fine_variance(image: np.ndarray, where: np.ndarray) -> float:
+    """Variance of the fine part of the luminance."""
+    luminance = image @ grain.LUMINANCE
+    return float((luminance - gaussian_filter(luminance, FINE_PX))[where].var())
+
+
 COLUMNS = ("CIEDE2000", "of colours", "halo L1", "gradient at edge", "jump", "half-eaten", "ring",
            *(f"{first} to {last} px" for first, last in zip(truth.BINS_PX, truth.BINS_PX[1:])), "changed outside, px")
 
@@ -115,6 +160,7 @@ def tables(options: Options) -> Iterator[str]:
                 lines = [[method, *map(_cell, np.nanmean(values, axis=0))] for method, values in rows.items()]
                 count = len(next(iter(rows.values())))
                 yield f"{content}, Mask blur {mask_blur}, {count} images\n\n" + markdown_table(["method", *COLUMNS], lines)
+        yield grain_table(codec, [image for _, image, _ in images])
 
 
 def _cell(value: float) -> str:
