@@ -89,9 +89,8 @@ def test_seam_search_cuts_in_the_feather_and_the_mask_shows_it(webui, only_maske
         assert (image[outside] == np.asarray(IMAGE)[outside]).all()
         assert (image[core] == found[0][0][core]).all()
         assert (mask[core] == found[0][1][core]).all()
-    mixed = {search: np.minimum(mask, 255 - mask)[feather].mean() for search, (_, mask) in found.items()}
-    assert mixed[1] < mixed[0] - 1
-    assert np.abs(found[1][0] - found[0][0])[feather].mean() > 1
+    for number in (0, 1):  # the image and the saved mask
+        assert np.abs(found[1][number] - found[0][number])[feather].mean() > 0.2
     assert np.abs(found[0.5][1] - (found[0][1] + found[1][1]) / 2).max() <= 1
 
 
@@ -300,7 +299,7 @@ def test_a_grey_profile_is_applied(webui, gamma):
     grey.info["icc_profile"] = grey_profile(gamma)
     result = webui.inpaint(grey, MASK, [True])
     seen = np.asarray(as_original(grey))
-    outside = DISTANCE > 24
+    outside = default_reach(4) < DISTANCE
     assert (result.images[0][outside] == seen[outside]).all()
     assert result.profiles == [None]
     assert (np.abs(seen.astype(int) - np.asarray(grey)[..., None]).max() > 40) == (gamma == 1)
