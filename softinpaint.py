@@ -82,10 +82,12 @@ def test(arguments):
     linted = run("-m", "basedpyright") or linted
     say("tests")
     if arguments[1:]:
-        return linted or run("-m", "pytest", *arguments[1:])
+        tested = run("-m", "pytest", *arguments[1:])
+        return linted or tested
     workers = str(min(MOST_WORKERS, os.cpu_count() or 1))
     tested = run("-m", "pytest", "-n", workers, "--dist", "loadfile", *(f"--ignore={each}" for each in ALONE))
-    return linted or max(tested, run("-m", "pytest", *ALONE))
+    alone = run("-m", "pytest", *ALONE)
+    return linted or tested or alone
 
 
 def lint_javascript():

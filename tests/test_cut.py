@@ -27,10 +27,11 @@ def with_disc(column, radius=12, colour=(200, 60, 40), row=96):
     return image, disc
 
 
-def sampled(original=SKY, painted=PAINTED, distance=0.0, **fields):
+def sampled(original=SKY, painted=PAINTED, distance=0.0, repaint_px=None, **fields):
     """An image whose latent changed by a distance, so that without a seam search the opacity is at least the mask."""
     latent = np.ones((SIDE // 8, SIDE // 8), np.float32)
-    return SampledImage(original, feather_outward(painted, REACH), latent * 0.5, latent * distance, Size.of(original), None, 1,
+    repaint_px = feather_outward(painted, REACH) if repaint_px is None else repaint_px
+    return SampledImage(original, repaint_px, latent * 0.5, latent * distance, Size.of(original), None, 1,
                         **{"painted_px": painted, **fields})
 
 
@@ -176,3 +177,39 @@ def test_at_the_images_corner_the_seam_runs_only_where_the_feather_is():
     assert (opacity[image.repaint_px == 0] == 0).all()
     assert (opacity[painted == 1] == 1).all()
     assert np.abs(opacity - image.repaint_px).max() > 0.3
+
+
+@pytest.mark.parametrize("rim", [0.1, 0.5])
+def test_an_antialiased_rim_is_no_grey_area(rim):
+    """The pixel beside a brush stroke is grey. Its own strength must not limit the feather of the stroke."""
+    softer = np.maximum(PAINTED, np.float32(rim) * (distance_transform_edt(~CORE) <= 1))
+    decoded = with_disc(105)[0]
+    beside = ~CORE & (distance_transform_edt(~CORE) < 6)
+    sharp, soft = (shown(sampled(painted=painted), decoded)[beside].mean() for painted in (PAINTED, softer))
+    assert soft > sharp - 0.02
+
+
+def test_a_mask_without_an_outside_has_no_rim():
+    painted = np.full_like(PAINTED, 0.4)
+    painted[CORE] = 1
+    image = sampled(painted=painted, repaint_px=np.maximum(painted, 0.5))
+    opacity = shown(image, with_disc(105)[0])
+    assert np.abs(opacity[:6, :6] - opacity[:6, 20:26]).max() < 0.1
+
+
+@pytest.mark.parametrize("reach", [6, 20, 40, 90])
+def test_cells_of_a_reshaped_mask_are_those_of_the_run(reach):
+    mask, area = feather_outward(PAINTED, reach), Box.whole(Size.of(PAINTED))
+    found = cut.search(SKY, with_disc(105)[0], mask, PAINTED, area, 0.5)
+    for factor in (1, 2, 5):
+        run = replace(found, cell_px=found.cell_px * factor)
+        again = cut.search(SKY, with_disc(105)[0], mask, PAINTED, area, 0.5, run)
+        assert again is None or again.cell_px == run.cell_px + run.cell_px % 2 * (run.cell_px > 2)
+
+
+def test_a_mask_of_less_than_two_cells_is_not_cut():
+    painted = np.zeros((3, 40), np.float32)
+    painted[1, 20] = 1
+    mask, image = np.where(painted > 0, 1, 0.5).astype(np.float32), np.zeros((3, 40, 3), np.uint8)
+    wide = cut.search(SKY, SKY, feather_outward(PAINTED, REACH), PAINTED, Box.whole(Size.of(PAINTED)), 0.5)
+    assert cut.search(image, image, mask, painted, Box.whole(Size.of(mask)), 0.5, replace(wide, cell_px=8)) is None

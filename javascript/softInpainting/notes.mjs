@@ -23,12 +23,12 @@ function valueOf({id, default: usual}, find) {
     if (typeof usual === "boolean") return find(`#${id} input`)?.checked;
     if (typeof usual === "string") return find(`#${id} input:checked`)?.value;
     const text = find(`#${id} input[type=number]`)?.value;
-    return text === undefined ? text : Number(text);
+    return text ? Number(text) : undefined;
 }
 
 function withoutEffectLine(find) {
     return valueOf({id: "softinpaint_least_opacity", default: 1}, find) === 1
         ? "At Least opacity 1, everything you paint is shown. Mask influence, Difference threshold, Difference contrast and " +
-          "Automatic threshold then only act in the feather."
+          "Automatic threshold then only act in the feather, and with Seam search only where it fades."
         : "";
 }

@@ -10,7 +10,7 @@ from lib_softinpaint.errors import BadInput
 from lib_softinpaint.generation import score
 from lib_softinpaint.generation.colours import SRGB, Colours
 from lib_softinpaint.generation.sampled import SampledImage
-from lib_softinpaint.method import drift
+from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.method.composite import with_alpha
 from lib_softinpaint.method.mask import PaintedMask
 from lib_softinpaint.settings import infotext
@@ -75,7 +75,7 @@ class KeptImage:
         ----------
         settings
         fade : (H, W) float32, 0 to 1
-            The run's own from `SampledImage.opacity_px`, if already computed.
+            From `SampledImage.opacity_px` under these settings, if already computed.
         """
         shown = self.sampled_within(settings)
         return shown.with_seam(settings, shown.opacity_px(settings) if fade is None else fade, self.decoded)
@@ -117,7 +117,7 @@ class KeptImage:
     def scores(self, settings: Settings) -> score.Scores:
         """Scores of the result under these settings. Raises ValueError if a host has enlarged the image."""
         sampled = self.sampled
-        new = drift.corrected(sampled.original, self.decoded, sampled.repaint_px, settings.drift_correction, sampled.box)
+        new = sampled.drift(self.decoded).removed(self.decoded, settings.drift_correction, Box.whole(Size.of(self.decoded)))
         result = self.sampled_within(settings).composited(settings, self.decoded)
         return score.score(sampled.original, result, sampled.repaint_px, self.painted.placed(self.painted.strengths) > 0,
                            np.rint(new).clip(0, 255).astype(np.uint8))

@@ -18,7 +18,7 @@ USUAL_NOISE_FLOOR = 0.1
 
 @dataclass(eq=False)
 class Findings:
-    """What a decoded image shows, whatever the settings of its composite: its drift, and the path of its seam.
+    """What a decoded image shows under any composite settings: its drift, and the path of its seam.
 
     Each is None until it is needed. There may be no path.
     """
@@ -144,9 +144,11 @@ class SampledImage:
         return opacity
 
     def _findings(self, decoded: np.ndarray) -> Findings:
-        if not self.findings or self.findings[0].decoded is not decoded:
-            self.findings[:] = [Findings(decoded)]
-        return self.findings[0]
+        found = next(iter(self.findings), None)  # another thread may drop them
+        if found is None or found.decoded is not decoded:
+            found = Findings(decoded)
+            self.findings[:] = [found]
+        return found
 
     def drift(self, decoded: np.ndarray) -> drift.Drift:
         """Colour drift of the decoded image, at its size."""
@@ -170,8 +172,7 @@ class SampledImage:
             if Size.of(decoded) == size:
                 new = self.drift(decoded).removed(decoded, 1.0, area)
             else:
-                enlarged = Image.fromarray(np.nan_to_num(decoded).clip(0, 255).astype(np.uint8))
-                reduced = np.asarray(enlarged.resize(size.width_height, Image.Resampling.BILINEAR))
+                reduced = np.asarray(Image.fromarray(cut.levels(decoded)).resize(size.width_height, Image.Resampling.BILINEAR))
                 new = drift.corrected(self.original, reduced, self.repaint_px, 1.0, self.box, area)
             before = None if self.run is None else self.run._cut(painted_px, preservation_strength, decoded)
             found.cut = cut.search(self.original[area.inside], new, self.mask_px[area.inside], painted_px[area.inside], area,

@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.method.cielab import lab
 from lib_softinpaint.method.distance import depth, depth_and_nearest
+from lib_softinpaint.method.smootherstep import rise
 
 MOST_CELLS = 5_000
 """Cells of the feather in which the path is searched: a wider feather has larger cells, and takes no longer."""
@@ -25,14 +26,15 @@ GRADIENT_SHARE = 2.0
 """Weight of the gradient of the difference beside the difference itself: an edge that only one image has is seen first."""
 
 LENGTH = 1.0
-"""CIELAB units that each cell of the path costs even where it cannot be seen: no detours for nothing."""
+"""CIELAB units that each step of the path costs, so that it takes no detours."""
 
 PULL = 3.3
 """CIELAB units for each cell: how strongly the mask pulls cells beside the painted area to the new image, and those at the
 outer rim to the original."""
 
 LOYALTY = 1.0
-"""The same, to the side on which a cell was before the mask was reshaped: near ties do not flip."""
+"""CIELAB units for each cell: how strongly it keeps the side that it had before the mask was reshaped, so that near ties do
+not flip."""
 
 CAPACITY = 30
 """Steps per CIELAB unit: flows are whole numbers."""
@@ -53,7 +55,7 @@ LEAST_PATH = 0.02
 
 
 NEIGHBOURS = (0, 1, 1.0), (1, 0, 1.0), (1, 1, 0.7071), (1, -1, 0.7071)
-"""Rows down, columns across and weight of four of a cell's eight neighbours; the others are theirs."""
+"""Rows down, columns across and weight of four neighbours; the other four are these, seen from the other cell."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,27 +155,31 @@ def search(original: np.ndarray, new: np.ndarray, repaint: np.ndarray, strengths
         return None
     cell_px = before.cell_px if before else math.ceil(math.sqrt(count / MOST_CELLS))
     # Everything but the path's cells is computed at a scale at which a cell has a few pixels: a wide feather is smooth.
-    scale = max(1, cell_px // CELL_SIDE)
-    side = -(-cell_px // scale)
+    scale, side = -(-cell_px // CELL_SIDE), min(cell_px, CELL_SIDE)
     core_share, inside = _reduced(core, scale) > 0, _reduced(repaint > 0, scale) == 1
-    original, new = (_reduced(_levels(image), scale) for image in (original, new))
+    original, new = (_reduced(levels(image), scale) for image in (original, new))
     relative, strength, nearest = _reduced(repaint, scale), 1.0, depth(~core_share)
     if (strengths[core] < 1).any():
-        _, place = depth_and_nearest(~core)
+        own = core & (repaint < strengths + SMALLEST_STEP)  # not an antialiased rim, which the feather of its area covers
+        _, place = depth_and_nearest(~(own if own.any() else core))
         strength = strengths[tuple(place)]
         relative = np.minimum(relative / _reduced(strength, scale), 1)
 
     core_cells = _reduced(core_share, side) > 0
     free_cells = (_reduced(inside, side) == 1) & ~core_cells
+    if min(free_cells.shape) < 2 or not free_cells.any():
+        return None
     difference = lab(_reduced(new, side)).numpy() - lab(_reduced(original, side)).numpy()
-    height = np.sqrt(np.square(difference).sum(0))
-    cost = height + GRADIENT_SHARE * np.sqrt(sum(np.square(each).sum(0) for each in np.gradient(difference, axis=(1, 2))))
+    apart = np.sqrt(np.square(difference).sum(0))
+    cost = apart + GRADIENT_SHARE * np.sqrt(sum(np.square(each).sum(0) for each in np.gradient(difference, axis=(1, 2))))
     pull = PULL * (2 * _reduced(relative, side) ** min(1, 2 * preservation_strength) - 1)
     if before is not None:
         pull += LOYALTY * before.sides(box, pull.shape)
     is_new = _cheapest(cost + LENGTH / 2, free_cells, core_cells, pull)
-    share, seen = _softened(is_new, height, side, scale, Size.of(inside))
-    share = np.maximum(share, np.exp(-np.square(scale * nearest / CORE_PX) / 2)) * _ramp(scale * depth(inside) / RIM_PX)
+    share, seen = _softened(is_new, apart, side, scale, Size.of(inside))
+    share = np.maximum(share, np.exp(-np.square(scale * nearest / CORE_PX) / 2))
+    if not inside.all():
+        share *= rise(scale * depth(inside) / RIM_PX)
     share, seen = (_enlarged(values, scale, box.size) for values in (share, seen))
     return Cut(box, np.where(repaint > 0, share, 0), seen, strength, is_new, free_cells, scale * side)
 
@@ -186,8 +192,8 @@ def _reduced(values: np.ndarray, factor: int) -> np.ndarray:
     return np.asarray(image.reduce(factor))
 
 
-def _levels(image: np.ndarray) -> np.ndarray:
-    """The image in uint8. What a decoder lost by overflow is black."""
+def levels(image: np.ndarray) -> np.ndarray:
+    """The image in uint8. NaN and -inf, where a decoder failed, become black, and +inf white."""
     return image if image.dtype == np.uint8 else np.rint(np.nan_to_num(image).clip(0, 255)).astype(np.uint8)
 
 
@@ -242,11 +248,21 @@ def _cheapest(cost: np.ndarray, free: np.ndarray, core: np.ndarray, pull: np.nda
     return is_new
 
 
-def _softened(is_new: np.ndarray, height: np.ndarray, side: int, scale: int, size: Size) -> tuple[np.ndarray, np.ndarray]:
-    """Share of the new image on both sides of the path, and how visible the path is; (h, w) float32 each, 0 to 1."""
+def _softened(is_new: np.ndarray, apart: np.ndarray, side: int, scale: int, size: Size) -> tuple[np.ndarray, np.ndarray]:
+    """Share of the new image on both sides of the path, and how visible the path is; `size` float32 each, 0 to 1.
+
+    Parameters
+    ----------
+    is_new : (rows, columns) bool
+    apart : (rows, columns) float32
+        CIELAB difference of both images.
+    side, scale
+        Side of a cell in pixels of the maps that are returned, and side of such a pixel in pixels of the image.
+    """
     on_path = (maximum_filter(is_new, 3) != minimum_filter(is_new, 3)).astype(np.float32)
-    near, step = (gaussian_filter(values, ALONG_PX / (side * scale), truncate=2) for values in (on_path, on_path * height))
-    seen = _ramp((step / np.maximum(near, 1e-4) - SEEN_FROM) / (SEEN_AT - SEEN_FROM)) * np.minimum(near / LEAST_PATH, 1)
+    near, weighted = (gaussian_filter(values, ALONG_PX / (side * scale), truncate=2)
+                      for values in (on_path, on_path * apart))
+    seen = rise((weighted / np.maximum(near, 1e-4) - SEEN_FROM) / (SEEN_AT - SEEN_FROM)) * np.minimum(near / LEAST_PATH, 1)
     share, seen = (_enlarged(values, side, size) for values in (is_new, seen))
     return gaussian_filter(share, max(SOFTENING_PX / scale, side / 2), truncate=3), seen
 
@@ -258,9 +274,3 @@ def _enlarged(values: np.ndarray, factor: int, size: Size) -> np.ndarray:
     rows, columns = values.shape
     enlarged = Image.fromarray(values.astype(np.float32)).resize((columns * factor, rows * factor), Image.Resampling.BILINEAR)
     return np.asarray(enlarged)[:size.height, :size.width]
-
-
-def _ramp(way: np.ndarray) -> np.ndarray:
-    """Rises smoothly from 0 at 0 to 1 at 1."""
-    way = np.clip(way, 0, 1)
-    return way * way * (3 - 2 * way)

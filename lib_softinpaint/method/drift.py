@@ -27,7 +27,7 @@ ALIKE = 15.0
 """CIELAB units, deviation of a Gaussian: blocks within it share the drift of their colour."""
 
 DOUBT = 1.0
-"""Share of a single block's difference that is not drift, by variance, relative to what its place and colour explain."""
+"""Variance of what is not drift in one block's difference. That of each of the kernel's two parts is 1."""
 
 SAMPLE_BLOCKS = 400
 """Known blocks from which drift is predicted, at most. More would cost time and predict little better."""
@@ -48,13 +48,14 @@ UNCHANGED_DEVIATIONS = 1.4
 """In deviations of the prediction's errors outside the mask: a block in the mask counts as unchanged up to about there."""
 
 LEAST_DEVIATION = 1.0
-"""Levels, least deviation of those errors: nobody sees less."""
+"""Levels, least deviation of those errors: smaller errors are invisible."""
 
 UNCHANGED = 0.3, 0.4
-"""Shares of the feather's blocks that must be unchanged before the correction is trusted, and for full trust."""
+"""Shares of the feather's blocks that must be unchanged: above the first for any trust, from the second on for full trust."""
 
 EXPLAINED = 0.0, 0.3
-"""Shares of the unchanged blocks' squared differences in the whole mask that the prediction must explain, likewise."""
+"""Shares of the unchanged blocks' squared differences that the prediction must explain: above the first for any trust, from
+the second on for full trust."""
 
 MEDIAN_SQUARE = 2.366
 """Median of the summed squares of three standard normal values."""
@@ -145,22 +146,28 @@ def measured(original: np.ndarray, decoded: np.ndarray, repaint: np.ndarray, box
     part = Box.around(repainted)
     place = Box(part.left + box.left, part.top + box.top, part.width, part.height)
     if min(repaint.shape) < BLOCK_PX:
-        return Drift(place, colour_map(original, decoded, repaint == 0, part), 1.0)
+        return _mapped(original, decoded, repaint, part, place)
     # A large image's far parts would take most of the time.
     block_px = BLOCK_PX * max(1, math.ceil((np.count_nonzero(repainted) / MOST_BLOCKS) ** 0.5 / BLOCK_PX))
     window = Box.around(repainted, SURROUNDINGS_PX).aligned_to(block_px)
     near = window.inside
     of_window = _in_window(original[near], decoded[near], repaint[near], part.seen_from(window), block_px)
     if of_window is None:
-        return Drift(place, colour_map(original, decoded, repaint == 0, part), 1.0)
+        return _mapped(original, decoded, repaint, part, place)
     return Drift(place, *of_window)
+
+
+def _mapped(original: np.ndarray, decoded: np.ndarray, repaint: np.ndarray, part: Box, place: Box) -> Drift:
+    """Drift from few known pixels. Nothing is left to check it."""
+    correction = colour_map(original, decoded, repaint == 0, part)
+    return Drift(place, correction, float(correction.any()))
 
 
 def _in_window(original: np.ndarray, decoded: np.ndarray, repaint: np.ndarray, part: Box,
                block_px: int) -> tuple[np.ndarray, float] | None:
     """Correction and trust of a part, from all that surrounds it; None if too few blocks are known."""
     known = _block_means((repaint == 0)[..., None], block_px)[0] == 1
-    feather = ~known & (_block_means((repaint == 1)[..., None], block_px)[0] < 1)
+    feather = ~known & (_block_means((repaint == repaint.max())[..., None], block_px)[0] < 1)
     clear = cast(np.ndarray, binary_erosion(known, np.ones((3, 3)), CLEAR_OF_EDGE_BLOCKS, border_value=1))
     seen = _block_means(decoded, block_px)
     difference = _block_means(original, block_px) - seen

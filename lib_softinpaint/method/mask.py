@@ -13,7 +13,7 @@ from scipy.ndimage import find_objects, gaussian_filter, label, maximum_filter
 from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.method import surroundings
 from lib_softinpaint.method.distance import depth, depth_and_nearest
-from lib_softinpaint.method.smootherstep import smootherstep
+from lib_softinpaint.method.smootherstep import rise, smootherstep
 from lib_softinpaint.settings.request import LATENT_PX
 from lib_softinpaint.settings.settings import FEATHER_AUTOMATIC, FEATHER_FROM_HOST, FEATHER_OWN, IN_PERCENT, Settings
 
@@ -161,7 +161,8 @@ class PaintedMask:
         """A mask of the painted mask's size, brought to image size, (H, W) float32."""
         height, width = self.size
         if self.stretched_to is not None:
-            return resized(mask, self.stretched_to, self.how)[:height, :width]
+            stretched = resized(mask, self.stretched_to, self.how)
+            return stretched if stretched.shape == self.size else stretched[:height, :width]
         if mask.shape == self.size:
             return mask
         # Crops are placed from the image's corner, even if the image is larger than the mask.
@@ -344,9 +345,9 @@ def edge_taper(repaint: np.ndarray, taper_px: float) -> np.ndarray:
     if taper_px <= 0 or inside.all() or not inside.any():
         return inside.astype(np.float32)
     box = Box.around(inside, 1).inside
-    way = np.minimum(depth(inside[box]) / (taper_px + 1), 1).astype(np.float32)
+    way = (depth(inside[box]) / (taper_px + 1)).astype(np.float32)
     taper = np.zeros(inside.shape, np.float32)
-    taper[box] = np.where(inside[box], np.maximum(repaint[box], way * way * (3 - 2 * way)), 0)
+    taper[box] = np.where(inside[box], np.maximum(repaint[box], rise(way)), 0)
     return taper
 
 

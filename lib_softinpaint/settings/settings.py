@@ -14,7 +14,8 @@ INFOTEXT_PREFIX = "Soft inpainting "
 VERSION_KEY = INFOTEXT_PREFIX + "version"
 NOTE_KEY = INFOTEXT_PREFIX + "note"
 DRIFT_APPLIED_KEY = INFOTEXT_PREFIX + "drift applied"
-"""Infotext key: share of the measured drift that was removed, 0 to 1. Written if drift correction is on."""
+"""Infotext key: share of the measured drift that was removed, 0 to 1. Written if drift correction is on, and as 0 after
+a re-composite without it."""
 
 SOFT, HARD = "soft", "hard"
 FEATHER_AUTOMATIC = "Automatic"
@@ -61,9 +62,9 @@ class Settings:
         Range(0, 8, 0.25), elem_id="composite_difference_contrast", group="Composite")] = 2.0
     feather_source: Annotated[str, Field(
         "Feather source",
-        "How far the change fades out around what you paint. Automatic: far enough for what you painted; raise Mask blur to "
-        "go farther. Mask blur: only by that. own: the width that you set. host: the WebUI's own blur, which weakens small "
-        "masks. At Mask blur 0, only own fades.",
+        "How far the change fades out around what you paint. Automatic: suited to the size of what you painted, and farther "
+        "with more Mask blur. Mask blur: set by Mask blur alone. own: the width that you set. host: the WebUI's own blur, "
+        "which weakens small masks. At Mask blur 0, only own fades.",
         choices=(FEATHER_AUTOMATIC, FEATHER_FROM_BLUR, FEATHER_OWN, FEATHER_FROM_HOST),
         elem_id="softinpaint_feather_source", group="Basics", builtin=FEATHER_FROM_HOST)] = FEATHER_AUTOMATIC
     edge_taper_px: Annotated[float, Field(

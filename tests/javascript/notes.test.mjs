@@ -35,7 +35,7 @@ test("settings without effect are named at least opacity 1 only", () => {
         writeNotes(page({...elements, "#softinpaint_least_opacity input[type=number]": {value}}));
         return elements["#softinpaint_without_effect"].textContent;
     };
-    assert.match(note("1"), /^At Least opacity 1, .* only act in the feather\.$/);
+    assert.match(note("1"), /^At Least opacity 1, .* only act in the feather, and with Seam search only where it fades\.$/);
     assert.equal(note("0.95"), "");
     assert.equal(elements["#softinpaint_preview .changed"].textContent, "");
 });

@@ -70,9 +70,8 @@ class Painter:
             kept: list[KeptImage] = []
             notes: list[str] = []
             measured: dict[str, str] = {}
-            result = models.inpaint(pipeline, numbered, image, mask, lambda share: on_step(share, preview),
-                                  kept.append, on_running=look, on_note=notes.append,
-                                    on_measured=measured.update)
+            result = models.inpaint(pipeline, numbered, image, mask, lambda share: on_step(share, preview), kept.append,
+                                    on_running=look, on_note=notes.append, on_measured=measured.update)
             text = models.infotext_of(numbered, Size.of(image), model, measured=measured)
             yield self._finished(result, image, text, numbered, kept, notes)
 

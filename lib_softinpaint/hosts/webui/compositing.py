@@ -17,6 +17,7 @@ from lib_softinpaint.hosts.webui.faults import guarded, overlay_of
 from lib_softinpaint.hosts.webui.kept import history, history_mb
 from lib_softinpaint.hosts.webui.run import Run, Sampled, runs
 from lib_softinpaint.images.painted import grey_image
+from lib_softinpaint.settings.settings import DRIFT_APPLIED_KEY
 
 SLOW_PX = 6_000_000
 """At this many pixels or more, a composite takes about a second, so the page says what it is waiting for."""
@@ -26,6 +27,7 @@ SLOW_PX = 6_000_000
 def postprocess_maskoverlay(p: Any, ppmo: Any) -> None:
     """Before the host applies its overlay: removes it, because the host composites in premultiplied 8 bits."""
     run = runs.get(p)
+    p.extra_generation_params.pop(DRIFT_APPLIED_KEY, None)  # the previous image's
     if run is None or run.sampled is None or ppmo.overlay_image is None or ppmo.index >= len(run.sampled.images):
         return
     job = run.sampled.sampling.job
@@ -53,7 +55,8 @@ def postprocess_image_after_composite(p: Any, pp: Any) -> None:
 
 @guarded
 def _composite(p: Any, pp: Any, run: Run, sampled: Sampled) -> None:
-    sampling, fade, sampled.fade = sampled.sampling, sampled.fade, None
+    sampling, fade, shown_mask = sampled.sampling, sampled.fade, sampled.shown_mask
+    sampled.fade = sampled.shown_mask = None
     place = p.batch_index
     decoded = np.asarray(pp.image.convert("RGB"))
     with _progress_note(decoded.shape[0] * decoded.shape[1]):
@@ -65,9 +68,9 @@ def _composite(p: Any, pp: Any, run: Run, sampled: Sampled) -> None:
         infotext = processing.create_infotext(p, p.prompts, p.seeds, p.subseeds, index=place,
                                               all_negative_prompts=p.negative_prompts) if limit > 0 else ""
         opacity_px = kept.opacity_px(run.settings, fade)
-        if sampled.shown_mask is not None:
-            sampled.shown_mask.paste(grey_image(opacity_px))  # the host saves it after the composite
         result = kept.composited(run.settings, opacity_px)
+        if shown_mask is not None:
+            shown_mask.paste(grey_image(opacity_px))  # the host saves it after the composite
         pp.image = with_colours(Image.fromarray(result), colours)
         if limit > 0:
             run.finished.append((pp.image, history.put(replace(kept, infotext=infotext), result, limit)))

@@ -31,9 +31,9 @@ def add_routes(app: Any) -> None:
 def _recomposite(body: dict[str, Any]) -> dict[str, str]:
     """Re-composites the image `id`, from the img2img response's `info`: "extra_generation_params", "Soft inpainting kept".
 
-    `settings` are composite, feather and grow settings by API name. Omitted ones stay as in the run. `format` is png, jpeg
-    or webp. `save` writes the result where the WebUI saves its own. Requests run one at a time; if too many wait, the
-    response is 429.
+    `settings` are composite, feather, grow and edge awareness settings by API name. Omitted ones stay as in the run.
+    `format` is png, jpeg or webp. `save` writes the result where the WebUI saves its own. Requests run one at a time; if too
+    many wait, the response is 429.
     """
     try:
         unknown = body.keys() - {"id", "settings", "format", "save"}
