@@ -19,10 +19,11 @@ from benchmarks.tasks import WHOLE, as_a_fresh_webui_is_set, make_task
 from benchmarks.webui import builtin
 from lib_softinpaint.method.cielab import lab
 from lib_softinpaint.settings.settings import FIELDS
+from tests import tiny_models
 from tests.webui.host import drawn_disc, drawn_image
 from tests.webui.test_requests import GUIDE
 
-pytestmark = pytest.mark.usefixtures("clean_log")
+pytestmark = [pytest.mark.usefixtures("clean_log"), *tiny_models.KNOWN_WARNINGS]
 
 IMAGE, MASK = drawn_image(), drawn_disc(radius=40)
 AS_BUILTIN = [field.builtin for field in FIELDS.values()][7:]
