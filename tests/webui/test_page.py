@@ -344,7 +344,7 @@ def test_an_infotext_of_the_builtin_pastes_its_equivalents(page):
     assert not page.locator("#mask_blend_power").first.is_visible()
     page.wait_for_function("document.querySelector('#softinpaint_preview .changed').innerText === 'Changed under Advanced: "
                            "Schedule bias 0.2, Transition contrast boost 1, Difference threshold 1.25, Difference contrast "
-                           "1.25, Edge taper 0, Least opacity 0, Drift correction 0.'")
+                           "1.25, Edge taper 0, Least opacity 0, Drift correction 0, Seam search 0.'")
     page.wait_for_function("+document.querySelector('#softinpaint_edge_taper input[type=number]').value == 0")
     assert [number_in(page, elem_id) for elem_id in SLIDERS] == GUIDE
     assert page.locator("#softinpaint_feather_source input:checked").first.input_value() == "host"
@@ -454,7 +454,7 @@ def test_the_preview_shows_an_uploaded_mask_and_its_greys(webui, page, tmp_path)
     wait_for_preview(page, "White: ")
     assert outlined(page) == RIGHT_GREY
     half = (shown_mask(page)[..., :3] == HALF).all(axis=-1)
-    assert np.nonzero(half)[1].min() > 0.35 * 384  # the weak one is below half strength
+    assert np.nonzero(half)[1].min() > 0.33 * 384  # half of the feather reaches to 0.34; the weak one is below half strength
     choose(page, "img2img_mask_mode", "Inpaint not masked")
     weak_one_is_black = webui.host.has_forge_canvas
     assert outlined(page) == pytest.approx([0.375 if weak_one_is_black else 0.125, 0.25, 0.625, 0.75], abs=0.01)
