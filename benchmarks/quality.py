@@ -297,8 +297,8 @@ def sheets(runs: Iterable[Run], methods: Iterable[str], folder: Path) -> list[Pa
     folder.mkdir(parents=True, exist_ok=True)
     grouped: dict[tuple[str, str], list[Image.Image]] = {}
     for run in runs:
-        tiles = {textwrap.shorten(run.task.prompt, LABEL_CHARACTERS, placeholder=" ..."): _tile(_tinted(run.task))}
-        tiles |= {method: _tile(cached_outcome(method, run).results[0]) for method in methods}
+        tiles = {_label(run.task.prompt): _tile(_tinted(run.task))}
+        tiles |= {_label(method): _tile(cached_outcome(method, run).results[0]) for method in methods}
         grouped.setdefault((run.task.name, run.area), []).append(side_by_side(tiles))
     files = []
     for (name, area), strips in grouped.items():
@@ -308,6 +308,10 @@ def sheets(runs: Iterable[Run], methods: Iterable[str], folder: Path) -> list[Pa
         files.append(folder / f"{name}, {area}.jpg".replace(", ", "-").replace(" ", "-"))
         sheet.save(files[-1], quality=88)
     return files
+
+
+def _label(text: str) -> str:
+    return textwrap.shorten(text, LABEL_CHARACTERS, placeholder=" ...")
 
 
 def _tile(image: np.ndarray) -> Image.Image:
