@@ -163,7 +163,7 @@ def rows():
             for seed in range(1, 5):
                 yield {**dict.fromkeys(("jump", "jump_painted", "outline", "gradient_ratio", "foreign_edges", "ghost",
                                         "contrast_retention", "cam", "dam", "halo", "gradient_at_edge", "half_eaten",
-                                        "ring_change", "blend_score"), base + seed),
+                                        "effect", "ring_change", "blend_score"), base + seed),
                        "outside_changed": 0, "core_effect": 1.0, "found": seed > 1, "ciede2000": None, "scene": scene,
                        "task": "sky", "side": 256, "area": WHOLE, "model": peers.PLAIN, "method": method,
                        "sampler": "Euler a", "steps": 20, "seed": seed}
