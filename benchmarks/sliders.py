@@ -12,8 +12,8 @@ from benchmarks.tables import markdown_table
 from benchmarks.tasks import Task
 from lib_softinpaint.generation import score
 from lib_softinpaint.generation.kept import KeptImage
+from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.hosts.diffusers.pipeline import SoftInpaintPipeline
-from lib_softinpaint.method import drift
 from lib_softinpaint.settings.settings import Settings
 
 SEEDS = 1, 2
@@ -57,7 +57,8 @@ def figures(task: Task, image: KeptImage, default_result: np.ndarray, changes: d
     """
     chosen, original, mask = image.settings_with(changes), image.sampled.original, image.sampled.repaint_px
     result = image.composited(chosen)
-    decoded = drift.corrected(original, image.decoded, mask, chosen.drift_correction, image.sampled.box)
+    whole = Box.whole(Size.of(original))
+    decoded = image.sampled.drift(image.decoded).removed(image.decoded, chosen.drift_correction, whole)
     decoded = np.rint(decoded).clip(0, 255).astype(np.uint8)
     scores = score.score(original, result, mask, task.painted, decoded)
     new, shown = (np.abs(each.astype(float) - original)[task.painted].mean() for each in (decoded, result))

@@ -130,7 +130,7 @@ class KeptImage:
         """Infotext keys and values of what the composite measured, empty if it measures nothing."""
         if settings.drift_correction == 0:
             return {}
-        return {DRIFT_APPLIED_KEY: f"{self.sampled.drift_applied(settings, self.decoded):.2f}"}
+        return {DRIFT_APPLIED_KEY: f"{settings.drift_correction * self.sampled.drift(self.decoded).trust:.2f}"}
 
     def infotext_with(self, settings: Settings) -> str:
         """Infotext of the result under other composite settings.

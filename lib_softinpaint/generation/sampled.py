@@ -160,10 +160,6 @@ class SampledImage:
             found.drift = drift.measured(original, decoded, repaint_px, box)
         return found.drift
 
-    def drift_applied(self, settings: Settings, decoded: np.ndarray) -> float:
-        """Share of the measured drift that `composited` removes, 0 to 1."""
-        return settings.drift_correction * self.drift(decoded).trust if settings.drift_correction else 0.0
-
     def _cut(self, painted_px: np.ndarray, preservation_strength: float, decoded: np.ndarray) -> cut.Cut | None:
         """The path through the feather. It depends on no setting that a re-composite can change but the mask's."""
         found = self._findings(decoded)
