@@ -11,6 +11,7 @@ from PIL import Image, ImageCms
 from lib_softinpaint.generation.colours import with_colours
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.request import from_infotext
+from lib_softinpaint.settings.settings import Settings
 from lib_softinpaint.ui.painting import Line, streamed
 from tests.test_fence import ROOT
 from tests.tiny_models import KNOWN_WARNINGS
@@ -112,6 +113,7 @@ def painter(tmp_path_factory):
 def asked():
     """Two requests that share a model but use different samplers, whose configurations must stay separate."""
     start, _ = from_infotext(infotext.parse((DEMO / "infotext.txt").read_text(encoding="utf8")))
+    assert start.settings == Settings(enabled=True), "the demo shows the defaults"
     return [replace(start, steps=4, seed=5, sampler=sampler, schedule_type=schedule)
             for sampler, schedule in (("Euler a", "Uniform"), ("DPM++ 2M", "Karras"))]
 

@@ -173,7 +173,7 @@ def test_changed_settings_in_the_closed_section_are_listed(page):
     choose_preset(page, "New background")
     wait_for_changed(page, "Changed under Advanced: Mask grow 4.")
     choose_preset(page, "Built-in defaults")
-    wait_for_changed(page, "Changed under Advanced: Edge taper 0, Least opacity 0, Drift correction 0.")
+    wait_for_changed(page, "Changed under Advanced: Edge taper 0, Least opacity 0, Drift correction 0, Seam search 0.")
     choose_preset(page, "Light touch")
     wait_for_changed(page, "")
     set_number(page, "img2img_mask_blur", 0)
