@@ -35,10 +35,11 @@ from diffusers.utils import logging
 from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 
+from lib_softinpaint.generation.coherent import CoherentCalls, left_out, possible
 from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
-from lib_softinpaint.hosts.diffusers import arguments, noise_levels
+from lib_softinpaint.hosts.diffusers import arguments, coherent, noise_levels
 from lib_softinpaint.hosts.diffusers.inputs import (
     for_each,
     listed,
@@ -260,7 +261,15 @@ class _SoftInpainting(_ImageToImagePipeline):
             try:
                 job, start, scheduler = self._prepared(views, settings, masked_content, count, generator, kwargs)
                 # The parent's own call, on this run's copy of the pipeline.
-                samples = super(_SoftInpainting, self.with_scheduler(scheduler)).__call__(
+                running = self.with_scheduler(scheduler)
+                if settings.enabled:
+                    unfit = coherent.corrector(scheduler.scheduler)
+                    job.settings, sentence = possible(settings, int(num_inference_steps * strength), guidance_scale, unfit)
+                    if sentence is not None:
+                        report.note(sentence)
+                    if job.settings.agreement or job.settings.coherence_rounds:
+                        running.unet = coherent.CoherentUNet(running, CoherentCalls(job, seeds_of(generator, count)))
+                samples = super(_SoftInpainting, running).__call__(
                     prompt=prompt, image=start.repeat(count // len(start), 1, 1, 1), strength=strength,
                     num_inference_steps=num_inference_steps, guidance_scale=guidance_scale,
                     num_images_per_prompt=num_images_per_prompt, generator=generator, output_type="latent", **kwargs).images
@@ -276,7 +285,8 @@ class _SoftInpainting(_ImageToImagePipeline):
                             job, samples, seeds_of(generator, count), painted_masks, transparent, report):
                         if keep and settings.enabled:
                             kept.append(kept_image)
-                        measurements.append(kept_image.measurements(settings) if kept_image else {})
+                        measured = kept_image.measurements(settings) if kept_image else {}
+                        measurements.append({**left_out(settings, job.settings), **measured})
                         results.append(result)
             finally:
                 self.maybe_free_model_hooks()
