@@ -64,7 +64,8 @@ MODELS = PLAIN, INPAINTING, FEW_STEPS = "plain", "inpainting", "few-steps"
 """The bundled model and its variants."""
 
 OURS_PLAIN = "ours, plain feather"
-"""Without what knows the image: the feather goes straight over neighbours, and fades everywhere."""
+"""Without what knows the image: the feather goes straight over neighbours and fades everywhere, and the noise outside the
+painted area is random."""
 OURS, HARD, BUILTIN, BUILTIN_GUIDE = "ours", "hard inpainting", "built-in", "built-in, its guide"
 DIFFERENTIAL, DIFFERENTIAL_PASTED = "Differential Diffusion", "Differential Diffusion, pasted"
 DIFFUSERS, DIFFUSERS_OVERLAY = "diffusers' example", "diffusers, blurred mask and overlay"
@@ -296,7 +297,8 @@ PAINTERS: dict[tuple[str, ...], Callable[[Run], dict[str, Outcome]]] = {
     (BUILTIN,): soft(BUILTIN, BuiltInPipeline, as_builtin()),
     (BUILTIN_GUIDE,): soft(BUILTIN_GUIDE, BuiltInPipeline, GUIDE, lambda task: GUIDE_BLUR_PX * task.side // MEANT_FOR_PX),
     (OURS,): soft(OURS, RecordingPipeline, Settings(enabled=True)),
-    (OURS_PLAIN,): soft(OURS_PLAIN, RecordingPipeline, Settings(enabled=True, edge_awareness=0.0, seam_search=0.0)),
+    (OURS_PLAIN,): soft(OURS_PLAIN, RecordingPipeline,
+                        Settings(enabled=True, edge_awareness=0.0, seam_search=0.0, agreement=0.0)),
     (DIFFERENTIAL, DIFFERENTIAL_PASTED): _cropped(_differential),
     (DIFFUSERS,): _cropped(_diffusers_example),
     (DIFFUSERS_OVERLAY,): _cropped(_diffusers_overlay),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import composites, machine, masks, page, peers, quality, speed, tables
+from benchmarks import coherence, composites, machine, masks, page, peers, quality, speed, tables
 from benchmarks.tasks import AREAS, SCENES, TASKS, TUNING_SCENES, WHOLE, make_task
 from lib_softinpaint.settings.request import Request
 from lib_softinpaint.settings.settings import Settings
@@ -41,6 +41,15 @@ def test_every_scene_has_every_task(name):
         if task.answer is not None:
             changed = (task.answer != task.image).any(-1)
             assert (changed & task.painted).sum() > 0.75 * changed.sum()  # a sun's glow or a tree's trunk may lie outside
+
+
+@pytest.mark.parametrize("name", ["half-hidden thing", "horizon"])
+def test_what_goes_on_is_told_from_what_does_not(name):
+    for scene in coherence.scenes(coherence.TUNING, 3):
+        task = coherence.TASKS[name](scene, np.random.default_rng(0))
+        assert coherence.goes_on(task.answer, task)
+        plain = np.where(task.painted[..., None], task.image[5, 5], task.image).astype(np.uint8)
+        assert not coherence.goes_on(plain, task)
 
 
 @pytest.mark.parametrize("area", AREAS)
