@@ -94,6 +94,10 @@ class _Adapter:
     kinds: tuple[str, ...] = ("epsilon", "v_prediction")
     """Prediction types that its schedulers support."""
 
+    def kind(self, scheduler: Any) -> str:
+        """Prediction type of the scheduler's model."""
+        return scheduler.config.prediction_type
+
     def level(self, scheduler: Any, timestep: Any, index: int | None = None) -> NoiseLevel:
         raise NotImplementedError
 
@@ -235,9 +239,10 @@ def noise_level(scheduler: Any, timestep: Any, index: int | None = None) -> Nois
 
 def check(scheduler: Any) -> None:
     """Raises ValueError if a scheduler's noise level is unknown or if its configuration changes it."""
-    kinds, name, config = adapter(scheduler).kinds, type(scheduler).__name__, scheduler.config
-    if config.prediction_type not in kinds:
-        raise ValueError(f"prediction_type of a {name} must be one of {', '.join(kinds)}, got {config.prediction_type!r}")
+    family, name, config = adapter(scheduler), type(scheduler).__name__, scheduler.config
+    kinds, kind = family.kinds, family.kind(scheduler)
+    if kind not in kinds:
+        raise ValueError(f"prediction_type of a {name} must be one of {', '.join(kinds)}, got {kind!r}")
     for key in HARMLESS.keys() & inspect.signature(type(scheduler)).parameters.keys():  # a config may hold more
         if config[key] not in HARMLESS[key]:
             right = HARMLESS[key][0]

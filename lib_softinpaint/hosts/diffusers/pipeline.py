@@ -14,9 +14,9 @@ import copy
 import inspect
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -47,6 +47,7 @@ from lib_softinpaint.hosts.diffusers.inputs import (
     seeds_of,
     source_image,
 )
+from lib_softinpaint.hosts.diffusers.latents import Latents
 from lib_softinpaint.hosts.diffusers.scheduler import BlendingScheduler, own_copy
 from lib_softinpaint.hosts.diffusers.vae import decoded, encoded
 from lib_softinpaint.hosts.diffusers.views import View, placed_in_original, views_of
@@ -100,16 +101,17 @@ _LOCKS_GUARD = threading.Lock()
 
 
 def running_alone(pipeline: DiffusionPipeline) -> Any:
-    """The lock that a run holds, shared by all pipelines with the same UNet. Nested runs in one thread do not block."""
+    """The lock that a run holds, shared by all pipelines with the same denoiser. Nested runs in one thread do not block."""
     with _LOCKS_GUARD:
-        return _LOCKS.setdefault(pipeline.unet, threading.RLock())
+        return _LOCKS.setdefault(pipeline.denoiser, threading.RLock())
 
 
 if TYPE_CHECKING:
     class _ImageToImagePipeline(DiffusionPipeline):
-        """What `_SoftInpainting` uses from the pipelines it is mixed into."""
+        """What `SoftInpainting` uses from the pipelines it is mixed into."""
 
         unet: Any
+        transformer: Any
         vae: Any
         scheduler: Any
         image_processor: Any
@@ -122,37 +124,60 @@ else:
     _ImageToImagePipeline = object
 
 
-class _SoftInpainting(_ImageToImagePipeline):
-    """What both pipelines add to their image-to-image parents."""
+class SoftInpainting(_ImageToImagePipeline):
+    """What each family's pipeline adds to its image-to-image parent."""
+
+    latents: ClassVar[Latents] = Latents()
+    default_guidance: ClassVar[float] = 7.0
+    single_step: ClassVar[float] = 1 + 1e-6
+    """Denoising strength, times the number of steps, for which the parent runs one step. The parents round differently."""
+
+    @property
+    def denoiser(self) -> Any:
+        """The UNet or transformer."""
+        return self.unet
+
+    @property
+    def latent_dtype(self) -> torch.dtype:
+        """Precision of the original's latent."""
+        return self.unet.dtype
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> _SoftInpainting:
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> SoftInpainting:
         """Like diffusers', but float32 if no `torch_dtype` is given. Raises ValueError if the model is not supported."""
         config = cast(dict[str, Any], cls.load_config(pretrained_model_name_or_path, **{
             name: kwargs[name] for name in ("cache_dir", "local_files_only", "revision", "token") if name in kwargs}))
         parts = [name for name, value in config.items() if isinstance(value, (list, tuple)) and len(value) == 2 and value[0]]
-        arguments.check_parts(config.get("_class_name", "a model without a name"), parts)
+        family = cls._of_family(config.get("_class_name", "a model without a name"), parts)
         if not kwargs.keys() & {"dtype", "torch_dtype"}:
             # Otherwise each model keeps its saved precision, and half precision may be mixed with float32.
             kwargs[DTYPE] = torch.float32
-        return cast(_SoftInpainting, super(_SoftInpainting, cls._of_family(config)).from_pretrained(
-            pretrained_model_name_or_path, **kwargs))
+        return cast(SoftInpainting, super(SoftInpainting, family).from_pretrained(pretrained_model_name_or_path, **kwargs))
 
     @classmethod
-    def from_pipe(cls, pipeline: DiffusionPipeline, **kwargs: Any) -> _SoftInpainting:
+    def from_pipe(cls, pipeline: DiffusionPipeline, **kwargs: Any) -> SoftInpainting:
         """Like diffusers', but in the pipeline's own precision if no `torch_dtype` is given. The models are shared.
 
         Raises ValueError if the pipeline's model is not supported.
         """
         parts = [name for name, part in pipeline.components.items() if part is not None]
-        arguments.check_parts(type(pipeline).__name__, parts)
+        family = cls._of_family(type(pipeline).__name__, parts)
         if not kwargs.keys() & {"dtype", "torch_dtype"}:
             kwargs[DTYPE] = pipeline.unet.dtype
-        return cast(_SoftInpainting, super(_SoftInpainting, cls._of_family(pipeline.components)).from_pipe(pipeline, **kwargs))
+        return cast(SoftInpainting, super(SoftInpainting, family).from_pipe(pipeline, **kwargs))
 
     @classmethod
-    def _of_family(cls, parts: Mapping[str, Any]) -> type[_SoftInpainting]:
-        """This class, or the SDXL pipeline if the components are those of SDXL."""
+    def _of_family(cls, name: str, parts: Collection[str]) -> type[SoftInpainting]:
+        """The pipeline class for a model: this class, or that of the model's family if this is `SoftInpaintPipeline`.
+
+        Parameters
+        ----------
+        name
+            Name of the model's own pipeline class.
+        parts
+            Names of its components.
+        """
+        arguments.check_parts(name, parts)
         return SoftInpaintXLPipeline if "text_encoder_2" in parts and issubclass(cls, SoftInpaintPipeline) else cls
 
     @torch.no_grad()
@@ -166,7 +191,7 @@ class _SoftInpainting(_ImageToImagePipeline):
         padding_mask_crop: int | None = None,
         strength: float = 0.75,
         num_inference_steps: int = 20,
-        guidance_scale: float = 7.0,
+        guidance_scale: float | None = None,
         num_images_per_prompt: int = 1,
         masked_content: str = "original",
         mask_blur: float = 4,
@@ -200,7 +225,7 @@ class _SoftInpainting(_ImageToImagePipeline):
                 Denoising strength, above 0 and at most 1.
             num_inference_steps (`int`, *optional*, defaults to 20):
                 Steps of the whole schedule. `strength` sets how many of them are run.
-            guidance_scale (`float`, *optional*, defaults to 7.0):
+            guidance_scale (`float`, *optional*, defaults to 7.0 for Stable Diffusion 1, 2 and XL):
                 Scale of classifier-free guidance, which is used above 1.
             num_images_per_prompt (`int`, *optional*, defaults to 1):
                 Images per prompt.
@@ -239,31 +264,34 @@ class _SoftInpainting(_ImageToImagePipeline):
                 other value is invalid, or the scheduler's noise level is not known.
         """
         settings = Settings(enabled=True) if settings is None else settings
+        guidance_scale = self.default_guidance if guidance_scale is None else guidance_scale
         parents = inspect.signature(super().__call__).parameters
-        own = inspect.signature(_SoftInpainting.__call__).parameters
+        own = inspect.signature(SoftInpainting.__call__).parameters
         arguments.check_names(kwargs, [name for name in {**own, **parents} if name not in ("self", "kwargs")])
         images, masks = listed(image), listed(mask_image)
         count = arguments.check_values(
             len(images), len(masks), prompt, num_images_per_prompt, num_inference_steps, strength, guidance_scale,
             padding_mask_crop, masked_content, mask_blur, settings, generator, output_type, kwargs)
-        arguments.check_models(self, kwargs)
+        self._check_models(kwargs)
         noise_levels.check(self.scheduler)
         report = _Report()
         sources = [source_image(each, report.notes) for each in images]
         originals = [np.asarray(over_white(each)) for each in sources]
         paintings = [fitted(mask_strengths(each, report.notes), Size.of(sources[0]), "mask_image", report.notes)
                      for each in masks]
-        views = views_of(originals, paintings, settings, mask_blur, padding_mask_crop, height, width, self.vae_scale_factor)
-        # At least one step, as in the WebUI. diffusers runs int(strength * steps) steps.
-        strength = min(1.0, max(strength, (1 + 1e-6) / num_inference_steps))
+        views = views_of(originals, paintings, settings, mask_blur, padding_mask_crop, height, width, self.vae_scale_factor,
+                         self.latents.patch)
+        # At least one step, as in the WebUI.
+        strength = min(1.0, max(strength, self.single_step / num_inference_steps))
         with running_alone(self):
             try:
                 job, start, scheduler = self._prepared(views, settings, masked_content, count, generator, kwargs)
                 # The parent's own call, on this run's copy of the pipeline.
-                samples = super(_SoftInpainting, self.with_scheduler(scheduler)).__call__(
-                    prompt=prompt, image=start.repeat(count // len(start), 1, 1, 1), strength=strength,
-                    num_inference_steps=num_inference_steps, guidance_scale=guidance_scale,
-                    num_images_per_prompt=num_images_per_prompt, generator=generator, output_type="latent", **kwargs).images
+                result = super(SoftInpainting, self.with_scheduler(scheduler)).__call__(**self._parent_arguments(
+                    start.repeat(count // len(start), 1, 1, 1), Size.of(views[0].image), guidance_scale, dict(
+                        kwargs, prompt=prompt, strength=strength, num_inference_steps=num_inference_steps,
+                        num_images_per_prompt=num_images_per_prompt, generator=generator, output_type="latent"))).images
+                samples = self.latents.sampled(self.vae, result, Size(*start.shape[-2:]))
                 samples = _usable(job, job.finish(samples), report)
                 kept: list[KeptImage | None] = []
                 measurements: list[dict[str, str]] = []
@@ -291,7 +319,26 @@ class _SoftInpainting(_ImageToImagePipeline):
             return (results, flagged, kept) if keep else (results, flagged)
         return SoftInpaintPipelineOutput(results, flagged, kept, report.notes, measurements)
 
-    def with_scheduler(self, scheduler: Any) -> _SoftInpainting:
+    def _check_models(self, others: Mapping[str, Any]) -> None:
+        """Raises ValueError if the pipeline's models cannot run this request."""
+        arguments.check_models(self, others)
+
+    def _parent_arguments(self, start: torch.Tensor, size: Size, guidance_scale: float,
+                          others: dict[str, Any]) -> dict[str, Any]:
+        """Arguments of the parent's call.
+
+        Parameters
+        ----------
+        start : (B, C, h, w)
+            Latent before noise is added.
+        size
+            The model's working size.
+        others
+            Arguments that all parents take.
+        """
+        return {**others, "image": start, "guidance_scale": guidance_scale}
+
+    def with_scheduler(self, scheduler: Any) -> SoftInpainting:
         """A shallow copy of the pipeline with another scheduler. The models are shared."""
         other = copy.copy(self)
         other.scheduler = scheduler
@@ -338,7 +385,7 @@ class _SoftInpainting(_ImageToImagePipeline):
         elif masked_content == "latent nothing":
             start = reference * (1 - job.repaint.to(reference))
         conditioning = None
-        if self.unet.config.in_channels == INPAINTING_CHANNELS:
+        if self.denoiser.config.in_channels == INPAINTING_CHANNELS:
             conditioning = for_each([self._conditioning(view, settings, reference) for view in views], shared)
         scheduler = own_copy(self.scheduler)
         may_skip = start is reference and not others.get("eta") and isinstance(scheduler, ONE_STEP_SCHEDULERS)
@@ -346,7 +393,7 @@ class _SoftInpainting(_ImageToImagePipeline):
 
     def _blending(self, scheduler: Any, job: SoftInpaintJob, conditioning: torch.Tensor | None,
                   may_skip: bool) -> BlendingScheduler:
-        return BlendingScheduler(scheduler, job, conditioning, may_skip)
+        return BlendingScheduler(scheduler, job, conditioning, may_skip, self.latents)
 
     def _conditioning(self, view: View, settings: Settings, reference: torch.Tensor) -> torch.Tensor:
         """The mask and the latent of the masked image, (1, 5, h, w)."""
@@ -396,7 +443,7 @@ class _SoftInpainting(_ImageToImagePipeline):
             if checker is not None:
                 # The checker overwrites images that it flags.
                 seen = torch.where(lost, 0, new).clamp(-1, 1)
-                report.flagged += self.run_safety_checker(seen, self._execution_device, self.unet.dtype)[1]
+                report.flagged += self.run_safety_checker(seen, self._execution_device, self.denoiser.dtype)[1]
                 if report.flagged[-1]:
                     report.note(f"The model's safety checker flagged image {index + 1}, so it was replaced by black.")
             if watermark is not None:
@@ -410,11 +457,11 @@ class _SoftInpainting(_ImageToImagePipeline):
             yield np.where(np.isfinite(placed), placed, job.originals[index]) if lost.any() else placed
 
 
-class SoftInpaintXLPipeline(_SoftInpainting, StableDiffusionXLImg2ImgPipeline):
+class SoftInpaintXLPipeline(SoftInpainting, StableDiffusionXLImg2ImgPipeline):
     """Soft inpainting with SDXL. `SoftInpaintPipeline` returns one when it loads an SDXL model."""
 
 
-class SoftInpaintPipeline(_SoftInpainting, StableDiffusionImg2ImgPipeline):
+class SoftInpaintPipeline(SoftInpainting, StableDiffusionImg2ImgPipeline):
     """Soft inpainting with Stable Diffusion 1 and 2. Loading an SDXL model gives a `SoftInpaintXLPipeline`.
 
     Examples
