@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from lib_softinpaint.hosts.diffusers.families import FAMILIES
 from lib_softinpaint.settings.request import MASKED_CONTENTS
 from lib_softinpaint.settings.settings import Settings
 
@@ -17,7 +18,7 @@ OUTPUT_TYPES = ("pil", "np", "pt", "latent")
 UNET_CHANNELS = 4, 9
 """Input channels of a UNet: the latent alone, or also the mask and the masked image of an inpainting model."""
 
-SUPPORTED = "Stable Diffusion 1, 2 and XL, and their inpainting models"
+SUPPORTED = ", ".join(["Stable Diffusion 1, 2 and XL", "their inpainting models", *(each.label for each in FAMILIES)])
 
 NEEDED_PARTS = {"vae", "unet", "scheduler"}
 KNOWN_PARTS = NEEDED_PARTS | {"text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "safety_checker",

@@ -83,9 +83,6 @@ class OneFrame(Packed):
     def decoded(self, vae: Any, latent: torch.Tensor) -> torch.Tensor:
         return vae.decode(self.denormalised(vae, latent)[:, :, None], return_dict=False)[0][:, :, 0]
 
-    def start(self, vae: Any, latent: torch.Tensor) -> torch.Tensor:
-        return latent[:, :, None]
-
 
 class BatchNormalised(Packed):
     """Packed latents whose patches are normalised by the VAE's batch statistics: Flux.2."""

@@ -1,10 +1,12 @@
 """Soft inpainting as diffusers pipelines.
 
-The pipelines extend diffusers' own image-to-image pipelines. Each run gets its own copy of the pipeline, which shares the
-models, and its own scheduler, which wraps a copy of the pipeline's. The wrapped `step` blends in the original, because it has
-both the prediction and the noisy latent. The wrapped `scale_model_input` adds the extra channels of an inpainting UNet.
-So runs do not change each other's state. Runs that share a UNet wait for one another, because some models change while they
-run (a VAE is moved to float32, models are moved off the GPU).
+The pipelines extend diffusers' own image-to-image pipelines. Those of transformer models are in `families`.
+
+Each run gets its own copy of the pipeline, which shares the models, and its own scheduler, which wraps a copy of the
+pipeline's. The wrapped `step` blends in the original, because it has both the prediction and the noisy latent. The wrapped
+`scale_model_input` adds the extra channels of an inpainting UNet. So runs do not change each other's state. Runs that share a
+UNet or transformer wait for one another, because some models change while they run (a VAE is moved to float32, models are
+moved off the GPU).
 """
 # diffusers exports its classes in a way that the type checker does not count as an export.
 # pyright: reportPrivateImportUsage=false
@@ -39,6 +41,7 @@ from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers import arguments, noise_levels
+from lib_softinpaint.hosts.diffusers.families import family_of
 from lib_softinpaint.hosts.diffusers.inputs import (
     for_each,
     listed,
@@ -131,6 +134,8 @@ class SoftInpainting(_ImageToImagePipeline):
     default_guidance: ClassVar[float] = 7.0
     single_step: ClassVar[float] = 1 + 1e-6
     """Denoising strength, times the number of steps, for which the parent runs one step. The parents round differently."""
+    schedulers: ClassVar[Mapping[str, Any]] = noise_levels.ADAPTERS
+    """Adapters of the schedulers that the parent can run with."""
 
     @property
     def denoiser(self) -> Any:
@@ -163,12 +168,13 @@ class SoftInpainting(_ImageToImagePipeline):
         parts = [name for name, part in pipeline.components.items() if part is not None]
         family = cls._of_family(type(pipeline).__name__, parts)
         if not kwargs.keys() & {"dtype", "torch_dtype"}:
-            kwargs[DTYPE] = pipeline.unet.dtype
+            # None leaves each model as it is: quantised weights cannot be converted.
+            kwargs[DTYPE] = pipeline.unet.dtype if "unet" in parts else None
         return cast(SoftInpainting, super(SoftInpainting, family).from_pipe(pipeline, **kwargs))
 
     @classmethod
     def _of_family(cls, name: str, parts: Collection[str]) -> type[SoftInpainting]:
-        """The pipeline class for a model: this class, or that of the model's family if this is `SoftInpaintPipeline`.
+        """The pipeline class for a model: that of its family if this is `SoftInpaintPipeline`, else this class.
 
         Parameters
         ----------
@@ -176,7 +182,18 @@ class SoftInpainting(_ImageToImagePipeline):
             Name of the model's own pipeline class.
         parts
             Names of its components.
+
+        Raises
+        ------
+        ValueError
+            If the model is not supported, or not by this class.
         """
+        family = family_of(name)
+        if family is not None:
+            wanted = family.pipeline_class()
+            if not issubclass(cls, (SoftInpaintPipeline, wanted)):
+                raise ValueError(f"{family.label} needs SoftInpaintPipeline or {wanted.__name__}, got {cls.__name__}")
+            return cls if issubclass(cls, wanted) else wanted
         arguments.check_parts(name, parts)
         return SoftInpaintXLPipeline if "text_encoder_2" in parts and issubclass(cls, SoftInpaintPipeline) else cls
 
@@ -273,7 +290,7 @@ class SoftInpainting(_ImageToImagePipeline):
             len(images), len(masks), prompt, num_images_per_prompt, num_inference_steps, strength, guidance_scale,
             padding_mask_crop, masked_content, mask_blur, settings, generator, output_type, kwargs)
         self._check_models(kwargs)
-        noise_levels.check(self.scheduler)
+        noise_levels.check(self.scheduler, self.schedulers)
         report = _Report()
         sources = [source_image(each, report.notes) for each in images]
         originals = [np.asarray(over_white(each)) for each in sources]
@@ -462,7 +479,7 @@ class SoftInpaintXLPipeline(SoftInpainting, StableDiffusionXLImg2ImgPipeline):
 
 
 class SoftInpaintPipeline(SoftInpainting, StableDiffusionImg2ImgPipeline):
-    """Soft inpainting with Stable Diffusion 1 and 2. Loading an SDXL model gives a `SoftInpaintXLPipeline`.
+    """Soft inpainting with Stable Diffusion 1 and 2. Loading another model gives the pipeline of the model's family.
 
     Examples
     --------

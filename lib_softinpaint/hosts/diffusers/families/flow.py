@@ -1,0 +1,48 @@
+"""What the pipelines of all flow models have in common."""
+# diffusers exports its classes in a way that the type checker does not count as an export.
+# pyright: reportPrivateImportUsage=false
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from diffusers.image_processor import VaeImageProcessor
+
+from lib_softinpaint.geometry import Size
+from lib_softinpaint.hosts.diffusers import noise_levels
+from lib_softinpaint.hosts.diffusers.latents import Latents, Packed
+from lib_softinpaint.hosts.diffusers.pipeline import SoftInpainting
+
+
+class FlowInpainting(SoftInpainting):
+    """What each flow family's pipeline adds to its image-to-image parent."""
+
+    latents: ClassVar[Latents] = Packed()
+    single_step: ClassVar[float] = 1 - 1e-6
+    schedulers: ClassVar[Mapping[str, Any]] = noise_levels.FLOW_ADAPTERS
+
+    @property
+    def denoiser(self) -> Any:
+        return self.transformer
+
+    @property
+    def latent_dtype(self) -> torch.dtype:
+        """Always float32: quantised weights have no floating precision of their own, and the parents convert."""
+        return torch.float32
+
+    def with_scheduler(self, scheduler: Any) -> SoftInpainting:
+        other = super().with_scheduler(scheduler)
+        processor, channels = self.image_processor.config, self.vae.config.get("latent_channels")
+        if channels not in (None, processor.vae_latent_channels):
+            # The processors of Chroma and Z-Image assume 4 channels, and would resize a latent as an image.
+            other.image_processor = VaeImageProcessor(vae_scale_factor=processor.vae_scale_factor, vae_latent_channels=channels)
+        return other
+
+    def _check_models(self, others: Mapping[str, Any]) -> None:
+        """Nothing to check: the model's pipeline class says what it needs."""
+
+    def _parent_arguments(self, start: torch.Tensor, size: Size, guidance_scale: float,
+                          others: dict[str, Any]) -> dict[str, Any]:
+        return {**others, "image": self.latents.start(self.vae, start), "height": size.height, "width": size.width,
+                "guidance_scale": guidance_scale}
