@@ -55,8 +55,8 @@ def letters():
     return made
 
 
-def t5():
-    return T5EncoderModel(T5Config(vocab_size=64, d_model=WIDTH, d_kv=8, d_ff=WIDTH, num_layers=1, num_heads=2)).eval()
+def t5(width=WIDTH):
+    return T5EncoderModel(T5Config(vocab_size=64, d_model=width, d_kv=8, d_ff=WIDTH, num_layers=1, num_heads=2)).eval()
 
 
 def qwen3(kind):
@@ -77,7 +77,7 @@ def sd3(folder):
         scheduler=scheduler(shift=3.0), vae=shifted_vae(),
         text_encoder=CLIPTextModelWithProjection(clip).eval(), tokenizer=tiny_models.tokenizer(folder / "tokens"),
         text_encoder_2=CLIPTextModelWithProjection(clip).eval(), tokenizer_2=tiny_models.tokenizer(folder / "tokens"),
-        text_encoder_3=None, tokenizer_3=None)
+        text_encoder_3=t5(2 * WIDTH), tokenizer_3=letters())
 
 
 def flux(folder, guidance_embeds=True):

@@ -26,6 +26,7 @@ from diffusers import (
     DDIMScheduler,
     DiffusionPipeline,
     EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
     HeunDiscreteScheduler,
     KDPM2DiscreteScheduler,
     StableDiffusionImg2ImgPipeline,
@@ -68,7 +69,8 @@ INPAINTING_CHANNELS = 9
 HIDDEN_LEVEL = 127
 """Grey that covers the masked area in the training of inpainting models."""
 
-ONE_STEP_SCHEDULERS = EulerDiscreteScheduler, HeunDiscreteScheduler, KDPM2DiscreteScheduler, DDIMScheduler
+ONE_STEP_SCHEDULERS = (EulerDiscreteScheduler, HeunDiscreteScheduler, KDPM2DiscreteScheduler, DDIMScheduler,
+                       FlowMatchEulerDiscreteScheduler)
 """Schedulers without multistep history or random noise, so a step that changes nothing can be skipped."""
 
 
@@ -143,6 +145,11 @@ class SoftInpainting(_ImageToImagePipeline):
         return self.unet
 
     @property
+    def step_px(self) -> int:
+        """The working size is a multiple of this."""
+        return self.vae_scale_factor * self.latents.patch
+
+    @property
     def latent_dtype(self) -> torch.dtype:
         """Precision of the original's latent."""
         return self.unet.dtype
@@ -168,9 +175,20 @@ class SoftInpainting(_ImageToImagePipeline):
         parts = [name for name, part in pipeline.components.items() if part is not None]
         family = cls._of_family(type(pipeline).__name__, parts)
         if not kwargs.keys() & {"dtype", "torch_dtype"}:
-            # None leaves each model as it is: quantised weights cannot be converted.
-            kwargs[DTYPE] = pipeline.unet.dtype if "unet" in parts else None
+            if not hasattr(pipeline, "unet"):
+                return family._sharing_models(pipeline, kwargs)
+            kwargs[DTYPE] = pipeline.unet.dtype
         return cast(SoftInpainting, super(SoftInpainting, family).from_pipe(pipeline, **kwargs))
+
+    @classmethod
+    def _sharing_models(cls, pipeline: DiffusionPipeline, changes: Mapping[str, Any]) -> SoftInpainting:
+        """This pipeline class with another pipeline's models as they are.
+
+        diffusers' `from_pipe` would convert them to one precision, which undoes quantisation.
+        """
+        names = [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+        given = {**pipeline.config, **pipeline.components}
+        return cls(**{**{name: given[name] for name in names if name in given}, **changes})
 
     @classmethod
     def _of_family(cls, name: str, parts: Collection[str]) -> type[SoftInpainting]:
@@ -405,7 +423,8 @@ class SoftInpainting(_ImageToImagePipeline):
         if self.denoiser.config.in_channels == INPAINTING_CHANNELS:
             conditioning = for_each([self._conditioning(view, settings, reference) for view in views], shared)
         scheduler = own_copy(self.scheduler)
-        may_skip = start is reference and not others.get("eta") and isinstance(scheduler, ONE_STEP_SCHEDULERS)
+        draws_noise = others.get("eta") or scheduler.config.get("stochastic_sampling")
+        may_skip = start is reference and not draws_noise and isinstance(scheduler, ONE_STEP_SCHEDULERS)
         return job, start, self._blending(scheduler, job, conditioning, may_skip)
 
     def _blending(self, scheduler: Any, job: SoftInpaintJob, conditioning: torch.Tensor | None,

@@ -35,7 +35,7 @@ class Family:
     def pipeline_class(self) -> Any:
         """The pipeline class. Raises ImportError if the installed diffusers is too old for it."""
         if not hasattr(diffusers, self.parent):
-            raise ImportError(f"{self.label} needs a newer diffusers with {self.parent}, got diffusers {diffusers.__version__}")
+            raise ImportError(f"{self.label} needs a diffusers that has {self.parent}, got diffusers {diffusers.__version__}")
         return getattr(importlib.import_module(f"{__name__}.{self.module}"), self.pipeline)
 
 

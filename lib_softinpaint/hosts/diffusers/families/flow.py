@@ -36,8 +36,13 @@ class FlowInpainting(SoftInpainting):
         processor, channels = self.image_processor.config, self.vae.config.get("latent_channels")
         if channels not in (None, processor.vae_latent_channels):
             # The processors of Chroma and Z-Image assume 4 channels, and would resize a latent as an image.
-            other.image_processor = VaeImageProcessor(vae_scale_factor=processor.vae_scale_factor, vae_latent_channels=channels)
+            other.image_processor = VaeImageProcessor(
+                vae_scale_factor=processor.vae_scale_factor, vae_latent_channels=channels)
         return other
+
+    def prompt_arguments(self, prompt: str, negative_prompt: str) -> dict[str, str]:
+        """The prompts as arguments of this pipeline's call."""
+        return {"prompt": prompt, "negative_prompt": negative_prompt}
 
     def _check_models(self, others: Mapping[str, Any]) -> None:
         """Nothing to check: the model's pipeline class says what it needs."""

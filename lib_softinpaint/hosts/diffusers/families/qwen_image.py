@@ -28,6 +28,7 @@ class SoftInpaintQwenImagePipeline(FlowInpainting, QwenImageImg2ImgPipeline):
         if not self.transformer.config.guidance_embeds:
             del given["guidance_scale"]  # an input of distilled models only
         given.setdefault("true_cfg_scale", guidance_scale)
-        if given["true_cfg_scale"] > 1 and given.get("negative_prompt") is None and given.get("negative_prompt_embeds") is None:
+        is_negative_given = any(given.get(name) is not None for name in ("negative_prompt", "negative_prompt_embeds"))
+        if given["true_cfg_scale"] > 1 and not is_negative_given:
             given["negative_prompt"] = NO_PROMPT
         return given
