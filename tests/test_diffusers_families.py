@@ -34,7 +34,7 @@ WORKING, LATENT = Size(80, 112), Size(10, 14)
 SMOOTH = Settings(enabled=True, seam_search=0.0, drift_correction=0.0)
 """Shows what was sampled as it is."""
 
-WITHOUT_NEGATIVE = {"Flux.2 Klein"}
+WITHOUT_NEGATIVE = {"Flux.2 Klein", "Flux.1 Fill"}
 """Families whose pipeline takes no negative prompt."""
 
 
@@ -184,7 +184,7 @@ def test_the_first_step_of_a_full_run_is_pure_noise(pipeline, monkeypatch):
     latent(pipeline, strength=1.0)
     ratios = ratios[-4:]  # those before are asked for once, to find steps that can be skipped
     assert ratios[0].signal == 0 and ratios[0].ratio == schedule.NOISE_RATIO_LIMIT
-    assert all(one.ratio > other.ratio for one, other in zip(ratios, ratios[1:]))
+    assert all(one.sigma > other.sigma for one, other in zip(ratios, ratios[1:]))
     assert pipeline.scheduler.step_index is None  # the run had its own
 
 
@@ -196,14 +196,20 @@ def parent_of(pipeline):
 
 def test_a_white_mask_equals_diffusers_own_image_to_image(pipeline, monkeypatch):
     """So the family's normalisation and packing are diffusers' own, and the wrapped scheduler changes nothing by itself."""
+    grey = np.full((1, *WORKING, 3), 0.5, np.float32)  # what Fill is told is hidden, but not rounded to 8 bits
+    monkeypatch.setattr("lib_softinpaint.hosts.diffusers.families.flux.masked", lambda view, settings: (view.mask, grey))
     monkeypatch.setattr(DiagonalGaussianDistribution, "sample", lambda latent, generator=None: latent.mode())
     ours, small = latent(pipeline, mask=Image.new("L", IMAGE.size, 255)), resized(IMAGE)
-    parent, given = parent_of(pipeline), pipeline._parent_arguments(
-        encoded(pipeline, small), WORKING, 1.0, {**arguments(pipeline), "prompt": "a", "strength": 0.75, "image": small})
+    seen = []  # the run's own copy of the pipeline
+    latent(pipeline, mask=Image.new("L", IMAGE.size, 255), num_inference_steps=1,
+           callback_on_step_end=lambda running, *given: seen.append(running) or {})
+    parent, given = parent_of(pipeline), seen[0]._parent_arguments(
+        encoded(pipeline, small), WORKING, 1.0, {**arguments(pipeline), "prompt": "a", "strength": 0.75})
     packed, pixels = (parent(**{**given, "image": small, "generator": torch.Generator().manual_seed(1), "output_type": kind}
                              ).images for kind in ("latent", "pt"))
     torch.testing.assert_close(ours, pipeline.latents.sampled(pipeline.vae, packed, LATENT), rtol=0, atol=1e-4)
-    torch.testing.assert_close(parent.image_processor.postprocess(decoded(pipeline, ours), "pt"), pixels, rtol=0, atol=1e-4)
+    shown = parent.image_processor.postprocess(decoded(pipeline, ours), "pt")
+    torch.testing.assert_close(shown, pixels, rtol=0, atol=1e-4)
     assert torch.equal(pipeline.latents.unpacked(pipeline.latents.packed(ours), LATENT), ours)
 
 
@@ -229,11 +235,9 @@ def test_a_list_of_prompts_and_images(pipeline):
 def test_guidance(pipeline, family):
     negative = {} if family in WITHOUT_NEGATIVE else {"negative_prompt": "b"}
     plain = latent(pipeline)
-    if family == "Flux.1":
-        embedded, true = latent(pipeline, guidance_scale=5.0), latent(pipeline, true_cfg_scale=4.0, **negative)
-        assert (embedded != plain).any()
-        assert (true != plain).any()
-        return
+    if family in ("Flux.1", "Flux.1 Kontext"):
+        assert (latent(pipeline, true_cfg_scale=4.0, **negative) != plain).any()
+        negative = {}
     guided = latent(pipeline, guidance_scale=4.0)
     assert (guided != plain).any()
     if negative:
@@ -336,7 +340,31 @@ def test_every_family_is_tested():
     assert all(hasattr(diffusers, name) for each in FAMILIES for name in (each.parent, *each.names))
 
 
-@pytest.mark.parametrize("name", ["PixArtSigmaPipeline", "LuminaPipeline", "Flux2Pipeline"])
+def test_fill_is_told_the_mask_soft_or_hard(pipelines, monkeypatch):
+    pipeline, seen = pipelines("Flux.1 Fill"), []
+    forward = pipeline.transformer.forward
+    monkeypatch.setattr(pipeline.transformer, "forward",
+                        lambda hidden_states, **given: seen.append(hidden_states) or forward(hidden_states, **given))
+    soft, hard = (latent(pipeline, settings=Settings(enabled=True, conditioning_mask=mask)) for mask in ("soft", "hard"))
+    masks = [each[0, :, 8 * tiny_flow_models.CHANNELS:].unique() for each in (seen[0], seen[-1])]
+    assert len(masks[0]) > 2
+    assert masks[1].tolist() == [0, 1]
+    assert (soft != hard).any()
+
+
+@pytest.mark.parametrize("name", ["Flux.1 Kontext", "Flux.2 Klein"])
+def test_edit_models_see_what_the_run_starts_from(pipelines, name, monkeypatch):
+    pipeline, seen = pipelines(name), []
+    forward = pipeline.transformer.forward
+    monkeypatch.setattr(pipeline.transformer, "forward",
+                        lambda hidden_states, **given: seen.append(hidden_states) or forward(hidden_states, **given))
+    latent(pipeline)
+    start = pipeline.latents.packed(encoded(pipeline, resized(IMAGE)))
+    for each in seen:
+        torch.testing.assert_close(each[:, start.shape[1]:], start, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["PixArtSigmaPipeline", "LuminaPipeline", "Flux2Pipeline", "QwenImageEditPipeline"])
 def test_an_unknown_family_is_refused_by_name(name, tmp_path):
     (tmp_path / "model_index.json").write_text(f'{{"_class_name": "{name}", "transformer": ["diffusers", "X"]}}')
     with pytest.raises(ValueError, match=f"^the model must be one of Stable Diffusion 1, 2 and XL, .*Chroma, got {name}"):

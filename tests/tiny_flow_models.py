@@ -80,13 +80,22 @@ def sd3(folder):
         text_encoder_3=t5(2 * WIDTH), tokenizer_3=letters())
 
 
-def flux(folder, guidance_embeds=True):
-    return diffusers.FluxPipeline(
+def flux(folder, kind=diffusers.FluxPipeline, further_channels=0):
+    return kind(
         transformer=diffusers.FluxTransformer2DModel(
-            patch_size=1, in_channels=4 * CHANNELS, num_layers=1, num_single_layers=1, joint_attention_dim=WIDTH,
-            pooled_projection_dim=WIDTH, guidance_embeds=guidance_embeds, **rope(axes_dims_rope=(4, 4, 8))),
+            patch_size=1, in_channels=4 * CHANNELS + further_channels, out_channels=4 * CHANNELS, num_layers=1,
+            num_single_layers=1, joint_attention_dim=WIDTH, pooled_projection_dim=WIDTH, guidance_embeds=True,
+            **rope(axes_dims_rope=(4, 4, 8))),
         scheduler=shifting(), vae=shifted_vae(), text_encoder=CLIPTextModel(tiny_models.text_config()).eval(),
         tokenizer=tiny_models.tokenizer(folder / "tokens"), text_encoder_2=t5(), tokenizer_2=letters())
+
+
+def fill(folder):
+    return flux(folder, diffusers.FluxFillPipeline, 4 * CHANNELS + 4 * 8 * 8)
+
+
+def kontext(folder):
+    return flux(folder, diffusers.FluxKontextPipeline)
 
 
 def chroma(folder):
@@ -137,7 +146,9 @@ def z_image(folder):
 KNOWN_WARNINGS = [*tiny_models.KNOWN_WARNINGS, pytest.mark.filterwarnings(
     "ignore:`FluxPosEmbed` is deprecated:FutureWarning:diffusers")]  # Chroma's own use of it
 
-FAMILIES = {"SD3": sd3, "Flux.1": flux, "Flux.2 Klein": klein, "Qwen-Image": qwen_image, "Z-Image": z_image, "Chroma": chroma}
+FAMILIES = {
+    "SD3": sd3, "Flux.1": flux, "Flux.1 Fill": fill, "Flux.1 Kontext": kontext, "Flux.2 Klein": klein,
+    "Qwen-Image": qwen_image, "Z-Image": z_image, "Chroma": chroma}
 
 
 def made(family, folder):

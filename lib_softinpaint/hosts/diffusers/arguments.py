@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from lib_softinpaint.hosts.diffusers.families import FAMILIES
+from lib_softinpaint.hosts.diffusers.families import FAMILIES, REASONS
 from lib_softinpaint.settings.request import MASKED_CONTENTS
 from lib_softinpaint.settings.settings import Settings
 
@@ -18,7 +18,9 @@ OUTPUT_TYPES = ("pil", "np", "pt", "latent")
 UNET_CHANNELS = 4, 9
 """Input channels of a UNet: the latent alone, or also the mask and the masked image of an inpainting model."""
 
-SUPPORTED = ", ".join(["Stable Diffusion 1, 2 and XL", "their inpainting models", *(each.label for each in FAMILIES)])
+UNETS = "Stable Diffusion 1, 2 and XL, and their inpainting models"
+
+SUPPORTED = f"{UNETS}, {', '.join(each.label for each in FAMILIES)}"
 
 NEEDED_PARTS = {"vae", "unet", "scheduler"}
 KNOWN_PARTS = NEEDED_PARTS | {"text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "safety_checker",
@@ -58,8 +60,8 @@ def check_parts(name: str, parts: Collection[str]) -> None:
     """
     further = sorted(set(parts) - KNOWN_PARTS)
     if further or not set(parts) >= NEEDED_PARTS:
-        reason = f"it has {', '.join(further)}" if further else f"it has no {', '.join(sorted(NEEDED_PARTS - set(parts)))}"
-        raise ValueError(f"the model must be one of {SUPPORTED}, got {name}: {reason}")
+        part = f"it has {', '.join(further)}" if further else f"it has no {', '.join(sorted(NEEDED_PARTS - set(parts)))}"
+        raise ValueError(f"the model must be one of {SUPPORTED}, got {name}: {REASONS.get(name, part)}")
 
 
 def check_values(image_count: int, mask_count: int, prompt: Any, num_images_per_prompt: Any, num_inference_steps: Any,
@@ -108,7 +110,7 @@ def check_models(pipeline: Any, others: Mapping[str, Any]) -> None:
     """Raises ValueError if the pipeline's models cannot run this request."""
     channels = pipeline.unet.config.in_channels
     if channels not in UNET_CHANNELS:
-        raise ValueError(f"the model must be one of {SUPPORTED}, whose UNet has {' or '.join(map(str, UNET_CHANNELS))} input "
+        raise ValueError(f"the model must be one of {UNETS}, whose UNet has {' or '.join(map(str, UNET_CHANNELS))} input "
                          f"channels, got {channels}")
     has_adapter = getattr(pipeline.unet, "encoder_hid_proj", None) is not None
     for name in ("ip_adapter_image", "ip_adapter_image_embeds"):

@@ -150,6 +150,11 @@ class SoftInpainting(_ImageToImagePipeline):
         return self.vae_scale_factor * self.latents.patch
 
     @property
+    def takes_mask(self) -> bool:
+        """Whether the denoiser also takes the mask and the masked image."""
+        return self.unet.config.in_channels == INPAINTING_CHANNELS
+
+    @property
     def latent_dtype(self) -> torch.dtype:
         """Precision of the original's latent."""
         return self.unet.dtype
@@ -322,7 +327,8 @@ class SoftInpainting(_ImageToImagePipeline):
             try:
                 job, start, scheduler = self._prepared(views, settings, masked_content, count, generator, kwargs)
                 # The parent's own call, on this run's copy of the pipeline.
-                result = super(SoftInpainting, self.with_scheduler(scheduler)).__call__(**self._parent_arguments(
+                running = self.with_scheduler(scheduler)
+                result = super(SoftInpainting, running).__call__(**running._parent_arguments(
                     start.repeat(count // len(start), 1, 1, 1), Size.of(views[0].image), guidance_scale, dict(
                         kwargs, prompt=prompt, strength=strength, num_inference_steps=num_inference_steps,
                         num_images_per_prompt=num_images_per_prompt, generator=generator, output_type="latent"))).images
@@ -360,7 +366,7 @@ class SoftInpainting(_ImageToImagePipeline):
 
     def _parent_arguments(self, start: torch.Tensor, size: Size, guidance_scale: float,
                           others: dict[str, Any]) -> dict[str, Any]:
-        """Arguments of the parent's call.
+        """Arguments of the parent's call. Called on the run's own copy of the pipeline.
 
         Parameters
         ----------
@@ -420,7 +426,7 @@ class SoftInpainting(_ImageToImagePipeline):
         elif masked_content == "latent nothing":
             start = reference * (1 - job.repaint.to(reference))
         conditioning = None
-        if self.denoiser.config.in_channels == INPAINTING_CHANNELS:
+        if self.takes_mask:
             conditioning = for_each([self._conditioning(view, settings, reference) for view in views], shared)
         scheduler = own_copy(self.scheduler)
         draws_noise = others.get("eta") or scheduler.config.get("stochastic_sampling")
@@ -433,13 +439,10 @@ class SoftInpainting(_ImageToImagePipeline):
 
     def _conditioning(self, view: View, settings: Settings, reference: torch.Tensor) -> torch.Tensor:
         """The mask and the latent of the masked image, (1, 5, h, w)."""
-        hard = settings.conditioning_mask == HARD
-        hidden = (view.mask >= 0.5).astype(np.float32) if hard else view.mask
-        kept = np.asarray(view.image) + hidden[..., None] * (HIDDEN_LEVEL - np.asarray(view.image, np.float32))
+        hidden, image = masked(view, settings)
         channel = torch.from_numpy(to_latent(hidden, *reference.shape[-2:]))
-        channel = channel.round() if hard else channel
-        return torch.cat([channel.to(reference)[None, None],
-                          encoded(self, Image.fromarray(np.rint(kept).astype(np.uint8)))], 1)
+        channel = channel.round() if settings.conditioning_mask == HARD else channel
+        return torch.cat([channel.to(reference)[None, None], encoded(self, image)], 1)
 
     def _composited(self, job: SoftInpaintJob, samples: torch.Tensor, seeds: list[int],
                     painted_masks: list[PaintedMask], sources: list[np.ndarray | None],
@@ -506,6 +509,13 @@ class SoftInpaintPipeline(SoftInpainting, StableDiffusionImg2ImgPipeline):
         >>> pipeline = SoftInpaintPipeline.from_pretrained("demo/model")
         >>> result = pipeline("a red house", image, mask, mask_blur=8).images[0]  # doctest: +SKIP
     """
+
+
+def masked(view: View, settings: Settings) -> tuple[np.ndarray, Image.Image]:
+    """What an inpainting model is told: the hidden area (h, w) float32, 0 to 1, and the image with that area in grey."""
+    hidden = (view.mask >= 0.5).astype(np.float32) if settings.conditioning_mask == HARD else view.mask
+    kept = np.asarray(view.image) + hidden[..., None] * (HIDDEN_LEVEL - np.asarray(view.image, np.float32))
+    return hidden, Image.fromarray(np.rint(kept).astype(np.uint8))
 
 
 def _usable(job: SoftInpaintJob, samples: torch.Tensor, report: _Report) -> torch.Tensor:

@@ -44,6 +44,9 @@ FAMILIES = (
            ("StableDiffusion3Pipeline", "StableDiffusion3Img2ImgPipeline", "StableDiffusion3InpaintPipeline")),
     Family("Flux.1", "flux", "SoftInpaintFluxPipeline", "FluxImg2ImgPipeline",
            ("FluxPipeline", "FluxImg2ImgPipeline", "FluxInpaintPipeline")),
+    Family("Flux.1 Fill", "flux", "SoftInpaintFluxFillPipeline", "FluxFillPipeline", ("FluxFillPipeline",)),
+    Family("Flux.1 Kontext", "flux", "SoftInpaintKontextPipeline", "FluxKontextInpaintPipeline",
+           ("FluxKontextPipeline", "FluxKontextInpaintPipeline")),
     Family("Flux.2 Klein", "klein", "SoftInpaintKleinPipeline", "Flux2KleinInpaintPipeline",
            ("Flux2KleinPipeline", "Flux2KleinInpaintPipeline")),
     Family("Qwen-Image", "qwen_image", "SoftInpaintQwenImagePipeline", "QwenImageImg2ImgPipeline",
@@ -52,6 +55,12 @@ FAMILIES = (
            ("ZImagePipeline", "ZImageImg2ImgPipeline", "ZImageInpaintPipeline")),
     Family("Chroma", "chroma", "SoftInpaintChromaPipeline", "ChromaImg2ImgPipeline",
            ("ChromaPipeline", "ChromaImg2ImgPipeline", "ChromaInpaintPipeline")))
+
+REASONS = {
+    "Flux2Pipeline": "diffusers has no image-to-image pipeline for Flux.2 dev",
+    **dict.fromkeys(("QwenImageEditPipeline", "QwenImageEditInpaintPipeline", "QwenImageEditPlusPipeline"),
+                    "diffusers chooses the working size of Qwen-Image-Edit itself, so the mask would not fit")}
+"""Why a related model is not supported, by the name of its pipeline class."""
 
 
 def family_of(name: str) -> Family | None:

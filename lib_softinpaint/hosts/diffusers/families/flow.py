@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 from diffusers.image_processor import VaeImageProcessor
+from PIL import Image
 
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers import noise_levels
@@ -25,6 +26,10 @@ class FlowInpainting(SoftInpainting):
     @property
     def denoiser(self) -> Any:
         return self.transformer
+
+    @property
+    def takes_mask(self) -> bool:
+        return False
 
     @property
     def latent_dtype(self) -> torch.dtype:
@@ -51,3 +56,8 @@ class FlowInpainting(SoftInpainting):
                           others: dict[str, Any]) -> dict[str, Any]:
         return {**others, "image": self.latents.start(self.vae, start), "height": size.height, "width": size.width,
                 "guidance_scale": guidance_scale}
+
+
+def white(size: Size) -> Image.Image:
+    """A mask that switches off a parent's own blend: after each step, it would keep what is not white."""
+    return Image.new("L", size.width_height, 255)

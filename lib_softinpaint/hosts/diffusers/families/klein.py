@@ -7,13 +7,10 @@ from typing import Any
 
 import torch
 from diffusers import Flux2KleinInpaintPipeline
-from PIL import Image
 
 from lib_softinpaint.geometry import Size
-from lib_softinpaint.hosts.diffusers.families.flow import FlowInpainting
+from lib_softinpaint.hosts.diffusers.families.flow import FlowInpainting, white
 from lib_softinpaint.hosts.diffusers.latents import BatchNormalised
-
-REPAINTED = 255
 
 
 class SoftInpaintKleinPipeline(FlowInpainting, Flux2KleinInpaintPipeline):
@@ -32,5 +29,4 @@ class SoftInpaintKleinPipeline(FlowInpainting, Flux2KleinInpaintPipeline):
     def _parent_arguments(self, start: torch.Tensor, size: Size, guidance_scale: float,
                           others: dict[str, Any]) -> dict[str, Any]:
         given = super()._parent_arguments(start, size, guidance_scale, others)
-        # The parent blends with a hard mask after each step. A white mask switches that off.
-        return {**given, "mask_image": Image.new("L", size.width_height, REPAINTED)}
+        return {**given, "mask_image": white(size)}
