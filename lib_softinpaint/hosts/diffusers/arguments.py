@@ -74,7 +74,7 @@ def check_values(image_count: int, mask_count: int, prompt: Any, num_images_per_
     if prompt is not None and not (isinstance(prompt, str) or isinstance(prompt, list) and prompt
                                    and all(isinstance(each, str) for each in prompt)):
         raise ValueError(f"prompt must be a string or a list of strings, got {prompt!r}")
-    prompts = embeddings.shape[0] if embeddings is not None else len(prompt) if isinstance(prompt, list) else 1
+    prompts = len(embeddings) if embeddings is not None else len(prompt) if isinstance(prompt, list) else 1
     for name, value in (("num_images_per_prompt", num_images_per_prompt), ("num_inference_steps", num_inference_steps)):
         if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
             raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")

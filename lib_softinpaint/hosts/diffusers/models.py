@@ -210,7 +210,7 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, image: Image.Image, m
             image=image, mask_image=1 - strengths(mask) if request.mask_mode == INPAINT_NOT_MASKED else mask,
             height=request.height or None, width=request.width or None, strength=request.denoising_strength,
             padding_mask_crop=request.masked_area_padding if request.inpaint_area == ONLY_MASKED else None,
-            num_inference_steps=request.steps, guidance_scale=request.cfg_scale, **prompts,
+            num_inference_steps=request.steps, guidance_scale=pipeline.guidance_for(request.cfg_scale), **prompts,
             masked_content=request.masked_content, mask_blur=request.mask_blur, settings=request.settings,
             generator=torch.Generator().manual_seed(with_seed(request).seed),
             keep=keep is not None, callback_on_step_end=report)

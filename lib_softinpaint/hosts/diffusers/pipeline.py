@@ -360,6 +360,10 @@ class SoftInpainting(_ImageToImagePipeline):
             return (results, flagged, kept) if keep else (results, flagged)
         return SoftInpaintPipelineOutput(results, flagged, kept, report.notes, measurements)
 
+    def guidance_for(self, cfg_scale: float) -> float:
+        """The `guidance_scale` for a CFG scale as the WebUI counts it: 1 is no guidance."""
+        return cfg_scale
+
     def _check_models(self, others: Mapping[str, Any]) -> None:
         """Raises ValueError if the pipeline's models cannot run this request."""
         arguments.check_models(self, others)

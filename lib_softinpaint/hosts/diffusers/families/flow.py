@@ -3,6 +3,7 @@
 # pyright: reportPrivateImportUsage=false
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -54,8 +55,9 @@ class FlowInpainting(SoftInpainting):
 
     def _parent_arguments(self, start: torch.Tensor, size: Size, guidance_scale: float,
                           others: dict[str, Any]) -> dict[str, Any]:
-        return {**others, "image": self.latents.start(self.vae, start), "height": size.height, "width": size.width,
-                "guidance_scale": guidance_scale}
+        prompt = copy.copy(others.get("prompt"))  # Z-Image's parent changes the list
+        return {**others, "prompt": prompt, "image": self.latents.start(self.vae, start), "height": size.height,
+                "width": size.width, "guidance_scale": guidance_scale}
 
 
 def white(size: Size) -> Image.Image:

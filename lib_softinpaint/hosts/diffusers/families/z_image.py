@@ -10,9 +10,11 @@ from lib_softinpaint.hosts.diffusers.latents import Patched
 class SoftInpaintZImagePipeline(FlowInpainting, ZImageImg2ImgPipeline):
     """Soft inpainting with Z-Image.
 
-    `guidance_scale` is that of classifier-free guidance minus 1, as Z-Image's authors count it. It has an effect above 1. The
-    Turbo model needs 0.
+    `guidance_scale` is diffusers' own: that of classifier-free guidance minus 1, so 0 is none. The Turbo model needs 0.
     """
 
     latents = Patched()
     default_guidance = 5.0
+
+    def guidance_for(self, cfg_scale: float) -> float:
+        return cfg_scale - 1
