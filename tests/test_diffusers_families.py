@@ -200,15 +200,21 @@ def test_a_white_mask_equals_diffusers_own_image_to_image(pipeline, monkeypatch)
     monkeypatch.setattr("lib_softinpaint.hosts.diffusers.families.flux.masked", lambda view, settings: (view.mask, grey))
     monkeypatch.setattr(DiagonalGaussianDistribution, "sample", lambda latent, generator=None: latent.mode())
     ours, small = latent(pipeline, mask=Image.new("L", IMAGE.size, 255)), resized(IMAGE)
+    original = encoded(pipeline, small)
     seen = []  # the run's own copy of the pipeline
     latent(pipeline, mask=Image.new("L", IMAGE.size, 255), num_inference_steps=1,
            callback_on_step_end=lambda running, *given: seen.append(running) or {})
     parent, given = parent_of(pipeline), seen[0]._parent_arguments(
-        encoded(pipeline, small), WORKING, pipeline.guidance_for(1.0),
+        original, WORKING, pipeline.guidance_for(1.0),
         {**arguments(pipeline), "prompt": "a", "strength": 0.75})
+    starts, scale_noise = [], parent.scheduler.scale_noise
+    monkeypatch.setattr(parent.scheduler, "scale_noise",
+                        lambda start, *given: starts.append(start) or scale_noise(start, *given))
     packed, pixels = (parent(**{**given, "image": small, "generator": torch.Generator().manual_seed(1), "output_type": kind}
                              ).images for kind in ("latent", "pt"))
     torch.testing.assert_close(ours, pipeline.latents.sampled(pipeline.vae, packed, LATENT), rtol=0, atol=1e-4)
+    start = starts[0] if starts[0].shape[-2:] == LATENT else torch.nn.functional.pixel_shuffle(starts[0], 2)
+    torch.testing.assert_close(original, start.view_as(original), rtol=0, atol=1e-4)
     shown = parent.image_processor.postprocess(decoded(pipeline, ours), "pt")
     torch.testing.assert_close(shown, pixels, rtol=0, atol=1e-4)
     assert torch.equal(pipeline.latents.unpacked(pipeline.latents.packed(ours), LATENT), ours)
