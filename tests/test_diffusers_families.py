@@ -11,7 +11,7 @@ from lib_softinpaint.errors import BadInput
 from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers import models, noise_levels
-from lib_softinpaint.hosts.diffusers.families import FAMILIES, family_of
+from lib_softinpaint.hosts.diffusers.families import FAMILIES, Family, family_of
 from lib_softinpaint.hosts.diffusers.pipeline import DTYPE, SoftInpaintPipeline
 from lib_softinpaint.hosts.diffusers.prompts import as_run, prepared, without_effect
 from lib_softinpaint.hosts.diffusers.vae import decoded, encoded
@@ -269,6 +269,18 @@ def test_a_low_strength_runs_one_step(pipeline):
     assert steps == [0]
 
 
+@pytest.mark.parametrize("name", ["Flux.1 Fill", "Flux.1 Kontext"])
+def test_a_nested_run_changes_nothing(pipelines, name):
+    """These two keep the run's start, or the mask, on the run's own copy of the pipeline."""
+    pipeline, inner = pipelines(name), []
+
+    def nested(running, step, timestep, tensors):
+        inner.append(latent(pipeline, mask=drawn_disc(112, 88, 10, x=0.8), masked_content="fill"))
+        return tensors
+    assert torch.equal(latent(pipeline, callback_on_step_end=nested), latent(pipeline))
+    assert all(torch.equal(each, inner[0]) for each in inner)
+
+
 def test_bfloat16(family, tmp_path):
     half = quiet(SoftInpaintPipeline.from_pipe(tiny_flow_models.made(family, tmp_path), **{DTYPE: torch.bfloat16}))
     assert half.denoiser.dtype == torch.bfloat16
@@ -367,7 +379,12 @@ def test_every_family_is_tested():
     assert OUTSIDE.any()
     assert len(tiny_flow_models.FAMILIES) == len(FAMILIES)
     assert {family_of(name).label for each in FAMILIES for name in each.names} == {each.label for each in FAMILIES}
-    assert all(hasattr(diffusers, name) for each in FAMILIES for name in (each.parent, *each.names))
+    assert all(hasattr(diffusers, name) for each in FAMILIES if hasattr(diffusers, each.parent) for name in each.names)
+
+
+def test_a_diffusers_without_the_family_is_named():
+    with pytest.raises(ImportError, match=rf"^New needs a diffusers that has Absent, got diffusers {diffusers.__version__}$"):
+        Family("New", "flux", "SoftInpaintNew", "Absent", ()).pipeline_class()
 
 
 def test_fill_is_told_the_mask_soft_or_hard(pipelines, monkeypatch):
