@@ -11,7 +11,7 @@ from lib_softinpaint.errors import BadInput
 from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers import models, noise_levels
-from lib_softinpaint.hosts.diffusers.families import FAMILIES, Family, family_of
+from lib_softinpaint.hosts.diffusers.families import FAMILIES, Family, family_named, family_of
 from lib_softinpaint.hosts.diffusers.pipeline import DTYPE, SoftInpaintPipeline
 from lib_softinpaint.hosts.diffusers.prompts import as_run, prepared, without_effect
 from lib_softinpaint.hosts.diffusers.vae import decoded, encoded
@@ -190,7 +190,7 @@ def test_the_first_step_of_a_full_run_is_pure_noise(pipeline, monkeypatch):
 
 def parent_of(pipeline):
     """The diffusers pipeline that ours extends, with the same models."""
-    return quiet(getattr(diffusers, family_of(type(pipeline).__name__).parent)(**pipeline.components, **(
+    return quiet(getattr(diffusers, family_of(pipeline).parent)(**pipeline.components, **(
         {"is_distilled": pipeline.config.is_distilled} if "is_distilled" in pipeline.config else {})))
 
 
@@ -378,7 +378,7 @@ def test_the_noise_level_is_that_of_the_shifted_schedule():
 def test_every_family_is_tested():
     assert OUTSIDE.any()
     assert len(tiny_flow_models.FAMILIES) == len(FAMILIES)
-    assert {family_of(name).label for each in FAMILIES for name in each.names} == {each.label for each in FAMILIES}
+    assert {family_named(name).label for each in FAMILIES for name in each.names} == {each.label for each in FAMILIES}
     assert all(hasattr(diffusers, name) for each in FAMILIES if hasattr(diffusers, each.parent) for name in each.names)
 
 
@@ -464,7 +464,18 @@ def test_a_cfg_scale_of_1_is_no_guidance(pipelines):
     assert pipelines("SD3").guidance_for(1.0) == 1
 
 
-def test_klein_is_told_no_negative_prompt(pipelines):
-    klein = pipelines("Flux.2 Klein")
-    assert without_effect(klein, Request(negative_prompt="b")) == ["Flux.2 Klein takes no negative prompt."]
-    assert prepared(klein, Request(prompt="a", negative_prompt="b"))[1] == {"prompt": "a"}
+def test_a_negative_prompt_reaches_the_models_that_use_it(pipeline, family):
+    request = Request(prompt="a", negative_prompt="b")
+    notes, (_, prompts) = without_effect(pipeline, request), prepared(pipeline, request)
+    if family in ("SD3", "Qwen-Image", "Z-Image", "Chroma"):
+        assert not notes
+        assert prompts == {"prompt": "a", "negative_prompt": "b"}
+    else:
+        assert notes == [f"The negative prompt has no effect with {family}."]
+        assert prompts == {"prompt": "a"}
+
+
+def test_a_subclass_of_a_familys_pipeline_is_known(pipelines):
+    class Own(diffusers.StableDiffusion3Pipeline):
+        pass
+    assert type(SoftInpaintPipeline.from_pipe(Own(**pipelines("SD3").components))) is type(pipelines("SD3"))

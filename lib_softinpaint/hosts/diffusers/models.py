@@ -20,7 +20,7 @@ from PIL import Image
 from lib_softinpaint.bundled import bundled
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
-from lib_softinpaint.hosts.diffusers.families import family_of
+from lib_softinpaint.hosts.diffusers.families import family_named, family_of
 from lib_softinpaint.hosts.diffusers.lora import infotext_hashes
 from lib_softinpaint.hosts.diffusers.pipeline import DTYPE, SoftInpaintPipeline, running_alone
 from lib_softinpaint.hosts.diffusers.prompts import LORA_PLACES, prepared
@@ -114,7 +114,7 @@ def load(model: str, device: str | None = None) -> DiffusionPipeline:
         else:
             is_local = Path(model).is_dir()
             config = cast(dict[str, Any], DiffusionPipeline.load_config(model, local_files_only=is_local))
-            smaller = torch.float16 if family_of(config.get("_class_name", "")) is None else torch.bfloat16
+            smaller = torch.float16 if family_named(config.get("_class_name", "")) is None else torch.bfloat16
             pipeline = SoftInpaintPipeline.from_pretrained(
                 model, local_files_only=is_local, **{DTYPE: smaller if half else torch.float32})
     except MemoryError:
@@ -204,7 +204,7 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, image: Image.Image, m
 
     with running_alone(pipeline):
         running, prompts = prepared(pipeline, request, loras)
-        if family_of(type(pipeline).__name__) is None:
+        if family_of(pipeline) is None:
             running = running.with_scheduler(kind.from_config(pipeline.scheduler.config, **changes))
         result = running(
             image=image, mask_image=1 - strengths(mask) if request.mask_mode == INPAINT_NOT_MASKED else mask,

@@ -42,7 +42,7 @@ from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers import arguments, noise_levels
-from lib_softinpaint.hosts.diffusers.families import family_of
+from lib_softinpaint.hosts.diffusers.families import Family, family_named, family_of
 from lib_softinpaint.hosts.diffusers.inputs import (
     for_each,
     listed,
@@ -165,11 +165,12 @@ class SoftInpainting(_ImageToImagePipeline):
         config = cast(dict[str, Any], cls.load_config(pretrained_model_name_or_path, **{
             name: kwargs[name] for name in ("cache_dir", "local_files_only", "revision", "token") if name in kwargs}))
         parts = [name for name, value in config.items() if isinstance(value, (list, tuple)) and len(value) == 2 and value[0]]
-        family = cls._of_family(config.get("_class_name", "a model without a name"), parts)
+        name = config.get("_class_name", "a model without a name")
+        kind = cls._of_family(family_named(name), name, parts)
         if not kwargs.keys() & {"dtype", "torch_dtype"}:
             # Otherwise each model keeps its saved precision, and half precision may be mixed with float32.
             kwargs[DTYPE] = torch.float32
-        return cast(SoftInpainting, super(SoftInpainting, family).from_pretrained(pretrained_model_name_or_path, **kwargs))
+        return cast(SoftInpainting, super(SoftInpainting, kind).from_pretrained(pretrained_model_name_or_path, **kwargs))
 
     @classmethod
     def from_pipe(cls, pipeline: DiffusionPipeline, **kwargs: Any) -> SoftInpainting:
@@ -178,12 +179,12 @@ class SoftInpainting(_ImageToImagePipeline):
         Raises ValueError if the pipeline's model is not supported.
         """
         parts = [name for name, part in pipeline.components.items() if part is not None]
-        family = cls._of_family(type(pipeline).__name__, parts)
+        kind = cls._of_family(family_of(pipeline), type(pipeline).__name__, parts)
         if not kwargs.keys() & {"dtype", "torch_dtype"}:
             if not hasattr(pipeline, "unet"):
-                return family._sharing_models(pipeline, kwargs)
+                return kind._sharing_models(pipeline, kwargs)
             kwargs[DTYPE] = pipeline.unet.dtype
-        return cast(SoftInpainting, super(SoftInpainting, family).from_pipe(pipeline, **kwargs))
+        return cast(SoftInpainting, super(SoftInpainting, kind).from_pipe(pipeline, **kwargs))
 
     @classmethod
     def _sharing_models(cls, pipeline: DiffusionPipeline, changes: Mapping[str, Any]) -> SoftInpainting:
@@ -196,11 +197,13 @@ class SoftInpainting(_ImageToImagePipeline):
         return cls(**{**{name: given[name] for name in names if name in given}, **changes})
 
     @classmethod
-    def _of_family(cls, name: str, parts: Collection[str]) -> type[SoftInpainting]:
+    def _of_family(cls, family: Family | None, name: str, parts: Collection[str]) -> type[SoftInpainting]:
         """The pipeline class for a model: that of its family if this is `SoftInpaintPipeline`, else this class.
 
         Parameters
         ----------
+        family
+            None for Stable Diffusion 1, 2 and XL, and for models that are not supported.
         name
             Name of the model's own pipeline class.
         parts
@@ -211,7 +214,6 @@ class SoftInpainting(_ImageToImagePipeline):
         ValueError
             If the model is not supported, or not by this class.
         """
-        family = family_of(name)
         if family is not None:
             wanted = family.pipeline_class()
             if not issubclass(cls, (SoftInpaintPipeline, wanted)):
@@ -256,7 +258,7 @@ class SoftInpainting(_ImageToImagePipeline):
                 Same aspect ratio as `image`. White is repainted, grey partly. A PIL image of any mode, read as described in
                 [`~lib_softinpaint.images.painted`], or `(H, W)` bool, uint8, uint16 or float in `[0, 1]`. Also a list of
                 them, one per prompt.
-            height, width (`int`, *optional*, defaults to the image's, rounded down to whole latent pixels):
+            height, width (`int`, *optional*, defaults to the image's, rounded down to whole latent pixels or patches):
                 The model's working size. The result always has the size of `image`.
             padding_mask_crop (`int`, *optional*):
                 Padding around the painted area, in pixels. Only that crop is inpainted, at `height` and `width`. `None`
@@ -266,7 +268,8 @@ class SoftInpainting(_ImageToImagePipeline):
             num_inference_steps (`int`, *optional*, defaults to 20):
                 Steps of the whole schedule. `strength` sets how many of them are run.
             guidance_scale (`float`, *optional*, defaults to 7.0 for Stable Diffusion 1, 2 and XL):
-                Scale of classifier-free guidance, which is used above 1.
+                Scale of classifier-free guidance, which is used above 1. Other families have other defaults, and some
+                another kind of guidance; the docstring of the family's pipeline says which.
             num_images_per_prompt (`int`, *optional*, defaults to 1):
                 Images per prompt.
             masked_content (`str`, *optional*, defaults to `"original"`):

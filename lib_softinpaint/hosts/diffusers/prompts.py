@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from lib_softinpaint.errors import BadInput
-from lib_softinpaint.hosts.diffusers.families import Family, family_of
+from lib_softinpaint.hosts.diffusers.families import family_of
 from lib_softinpaint.hosts.diffusers.lora import loras_of, with_loras
 from lib_softinpaint.settings.prompt import (
     BREAK,
@@ -55,12 +55,13 @@ def prepared(pipeline: Any, request: Request, places: Sequence[Path] = LORA_PLAC
     demand_supported(request.prompt, request.negative_prompt)
     request = as_run(pipeline, request)
     prompt, named = networks(request.prompt)
-    family = _family(pipeline)
+    family = family_of(pipeline)
     if family is not None:
         if named:
             raise BadInput(f"<lora:{named[0].name}> needs Stable Diffusion 1, 2 or XL, but the model is {family.label}; in "
                            "Python, load it with load_lora_weights")
-        return pipeline, pipeline.prompt_arguments(prompt, request.negative_prompt)
+        return pipeline, {"prompt": prompt, **(
+            {"negative_prompt": request.negative_prompt} if pipeline.has_negative_prompt else {})}
     running = with_loras(pipeline, loras_of(request.prompt, places))
     prompts = {"prompt": prompt, "negative_prompt": request.negative_prompt}
     texts = {name: plain_text(text) for name, text in prompts.items()}
@@ -74,29 +75,25 @@ def as_run(pipeline: Any, request: Request) -> Request:
 
     The WebUI ignores clip skip with SDXL as well.
     """
-    if _family(pipeline) is not None:
+    if family_of(pipeline) is not None:
         return replace(request, clip_skip=1, sampler=OWN_SAMPLER, schedule_type=AUTOMATIC)
     return replace(request, clip_skip=1) if _is_xl(pipeline) else request
 
 
 def without_effect(pipeline: Any, request: Request) -> list[str]:
     """A sentence for each field that is not at its default and has no effect on this model."""
-    family, usual, notes = _family(pipeline), Request(), []
+    family, usual, notes = family_of(pipeline), Request(), []
     if as_run(pipeline, request).clip_skip != request.clip_skip:
         notes.append(f"Clip skip has no effect with {'SDXL, as in the WebUI' if family is None else family.label}.")
     if family is None:
         return notes
     if request.sampler not in (usual.sampler, OWN_SAMPLER) or request.schedule_type != AUTOMATIC:
         notes.append(f"{family.label} runs with its own scheduler. Sampler and schedule type have no effect.")
-    if request.negative_prompt and "negative_prompt" not in pipeline.prompt_arguments("", ""):
-        notes.append(f"{family.label} takes no negative prompt.")
+    if request.negative_prompt and not pipeline.has_negative_prompt:
+        notes.append(f"The negative prompt has no effect with {family.label}.")
     if any(plain_text(text) is None for text in (networks(request.prompt)[0], request.negative_prompt)):
         notes.append(f"{family.label} does not know weights and breaks in prompts, so they are read as text.")
     return notes
-
-
-def _family(pipeline: Any) -> Family | None:
-    return family_of(type(pipeline).__name__)
 
 
 def _is_xl(pipeline: Any) -> bool:

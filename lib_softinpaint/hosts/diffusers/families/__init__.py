@@ -63,6 +63,11 @@ REASONS = {
 """Why a related model is not supported, by the name of its pipeline class."""
 
 
-def family_of(name: str) -> Family | None:
+def family_named(name: str) -> Family | None:
     """The family of a model, by the name of its pipeline class. None if there is none, as for Stable Diffusion 1, 2 and XL."""
     return next((each for each in FAMILIES if name in (*each.names, each.pipeline)), None)
+
+
+def family_of(pipeline: Any) -> Family | None:
+    """The family of a pipeline's model, by its class or one that it derives from. None if there is none."""
+    return next(filter(None, (family_named(kind.__name__) for kind in type(pipeline).__mro__)), None)

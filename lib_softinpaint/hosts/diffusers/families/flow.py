@@ -22,6 +22,8 @@ class FlowInpainting(SoftInpainting):
 
     latents: ClassVar[Latents] = Packed()
     single_step: ClassVar[float] = 1 - 1e-6
+    has_negative_prompt: ClassVar[bool] = True
+    """Whether a negative prompt has an effect if nothing but `guidance_scale` is set."""
     schedulers: ClassVar[Mapping[str, Any]] = noise_levels.FLOW_ADAPTERS
 
     @property
@@ -45,10 +47,6 @@ class FlowInpainting(SoftInpainting):
             other.image_processor = VaeImageProcessor(
                 vae_scale_factor=processor.vae_scale_factor, vae_latent_channels=channels)
         return other
-
-    def prompt_arguments(self, prompt: str, negative_prompt: str) -> dict[str, str]:
-        """The prompts as arguments of this pipeline's call."""
-        return {"prompt": prompt, "negative_prompt": negative_prompt}
 
     def _check_models(self, others: Mapping[str, Any]) -> None:
         """Nothing to check: the model's pipeline class says what it needs."""

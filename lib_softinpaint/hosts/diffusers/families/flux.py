@@ -25,6 +25,7 @@ class SoftInpaintFluxPipeline(FlowInpainting, FluxImg2ImgPipeline):
     """
 
     default_guidance = 3.5
+    has_negative_prompt = False
 
 
 class _FromPixels(FlowInpainting):
@@ -47,13 +48,11 @@ class SoftInpaintFluxFillPipeline(_FromPixels, FluxFillPipeline):
     """Soft inpainting with Flux.1 Fill, which also sees the mask, soft or hard as *Conditioning mask* says, and the rest."""
 
     default_guidance = 30.0
+    has_negative_prompt = False
 
     @property
     def takes_mask(self) -> bool:
         return True
-
-    def prompt_arguments(self, prompt: str, negative_prompt: str) -> dict[str, str]:
-        return {"prompt": prompt}  # the parent takes no negative prompt
 
     def _conditioning(self, view: View, settings: Settings, reference: torch.Tensor) -> torch.Tensor:
         """The latent of the masked image and the mask's pixels, (1, C + 64, h, w)."""
@@ -77,6 +76,7 @@ class SoftInpaintKontextPipeline(_FromPixels, FluxKontextInpaintPipeline):
     """
 
     default_guidance = 3.5
+    has_negative_prompt = False
 
     def _parent_arguments(self, start: torch.Tensor, size: Size, guidance_scale: float,
                           others: dict[str, Any]) -> dict[str, Any]:

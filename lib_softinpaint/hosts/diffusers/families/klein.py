@@ -22,9 +22,7 @@ class SoftInpaintKleinPipeline(FlowInpainting, Flux2KleinInpaintPipeline):
 
     latents = BatchNormalised()
     default_guidance = 4.0
-
-    def prompt_arguments(self, prompt: str, negative_prompt: str) -> dict[str, str]:
-        return {"prompt": prompt}  # the parent takes no negative prompt
+    has_negative_prompt = False
 
     def _parent_arguments(self, start: torch.Tensor, size: Size, guidance_scale: float,
                           others: dict[str, Any]) -> dict[str, Any]:
