@@ -454,6 +454,11 @@ def test_a_request_runs_on_the_models_own_scheduler(folder):
     assert (params["Size"], params["Sampler"]) == ("112x80", "Euler")
 
 
+def test_half_precision_of_a_transformer_is_bfloat16(folder):
+    assert models._half_precision(str(folder)) == torch.bfloat16
+    assert models._half_precision(str(models.SCENE_MODEL)) == torch.float16
+
+
 def test_a_lora_in_the_prompt_is_refused(folder):
     with pytest.raises(BadInput, match="^<lora:style> needs Stable Diffusion 1, 2 or XL, but the model is Flux.1"):
         models.inpaint(models.load(str(folder), "cpu"), Request(prompt="a <lora:style:1>"), IMAGE, MASK)

@@ -97,8 +97,6 @@ def chosen_device() -> str:
 def load(model: str, device: str | None = None) -> DiffusionPipeline:
     """A soft-inpainting pipeline for the model on its device: half precision with CUDA, float32 elsewhere.
 
-    Transformer models overflow in float16, so their half precision is bfloat16.
-
     Raises ValueError if the model cannot be loaded or is not supported, and ImportError if a package is missing or
     incompatible with the others.
     """
@@ -112,11 +110,9 @@ def load(model: str, device: str | None = None) -> DiffusionPipeline:
             dtype = torch.float16 if half else torch.float32
             pipeline = SoftInpaintPipeline.from_pipe(_single_file(model, dtype), **{DTYPE: dtype})
         else:
-            is_local = Path(model).is_dir()
-            config = cast(dict[str, Any], DiffusionPipeline.load_config(model, local_files_only=is_local))
-            smaller = torch.float16 if family_named(config.get("_class_name", "")) is None else torch.bfloat16
+            dtype = _half_precision(model) if half else torch.float32
             pipeline = SoftInpaintPipeline.from_pretrained(
-                model, local_files_only=is_local, **{DTYPE: smaller if half else torch.float32})
+                model, local_files_only=Path(model).is_dir(), **{DTYPE: dtype})
     except MemoryError:
         raise
     except Exception as fault:  # a broken model can raise almost any error
@@ -133,6 +129,12 @@ def load(model: str, device: str | None = None) -> DiffusionPipeline:
         return pipeline.to(device)
     except (RuntimeError, AssertionError) as fault:
         raise ValueError(f"device must be available to PyTorch, got {device!r}") from fault
+
+
+def _half_precision(model: str) -> torch.dtype:
+    """bfloat16 for transformer models, which overflow in float16."""
+    config = cast(dict[str, Any], DiffusionPipeline.load_config(model, local_files_only=Path(model).is_dir()))
+    return torch.float16 if family_named(config.get("_class_name", "")) is None else torch.bfloat16
 
 
 def _failed_import(fault: BaseException | None) -> BaseException | None:
