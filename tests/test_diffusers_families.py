@@ -253,6 +253,12 @@ def test_guidance(pipeline, family):
         assert (latent(pipeline, guidance_scale=4.0, **negative) != guided).any()
 
 
+def test_coherence_rounds_are_left_out_and_noted(pipeline):
+    rounds = Settings(enabled=True, coherence_rounds=2.0)
+    output = pipeline("a", IMAGE, MASK, **arguments(pipeline, settings=rounds, num_inference_steps=1))
+    assert output.notes == [f"Coherence rounds were left out: they do not work with {family_of(pipeline).label}."]
+
+
 def test_callbacks_see_each_step_and_a_preview(pipeline):
     seen = []
 

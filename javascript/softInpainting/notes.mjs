@@ -7,6 +7,7 @@ export function writeNotes(find) {
     const changed = find("#softinpaint_preview .changed"), withoutEffect = find("#softinpaint_without_effect");
     changed.textContent = changedLine(JSON.parse(changed.dataset.fields), find);
     if (withoutEffect) withoutEffect.textContent = withoutEffectLine(find);
+    find("#softinpaint_automatic_threshold")?.classList.toggle("softinpaint_without_effect", automaticHasNoEffect(find));
 }
 
 /** The fields that differ from their defaults, with their values, or "" if there are none. */
@@ -26,9 +27,18 @@ function valueOf({id, default: usual}, find) {
     return text ? Number(text) : undefined;
 }
 
+function showsAll(find) {
+    return valueOf({id: "softinpaint_least_opacity", default: 1}, find) === 1;
+}
+
 function withoutEffectLine(find) {
-    return valueOf({id: "softinpaint_least_opacity", default: 1}, find) === 1
-        ? "At Least opacity 1, everything you paint is shown. Mask influence, Difference threshold, Difference contrast and " +
-          "Automatic threshold then only act in the feather, and with Seam search only where it fades."
+    return showsAll(find)
+        ? "At Least opacity 1, everything you paint is shown. Mask influence, Difference threshold and Difference contrast " +
+          "then only act in the feather, and with Seam search only where it fades."
         : "";
+}
+
+/** Whether to hide the automatic threshold. It stays in sight while it is on. */
+function automaticHasNoEffect(find) {
+    return showsAll(find) && valueOf({id: "softinpaint_automatic_threshold", default: false}, find) === false;
 }

@@ -115,6 +115,16 @@ class SoftInpaintJob:
         self.start_time = torch.maximum(time.max(), torch.as_tensor(self.start_time, device=time.device))
         return torch.lerp(share.to(self.repaint), schedule.unlocked_share(operands.repaint, time / self.start_time), mix)
 
+    def repaint_share(self, latent: torch.Tensor, ratio: torch.Tensor) -> torch.Tensor | None:
+        """How much of each pixel is repainted at one step, (B or 1, 1, ..., H, W) float32, 0 to 1, 1 = repaint.
+
+        None if a sampler calls the model at another size than the latent's. Arguments as in `blend`.
+        """
+        if latent.shape[-2:] != self.reference.shape[-2:]:
+            return None
+        self._follow(latent.device)
+        return self._repaint_share(self._operands_at(latent.shape[-2:]), ratio.to(latent.device)).to(self.reference)
+
     def locked_steps(self, ratios: torch.Tensor, order: int = 1) -> int:
         """How many of a run's first steps can be skipped, because no pixel is unlocked yet.
 
@@ -132,8 +142,8 @@ class SoftInpaintJob:
         time = schedule.training_time(ratios)
         self.start_time = time[0]
         locked = schedule.unlocked_share(self.repaint.max().to(time).view(1, 1), time / time[0]) == 0
-        # The last step is never skipped.
-        return max(0, min(int(locked.sum()) - (order > 1), len(ratios) - 1))
+        # The last step is never skipped. Agreement with the surroundings begins at the second step that is run.
+        return max(0, min(int(locked.sum()) - (order > 1) - (self.settings.agreement > 0), len(ratios) - 1))
 
     def blend_noise(self, noisy: torch.Tensor, noise: torch.Tensor,
                     alpha_bar: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

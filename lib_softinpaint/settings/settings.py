@@ -123,6 +123,16 @@ class Settings:
         "How old and new content meet around what you painted. 0: they fade into each other. 1: they are cut where the cut "
         "is least visible, so that nothing shows through.", Range(0, 1, 0.05), elem_id="softinpaint_seam_search",
         group="Composite", builtin=0.0, earlier=0.0)] = 1.0
+    coherence_rounds: Annotated[float, Field(
+        "Coherence rounds",
+        "Lets the model look at the surroundings again before each noisy step, so that what it paints continues them. Each "
+        "round adds about half of the sampling time. Needs a CFG scale above 1.", Range(0, 5, 1),
+        elem_id="softinpaint_coherence_rounds", group="Coherence", builtin=0.0, earlier=0.0)] = 0.0
+    agreement: Annotated[float, Field(
+        "Agreement with the surroundings",
+        "How much of the noise outside what you painted is the noise that the model sees there, so that it paints what fits. "
+        "Takes no time.", Range(0, 1, 0.05), key="agreement", elem_id="softinpaint_agreement", group="Coherence", builtin=0.0,
+        earlier=0.0)] = 1.0
 
     def __post_init__(self):
         coerce_all(self)

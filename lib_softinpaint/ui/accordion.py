@@ -26,7 +26,7 @@ INTRODUCTION = ("What you paint is repainted in full. Around it, the change fade
 
 DOCUMENTATION = bundled("docs/settings.md")
 
-BASICS, ADVANCED = "Basics", ("Mask", "Sampling", "Composite")
+BASICS, ADVANCED = "Basics", ("Mask", "Sampling", "Coherence", "Composite")
 """Groups of fields: the one that is always shown, and those in the closed section below it."""
 
 SHOWN_AFTER = {"automatic_threshold": "difference_threshold"}

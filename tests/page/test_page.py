@@ -173,7 +173,8 @@ def test_changed_settings_in_the_closed_section_are_listed(page):
     choose_preset(page, "New background")
     wait_for_changed(page, "Changed under Advanced: Mask grow 4.")
     choose_preset(page, "Built-in defaults")
-    wait_for_changed(page, "Changed under Advanced: Edge taper 0, Least opacity 0, Drift correction 0, Seam search 0.")
+    wait_for_changed(page, "Changed under Advanced: Agreement with the surroundings 0, Edge taper 0, Least opacity 0, "
+                          "Drift correction 0, Seam search 0.")
     choose_preset(page, "Light touch")
     wait_for_changed(page, "")
     set_number(page, "img2img_mask_blur", 0)
@@ -181,8 +182,10 @@ def test_changed_settings_in_the_closed_section_are_listed(page):
                            "'Without a feather, Preservation strength has no effect.')")
     open_advanced(page)
     assert page.locator("#softinpaint_without_effect").inner_text().startswith("At Least opacity 1, ")
+    assert not page.locator("#softinpaint_automatic_threshold").is_visible()
     set_number(page, "softinpaint_least_opacity", 0.5)
     page.locator("#softinpaint_without_effect").wait_for(state="hidden")
+    assert page.locator("#softinpaint_automatic_threshold").is_visible()
 
 
 def changed(page):

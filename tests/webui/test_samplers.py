@@ -129,7 +129,7 @@ def test_each_model_call_sees_the_original_and_its_noise_outside(webui, sampler)
     side, least_count = (512, 25_000) if webui.host.name == AUTOMATIC1111 else (384, 10_000)
     image, mask = drawn_image(side, side), drawn_disc(side, side, 3 * side // 32)
     batch = 1 if ONE_AT_A_TIME in sampler else 2
-    webui.inpaint(image, mask, [{}], sampler_name=sampler, width=side, height=side, batch_size=batch, steps=8)
+    webui.inpaint(image, mask, [{"agreement": 0}], sampler_name=sampler, width=side, height=side, batch_size=batch, steps=8)
     seen = webui.get("/companion/surroundings")
     assert len(seen["calls"]) >= 5
     distances, means, deviations, counts = np.transpose(seen["calls"])

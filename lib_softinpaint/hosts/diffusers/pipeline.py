@@ -38,10 +38,11 @@ from diffusers.utils import logging
 from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 
+from lib_softinpaint.generation.coherent import CoherentCalls, left_out, possible
 from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
-from lib_softinpaint.hosts.diffusers import arguments, noise_levels
+from lib_softinpaint.hosts.diffusers import arguments, coherent, noise_levels
 from lib_softinpaint.hosts.diffusers.families import Family, family_named, family_of
 from lib_softinpaint.hosts.diffusers.inputs import (
     for_each,
@@ -331,6 +332,13 @@ class SoftInpainting(_ImageToImagePipeline):
                 job, start, scheduler = self._prepared(views, settings, masked_content, count, generator, kwargs)
                 # The parent's own call, on this run's copy of the pipeline.
                 running = self.with_scheduler(scheduler)
+                if settings.enabled:
+                    unfit = self._unfit_for_changes(scheduler.scheduler)
+                    job.settings, sentence = possible(settings, int(num_inference_steps * strength), guidance_scale, unfit)
+                    if sentence is not None:
+                        report.note(sentence)
+                    if job.settings.agreement or job.settings.coherence_rounds:
+                        running.unet = coherent.CoherentUNet(running, CoherentCalls(job, seeds_of(generator, count)))
                 result = super(SoftInpainting, running).__call__(**running._parent_arguments(
                     start.repeat(count // len(start), 1, 1, 1), Size.of(views[0].image), guidance_scale, dict(
                         kwargs, prompt=prompt, strength=strength, num_inference_steps=num_inference_steps,
@@ -348,7 +356,8 @@ class SoftInpainting(_ImageToImagePipeline):
                             job, samples, seeds_of(generator, count), painted_masks, transparent, report):
                         if keep and settings.enabled:
                             kept.append(kept_image)
-                        measurements.append(kept_image.measurements(settings) if kept_image else {})
+                        measured = kept_image.measurements(settings) if kept_image else {}
+                        measurements.append({**left_out(settings, job.settings), **measured})
                         results.append(result)
             finally:
                 self.maybe_free_model_hooks()
@@ -362,6 +371,10 @@ class SoftInpainting(_ImageToImagePipeline):
         if not return_dict:
             return (results, flagged, kept) if keep else (results, flagged)
         return SoftInpaintPipelineOutput(results, flagged, kept, report.notes, measurements)
+
+    def _unfit_for_changes(self, scheduler: Any) -> str | None:
+        """What does not go on with a latent that was changed before a step, or None."""
+        return coherent.corrector(scheduler)
 
     def guidance_for(self, cfg_scale: float) -> float:
         """The `guidance_scale` for a CFG scale as the WebUI counts it: 1 is no guidance."""

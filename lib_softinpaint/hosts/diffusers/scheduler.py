@@ -38,9 +38,15 @@ class BlendingScheduler:
         self.may_skip = may_skip
         self.predicted: torch.Tensor | None = None
         """Denoised prediction of the last step, with the original blended in."""
+        self.noisy: torch.Tensor | None = None
+        """The sample of the step in progress, once for each prompt of the guidance."""
+        self.changed: torch.Tensor | None = None
+        """What the sample of the step in progress was changed to; None if it was not."""
 
         @functools.wraps(scheduler.step)  # the pipelines inspect its parameters
         def step(model_output, timestep, sample, *args, **kwargs):
+            if self.changed is not None:
+                sample, self.changed = self.changed, None
             kwargs = {**adapter(scheduler).step_arguments(scheduler), **kwargs}
             return scheduler.step(self._blended(model_output, timestep, sample), timestep, sample, *args, **kwargs)
         self.step = step
@@ -51,6 +57,7 @@ class BlendingScheduler:
         return getattr(self.scheduler, name)
 
     def scale_model_input(self, sample: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        self.noisy = sample
         scaled = self.scheduler.scale_model_input(sample, *args, **kwargs)
         if self.conditioning is None:
             return scaled

@@ -9,6 +9,7 @@ from modules import images, shared
 
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.webui import detect
+from lib_softinpaint.hosts.webui.coherent import let_agree
 from lib_softinpaint.hosts.webui.compositing import postprocess_image_after_composite, postprocess_maskoverlay
 from lib_softinpaint.hosts.webui.decoding import finite_latents, postprocess_batch_list
 from lib_softinpaint.hosts.webui.faults import MASK_IMAGE_KEY, guarded, tell_user, withdraw
@@ -121,6 +122,7 @@ def process_batch(p: Any) -> None:
     run.sampled, run.sampling.noise_levels = None, NoiseLevels()
     run.changes.make_masks_neutral(p)
     leave_out_locked_steps(p, run.sampling.job, run.changes)
+    let_agree(p, run.sampling, run.changes)
 
 
 @guarded

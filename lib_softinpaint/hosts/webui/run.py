@@ -1,6 +1,7 @@
 """State of one `process_images` call, carried from hook to hook, and what was changed on its `p`."""
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,7 @@ class Changes:
         self.fields: dict[str, Any] = {}
         """The values before the change, by name."""
         self._methods: list[str] = []
+        self._elsewhere: list[tuple[weakref.ref[Any], str, Any]] = []
         self._masks: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def set(self, p: Any, name: str, value: Any) -> None:
@@ -35,6 +37,11 @@ class Changes:
         """Shadows a method of `p`'s class on `p` itself."""
         setattr(p, name, method)
         self._methods.append(name)
+
+    def replace_elsewhere(self, owner: Any, name: str, method: Callable[..., Any]) -> None:
+        """Shadows a method on an object of this batch. Undone by `put_back` alone."""
+        self._elsewhere.append((weakref.ref(owner), name, vars(owner).get(name)))
+        setattr(owner, name, method)
 
     def put_fields_back(self, p: Any) -> None:
         """Undoes all changes but those to the masks."""
@@ -62,6 +69,12 @@ class Changes:
         """Undoes all changes. Never raises."""
         self.put_fields_back(p)
         self.put_masks_back(p)
+        elsewhere, self._elsewhere = self._elsewhere, []
+        for owner, name, before in reversed(elsewhere):
+            if (living := owner()) is not None:
+                vars(living).pop(name, None)
+                if before is not None:
+                    setattr(living, name, before)
 
 
 @dataclass(frozen=True)
@@ -91,6 +104,8 @@ class NoiseLevels:
     call: tuple[torch.Tensor, torch.Tensor] | None = None
     """Noisy input (B, C, h, w) and alpha_bar (B,) of the model call in progress; for samplers that work with predicted
     noise."""
+    is_round: bool = False
+    """Whether the model call in progress is one of a coherence round, which sees no blend."""
     is_blended: bool = False
     """Whether the denoised prediction of the model call in progress has the original blended in."""
 

@@ -29,10 +29,14 @@ _call: _ModelCall | None = None
 
 
 def noise_ratio_of(denoiser: Any) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Converts the host's sigma to a noise ratio. Only a flow model's sigmas end at 1."""
+    """Converts the host's sigma to a noise ratio."""
+    return schedule.ratio_from_flow if is_flow(denoiser) else schedule.ratio_from_sigma
+
+
+def is_flow(denoiser: Any) -> bool:
+    """Whether the model is a flow model: only the sigmas of those end at 1."""
     sigmas = getattr(denoiser.inner_model, "sigmas", None)
-    is_flow = sigmas is not None and float(sigmas.max()) <= 1
-    return schedule.ratio_from_flow if is_flow else schedule.ratio_from_sigma
+    return sigmas is not None and float(sigmas.max()) <= 1
 
 
 @guarded
@@ -44,6 +48,8 @@ def on_mask_blend(p: Any, mba: Any) -> None:
     levels = sampling.noise_levels
     if mba.is_final_blend:
         mba.blended_latent = sampling.job.finish(mba.current_latent)
+    elif levels.is_round:
+        mba.blended_latent = mba.current_latent
     elif getattr(mba.denoiser, "mask_before_denoising", False):
         alphas_cumprod = levels.alphas_cumprod
         if alphas_cumprod is None:
@@ -73,7 +79,7 @@ def on_cfg_after_cfg(params: Any) -> None:
     call, _call = _call, None
     p = getattr(call and call.denoiser, "p", None)
     sampling = sampling_of(p)
-    if call is not None and sampling is not None:
+    if call is not None and sampling is not None and not sampling.noise_levels.is_round:
         _after_cfg(p, params, call, sampling)
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers import noise_levels
+from lib_softinpaint.hosts.diffusers.families import family_of
 from lib_softinpaint.hosts.diffusers.latents import Latents, Packed
 from lib_softinpaint.hosts.diffusers.pipeline import SoftInpainting
 
@@ -47,6 +48,11 @@ class FlowInpainting(SoftInpainting):
             other.image_processor = VaeImageProcessor(
                 vae_scale_factor=processor.vae_scale_factor, vae_latent_channels=channels)
         return other
+
+    def _unfit_for_changes(self, scheduler: Any) -> str | None:
+        family = family_of(self)
+        assert family is not None, "each pipeline of a flow model has a family"
+        return family.label
 
     def _check_models(self, others: Mapping[str, Any]) -> None:
         """Nothing to check: the model's pipeline class says what it needs."""
