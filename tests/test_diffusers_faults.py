@@ -382,7 +382,7 @@ def test_latents_are_normalised_by_the_vaes_statistics(xl):
 
 
 @pytest.mark.parametrize(("part", "kind"), [("controlnet", "StableDiffusionControlNetImg2ImgPipeline"),
-                                            ("transformer", "StableDiffusion3Pipeline")])
+                                            ("transformer", "PixArtSigmaPipeline")])
 def test_models_of_other_kinds_are_rejected_by_name(model, tmp_path, part, kind):
     other = type(kind, (), {"components": {**model.components, part: object()}})()
     sentence = f"^the model must be one of Stable Diffusion 1, 2 and XL, and their .*, got {kind}: it has {part}$"

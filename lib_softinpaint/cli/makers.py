@@ -29,7 +29,7 @@ def local_maker(request: Request, model: str | None, device: str | None, advance
     demand_supported(request.prompt, request.negative_prompt)
     from lib_softinpaint.hosts.diffusers import models
     from lib_softinpaint.hosts.diffusers.lora import loras_of
-    from lib_softinpaint.hosts.diffusers.prompts import as_run, prepared
+    from lib_softinpaint.hosts.diffusers.prompts import as_run, prepared, without_effect
 
     loras_of(request.prompt, loras)
     with judging_input():
@@ -38,8 +38,8 @@ def local_maker(request: Request, model: str | None, device: str | None, advance
             click.echo(f"Loading {model}", err=True)
         pipeline = models.load(str(model or models.SCENE_MODEL), device)
     prepared(pipeline, request, loras)
-    if as_run(pipeline, request) != request:
-        print_note("Clip skip has no effect with SDXL, as in the WebUI.")
+    for note in without_effect(pipeline, request):
+        print_note(note)
 
     def make(request: Request, image: Image.Image, mask: Image.Image,
              keep: Callable[[KeptImage], None] | None = None,
@@ -47,7 +47,8 @@ def local_maker(request: Request, model: str | None, device: str | None, advance
         measured: dict[str, str] = {}
         result = models.inpaint(pipeline, request, image, mask, advance, keep, loras, on_note=on_note,
                                 on_measured=measured.update)
-        return result, models.infotext_of(as_run(pipeline, request), Size.of(image), model, loras, measured)
+        return result, models.infotext_of(as_run(pipeline, request), Size.of(image), model, loras, measured,
+                                          pipeline.step_px)
     return make
 
 

@@ -152,15 +152,15 @@ def _known_keys() -> set[str]:
             *WITHOUT_EFFECT}
 
 
-def working_size(request: Request, image: Size) -> Size:
-    """Size at which the model works for an image of this size, in whole latent pixels.
+def working_size(request: Request, image: Size, step_px: int = LATENT_PX) -> Size:
+    """Size at which the model works for an image of this size, in whole steps of the model.
 
-    Raises BadInput if it is smaller than one latent pixel.
+    Raises BadInput if it is smaller than one step.
     """
     size = Size(request.height or image.height, request.width or image.width)
-    if min(size) < LATENT_PX:
-        raise BadInput(f"Width and height must be {LATENT_PX} pixels or more, got {size}")
-    return size.multiple_of(LATENT_PX)
+    if min(size) < step_px:
+        raise BadInput(f"Width and height must be {step_px} pixels or more, got {size}")
+    return size.multiple_of(step_px)
 
 
 # The WebUI's API

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from lib_softinpaint.hosts.diffusers.families import FAMILIES, REASONS
 from lib_softinpaint.settings.request import MASKED_CONTENTS
 from lib_softinpaint.settings.settings import Settings
 
@@ -17,7 +18,9 @@ OUTPUT_TYPES = ("pil", "np", "pt", "latent")
 UNET_CHANNELS = 4, 9
 """Input channels of a UNet: the latent alone, or also the mask and the masked image of an inpainting model."""
 
-SUPPORTED = "Stable Diffusion 1, 2 and XL, and their inpainting models"
+UNETS = "Stable Diffusion 1, 2 and XL, and their inpainting models"
+
+SUPPORTED = f"{UNETS}, {', '.join(each.label for each in FAMILIES)}"
 
 NEEDED_PARTS = {"vae", "unet", "scheduler"}
 KNOWN_PARTS = NEEDED_PARTS | {"text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "safety_checker",
@@ -57,8 +60,8 @@ def check_parts(name: str, parts: Collection[str]) -> None:
     """
     further = sorted(set(parts) - KNOWN_PARTS)
     if further or not set(parts) >= NEEDED_PARTS:
-        reason = f"it has {', '.join(further)}" if further else f"it has no {', '.join(sorted(NEEDED_PARTS - set(parts)))}"
-        raise ValueError(f"the model must be one of {SUPPORTED}, got {name}: {reason}")
+        part = f"it has {', '.join(further)}" if further else f"it has no {', '.join(sorted(NEEDED_PARTS - set(parts)))}"
+        raise ValueError(f"the model must be one of {SUPPORTED}, got {name}: {REASONS.get(name, part)}")
 
 
 def check_values(image_count: int, mask_count: int, prompt: Any, num_images_per_prompt: Any, num_inference_steps: Any,
@@ -71,7 +74,7 @@ def check_values(image_count: int, mask_count: int, prompt: Any, num_images_per_
     if prompt is not None and not (isinstance(prompt, str) or isinstance(prompt, list) and prompt
                                    and all(isinstance(each, str) for each in prompt)):
         raise ValueError(f"prompt must be a string or a list of strings, got {prompt!r}")
-    prompts = embeddings.shape[0] if embeddings is not None else len(prompt) if isinstance(prompt, list) else 1
+    prompts = len(embeddings) if embeddings is not None else len(prompt) if isinstance(prompt, list) else 1
     for name, value in (("num_images_per_prompt", num_images_per_prompt), ("num_inference_steps", num_inference_steps)):
         if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
             raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
@@ -107,7 +110,7 @@ def check_models(pipeline: Any, others: Mapping[str, Any]) -> None:
     """Raises ValueError if the pipeline's models cannot run this request."""
     channels = pipeline.unet.config.in_channels
     if channels not in UNET_CHANNELS:
-        raise ValueError(f"the model must be one of {SUPPORTED}, whose UNet has {' or '.join(map(str, UNET_CHANNELS))} input "
+        raise ValueError(f"the model must be one of {UNETS}, whose UNet has {' or '.join(map(str, UNET_CHANNELS))} input "
                          f"channels, got {channels}")
     has_adapter = getattr(pipeline.unet, "encoder_hid_proj", None) is not None
     for name in ("ip_adapter_image", "ip_adapter_image_embeds"):

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import diffusers
 import torch
@@ -20,6 +20,7 @@ from PIL import Image
 from lib_softinpaint.bundled import bundled
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
+from lib_softinpaint.hosts.diffusers.families import family_named, family_of
 from lib_softinpaint.hosts.diffusers.lora import infotext_hashes
 from lib_softinpaint.hosts.diffusers.pipeline import DTYPE, SoftInpaintPipeline, running_alone
 from lib_softinpaint.hosts.diffusers.prompts import LORA_PLACES, prepared
@@ -28,6 +29,7 @@ from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.request import (
     AUTOMATIC,
     INPAINT_NOT_MASKED,
+    LATENT_PX,
     ONLY_MASKED,
     SCENES,
     Request,
@@ -102,11 +104,13 @@ def load(model: str, device: str | None = None) -> DiffusionPipeline:
     if Path(model).is_absolute() and not Path(model).exists():
         raise ValueError(f"model must be a diffusers folder or a .safetensors file that exists, got {model!r}")
     device = device or chosen_device()
-    dtype = torch.float16 if device.startswith("cuda") else torch.float32
+    half = device.startswith("cuda")
     try:
         if Path(model).is_file():
+            dtype = torch.float16 if half else torch.float32
             pipeline = SoftInpaintPipeline.from_pipe(_single_file(model, dtype), **{DTYPE: dtype})
         else:
+            dtype = _half_precision(model) if half else torch.float32
             pipeline = SoftInpaintPipeline.from_pretrained(
                 model, local_files_only=Path(model).is_dir(), **{DTYPE: dtype})
     except MemoryError:
@@ -125,6 +129,12 @@ def load(model: str, device: str | None = None) -> DiffusionPipeline:
         return pipeline.to(device)
     except (RuntimeError, AssertionError) as fault:
         raise ValueError(f"device must be available to PyTorch, got {device!r}") from fault
+
+
+def _half_precision(model: str) -> torch.dtype:
+    """bfloat16 for transformer models, which overflow in float16."""
+    config = cast(dict[str, Any], DiffusionPipeline.load_config(model, local_files_only=Path(model).is_dir()))
+    return torch.float16 if family_named(config.get("_class_name", "")) is None else torch.bfloat16
 
 
 def _failed_import(fault: BaseException | None) -> BaseException | None:
@@ -196,11 +206,13 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, image: Image.Image, m
 
     with running_alone(pipeline):
         running, prompts = prepared(pipeline, request, loras)
-        result = running.with_scheduler(kind.from_config(pipeline.scheduler.config, **changes))(
+        if family_of(pipeline) is None:
+            running = running.with_scheduler(kind.from_config(pipeline.scheduler.config, **changes))
+        result = running(
             image=image, mask_image=1 - strengths(mask) if request.mask_mode == INPAINT_NOT_MASKED else mask,
             height=request.height or None, width=request.width or None, strength=request.denoising_strength,
             padding_mask_crop=request.masked_area_padding if request.inpaint_area == ONLY_MASKED else None,
-            num_inference_steps=request.steps, guidance_scale=request.cfg_scale, **prompts,
+            num_inference_steps=request.steps, guidance_scale=pipeline.guidance_for(request.cfg_scale), **prompts,
             masked_content=request.masked_content, mask_blur=request.mask_blur, settings=request.settings,
             generator=torch.Generator().manual_seed(with_seed(request).seed),
             keep=keep is not None, callback_on_step_end=report)
@@ -215,7 +227,7 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, image: Image.Image, m
 
 
 def infotext_of(request: Request, image: Size, model: str | None, loras: Sequence[Path] = LORA_PLACES,
-                measured: Mapping[str, str] | None = None) -> str:
+                measured: Mapping[str, str] | None = None, step_px: int = LATENT_PX) -> str:
     """Infotext for an `inpaint` result.
 
     Parameters
@@ -226,7 +238,9 @@ def infotext_of(request: Request, image: Size, model: str | None, loras: Sequenc
         The model's name; None for the bundled model.
     measured
         Infotext keys and values that `inpaint` passed to `on_measured`.
+    step_px
+        The pipeline's.
     """
     name = Path(model).name.removesuffix(".safetensors") if model else SCENES
-    return infotext.dump(to_infotext(request, Size=working_size(request, image), Model=name,
+    return infotext.dump(to_infotext(request, Size=working_size(request, image, step_px), Model=name,
                                      **infotext_hashes(request.prompt, loras), **(measured or {})))

@@ -5,6 +5,7 @@ The names follow k-diffusion's wrappers. A noisy sample is signal * latent + sig
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -94,6 +95,10 @@ class _Adapter:
     kinds: tuple[str, ...] = ("epsilon", "v_prediction")
     """Prediction types that its schedulers support."""
 
+    def kind(self, scheduler: Any) -> str:
+        """Prediction type of the scheduler's model."""
+        return scheduler.config.prediction_type
+
     def level(self, scheduler: Any, timestep: Any, index: int | None = None) -> NoiseLevel:
         raise NotImplementedError
 
@@ -172,6 +177,25 @@ class _Solver(_BySigma):
         return NoiseLevel(*scheduler._sigma_to_alpha_sigma_t(super().level(scheduler, timestep, index).sigma))
 
 
+class _Flow(_BySigma):
+    """Flow matching: the sample is (1 - sigma) * latent + sigma * noise, and the model predicts noise - latent.
+
+    Shifted schedules change the sigmas themselves, so they need nothing more. At a sigma of 1 the ratio is infinite, which
+    `NoiseLevel.ratio` caps.
+
+    Source: Esser et al., arXiv 2403.03206, section 2.
+    """
+
+    kinds = ("flow_prediction",)
+
+    def kind(self, scheduler: Any) -> str:
+        return "flow_prediction"
+
+    def level(self, scheduler: Any, timestep: Any, index: int | None = None) -> NoiseLevel:
+        sigma = super().level(scheduler, timestep, index).sigma
+        return NoiseLevel(1 - sigma, sigma)
+
+
 class _Preconditioned(_BySigma):
     """EDM: the same sigmas, with a model whose output is scaled and added to its input."""
 
@@ -205,18 +229,28 @@ ADAPTERS = {
     "EDMEulerScheduler": _Preconditioned()}
 """By the name of the scheduler's class or of one that it derives from."""
 
+FLOW_ADAPTERS = {
+    "FlowMatchEulerDiscreteScheduler": _Flow(),
+    "FlowMatchHeunDiscreteScheduler": _Flow(),
+    "FlowMatchLCMScheduler": _Flow()}
+"""The same for flow models, whose pipelines call methods that other schedulers lack."""
+
 HARMLESS: dict[str, tuple[Any, ...]] = {
     "clip_sample": (False,), "thresholding": (False,), "skip_prk_steps": (True,),
-    "variance_type": (None, "fixed_small", "fixed_small_log")}
+    "variance_type": (None, "fixed_small", "fixed_small_log"), "scale_factors": (None,), "invert_sigmas": (False,)}
 """Configuration values that leave the noise level as reported. Other values change how much noise a step removes."""
 
 
 def adapter(scheduler: Any) -> _Adapter:
     """The adapter for a scheduler's family. Raises ValueError if the family is unknown."""
+    return _found(scheduler, {**ADAPTERS, **FLOW_ADAPTERS})
+
+
+def _found(scheduler: Any, adapters: Mapping[str, _Adapter]) -> _Adapter:
     for kind in type(scheduler).__mro__:
-        if kind.__name__ in ADAPTERS:
-            return ADAPTERS[kind.__name__]
-    raise ValueError(f"scheduler must be one whose noise level is known ({', '.join(sorted(ADAPTERS))}), got "
+        if kind.__name__ in adapters:
+            return adapters[kind.__name__]
+    raise ValueError(f"scheduler must be one whose noise level is known ({', '.join(sorted(adapters))}), got "
                      f"{type(scheduler).__name__}")
 
 
@@ -233,11 +267,18 @@ def noise_level(scheduler: Any, timestep: Any, index: int | None = None) -> Nois
     return adapter(scheduler).level(scheduler, timestep, index)
 
 
-def check(scheduler: Any) -> None:
-    """Raises ValueError if a scheduler's noise level is unknown or if its configuration changes it."""
-    kinds, name, config = adapter(scheduler).kinds, type(scheduler).__name__, scheduler.config
-    if config.prediction_type not in kinds:
-        raise ValueError(f"prediction_type of a {name} must be one of {', '.join(kinds)}, got {config.prediction_type!r}")
+def check(scheduler: Any, adapters: Mapping[str, _Adapter] = ADAPTERS) -> None:
+    """Raises ValueError if a scheduler's noise level is unknown or if its configuration changes it.
+
+    Parameters
+    ----------
+    adapters
+        Those of the schedulers that the model can run with.
+    """
+    family, name, config = _found(scheduler, adapters), type(scheduler).__name__, scheduler.config
+    kinds, kind = family.kinds, family.kind(scheduler)
+    if kind not in kinds:
+        raise ValueError(f"prediction_type of a {name} must be one of {', '.join(kinds)}, got {kind!r}")
     for key in HARMLESS.keys() & inspect.signature(type(scheduler)).parameters.keys():  # a config may hold more
         if config[key] not in HARMLESS[key]:
             right = HARMLESS[key][0]

@@ -19,7 +19,7 @@ from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.generation.source import completed
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers import models
-from lib_softinpaint.hosts.diffusers.prompts import as_run
+from lib_softinpaint.hosts.diffusers.prompts import as_run, without_effect
 from lib_softinpaint.images import infotext_files
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.request import LARGEST_SEED, Request
@@ -54,7 +54,7 @@ class Painter:
               on_step: Step) -> Iterator[Finished]:
         """Implements `ui.page_host.PageHost.paint`."""
         pipeline = models.load(model or str(models.SCENE_MODEL), self.device)
-        request = as_run(pipeline, request)
+        unused, request = without_effect(pipeline, request), as_run(pipeline, request)
         free_at, preview = 0.0, None
 
         def look(running: Any) -> None:
@@ -68,11 +68,11 @@ class Painter:
             on_step(0, None)  # raises Stopped if a stop was requested while the model loaded or between two images
             numbered = replace(request, seed=(request.seed + number) % (LARGEST_SEED + 1))
             kept: list[KeptImage] = []
-            notes: list[str] = []
+            notes = unused.copy()
             measured: dict[str, str] = {}
             result = models.inpaint(pipeline, numbered, image, mask, lambda share: on_step(share, preview), kept.append,
                                     on_running=look, on_note=notes.append, on_measured=measured.update)
-            text = models.infotext_of(numbered, Size.of(image), model, measured=measured)
+            text = models.infotext_of(numbered, Size.of(image), model, measured=measured, step_px=pipeline.step_px)
             yield self._finished(result, image, text, numbered, kept, notes)
 
     def _finished(self, result: Image.Image, image: Image.Image, image_infotext: str, request: Request,

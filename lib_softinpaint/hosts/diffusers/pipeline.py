@@ -1,10 +1,12 @@
 """Soft inpainting as diffusers pipelines.
 
-The pipelines extend diffusers' own image-to-image pipelines. Each run gets its own copy of the pipeline, which shares the
-models, and its own scheduler, which wraps a copy of the pipeline's. The wrapped `step` blends in the original, because it has
-both the prediction and the noisy latent. The wrapped `scale_model_input` adds the extra channels of an inpainting UNet.
-So runs do not change each other's state. Runs that share a UNet wait for one another, because some models change while they
-run (a VAE is moved to float32, models are moved off the GPU).
+The pipelines extend diffusers' own image-to-image pipelines. Those of transformer models are in `families`.
+
+Each run gets its own copy of the pipeline, which shares the models, and its own scheduler, which wraps a copy of the
+pipeline's. The wrapped `step` blends in the original, because it has both the prediction and the noisy latent. The wrapped
+`scale_model_input` adds the extra channels of an inpainting UNet. So runs do not change each other's state. Runs that share a
+UNet or transformer wait for one another, because some models change while they run (a VAE is moved to float32, models are
+moved off the GPU).
 """
 # diffusers exports its classes in a way that the type checker does not count as an export.
 # pyright: reportPrivateImportUsage=false
@@ -14,9 +16,9 @@ import copy
 import inspect
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -24,6 +26,7 @@ from diffusers import (
     DDIMScheduler,
     DiffusionPipeline,
     EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
     HeunDiscreteScheduler,
     KDPM2DiscreteScheduler,
     StableDiffusionImg2ImgPipeline,
@@ -40,6 +43,7 @@ from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers import arguments, coherent, noise_levels
+from lib_softinpaint.hosts.diffusers.families import Family, family_named, family_of
 from lib_softinpaint.hosts.diffusers.inputs import (
     for_each,
     listed,
@@ -48,6 +52,7 @@ from lib_softinpaint.hosts.diffusers.inputs import (
     seeds_of,
     source_image,
 )
+from lib_softinpaint.hosts.diffusers.latents import Latents
 from lib_softinpaint.hosts.diffusers.scheduler import BlendingScheduler, own_copy
 from lib_softinpaint.hosts.diffusers.vae import decoded, encoded
 from lib_softinpaint.hosts.diffusers.views import View, placed_in_original, views_of
@@ -65,7 +70,8 @@ INPAINTING_CHANNELS = 9
 HIDDEN_LEVEL = 127
 """Grey that covers the masked area in the training of inpainting models."""
 
-ONE_STEP_SCHEDULERS = EulerDiscreteScheduler, HeunDiscreteScheduler, KDPM2DiscreteScheduler, DDIMScheduler
+ONE_STEP_SCHEDULERS = (EulerDiscreteScheduler, HeunDiscreteScheduler, KDPM2DiscreteScheduler, DDIMScheduler,
+                       FlowMatchEulerDiscreteScheduler)
 """Schedulers without multistep history or random noise, so a step that changes nothing can be skipped."""
 
 
@@ -101,16 +107,17 @@ _LOCKS_GUARD = threading.Lock()
 
 
 def running_alone(pipeline: DiffusionPipeline) -> Any:
-    """The lock that a run holds, shared by all pipelines with the same UNet. Nested runs in one thread do not block."""
+    """The lock that a run holds, shared by all pipelines with the same denoiser. Nested runs in one thread do not block."""
     with _LOCKS_GUARD:
-        return _LOCKS.setdefault(pipeline.unet, threading.RLock())
+        return _LOCKS.setdefault(pipeline.denoiser, threading.RLock())
 
 
 if TYPE_CHECKING:
     class _ImageToImagePipeline(DiffusionPipeline):
-        """What `_SoftInpainting` uses from the pipelines it is mixed into."""
+        """What `SoftInpainting` uses from the pipelines it is mixed into."""
 
         unet: Any
+        transformer: Any
         vae: Any
         scheduler: Any
         image_processor: Any
@@ -123,37 +130,97 @@ else:
     _ImageToImagePipeline = object
 
 
-class _SoftInpainting(_ImageToImagePipeline):
-    """What both pipelines add to their image-to-image parents."""
+class SoftInpainting(_ImageToImagePipeline):
+    """What each family's pipeline adds to its image-to-image parent."""
+
+    latents: ClassVar[Latents] = Latents()
+    default_guidance: ClassVar[float] = 7.0
+    single_step: ClassVar[float] = 1 + 1e-6
+    """Denoising strength, times the number of steps, for which the parent runs one step. The parents round differently."""
+    schedulers: ClassVar[Mapping[str, Any]] = noise_levels.ADAPTERS
+    """Adapters of the schedulers that the parent can run with."""
+
+    @property
+    def denoiser(self) -> Any:
+        """The UNet or transformer."""
+        return self.unet
+
+    @property
+    def step_px(self) -> int:
+        """The working size is a multiple of this."""
+        return self.vae_scale_factor * self.latents.patch
+
+    @property
+    def takes_mask(self) -> bool:
+        """Whether the denoiser also takes the mask and the masked image."""
+        return self.unet.config.in_channels == INPAINTING_CHANNELS
+
+    @property
+    def latent_dtype(self) -> torch.dtype:
+        """Precision of the original's latent."""
+        return self.unet.dtype
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> _SoftInpainting:
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> SoftInpainting:
         """Like diffusers', but float32 if no `torch_dtype` is given. Raises ValueError if the model is not supported."""
         config = cast(dict[str, Any], cls.load_config(pretrained_model_name_or_path, **{
             name: kwargs[name] for name in ("cache_dir", "local_files_only", "revision", "token") if name in kwargs}))
         parts = [name for name, value in config.items() if isinstance(value, (list, tuple)) and len(value) == 2 and value[0]]
-        arguments.check_parts(config.get("_class_name", "a model without a name"), parts)
+        name = config.get("_class_name", "a model without a name")
+        kind = cls._of_family(family_named(name), name, parts)
         if not kwargs.keys() & {"dtype", "torch_dtype"}:
             # Otherwise each model keeps its saved precision, and half precision may be mixed with float32.
             kwargs[DTYPE] = torch.float32
-        return cast(_SoftInpainting, super(_SoftInpainting, cls._of_family(config)).from_pretrained(
-            pretrained_model_name_or_path, **kwargs))
+        return cast(SoftInpainting, super(SoftInpainting, kind).from_pretrained(pretrained_model_name_or_path, **kwargs))
 
     @classmethod
-    def from_pipe(cls, pipeline: DiffusionPipeline, **kwargs: Any) -> _SoftInpainting:
+    def from_pipe(cls, pipeline: DiffusionPipeline, **kwargs: Any) -> SoftInpainting:
         """Like diffusers', but in the pipeline's own precision if no `torch_dtype` is given. The models are shared.
 
         Raises ValueError if the pipeline's model is not supported.
         """
         parts = [name for name, part in pipeline.components.items() if part is not None]
-        arguments.check_parts(type(pipeline).__name__, parts)
+        kind = cls._of_family(family_of(pipeline), type(pipeline).__name__, parts)
         if not kwargs.keys() & {"dtype", "torch_dtype"}:
+            if not hasattr(pipeline, "unet"):
+                return kind._sharing_models(pipeline, kwargs)
             kwargs[DTYPE] = pipeline.unet.dtype
-        return cast(_SoftInpainting, super(_SoftInpainting, cls._of_family(pipeline.components)).from_pipe(pipeline, **kwargs))
+        return cast(SoftInpainting, super(SoftInpainting, kind).from_pipe(pipeline, **kwargs))
 
     @classmethod
-    def _of_family(cls, parts: Mapping[str, Any]) -> type[_SoftInpainting]:
-        """This class, or the SDXL pipeline if the components are those of SDXL."""
+    def _sharing_models(cls, pipeline: DiffusionPipeline, changes: Mapping[str, Any]) -> SoftInpainting:
+        """This pipeline class with another pipeline's models as they are.
+
+        diffusers' `from_pipe` would convert them to one precision, which undoes quantisation.
+        """
+        names = [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+        given = {**pipeline.config, **pipeline.components}
+        return cls(**{**{name: given[name] for name in names if name in given}, **changes})
+
+    @classmethod
+    def _of_family(cls, family: Family | None, name: str, parts: Collection[str]) -> type[SoftInpainting]:
+        """The pipeline class for a model: that of its family if this is `SoftInpaintPipeline`, else this class.
+
+        Parameters
+        ----------
+        family
+            None for Stable Diffusion 1, 2 and XL, and for models that are not supported.
+        name
+            Name of the model's own pipeline class.
+        parts
+            Names of its components.
+
+        Raises
+        ------
+        ValueError
+            If the model is not supported, or not by this class.
+        """
+        if family is not None:
+            wanted = family.pipeline_class()
+            if not issubclass(cls, (SoftInpaintPipeline, wanted)):
+                raise ValueError(f"{family.label} needs SoftInpaintPipeline or {wanted.__name__}, got {cls.__name__}")
+            return cls if issubclass(cls, wanted) else wanted
+        arguments.check_parts(name, parts)
         return SoftInpaintXLPipeline if "text_encoder_2" in parts and issubclass(cls, SoftInpaintPipeline) else cls
 
     @torch.no_grad()
@@ -167,7 +234,7 @@ class _SoftInpainting(_ImageToImagePipeline):
         padding_mask_crop: int | None = None,
         strength: float = 0.75,
         num_inference_steps: int = 20,
-        guidance_scale: float = 7.0,
+        guidance_scale: float | None = None,
         num_images_per_prompt: int = 1,
         masked_content: str = "original",
         mask_blur: float = 4,
@@ -192,7 +259,7 @@ class _SoftInpainting(_ImageToImagePipeline):
                 Same aspect ratio as `image`. White is repainted, grey partly. A PIL image of any mode, read as described in
                 [`~lib_softinpaint.images.painted`], or `(H, W)` bool, uint8, uint16 or float in `[0, 1]`. Also a list of
                 them, one per prompt.
-            height, width (`int`, *optional*, defaults to the image's, rounded down to whole latent pixels):
+            height, width (`int`, *optional*, defaults to the image's, rounded down to whole latent pixels or patches):
                 The model's working size. The result always has the size of `image`.
             padding_mask_crop (`int`, *optional*):
                 Padding around the painted area, in pixels. Only that crop is inpainted, at `height` and `width`. `None`
@@ -201,8 +268,9 @@ class _SoftInpainting(_ImageToImagePipeline):
                 Denoising strength, above 0 and at most 1.
             num_inference_steps (`int`, *optional*, defaults to 20):
                 Steps of the whole schedule. `strength` sets how many of them are run.
-            guidance_scale (`float`, *optional*, defaults to 7.0):
-                Scale of classifier-free guidance, which is used above 1.
+            guidance_scale (`float`, *optional*, defaults to 7.0 for Stable Diffusion 1, 2 and XL):
+                Scale of classifier-free guidance, which is used above 1. Other families have other defaults, and some
+                another kind of guidance; the docstring of the family's pipeline says which.
             num_images_per_prompt (`int`, *optional*, defaults to 1):
                 Images per prompt.
             masked_content (`str`, *optional*, defaults to `"original"`):
@@ -240,39 +308,42 @@ class _SoftInpainting(_ImageToImagePipeline):
                 other value is invalid, or the scheduler's noise level is not known.
         """
         settings = Settings(enabled=True) if settings is None else settings
+        guidance_scale = self.default_guidance if guidance_scale is None else guidance_scale
         parents = inspect.signature(super().__call__).parameters
-        own = inspect.signature(_SoftInpainting.__call__).parameters
+        own = inspect.signature(SoftInpainting.__call__).parameters
         arguments.check_names(kwargs, [name for name in {**own, **parents} if name not in ("self", "kwargs")])
         images, masks = listed(image), listed(mask_image)
         count = arguments.check_values(
             len(images), len(masks), prompt, num_images_per_prompt, num_inference_steps, strength, guidance_scale,
             padding_mask_crop, masked_content, mask_blur, settings, generator, output_type, kwargs)
-        arguments.check_models(self, kwargs)
-        noise_levels.check(self.scheduler)
+        self._check_models(kwargs)
+        noise_levels.check(self.scheduler, self.schedulers)
         report = _Report()
         sources = [source_image(each, report.notes) for each in images]
         originals = [np.asarray(over_white(each)) for each in sources]
         paintings = [fitted(mask_strengths(each, report.notes), Size.of(sources[0]), "mask_image", report.notes)
                      for each in masks]
-        views = views_of(originals, paintings, settings, mask_blur, padding_mask_crop, height, width, self.vae_scale_factor)
-        # At least one step, as in the WebUI. diffusers runs int(strength * steps) steps.
-        strength = min(1.0, max(strength, (1 + 1e-6) / num_inference_steps))
+        views = views_of(originals, paintings, settings, mask_blur, padding_mask_crop, height, width, self.vae_scale_factor,
+                         self.latents.patch)
+        # At least one step, as in the WebUI.
+        strength = min(1.0, max(strength, self.single_step / num_inference_steps))
         with running_alone(self):
             try:
                 job, start, scheduler = self._prepared(views, settings, masked_content, count, generator, kwargs)
                 # The parent's own call, on this run's copy of the pipeline.
                 running = self.with_scheduler(scheduler)
                 if settings.enabled:
-                    unfit = coherent.corrector(scheduler.scheduler)
+                    unfit = self._unfit_for_changes(scheduler.scheduler)
                     job.settings, sentence = possible(settings, int(num_inference_steps * strength), guidance_scale, unfit)
                     if sentence is not None:
                         report.note(sentence)
                     if job.settings.agreement or job.settings.coherence_rounds:
                         running.unet = coherent.CoherentUNet(running, CoherentCalls(job, seeds_of(generator, count)))
-                samples = super(_SoftInpainting, running).__call__(
-                    prompt=prompt, image=start.repeat(count // len(start), 1, 1, 1), strength=strength,
-                    num_inference_steps=num_inference_steps, guidance_scale=guidance_scale,
-                    num_images_per_prompt=num_images_per_prompt, generator=generator, output_type="latent", **kwargs).images
+                result = super(SoftInpainting, running).__call__(**running._parent_arguments(
+                    start.repeat(count // len(start), 1, 1, 1), Size.of(views[0].image), guidance_scale, dict(
+                        kwargs, prompt=prompt, strength=strength, num_inference_steps=num_inference_steps,
+                        num_images_per_prompt=num_images_per_prompt, generator=generator, output_type="latent"))).images
+                samples = self.latents.sampled(self.vae, result, Size(*start.shape[-2:]))
                 samples = _usable(job, job.finish(samples), report)
                 kept: list[KeptImage | None] = []
                 measurements: list[dict[str, str]] = []
@@ -301,7 +372,34 @@ class _SoftInpainting(_ImageToImagePipeline):
             return (results, flagged, kept) if keep else (results, flagged)
         return SoftInpaintPipelineOutput(results, flagged, kept, report.notes, measurements)
 
-    def with_scheduler(self, scheduler: Any) -> _SoftInpainting:
+    def _unfit_for_changes(self, scheduler: Any) -> str | None:
+        """What does not go on with a latent that was changed before a step, or None."""
+        return coherent.corrector(scheduler)
+
+    def guidance_for(self, cfg_scale: float) -> float:
+        """The `guidance_scale` for a CFG scale as the WebUI counts it: 1 is no guidance."""
+        return cfg_scale
+
+    def _check_models(self, others: Mapping[str, Any]) -> None:
+        """Raises ValueError if the pipeline's models cannot run this request."""
+        arguments.check_models(self, others)
+
+    def _parent_arguments(self, start: torch.Tensor, size: Size, guidance_scale: float,
+                          others: dict[str, Any]) -> dict[str, Any]:
+        """Arguments of the parent's call. Called on the run's own copy of the pipeline.
+
+        Parameters
+        ----------
+        start : (B, C, h, w)
+            Latent before noise is added.
+        size
+            The model's working size.
+        others
+            Arguments that all parents take.
+        """
+        return {**others, "image": start, "guidance_scale": guidance_scale}
+
+    def with_scheduler(self, scheduler: Any) -> SoftInpainting:
         """A shallow copy of the pipeline with another scheduler. The models are shared."""
         other = copy.copy(self)
         other.scheduler = scheduler
@@ -348,25 +446,23 @@ class _SoftInpainting(_ImageToImagePipeline):
         elif masked_content == "latent nothing":
             start = reference * (1 - job.repaint.to(reference))
         conditioning = None
-        if self.unet.config.in_channels == INPAINTING_CHANNELS:
+        if self.takes_mask:
             conditioning = for_each([self._conditioning(view, settings, reference) for view in views], shared)
         scheduler = own_copy(self.scheduler)
-        may_skip = start is reference and not others.get("eta") and isinstance(scheduler, ONE_STEP_SCHEDULERS)
+        draws_noise = others.get("eta") or scheduler.config.get("stochastic_sampling")
+        may_skip = start is reference and not draws_noise and isinstance(scheduler, ONE_STEP_SCHEDULERS)
         return job, start, self._blending(scheduler, job, conditioning, may_skip)
 
     def _blending(self, scheduler: Any, job: SoftInpaintJob, conditioning: torch.Tensor | None,
                   may_skip: bool) -> BlendingScheduler:
-        return BlendingScheduler(scheduler, job, conditioning, may_skip)
+        return BlendingScheduler(scheduler, job, conditioning, may_skip, self.latents)
 
     def _conditioning(self, view: View, settings: Settings, reference: torch.Tensor) -> torch.Tensor:
         """The mask and the latent of the masked image, (1, 5, h, w)."""
-        hard = settings.conditioning_mask == HARD
-        hidden = (view.mask >= 0.5).astype(np.float32) if hard else view.mask
-        kept = np.asarray(view.image) + hidden[..., None] * (HIDDEN_LEVEL - np.asarray(view.image, np.float32))
+        hidden, image = masked(view, settings)
         channel = torch.from_numpy(to_latent(hidden, *reference.shape[-2:]))
-        channel = channel.round() if hard else channel
-        return torch.cat([channel.to(reference)[None, None],
-                          encoded(self, Image.fromarray(np.rint(kept).astype(np.uint8)))], 1)
+        channel = channel.round() if settings.conditioning_mask == HARD else channel
+        return torch.cat([channel.to(reference)[None, None], encoded(self, image)], 1)
 
     def _composited(self, job: SoftInpaintJob, samples: torch.Tensor, seeds: list[int],
                     painted_masks: list[PaintedMask], sources: list[np.ndarray | None],
@@ -406,7 +502,7 @@ class _SoftInpainting(_ImageToImagePipeline):
             if checker is not None:
                 # The checker overwrites images that it flags.
                 seen = torch.where(lost, 0, new).clamp(-1, 1)
-                report.flagged += self.run_safety_checker(seen, self._execution_device, self.unet.dtype)[1]
+                report.flagged += self.run_safety_checker(seen, self._execution_device, self.denoiser.dtype)[1]
                 if report.flagged[-1]:
                     report.note(f"The model's safety checker flagged image {index + 1}, so it was replaced by black.")
             if watermark is not None:
@@ -420,12 +516,12 @@ class _SoftInpainting(_ImageToImagePipeline):
             yield np.where(np.isfinite(placed), placed, job.originals[index]) if lost.any() else placed
 
 
-class SoftInpaintXLPipeline(_SoftInpainting, StableDiffusionXLImg2ImgPipeline):
+class SoftInpaintXLPipeline(SoftInpainting, StableDiffusionXLImg2ImgPipeline):
     """Soft inpainting with SDXL. `SoftInpaintPipeline` returns one when it loads an SDXL model."""
 
 
-class SoftInpaintPipeline(_SoftInpainting, StableDiffusionImg2ImgPipeline):
-    """Soft inpainting with Stable Diffusion 1 and 2. Loading an SDXL model gives a `SoftInpaintXLPipeline`.
+class SoftInpaintPipeline(SoftInpainting, StableDiffusionImg2ImgPipeline):
+    """Soft inpainting with Stable Diffusion 1 and 2. Loading another model gives the pipeline of the model's family.
 
     Examples
     --------
@@ -433,6 +529,13 @@ class SoftInpaintPipeline(_SoftInpainting, StableDiffusionImg2ImgPipeline):
         >>> pipeline = SoftInpaintPipeline.from_pretrained("demo/model")
         >>> result = pipeline("a red house", image, mask, mask_blur=8).images[0]  # doctest: +SKIP
     """
+
+
+def masked(view: View, settings: Settings) -> tuple[np.ndarray, Image.Image]:
+    """What an inpainting model is told: the hidden area (h, w) float32, 0 to 1, and the image with that area in grey."""
+    hidden = (view.mask >= 0.5).astype(np.float32) if settings.conditioning_mask == HARD else view.mask
+    kept = np.asarray(view.image) + hidden[..., None] * (HIDDEN_LEVEL - np.asarray(view.image, np.float32))
+    return hidden, Image.fromarray(np.rint(kept).astype(np.uint8))
 
 
 def _usable(job: SoftInpaintJob, samples: torch.Tensor, report: _Report) -> torch.Tensor:

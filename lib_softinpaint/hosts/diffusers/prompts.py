@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from lib_softinpaint.errors import BadInput
+from lib_softinpaint.hosts.diffusers.families import family_of
 from lib_softinpaint.hosts.diffusers.lora import loras_of, with_loras
 from lib_softinpaint.settings.prompt import (
     BREAK,
@@ -24,12 +25,15 @@ from lib_softinpaint.settings.prompt import (
     plain_text,
     weighted,
 )
-from lib_softinpaint.settings.request import Request
+from lib_softinpaint.settings.request import AUTOMATIC, Request
 
 COMMA = ",</w>"
 """The comma in the vocabulary of CLIP's tokenizers."""
 
 LORA_PLACES = (LORA_FOLDER,)
+
+OWN_SAMPLER = "Euler"
+"""The WebUI's name for what the schedulers of flow models do."""
 
 PENULTIMATE = 2
 """Layer that SDXL's UNet was trained on, counted from the last. Clip skip does not change it."""
@@ -41,6 +45,8 @@ def prepared(pipeline: Any, request: Request, places: Sequence[Path] = LORA_PLAC
     If the prompt names LoRAs, the pipeline is a separate one with these LoRAs; otherwise it is the given one. Prompts that
     diffusers and the WebUI read alike stay text.
 
+    Transformer models get the text as it is.
+
     Raises
     ------
     BadInput
@@ -48,7 +54,14 @@ def prepared(pipeline: Any, request: Request, places: Sequence[Path] = LORA_PLAC
     """
     demand_supported(request.prompt, request.negative_prompt)
     request = as_run(pipeline, request)
-    prompt, _ = networks(request.prompt)
+    prompt, named = networks(request.prompt)
+    family = family_of(pipeline)
+    if family is not None:
+        if named:
+            raise BadInput(f"<lora:{named[0].name}> needs Stable Diffusion 1, 2 or XL, but the model is {family.label}; in "
+                           "Python, load it with load_lora_weights")
+        return pipeline, {"prompt": prompt, **(
+            {"negative_prompt": request.negative_prompt} if pipeline.has_negative_prompt else {})}
     running = with_loras(pipeline, loras_of(request.prompt, places))
     prompts = {"prompt": prompt, "negative_prompt": request.negative_prompt}
     texts = {name: plain_text(text) for name, text in prompts.items()}
@@ -58,8 +71,29 @@ def prepared(pipeline: Any, request: Request, places: Sequence[Path] = LORA_PLAC
 
 
 def as_run(pipeline: Any, request: Request) -> Request:
-    """The request without clip skip if the model is SDXL, where it has no effect. The WebUI ignores it as well."""
+    """The request with the fields that have an effect on this model; the others are set to what is run.
+
+    The WebUI ignores clip skip with SDXL as well.
+    """
+    if family_of(pipeline) is not None:
+        return replace(request, clip_skip=1, sampler=OWN_SAMPLER, schedule_type=AUTOMATIC)
     return replace(request, clip_skip=1) if _is_xl(pipeline) else request
+
+
+def without_effect(pipeline: Any, request: Request) -> list[str]:
+    """A sentence for each field that is not at its default and has no effect on this model."""
+    family, usual, notes = family_of(pipeline), Request(), []
+    if as_run(pipeline, request).clip_skip != request.clip_skip:
+        notes.append(f"Clip skip has no effect with {'SDXL, as in the WebUI' if family is None else family.label}.")
+    if family is None:
+        return notes
+    if request.sampler not in (usual.sampler, OWN_SAMPLER) or request.schedule_type != AUTOMATIC:
+        notes.append(f"{family.label} runs with its own scheduler. Sampler and schedule type have no effect.")
+    if request.negative_prompt and not pipeline.has_negative_prompt:
+        notes.append(f"The negative prompt has no effect with {family.label}.")
+    if any(plain_text(text) is None for text in (networks(request.prompt)[0], request.negative_prompt)):
+        notes.append(f"{family.label} does not know weights and breaks in prompts, so they are read as text.")
+    return notes
 
 
 def _is_xl(pipeline: Any) -> bool:

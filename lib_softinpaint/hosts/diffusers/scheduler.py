@@ -8,6 +8,8 @@ from typing import Any
 import torch
 
 from lib_softinpaint.generation.job import SoftInpaintJob
+from lib_softinpaint.geometry import Size
+from lib_softinpaint.hosts.diffusers.latents import Latents
 from lib_softinpaint.hosts.diffusers.noise_levels import adapter, noise_level
 
 
@@ -23,11 +25,15 @@ class BlendingScheduler:
         Mask and masked-image latent for an inpainting UNet; None for other models.
     may_skip
         Whether steps that unlock no pixel of the mask may be skipped.
+    latents
+        How the denoiser packs its latents.
     """
 
-    def __init__(self, scheduler: Any, job: SoftInpaintJob, conditioning: torch.Tensor | None = None, may_skip: bool = False):
+    def __init__(self, scheduler: Any, job: SoftInpaintJob, conditioning: torch.Tensor | None = None, may_skip: bool = False,
+                 latents: Latents | None = None):
         self.scheduler = scheduler
         self.job = job
+        self.latents = latents or Latents()
         self.conditioning = conditioning
         self.may_skip = may_skip
         self.predicted: torch.Tensor | None = None
@@ -60,10 +66,12 @@ class BlendingScheduler:
 
     def _blended(self, output: torch.Tensor, timestep: Any, sample: torch.Tensor) -> torch.Tensor:
         """The model's output with the original blended into its denoised prediction; unchanged where the mask is 1."""
-        kind = self.scheduler.config.prediction_type
+        kind, size = adapter(self.scheduler).kind(self.scheduler), Size(*self.job.reference.shape[-2:])
+        output, sample = (self.latents.unpacked(each, size) for each in (output, sample))
         level, sample = noise_level(self.scheduler, timestep).to(sample.device).scaled_for(kind, sample.float())
         self.predicted = self.job.blend(level.denoised(kind, output.float(), sample), level.ratio)
-        return torch.where(self.job.repaint == 1, output, level.output(kind, self.predicted, sample).to(output.dtype))
+        blended = level.output(kind, self.predicted, sample).to(output.dtype)
+        return self.latents.packed(torch.where(self.job.repaint == 1, output, blended))
 
     def run_timesteps(self, timesteps: torch.Tensor) -> tuple[torch.Tensor, int]:
         """Timesteps of a run that starts partway through a schedule, and how many of its first steps are skipped.

@@ -15,39 +15,16 @@ def encoded(pipeline: Any, image: Image.Image) -> torch.Tensor:
     """
     def encode(vae: Any) -> torch.Tensor:
         pixels = pipeline.image_processor.preprocess(image).to(pipeline._execution_device, vae.dtype)
-        return vae.encode(pixels).latent_dist.mode()
-    latent, scale = _in_safe_precision(pipeline.vae, encode), pipeline.vae.config.scaling_factor
+        return pipeline.latents.encoded(vae, pixels)
+    latent = _in_safe_precision(pipeline.vae, encode)
     if not latent.isfinite().all():
         raise ValueError("the model's VAE must encode the image to finite numbers, got NaN or infinity, even in float32")
-    statistics = _statistics(pipeline.vae, latent)
-    if statistics is None:
-        scaled = latent * scale
-    else:
-        mean, std = statistics
-        scaled = (latent - mean) * scale / std
-    return scaled.to(pipeline.unet.dtype)
+    return latent.to(pipeline.latent_dtype)
 
 
 def decoded(pipeline: Any, latent: torch.Tensor) -> torch.Tensor:
     """Image of a latent (1, C, h, w), as (1, 3, H, W), -1 to 1. Not finite where the VAE fails even in float32."""
-    def decode(vae: Any) -> torch.Tensor:
-        statistics, scale = _statistics(vae, latent.to(vae.dtype)), vae.config.scaling_factor
-        if statistics is None:
-            scaled = latent.to(vae.dtype) / scale
-        else:
-            mean, std = statistics
-            scaled = latent.to(vae.dtype) * std / scale + mean
-        return vae.decode(scaled, return_dict=False)[0]
-    return _in_safe_precision(pipeline.vae, decode)
-
-
-def _statistics(vae: Any, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Mean and standard deviation of the VAE's latents, (1, C, 1, 1), or None if the model does not normalise by them."""
-    values = [getattr(vae.config, name, None) for name in ("latents_mean", "latents_std")]
-    if None in values:
-        return None
-    mean, std = (torch.tensor(each).view(1, -1, 1, 1).to(like) for each in values)
-    return mean, std
+    return _in_safe_precision(pipeline.vae, lambda vae: pipeline.latents.decoded(vae, latent.to(vae.dtype)))
 
 
 def _in_safe_precision(vae: Any, compute: Callable[[Any], torch.Tensor]) -> torch.Tensor:

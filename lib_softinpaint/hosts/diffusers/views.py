@@ -42,19 +42,29 @@ class View:
 
 
 def views_of(originals: list[np.ndarray], paintings: list[np.ndarray], settings: Settings, mask_blur: float,
-             padding: int | None, height: int | None, width: int | None, factor: int) -> list[View]:
-    """A view for each pair of image and mask. `factor` is the width of a latent pixel in pixels.
+             padding: int | None, height: int | None, width: int | None, factor: int, patch: int = 1) -> list[View]:
+    """A view for each pair of image and mask.
 
-    Raises ValueError if the images differ in size, if the working size is too small, or if a mask is empty.
+    Parameters
+    ----------
+    factor
+        Width of a latent pixel in pixels.
+    patch
+        Width of the denoiser's patches in latent pixels.
+
+    Raises
+    ------
+    ValueError
+        If the images differ in size, if the working size is too small, or if a mask is empty.
     """
     if len({each.shape for each in originals}) > 1:
         sizes = ", ".join(str(Size.of(each)) for each in originals)
         raise ValueError(f"images in a list must have the same size, got {sizes}")
     working = Size(height or originals[0].shape[0], width or originals[0].shape[1])
-    if min(working) < factor:
-        raise ValueError(f"height and width must be {factor} pixels or more for this model, got "
+    if min(working) < factor * patch:
+        raise ValueError(f"height and width must be {factor * patch} pixels or more for this model, got "
                          f"{working.height} and {working.width}")
-    working = working.multiple_of(factor)
+    working = working.multiple_of(factor * patch)
     for painted in paintings:
         if not painted.any():
             raise ValueError("mask_image must have a pixel to repaint, got an empty mask")
