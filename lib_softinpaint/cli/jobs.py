@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,10 +55,15 @@ def targets_for(names: list[str], output: Path) -> list[Path]:
     return [output]
 
 
-def check_targets(targets: list[Path], force: bool) -> None:
+def demand_distinct(targets: Iterable[Path]) -> None:
     for target, times in Counter(str(target).casefold() for target in targets).items():
         if times > 1:
             raise click.UsageError(f"each result needs its own name, but {times} of them would be named {target}")
+
+
+def check_targets(targets: Sequence[Path], force: bool) -> None:
+    """Raises UsageError if results share a name, cannot be written or, without `force`, would overwrite a file."""
+    demand_distinct(targets)
     for target in targets:
         try:
             target.lstat()

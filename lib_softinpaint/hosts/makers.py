@@ -1,6 +1,9 @@
 """Generates images with a local model or a running WebUI, both called in the same way."""
 from __future__ import annotations
 
+import os
+import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,15 @@ infotext."""
 
 def unheard(_: Any) -> None:
     """For progress and notes that nobody follows."""
+
+
+def quieten_libraries() -> None:
+    """Keeps diffusers and transformers from printing what does not concern the user. Call it before they are imported."""
+    for library in ("TRANSFORMERS", "DIFFUSERS", "HF_HUB"):
+        os.environ.setdefault(f"{library}_VERBOSITY", "error")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    warnings.simplefilter("ignore")  # diffusers and transformers warn about each other's changes
 
 
 def local_maker(request: Request, model: str | None, device: str | None, advance: Callable[[float], None] = unheard,
