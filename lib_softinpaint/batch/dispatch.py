@@ -36,7 +36,7 @@ class NoWorkers(BadInput):
     """All workers were lost, and tasks are left."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Place:
     """A seat, and how it has done. `failing` holds the tasks that failed since the last success."""
 
@@ -46,10 +46,20 @@ class _Place:
 
 
 @dataclass(frozen=True)
+class _Waiting:
+    """A task that waits for its next try. `failed_on` holds the places that have nothing but their own worker for it."""
+
+    task: Task
+    tries: int = 0
+    failed_on: frozenset[_Place] = frozenset()
+
+
+@dataclass(frozen=True)
 class _Attempt:
+    """A task on a worker or, if it is None, the start of the worker."""
+
     place: _Place
-    task: Task | None
-    tries: int
+    waited: _Waiting | None
     begun: float
 
 
@@ -75,7 +85,7 @@ class Dispatch:
         self._new: Iterator[Task] = iter(())
         self._next: Task | None = None
         self._free: deque[_Place] = deque()
-        self._again: deque[tuple[Task, int]] = deque()
+        self._again: list[_Waiting] = []
         self._pending: dict[Future[Any], _Attempt] = {}
         self._durations: deque[float] = deque(maxlen=LAST_DURATIONS)
         self._reason = ""
@@ -103,12 +113,12 @@ class Dispatch:
                 done, _ = wait(self._pending, POLL_SECONDS, FIRST_COMPLETED)
                 for future in done:
                     attempt = self._pending.pop(future)
-                    if attempt.task is None:
+                    if attempt.waited is None:
                         self._started(attempt.place, future)
                     else:
                         yield from self._ended(attempt, future)
                 yield from self._overdue()
-                if not told and all(attempt.task is None for attempt in self._pending.values()) and not self._free and (
+                if not told and all(attempt.waited is None for attempt in self._pending.values()) and not self._free and (
                         time.monotonic() - begun > LONG_START_SECONDS):
                     told = True
                     self._tell(f"no worker has started in {LONG_START_SECONDS} s; are the CPUs and GPUs that one needs free?")
@@ -117,40 +127,49 @@ class Dispatch:
                 place.seat.stop()
 
     def _has_work(self) -> bool:
-        return bool(self._next or self._again) or any(attempt.task for attempt in self._pending.values())
+        return bool(self._next or self._again) or any(attempt.waited for attempt in self._pending.values())
 
     def _hand_out(self) -> None:
         """Gives a task to each free worker."""
-        while self._free and (self._next or self._again):
-            if self._again:
-                task, tries = self._again.popleft()
-            else:
-                task, tries, self._next = self._next, 0, next(self._new, None)
-            assert task is not None, "there is work"
-            place = self._free.popleft()
-            self._pending[place.seat.submit(task)] = _Attempt(place, task, tries + 1, time.monotonic())
+        for place in list(self._free):
+            waiting = self._next_for(place)
+            if waiting is not None:
+                self._free.remove(place)
+                self._pending[place.seat.submit(waiting.task)] = _Attempt(place, waiting, time.monotonic())
+
+    def _next_for(self, place: _Place) -> _Waiting | None:
+        """The next task for a worker. One that failed on it waits for another, if there is one."""
+        for waiting in self._again:
+            if place not in waiting.failed_on or waiting.failed_on.issuperset(self._places):
+                self._again.remove(waiting)
+                return waiting
+        task = self._next
+        if task is None:
+            return None
+        self._next = next(self._new, None)
+        return _Waiting(task)
 
     def _start(self, place: _Place) -> None:
-        self._pending[place.seat.start()] = _Attempt(place, None, 0, time.monotonic())
+        self._pending[place.seat.start()] = _Attempt(place, None, time.monotonic())
 
     def _started(self, place: _Place, future: Future[Any]) -> None:
         fault = future.exception()
-        if fault is None:
+        rejection = "" if fault is not None else future.result()
+        if fault is None and not rejection:
             place.failed_starts = 0
             self._free.append(place)
             return
-        if isinstance(fault, BadInput) and place.seat.alike:
-            raise fault
+        if rejection and place.seat.alike:
+            raise BadInput(rejection)
         place.failed_starts += 1
-        reason = " ".join(str(fault).split()) or type(fault).__name__
-        if isinstance(fault, BadInput) or not place.seat.has_spares or place.failed_starts >= MOST_FAILED_STARTS:
-            self._leave_out(place, reason)
+        if rejection or not place.seat.has_spares or place.failed_starts >= MOST_FAILED_STARTS:
+            self._leave_out(place, rejection or _reason(fault))
         else:
             self._start(place)
 
     def _ended(self, attempt: _Attempt, future: Future[Any]) -> Iterator[Outcome]:
-        place, task = attempt.place, attempt.task
-        assert task is not None, "only tasks end here"
+        assert attempt.waited is not None, "only tasks end here"
+        place, task = attempt.place, attempt.waited.task
         fault = future.exception()
         if fault is not None:
             self._tell(f"{place.seat.name} was lost while it generated {task.target.name}")
@@ -163,7 +182,7 @@ class Dispatch:
             self._durations.append(time.monotonic() - attempt.begun)
             place.failing.clear()
             self._free.append(place)
-            yield Outcome(task, result, attempt.tries, place.seat.name)
+            yield Outcome(task, result, attempt.waited.tries + 1, place.seat.name)
             return
         yield from self._failed(attempt, result)
         if not result.doubtful:
@@ -177,21 +196,23 @@ class Dispatch:
 
     def _failed(self, attempt: _Attempt, failed: Failed) -> Iterator[Outcome]:
         """Puts the task back, or ends it if it was tried often enough."""
-        assert attempt.task is not None, "only tasks fail here"
-        if failed.retry and attempt.tries <= self._retries:
-            self._again.append((attempt.task, attempt.tries))
+        assert attempt.waited is not None, "only tasks fail here"
+        task, tries, failed_on = attempt.waited.task, attempt.waited.tries + 1, attempt.waited.failed_on
+        if failed.retry and tries <= self._retries:
+            without_spares = () if attempt.place.seat.has_spares else (attempt.place,)
+            self._again.append(_Waiting(task, tries, failed_on.union(without_spares)))
         else:
-            yield Outcome(attempt.task, failed, attempt.tries, attempt.place.seat.name)
+            yield Outcome(task, failed, tries, attempt.place.seat.name)
 
     def _overdue(self) -> Iterator[Outcome]:
         """Gives up workers that take too long."""
         now = time.monotonic()
         for future, attempt in list(self._pending.items()):
             limit = self._limit(attempt.place)
-            if attempt.task is None or limit is None or now - attempt.begun <= limit:
+            if attempt.waited is None or limit is None or now - attempt.begun <= limit:
                 continue
             del self._pending[future]
-            reason = f"it took longer than {limit:.0f} s for {attempt.task.target.name}"
+            reason = f"it took longer than {limit:.0f} s for {attempt.waited.task.target.name}"
             if attempt.place.seat.has_spares:
                 self._tell(f"{attempt.place.seat.name} was stopped: {reason}")
             yield from self._failed(attempt, Failed(f"{attempt.place.seat.name} was given up: {reason}", True))
@@ -216,3 +237,8 @@ class Dispatch:
         self._places.remove(place)
         self._reason = f"{place.seat.name}: {reason}"
         self._tell(f"{place.seat.name} is left out: {reason}")
+
+
+def _reason(fault: BaseException | None) -> str:
+    """The first line of an error: Ray's go on with tracebacks of its processes."""
+    return str(fault).strip().partition("\n")[0] or type(fault).__name__

@@ -3,16 +3,22 @@ from __future__ import annotations
 
 import logging
 import math
+import os
+import socket
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray.job_config import JobConfig
 
 from lib_softinpaint.batch.task import Failed, Made, Task
-from lib_softinpaint.batch.worker import LocalSetup, local_worker
+from lib_softinpaint.batch.worker import LocalSetup, Worker, local_worker, rejected
+from lib_softinpaint.bundled import PACKAGE
 from lib_softinpaint.errors import BadInput
+
+CONNECT_SECONDS = 5
 
 
 class _Holder:
@@ -20,9 +26,12 @@ class _Holder:
 
     def __init__(self, setup: LocalSetup):
         self._setup = setup
-        self._worker = None
+        self._worker: Worker | None = None
 
-    def start(self) -> None:
+    def start(self) -> str:
+        return rejected(self._load)
+
+    def _load(self) -> None:
         self._worker = local_worker(self._setup)
 
     def run(self, task: Task) -> Made | Failed:
@@ -42,7 +51,7 @@ class RaySeat:
         self._holder_class = ray.remote(_Holder).options(num_cpus=cpus, num_gpus=gpus, max_restarts=0)
         self._holder: Any = None
 
-    def start(self) -> Future[Any]:
+    def start(self) -> Future[str]:
         self.stop()
         self._holder = self._holder_class.remote(self._setup)
         return self._holder.start.remote().future()
@@ -54,6 +63,13 @@ class RaySeat:
         if self._holder is not None:
             ray.kill(self._holder)
             self._holder = None
+
+
+def _demand_listener(address: str) -> None:
+    """Raises OSError if nothing listens at a host:port. Ray itself would wait for many minutes."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
 
 
 @contextmanager
@@ -74,8 +90,10 @@ def ray_seats(address: str, setup: LocalSetup, workers: int | None, cpus: float,
         If there is no cluster at the address, or no room for a worker.
     """
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as fault:
+        _demand_listener(address)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR,
+                 job_config=JobConfig(code_search_path=[os.fspath(PACKAGE.parent)]))  # the workers' Pythons may lack ours
+    except (OSError, RuntimeError, ValueError) as fault:
         reason = " ".join(str(fault).split())
         raise BadInput(f"--ray must be the address of a running Ray cluster, got {address}: {reason}") from fault
     try:

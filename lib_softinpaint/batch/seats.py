@@ -11,7 +11,7 @@ from multiprocessing import connection
 from typing import Any, Protocol
 
 from lib_softinpaint.batch.task import Failed, Made, Task
-from lib_softinpaint.batch.worker import LocalSetup, Worker, local_worker, remote_worker
+from lib_softinpaint.batch.worker import LocalSetup, Worker, local_worker, rejected, remote_worker
 from lib_softinpaint.hosts import remote
 from lib_softinpaint.settings.request import Request
 
@@ -33,10 +33,10 @@ class Seat(Protocol):
     has_spares: bool
     alike: bool
 
-    def start(self) -> Future[Any]:
+    def start(self) -> Future[str]:
         """Stops the seat's worker, if any, and starts a new one.
 
-        The future raises BadInput if the setup cannot be used, and anything else if the worker was lost.
+        The future holds why the setup cannot be used, or nothing. It raises only if the worker was lost.
         """
         ...
 
@@ -62,7 +62,7 @@ class ProcessSeat:
         self._pool: ProcessPoolExecutor | None = None
         self._children: list[Any] = []
 
-    def start(self) -> Future[Any]:
+    def start(self) -> Future[str]:
         self.stop()
         others = set(multiprocessing.active_children())
         self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _live_with_parent)
@@ -87,12 +87,16 @@ _worker: Worker | None = None
 """The worker of this process."""
 
 
-def _start(setup: LocalSetup, number: int) -> None:
+def _start(setup: LocalSetup, number: int) -> str:
     from tqdm import tqdm  # huggingface_hub needs it
 
-    global _worker
     tqdm.set_lock(threading.RLock())  # its own is a semaphore of the system, which a killed process would leave behind
-    _worker = local_worker(setup, number)
+    return rejected(lambda: _hold(local_worker(setup, number)))
+
+
+def _hold(worker: Worker) -> None:
+    global _worker
+    _worker = worker
 
 
 def _run(task: Task) -> Made | Failed:
@@ -124,8 +128,8 @@ class WebUISeat:
         self._stopped = threading.Event()
         self._worker = remote_worker(url, model, lambda: not self._stopped.is_set())
 
-    def start(self) -> Future[Any]:
-        return _in_thread(lambda: remote.check(self._url, self._request, self._model))
+    def start(self) -> Future[str]:
+        return _in_thread(lambda: rejected(lambda: remote.check(self._url, self._request, self._model)))
 
     def submit(self, task: Task) -> Future[Made | Failed]:
         return _in_thread(lambda: self._worker.run(task))

@@ -105,6 +105,15 @@ def local_worker(setup: LocalSetup, number: int = 0) -> Worker:
     return Worker(local_maker(setup.request, setup.model, device, loras=setup.loras))
 
 
+def rejected(prepare: Callable[[], object]) -> str:
+    """Why the call rejects the setup, in one sentence; empty if it does not. Other exceptions are raised."""
+    try:
+        prepare()
+    except BadInput as fault:
+        return _one_line(fault)
+    return ""
+
+
 def remote_worker(url: str, model: str | None, wanted: Callable[[], bool]) -> Worker:
     """A worker that asks the WebUI at this address."""
     return Worker(remote_maker(url, model), wanted)
