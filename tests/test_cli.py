@@ -393,6 +393,16 @@ def test_several_requirements_files_are_installed_once_each(entry, tmp_path):
     assert installed == [str(one), str(other)]
 
 
+@pytest.mark.parametrize(("words", "files"), [
+    (["batch", "images"], []), (["batch", "images", "--ray", "auto"], ["ray-requirements.txt"]),
+    (["batch", "--ray=auto", "images"], ["ray-requirements.txt"])])
+def test_ray_is_installed_when_it_is_asked_for(entry, monkeypatch, words, files):
+    module, installed = entry
+    monkeypatch.setattr(module, "command", lambda arguments: 0)
+    assert module.main(words) == 0
+    assert [Path(file).name for file in installed if "requirements" in file] == ["standalone-requirements.txt", *files]
+
+
 def test_a_foreign_environment_is_not_cleared(entry, monkeypatch, capsys):
     module, _ = entry
     (module.VENV / "mine.txt").write_text("mine")
@@ -425,7 +435,7 @@ def test_the_progress_bar_is_full_at_the_end():
 
 def test_every_command_in_the_entry_points_help_exists(tmp_path):
     verbs = re.findall(r"python3 softinpaint.py (\w+)", run(tmp_path).stdout)
-    assert {"demo", "inpaint", "page", "recomposite", "checkpoint", "test", "bench"} == set(verbs)
+    assert {"demo", "inpaint", "batch", "page", "recomposite", "checkpoint", "test", "bench"} == set(verbs)
     done = run(tmp_path, "checkpoint", "models")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "models" / "softinpaint-scenes.yaml").exists()

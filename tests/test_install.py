@@ -116,6 +116,7 @@ def test_the_requirements_files_equal_the_extras():
     standalone = {line for line in lines_of("standalone-requirements.txt") if not re.match("torch[=<>]", line)}
     assert standalone == {*project["dependencies"], *extras["diffusers"]} - {"torch>=2.1", "pillow>=9.5"}
     assert lines_of("page-requirements.txt") | {"sd-webui-softinpaint[diffusers]"} == extras["page"]
+    assert lines_of("ray-requirements.txt") | {"sd-webui-softinpaint[diffusers]"} == extras["ray"]
     assert lines_of("development-requirements.txt") == extras["dev"]
 
 

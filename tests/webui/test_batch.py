@@ -51,8 +51,8 @@ def test_webuis_share_the_images_and_one_that_stops_or_dies_is_left_out(webui, o
     assert all(entry["seed"] == 5 and 0 < entry["score"] <= 100 for entry in found)
     for entry in found:  # results as from one
         name = entry["result"]
-        single(tmp_path / "shared", Path(name).stem, "single.png", *WORDS, "--webui", webui.url)
-        difference = np.abs(pixels(tmp_path / "shared/made" / name) - pixels(tmp_path / "shared/single.png"))
+        single(tmp_path / "shared", Path(name).stem, f"single-{name}", *WORDS, "--webui", webui.url)
+        difference = np.abs(pixels(tmp_path / "shared/made" / name) - pixels(tmp_path / f"shared/single-{name}"))
         assert difference.max() <= webui.rounding
 
     write_images(tmp_path / "stopped", IMAGES)
