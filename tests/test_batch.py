@@ -248,6 +248,17 @@ def outcome(tmp_path, name, result=None, tries=1):
     return Outcome(Task(tmp_path / name, None, tmp_path / name, Request()), result or Made(5, 71.234, 0.5), tries, "process 1")
 
 
+def test_an_image_without_a_mask_is_recorded_without_starting_a_worker(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path, 2)
+    monkeypatch.setattr("lib_softinpaint.batch.seats.ProcessSeat.start", None)  # calling it would fail
+    assert cli.main(["batch", "images", "--mask-suffix=-mask", "-o", "made"]) == cli.BAD_INPUT
+    assert "softinpaint: 2 of 2 images failed; made/manifest.jsonl says why" in capsys.readouterr().err
+    assert [(entry["image"], entry["status"], entry["error"], entry["tries"]) for entry in lines(Path("made"))] == [
+        (f"images/{number}.png", "failed", f"the folder images must contain exactly one mask named {number}-mask, found 0", 0)
+        for number in (0, 1)]
+
+
 def test_the_manifest_remembers_what_is_done(tmp_path):
     for name, key in (("a.png", "1"), ("b.png", "2")):
         with manifest.opened(tmp_path) as record:

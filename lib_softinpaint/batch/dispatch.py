@@ -102,6 +102,8 @@ class Dispatch:
         """
         self._new = iter(tasks)
         self._next = next(self._new, None)
+        if self._next is None:
+            return
         begun, told = time.monotonic(), False
         try:
             for place in list(self._places):

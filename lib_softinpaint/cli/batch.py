@@ -2,9 +2,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -14,12 +14,12 @@ from lib_softinpaint.batch import manifest as manifests
 from lib_softinpaint.batch.dispatch import Dispatch
 from lib_softinpaint.batch.manifest import Manifest
 from lib_softinpaint.batch.seats import ProcessSeat, Seat, WebUISeat
-from lib_softinpaint.batch.task import Failed, Made, Outcome, Task
+from lib_softinpaint.batch.task import Failed, Outcome, Task
 from lib_softinpaint.batch.worker import LocalSetup
 from lib_softinpaint.cli import captions
 from lib_softinpaint.cli.command import OUTPUTS, Command, print_note
 from lib_softinpaint.cli.files import make_folders
-from lib_softinpaint.cli.jobs import check_targets, demand_distinct, images_in, plan_jobs
+from lib_softinpaint.cli.jobs import Job, check_targets, demand_distinct, images_in, plan_jobs
 from lib_softinpaint.cli.masks import MaskOf, by_name, by_suffix
 from lib_softinpaint.cli.progress import Progress
 from lib_softinpaint.cli.requested import Requested, request_options, requested, with_values
@@ -95,10 +95,9 @@ def batch(context: click.Context, paths: tuple[Path, ...], mask: Path | None, ma
     with manifests.opened(output) as manifest:
         if manifest.is_new:
             check_targets([job.target for job in jobs], force)
-        planned = [planner.planned(job.image, job.target) for job in jobs]
-        left = _left(planned, manifest, output, force)
-        if len(left) < len(planned):
-            print_note(f"{len(planned) - len(left)} of {len(planned)} images are done already")
+        left = _left(jobs, planner, manifest, output, force)
+        if len(left) < len(jobs):
+            print_note(f"{len(jobs) - len(left)} of {len(jobs)} images are done already")
         failed = 0
         if left:
             request = wanted.with_loras(wanted.request)
@@ -107,17 +106,21 @@ def batch(context: click.Context, paths: tuple[Path, ...], mask: Path | None, ma
             setup = LocalSetup(request, model, device, places)
             with (_seats(setup, webuis, ray_address, workers, cpus_per_worker, gpus_per_worker) as seats,
                   Progress(len(left)) as advance):
-                failed = _run(left, manifest, Dispatch(seats, retries, timeout, print_note), advance)
-        click.echo(f"{len(planned) - failed} of {len(planned)} images are done: {manifest.path}")
+                failed = _run(left, planner, manifest, Dispatch(seats, retries, timeout, print_note), advance)
+        click.echo(f"{len(jobs) - failed} of {len(jobs)} images are done: {manifest.path}")
     if failed:
-        raise BadInput(f"{failed} of {len(planned)} images failed; {manifest.path} says why")
+        raise BadInput(f"{failed} of {len(jobs)} images failed; {manifest.path} says why")
 
 
+@dataclass(frozen=True)
 class _Plan:
     """What is to become of one image: a task, or the reason why there can be none."""
 
-    def __init__(self, image: Path, mask: Path | None, task: Task, error: str, key: str):
-        self.image, self.mask, self.task, self.error, self.key = image, mask, task, error, key
+    image: Path
+    mask: Path | None
+    task: Task
+    error: str
+    key: str
 
 
 class _Planner:
@@ -126,7 +129,8 @@ class _Planner:
         self._wanted, self._mask_of, self._values_of = wanted, mask_of, values_of
         self._candidates, self._model = candidates, model
 
-    def planned(self, image: Path, target: Path) -> _Plan:
+    def planned(self, job: Job) -> _Plan:
+        image, target = job.image, job.target
         mask, error, key, request = None, "", "", Request()
         try:
             mask = None if self._mask_of is None else self._mask_of(image)
@@ -143,42 +147,51 @@ class _Planner:
         return _Plan(image, mask, replace(task, request=with_seed(request)), error, key)
 
 
-def _left(planned: Sequence[_Plan], manifest: Manifest, output: Path, force: bool) -> list[_Plan]:
-    """The plans without a result. Raises UsageError if results of other settings would be overwritten."""
+def _left(jobs: Sequence[Job], planner: _Planner, manifest: Manifest, output: Path, force: bool) -> list[Job]:
+    """The jobs without a result. Raises UsageError if results of other settings would be overwritten."""
     left, changed = [], 0
-    for plan in planned:
-        known = manifest.key_of(plan.task.target)
-        if known is not None and plan.task.target.exists():
-            if known == plan.key:
+    for job in jobs:
+        known = manifest.key_of(job.target)
+        if known is not None and job.target.exists():
+            if known == planner.planned(job).key:
                 continue
             changed += 1
-        left.append(plan)
+        left.append(job)
     if changed and not force:
         raise click.UsageError(f"{changed} results in {output} were made with other settings, prompts or files; use --force "
                                "to make them again, or another --output")
     return left
 
 
-def _run(left: Sequence[_Plan], manifest: Manifest, dispatch: Dispatch, advance) -> int:
-    """Runs the plans and records what became of each. Returns how many failed."""
-    by_target = {plan.task.target: plan for plan in left}
+def _run(left: Sequence[Job], planner: _Planner, manifest: Manifest, dispatch: Dispatch,
+         advance: Callable[[float], None]) -> int:
+    """Runs the jobs and records what became of each. Returns how many failed.
+
+    Each job is planned when a worker is free for it, so that millions do not fill the memory.
+    """
+    running: dict[Path, _Plan] = {}
     failures = 0
 
-    def all_outcomes() -> Iterator[Outcome]:
-        for plan in left:
-            if plan.error:
-                yield Outcome(plan.task, Failed(plan.error), 0, "")
-        yield from dispatch.outcomes(plan.task for plan in left if not plan.error)
-
-    for outcome in all_outcomes():
-        plan = by_target[outcome.task.target]
+    def record(plan: _Plan, outcome: Outcome) -> None:
+        nonlocal failures
         manifest.add(outcome, plan.image, plan.mask, plan.key)
         advance(1)
-        if isinstance(outcome.result, Made):
-            continue
-        failures += 1
-        if failures <= MOST_FAILURES_PRINTED:
-            print_note(f"{plan.image} failed: {outcome.result.error}")
+        if isinstance(outcome.result, Failed):
+            failures += 1
+            if failures <= MOST_FAILURES_PRINTED:
+                print_note(f"{plan.image} failed: {outcome.result.error}")
+
+    def tasks() -> Iterator[Task]:
+        for job in left:
+            plan = planner.planned(job)
+            if plan.error:
+                record(plan, Outcome(plan.task, Failed(plan.error), 0, ""))
+                continue
+            running[plan.task.target] = plan
+            yield plan.task
+
+    for outcome in dispatch.outcomes(tasks()):
+        record(running.pop(outcome.task.target), outcome)
     return failures
 
 
