@@ -21,12 +21,12 @@ class Cluster:
     ----------
     folder
         For Ray's files. Its path must be short: Ray puts sockets into it.
-    cpus
-        Of each node.
+    cpus, gpus
+        Of each node. Ray only counts the GPUs; there need not be any.
     """
 
-    def __init__(self, folder, cpus=1):
-        self.folder, self.cpus, self.nodes = folder, cpus, []
+    def __init__(self, folder, cpus=1, gpus=0):
+        self.folder, self.cpus, self.gpus, self.nodes = folder, cpus, gpus, []
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -50,7 +50,7 @@ class Cluster:
         return sorted(found, key=lambda process: process.create_time())
 
     def _add(self, *flags):
-        words = [RAY, "start", "--block", f"--num-cpus={self.cpus}", "--disable-usage-stats",
+        words = [RAY, "start", "--block", f"--num-cpus={self.cpus}", f"--num-gpus={self.gpus}", "--disable-usage-stats",
                  f"--object-store-memory={OBJECT_STORE_BYTES}", *flags]
         with open(self.folder.with_suffix(f".{len(self.nodes)}.log"), "w") as log:
             # Small limits, so that a killed node is noticed soon.

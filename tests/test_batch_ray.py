@@ -20,19 +20,21 @@ IMAGES = 24
 
 @pytest.fixture(scope="module")
 def cluster():
-    with tempfile.TemporaryDirectory(prefix="si") as folder, Cluster(Path(folder) / "r") as running:
+    with tempfile.TemporaryDirectory(prefix="si") as folder, Cluster(Path(folder) / "r", gpus=1) as running:
         yield running
 
 
 def test_killed_workers_and_a_killed_node_cost_only_retries(cluster, tmp_path):
     write_images(tmp_path, IMAGES)
     made = tmp_path / "made"
-    command = started(tmp_path, "images", "--mask", "mask.png", *WORDS, "--ray", cluster.address, "-o", "made")
+    command = started(tmp_path, "images", "--mask", "mask.png", *WORDS, "--ray", cluster.address, "--gpus-per-worker", "0.5",
+                      "-o", "made")
 
     def done(count):
         wait_for(lambda: len(lines(made)) >= count or command.poll() is not None)
         assert command.poll() is None, command.communicate()
     done(3)
+    wait_for(lambda: len(cluster.workers()) == 2)
     cluster.workers()[0].kill()
     done(7)
     kill_tree(cluster.nodes[1].pid)  # the second node, with its raylet and its worker
@@ -52,8 +54,8 @@ def test_killed_workers_and_a_killed_node_cost_only_retries(cluster, tmp_path):
 
 def test_a_cluster_without_room_for_a_worker_is_reported(cluster, tmp_path):
     write_images(tmp_path, 1)
-    command = started(tmp_path, "images", "--mask", "mask.png", "--ray", cluster.address, "--gpus-per-worker", "0.5",
+    command = started(tmp_path, "images", "--mask", "mask.png", "--ray", cluster.address, "--gpus-per-worker", "2.5",
                       "-o", "made")
     _, message = command.communicate()
-    assert "the Ray cluster must have 1 CPUs and 0.5 GPUs for a worker, got" in message
+    assert "the Ray cluster must have 1 CPUs and 2.5 GPUs for a worker, got" in message
     assert command.returncode == 2 and lines(tmp_path / "made") == []

@@ -78,7 +78,7 @@ class ProcessSeat:
         if self._pool is None:
             return
         for child in self._children:
-            child.terminate()
+            child.kill()  # a stopped process would not notice a request to end
         self._pool.shutdown(cancel_futures=True)
         self._pool = None
 
