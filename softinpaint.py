@@ -2,6 +2,7 @@
 
     python3 softinpaint.py demo             inpaints the bundled image, hard and soft, and shows both side by side
     python3 softinpaint.py inpaint --help   inpaints your images
+    python3 softinpaint.py batch FOLDER     inpaints a folder on one or many workers, and goes on after a stop
     python3 softinpaint.py page             opens a page in the browser for painting and inpainting
     python3 softinpaint.py recomposite JOB  re-composites a kept job with other settings, without a model
     python3 softinpaint.py checkpoint DIR   writes the bundled model as a checkpoint for the WebUI
@@ -22,7 +23,9 @@ VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "standalone-requirements.txt"
 PAGE = ROOT / "page-requirements.txt"
 DEVELOPMENT = ROOT / "development-requirements.txt"
+RAY = ROOT / "ray-requirements.txt"
 BESIDES = {"page": [PAGE], "test": [PAGE, DEVELOPMENT], "bench": [DEVELOPMENT]}
+FOR = {PAGE: "the page", RAY: "Ray"}
 INSTALLED = VENV / "installed-requirements.sha256"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
@@ -38,13 +41,14 @@ DOWNLOAD_SIZE = {"CPU": "about 0.4 GB", "GPU": "about 4 GB"}
 def main(arguments):
     if sys.version_info < (3, 10):  # noqa: UP036 - any Python may run this file
         return complain("Python 3.10 or later is needed; this is {}.{}.".format(*sys.version_info))
-    verbs = dict.fromkeys(("demo", "inpaint", "page", "recomposite"), command)
+    verbs = dict.fromkeys(("demo", "inpaint", "batch", "page", "recomposite"), command)
     verbs.update(checkpoint=checkpoint, test=test, bench=bench)
     if not arguments or arguments[0] not in verbs:
         print(__doc__.strip())
         return 0 if arguments[:1] in ([], ["-h"], ["--help"]) else 2
     try:
-        prepare(REQUIREMENTS, *BESIDES.get(arguments[0], []))
+        with_ray = any(word.partition("=")[0] == "--ray" for word in arguments)
+        prepare(REQUIREMENTS, *BESIDES.get(arguments[0], []), *([RAY] if arguments[0] == "batch" and with_ray else []))
     except ForeignEnvironment as fault:
         return complain(str(fault))
     except (subprocess.CalledProcessError, OSError) as fault:
@@ -132,7 +136,7 @@ def prepare(*requirements):
             torch = [line for line in file.read_text().splitlines() if line.startswith("torch")]
             pip(*torch, *(["-i", CPU_BUILDS_OF_TORCH] if build == "CPU" and answers(CPU_BUILDS_OF_TORCH) else []))
         else:
-            say(f"packages for {'the page' if file == PAGE else 'tests and benchmarks'}: about 0.1 GB to download, once")
+            say(f"packages for {FOR.get(file, 'tests and benchmarks')}: about 0.1 GB to download, once")
         pip("-r", str(file))
         note_installed({**installed(), file.name: wanted})
         say("set-up done")

@@ -8,6 +8,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+UNFINISHED = ".unfinished"
+"""End of the names of files that are being written. They are hidden."""
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
@@ -17,7 +20,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Raises OSError if the file cannot be written.
     """
     path = Path(path).resolve()  # a link stays a link
-    unfinished = path.with_name(f".{secrets.token_hex(8)}.unfinished")
+    unfinished = path.with_name(f".{secrets.token_hex(8)}{UNFINISHED}")
     try:
         with open(unfinished, "xb") as file:
             yield file

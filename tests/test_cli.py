@@ -17,9 +17,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from scipy.ndimage import distance_transform_edt
 
-from lib_softinpaint.cli import files, inpaint, jobs, makers
+from lib_softinpaint.cli import files, inpaint, jobs, masks, progress, requested
 from lib_softinpaint.cli import main as cli
 from lib_softinpaint.images import infotext_files
+from lib_softinpaint.images.files import read_image, read_mask
 from lib_softinpaint.images.painted import strengths
 from lib_softinpaint.images.sheet import GAP_PX, LABEL_PX
 from lib_softinpaint.settings import infotext
@@ -132,9 +133,9 @@ def test_every_image_in_a_folder_is_used_and_other_files_are_named(tmp_path, mon
         Image.open(MASK).save(f"masks/{kind}.png" if kind != "bmp" else "masks/bmp.bmp")
     Path("images/notes.txt").write_text("a note")
     Path("masks/bmp.txt").write_text("a note")
-    planned = list(jobs.plan_jobs((Path("images"),), Path("masks"), Path("made"), 1))
+    planned, mask_of = jobs.plan_jobs(jobs.images_in([Path("images")]), Path("made"), 1), masks.by_name(Path("masks"))
     assert [job.image.name for job in planned] == sorted(f"{kind}.{kind}" for kind in kinds)
-    assert [job.mask.name for job in planned] == ["avif.png"][:len(kinds) - 6] + [
+    assert [mask_of(job.image).name for job in planned] == ["avif.png"][:len(kinds) - 6] + [
         "bmp.bmp", "gif.png", "jpg.png", "png.png", "tiff.png", "webp.png"]
     assert capsys.readouterr().err == \
         "softinpaint: images also contains files that are not images; skipped: inner, notes.txt.\n"
@@ -153,19 +154,19 @@ def test_a_folder_with_hidden_files_is_inpainted(tmp_path, monkeypatch, capsys):
 def test_a_mask_is_found_by_its_exact_name(tmp_path):
     for name in ("x.a.png", "x.png", "photo[1].png"):
         shutil.copy(MASK, tmp_path / name)
-    assert jobs._mask_for(Path("x.jpg"), tmp_path).name == "x.png"
-    assert jobs._mask_for(Path("photo[1].jpg"), tmp_path).name == "photo[1].png"
+    assert masks.by_name(tmp_path)(Path("x.jpg")).name == "x.png"
+    assert masks.by_name(tmp_path)(Path("photo[1].jpg")).name == "photo[1].png"
 
 
 def test_images_of_any_mode_are_read_correctly(tmp_path):
     deep = np.array([[0, 257 * 100, 65535]], np.uint16)
     Image.fromarray(deep).save(tmp_path / "deep.png")
-    assert np.asarray(files.read_image(tmp_path / "deep.png"))[..., 0].tolist() == [[0, 100, 255]]
-    np.testing.assert_allclose(strengths(files.read_mask(tmp_path / "deep.png")), deep / 65535)
+    assert np.asarray(read_image(tmp_path / "deep.png"))[..., 0].tolist() == [[0, 100, 255]]
+    np.testing.assert_allclose(strengths(read_mask(tmp_path / "deep.png")), deep / 65535)
     palette = Image.fromarray(np.array([[0, 1]], np.uint8), "P")
     palette.putpalette([255, 255, 255, 255, 255, 255])
     palette.save(tmp_path / "palette.png", transparency=0)
-    assert strengths(files.read_mask(tmp_path / "palette.png")).tolist() == [[0, 1]]
+    assert strengths(read_mask(tmp_path / "palette.png")).tolist() == [[0, 1]]
 
 
 def test_transparency_and_the_colour_profile_are_kept(tmp_path, monkeypatch):
@@ -265,7 +266,7 @@ def test_like_names_the_fields_that_it_ignores(tmp_path, capsys):
     text = ("a tree\nSteps: 2, Seed: 1, Size: 8x8, Clip skip: 2, Variation seed: 5, ADetailer model: f.pt, "
             "Soft inpainting enabled: True")
     infotext_files.save(Image.open(IMAGE), tmp_path / "first.png", text)
-    assert inpaint._from_image(tmp_path / "first.png", None).clip_skip == 2
+    assert requested._from_image(tmp_path / "first.png", None).clip_skip == 2
     assert capsys.readouterr().err == "softinpaint: Ignored in the infotext: Variation seed, ADetailer model.\n"
 
 
@@ -392,6 +393,16 @@ def test_several_requirements_files_are_installed_once_each(entry, tmp_path):
     assert installed == [str(one), str(other)]
 
 
+@pytest.mark.parametrize(("words", "files"), [
+    (["batch", "images"], []), (["batch", "images", "--ray", "auto"], ["ray-requirements.txt"]),
+    (["batch", "--ray=auto", "images"], ["ray-requirements.txt"])])
+def test_ray_is_installed_when_it_is_asked_for(entry, monkeypatch, words, files):
+    module, installed = entry
+    monkeypatch.setattr(module, "command", lambda arguments: 0)
+    assert module.main(words) == 0
+    assert [Path(file).name for file in installed if "requirements" in file] == ["standalone-requirements.txt", *files]
+
+
 def test_a_foreign_environment_is_not_cleared(entry, monkeypatch, capsys):
     module, _ = entry
     (module.VENV / "mine.txt").write_text("mine")
@@ -414,17 +425,17 @@ def test_an_image_of_another_aspect_ratio_than_like_keeps_its_own_size(tmp_path,
 
 def test_the_progress_bar_is_full_at_the_end():
     for steps in (7, 30, 150):
-        progress = makers.Progress(2)
-        with progress as advance:
+        bar = progress.Progress(2)
+        with bar as advance:
             for _ in range(2):
                 for step in range(steps):
                     advance((step + 1) / steps)
-        assert progress._bar.pos == progress._bar.length
+        assert bar._bar.pos == bar._bar.length
 
 
 def test_every_command_in_the_entry_points_help_exists(tmp_path):
     verbs = re.findall(r"python3 softinpaint.py (\w+)", run(tmp_path).stdout)
-    assert {"demo", "inpaint", "page", "recomposite", "checkpoint", "test", "bench"} == set(verbs)
+    assert {"demo", "inpaint", "batch", "page", "recomposite", "checkpoint", "test", "bench"} == set(verbs)
     done = run(tmp_path, "checkpoint", "models")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "models" / "softinpaint-scenes.yaml").exists()
@@ -436,7 +447,7 @@ def test_every_command_in_the_entry_points_help_exists(tmp_path):
 def test_a_mask_painted_on_a_transparent_layer(tmp_path):
     white, alpha = Image.new("L", (2, 1), 255), Image.fromarray(np.array([[0, 255]], np.uint8))
     Image.merge("RGBA", [white, white, white, alpha]).save(tmp_path / "mask.png")
-    assert strengths(files.read_mask(tmp_path / "mask.png")).tolist() == [[0, 1]]
+    assert strengths(read_mask(tmp_path / "mask.png")).tolist() == [[0, 1]]
 
 
 def test_every_setting_is_an_option_of_the_same_name():

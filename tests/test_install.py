@@ -101,7 +101,7 @@ def test_the_metadata(distribution):
     metadata = distribution.metadata
     expected = {"Name": "sd-webui-softinpaint", "Version": __version__, "License-Expression": "MIT", "License-File": "LICENSE"}
     assert {key: metadata[key] for key in expected} == expected
-    assert set(metadata.get_all("Provides-Extra")) == {"diffusers", "page", "dev"}
+    assert set(metadata.get_all("Provides-Extra")) == {"diffusers", "page", "ray", "dev"}
 
 
 def lines_of(file):
@@ -116,6 +116,7 @@ def test_the_requirements_files_equal_the_extras():
     standalone = {line for line in lines_of("standalone-requirements.txt") if not re.match("torch[=<>]", line)}
     assert standalone == {*project["dependencies"], *extras["diffusers"]} - {"torch>=2.1", "pillow>=9.5"}
     assert lines_of("page-requirements.txt") | {"sd-webui-softinpaint[diffusers]"} == extras["page"]
+    assert lines_of("ray-requirements.txt") | {"sd-webui-softinpaint[diffusers]"} == extras["ray"]
     assert lines_of("development-requirements.txt") == extras["dev"]
 
 
@@ -144,7 +145,7 @@ def test_the_installed_library_finds_its_data_files(installed, tmp_path):
     assert all(Path(path).exists() for path in found)
 
 
-@pytest.mark.parametrize(("missing", "extra"), [("diffusers", "diffusers"), ("gradio", "page")])
+@pytest.mark.parametrize(("missing", "extra"), [("diffusers", "diffusers"), ("gradio", "page"), ("ray", "ray")])
 def test_a_missing_package_is_named_with_its_extra(monkeypatch, capsys, missing, extra):
     def fail(*others, **named):
         raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)

@@ -8,9 +8,11 @@ from pathlib import Path
 import click
 
 from lib_softinpaint.cli.command import OUTPUTS, Command
-from lib_softinpaint.cli.files import DEMO, make_folders, read_image, read_mask, rescuing, unused_paths
-from lib_softinpaint.cli.makers import Progress, local_maker
+from lib_softinpaint.cli.files import DEMO, make_folders, rescuing, unused_paths
+from lib_softinpaint.cli.progress import Progress
+from lib_softinpaint.hosts.makers import local_maker
 from lib_softinpaint.images import infotext_files
+from lib_softinpaint.images.files import read_image, read_mask
 from lib_softinpaint.images.sheet import side_by_side
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.request import from_infotext

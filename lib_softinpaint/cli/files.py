@@ -1,4 +1,4 @@
-"""Reads and writes files. Each error becomes one sentence."""
+"""Where results go, and what happens if they cannot be written. Each error becomes one sentence."""
 from __future__ import annotations
 
 import tempfile
@@ -7,42 +7,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
-from PIL import Image
 
 from lib_softinpaint.bundled import bundled
 from lib_softinpaint.cli.command import print_note
 from lib_softinpaint.errors import BadInput
-from lib_softinpaint.generation.colours import Colours
-from lib_softinpaint.images import infotext_files
-from lib_softinpaint.images.read import UNREADABLE, as_original, opened
-from lib_softinpaint.method.composite import over_white
 
 DEMO = bundled("demo")
 JOB_SUFFIX = ".npz"
 LONGEST_RESCUED = 40  # characters of a file name
-WITHOUT_TRANSPARENCY = (".jpg", ".jpeg")
-
-
-def read_image(path: Path, notes: list[str] | None = None) -> Image.Image:
-    """Image from a file, converted for a run. Appends to `notes` as `as_original` does."""
-    with reading(path):
-        return as_original(opened(path), notes)
-
-
-def read_mask(path: Path) -> Image.Image:
-    """Image of a file as stored, rotated upright."""
-    with reading(path):
-        return opened(path)
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as fault:
-        raise click.UsageError(f"{path} does not exist") from fault
-    except UNREADABLE as fault:
-        raise click.UsageError(f"{path} cannot be read as an image: {fault}") from fault
 
 
 def unused_paths(*paths: Path) -> list[Path]:
@@ -72,13 +44,6 @@ def writing(target: Path) -> Iterator[None]:
         yield
     except OSError as fault:
         raise click.UsageError(f"could not write {target}: {fault.strerror or fault}") from fault
-
-
-def save_result(result: Image.Image, target: Path, text: str, colours: Colours) -> None:
-    """Saves a result with its infotext and colours, over white if the format has no transparency."""
-    if target.suffix.lower() in WITHOUT_TRANSPARENCY:
-        result = over_white(result)
-    infotext_files.save(result, target, text, colours)
 
 
 @contextmanager

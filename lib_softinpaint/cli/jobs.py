@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,6 @@ class Job:
     """One result to generate. `number` counts the results of one image from 0."""
 
     image: Path
-    mask: Path
     target: Path
     number: int
 
@@ -34,12 +33,15 @@ class Job:
         return self.target.with_suffix(JOB_SUFFIX)
 
 
-def plan_jobs(images: tuple[Path, ...], mask: Path, output: Path, count: int) -> Iterator[Job]:
-    paths = [file for path in images for file in (sorted(_in_folder(path)) if path.is_dir() else [path])]
-    numbered = [(path, number) for path in paths for number in range(count)]
+def images_in(paths: Iterable[Path]) -> list[Path]:
+    """The image files: the named ones, and those in the named folders."""
+    return [file for path in paths for file in (sorted(_in_folder(path)) if path.is_dir() else [path])]
+
+
+def plan_jobs(images: Iterable[Path], output: Path, count: int) -> list[Job]:
+    numbered = [(path, number) for path in images for number in range(count)]
     names = [f"{path.stem}-{number + 1}" if count > 1 else path.stem for path, number in numbered]
-    for (path, number), target in zip(numbered, targets_for(names, output)):
-        yield Job(path, _mask_for(path, mask), target, number)
+    return [Job(path, target, number) for (path, number), target in zip(numbered, targets_for(names, output))]
 
 
 def targets_for(names: list[str], output: Path) -> list[Path]:
@@ -53,10 +55,15 @@ def targets_for(names: list[str], output: Path) -> list[Path]:
     return [output]
 
 
-def check_targets(targets: list[Path], force: bool) -> None:
+def demand_distinct(targets: Iterable[Path]) -> None:
     for target, times in Counter(str(target).casefold() for target in targets).items():
         if times > 1:
             raise click.UsageError(f"each result needs its own name, but {times} of them would be named {target}")
+
+
+def check_targets(targets: Sequence[Path], force: bool) -> None:
+    """Raises UsageError if results share a name, cannot be written or, without `force`, would overwrite a file."""
+    demand_distinct(targets)
     for target in targets:
         try:
             target.lstat()
@@ -72,22 +79,23 @@ def check_targets(targets: list[Path], force: bool) -> None:
 
 def _in_folder(folder: Path) -> list[Path]:
     """The images in a folder. A note lists other files that are not hidden."""
-    visible = [path for path in sorted(folder.iterdir()) if not _hidden(path)]
-    found = [path for path in visible if _opens(path)]
+    visible = [path for path in sorted(folder.iterdir()) if not is_hidden(path)]
+    found = [path for path in visible if is_image(path)]
     if not found:
         raise click.UsageError(f"the folder {folder} has no images")
-    if others := [path.name for path in visible if path not in set(found)]:
+    images = set(found)
+    if others := [path.name for path in visible if path not in images]:
         more = f" and {len(others) - MOST_NAMES} more" if len(others) > MOST_NAMES else ""
         print_note(f"{folder} also contains files that are not images; skipped: {', '.join(others[:MOST_NAMES])}{more}.")
     return found
 
 
-def _hidden(path: Path) -> bool:
+def is_hidden(path: Path) -> bool:
     return (path.name.startswith(".") or path.name.lower() in SYSTEM_FILES
             or bool(getattr(path.lstat(), "st_file_attributes", 0) & FILE_ATTRIBUTE_HIDDEN))
 
 
-def _opens(path: Path) -> bool:
+def is_image(path: Path) -> bool:
     """Whether Pillow reads this file's format. An image that is too large passes here and is reported later."""
     try:
         with Image.open(path) as image:
@@ -96,12 +104,3 @@ def _opens(path: Path) -> bool:
         return True
     except (OSError, ValueError, SyntaxError):
         return False
-
-
-def _mask_for(image: Path, mask: Path) -> Path:
-    if not mask.is_dir():
-        return mask
-    found = [path for path in sorted(mask.iterdir()) if path.stem == image.stem and not _hidden(path) and _opens(path)]
-    if len(found) != 1:
-        raise click.UsageError(f"the mask folder {mask} must contain exactly one mask named {image.stem}, found {len(found)}")
-    return found[0]

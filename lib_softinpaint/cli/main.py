@@ -1,23 +1,23 @@
 """The command line: soft inpainting without a WebUI, or in a running one."""
 from __future__ import annotations
 
-import os
-import sys
 import traceback
-import warnings
 
 import click
 
+from lib_softinpaint.cli.batch import batch
 from lib_softinpaint.cli.command import print_note
 from lib_softinpaint.cli.demo import demo
 from lib_softinpaint.cli.inpaint import inpaint
 from lib_softinpaint.cli.page import page
 from lib_softinpaint.cli.recomposite import recomposite
 from lib_softinpaint.errors import BadInput
+from lib_softinpaint.hosts.makers import quieten_libraries
 
 OWN_FAULT, BAD_INPUT = 1, 2
 
-EXTRAS = {"accelerate": "diffusers", "diffusers": "diffusers", "transformers": "diffusers", "gradio": "page"}
+EXTRAS = {"accelerate": "diffusers", "diffusers": "diffusers", "transformers": "diffusers", "gradio": "page",
+          "ray": "ray"}
 """The extra of our distribution that installs each package."""
 
 
@@ -26,11 +26,7 @@ def main(arguments: list[str] | None = None, program: str = "softinpaint") -> in
 
     Returns 0 on success. Prints one sentence and returns 2 for bad input. Prints a traceback and returns 1 for a bug.
     """
-    for library in ("TRANSFORMERS", "DIFFUSERS", "HF_HUB"):
-        os.environ.setdefault(f"{library}_VERBOSITY", "error")
-    if not sys.stderr.isatty():
-        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    warnings.simplefilter("ignore")  # diffusers and transformers warn about each other's changes
+    quieten_libraries()
     options = {"traceback": False}
     try:
         return commands.main(arguments, prog_name=program, standalone_mode=False, obj=options) or 0
@@ -67,5 +63,5 @@ def commands() -> None:
     """Soft inpainting without a WebUI, or in a running one."""
 
 
-for command in (demo, inpaint, recomposite, page):
+for command in (demo, inpaint, batch, recomposite, page):
     commands.add_command(command)

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from lib_softinpaint.cli.command import OUTPUTS, Command
-from lib_softinpaint.cli.files import DEMO, make_folders, read_image, read_mask
+from lib_softinpaint.cli.files import DEMO, make_folders
 from lib_softinpaint.errors import judging_input
+from lib_softinpaint.images.files import read_image, read_mask
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.presets import PRESETS_FILE, PresetFile
 from lib_softinpaint.settings.request import Request, from_infotext

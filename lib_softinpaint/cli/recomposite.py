@@ -8,9 +8,10 @@ import click
 from PIL import Image
 
 from lib_softinpaint.cli.command import OUTPUTS, Command, options_of
-from lib_softinpaint.cli.files import make_folders, save_result, writing
+from lib_softinpaint.cli.files import make_folders, writing
 from lib_softinpaint.cli.jobs import check_targets, targets_for
 from lib_softinpaint.images import job_file
+from lib_softinpaint.images.files import save_result
 from lib_softinpaint.settings.fields import Value
 from lib_softinpaint.settings.settings import composite_fields
 

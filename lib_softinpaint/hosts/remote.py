@@ -47,13 +47,8 @@ def inpaint(url: str, request: Request, image: Image.Image, mask: Image.Image,
         another one.)
     """
     webui = _WebUI(url)
-    if request.settings.enabled:
-        _demand_extension(webui)
-    request = _as_offered(webui, request)
-    changes = {}
-    if model:
-        _demand("model", model, webui.ask("sd-models"), "model_name", "title", "hash")
-        changes = {"sd_model_checkpoint": model}
+    request = _checked(webui, request, model)
+    changes: dict[str, Any] = {"sd_model_checkpoint": model} if model else {}
     if request.settings.enabled and "A" in image.getbands():
         changes |= {KEEP_ALPHA: True, "img2img_background_color": "#ffffff"}
         sent = image
@@ -67,6 +62,26 @@ def inpaint(url: str, request: Request, image: Image.Image, mask: Image.Image,
         raise ConnectionError(f"the WebUI at {webui.address} returned no image; was it interrupted?")
     result = Image.open(io.BytesIO(base64.b64decode(response["images"][0])))
     return with_transparency(result, image), json.loads(response["info"])["infotexts"][0]
+
+
+def check(url: str, request: Request, model: str | None = None) -> None:
+    """Raises what `inpaint` would raise before it generates."""
+    _checked(_WebUI(url), request, model)
+
+
+def without_password(url: str) -> str:
+    """The address of a WebUI for messages."""
+    return _WebUI(url).address
+
+
+def _checked(webui: _WebUI, request: Request, model: str | None) -> Request:
+    """The request as this WebUI offers it."""
+    if request.settings.enabled:
+        _demand_extension(webui)
+    request = _as_offered(webui, request)
+    if model:
+        _demand("model", model, webui.ask("sd-models"), "model_name", "title", "hash")
+    return request
 
 
 def _demand_extension(webui: _WebUI) -> None:

@@ -31,6 +31,9 @@ LATENT_PX = 8
 SCENES = "softinpaint-scenes"
 """Name of the bundled model in infotext, as in the WebUI."""
 
+LARGEST_SQUASH = 0.02
+"""Relative difference of aspect ratios that still counts as equal, because sizes are multiples of eight."""
+
 RANDOM_SEED = -1
 LARGEST_SEED = 2 ** 32 - 1
 
@@ -161,6 +164,15 @@ def working_size(request: Request, image: Size, step_px: int = LATENT_PX) -> Siz
     if min(size) < step_px:
         raise BadInput(f"Width and height must be {step_px} pixels or more, got {size}")
     return size.multiple_of(step_px)
+
+
+def unstretched(request: Request, image: Size) -> Request:
+    """The request, with the image's own size if the request's would stretch it."""
+    working = working_size(request, image)
+    squash = working.width * image.height / (working.height * image.width)
+    if request.inpaint_area == ONLY_MASKED or abs(squash - 1) < LARGEST_SQUASH:
+        return request
+    return replace(request, width=0, height=0)
 
 
 # The WebUI's API

@@ -1,31 +1,46 @@
-"""Generates images with a local model or a running WebUI."""
+"""Generates images with a local model or a running WebUI, both called in the same way."""
 from __future__ import annotations
 
-import io
+import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
 from PIL import Image
 
-from lib_softinpaint.cli.command import print_note
 from lib_softinpaint.errors import judging_input
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.settings.prompt import demand_supported
 from lib_softinpaint.settings.request import Request
 
-PROGRESS_STEPS = 100  # per image
-
 Maker = Callable[..., tuple[Image.Image, str]]
-"""Takes a request, an image, its mask, and a function that receives the KeptImage. Returns the result and its infotext."""
+"""Takes a request, an image, its mask, and functions that receive the KeptImage and notes. Returns the result and its
+infotext."""
 
 
-def local_maker(request: Request, model: str | None, device: str | None, advance: Callable[[float], None],
-                loras: Sequence[Path] = ()) -> Maker:
-    """Generates with a local model. Imports diffusers only after the input is checked, because the import takes seconds."""
+def unheard(_: Any) -> None:
+    """For progress and notes that nobody follows."""
+
+
+def quieten_libraries() -> None:
+    """Keeps diffusers and transformers from printing what does not concern the user. Call it before they are imported."""
+    for library in ("TRANSFORMERS", "DIFFUSERS", "HF_HUB"):
+        os.environ.setdefault(f"{library}_VERBOSITY", "error")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    warnings.simplefilter("ignore")  # diffusers and transformers warn about each other's changes
+
+
+def local_maker(request: Request, model: str | None, device: str | None, advance: Callable[[float], None] = unheard,
+                loras: Sequence[Path] = (), on_note: Callable[[str], None] = unheard,
+                on_loading: Callable[[str], None] = unheard) -> Maker:
+    """Generates with a local model. Imports diffusers only after the input is checked, because the import takes seconds.
+
+    Raises BadInput if the model cannot be loaded or cannot run the request.
+    """
     demand_supported(request.prompt, request.negative_prompt)
     from lib_softinpaint.hosts.diffusers import models
     from lib_softinpaint.hosts.diffusers.lora import loras_of
@@ -35,11 +50,11 @@ def local_maker(request: Request, model: str | None, device: str | None, advance
     with judging_input():
         models.scheduler_class(request.sampler, request.schedule_type)
         if model:
-            click.echo(f"Loading {model}", err=True)
+            on_loading(f"Loading {model}")
         pipeline = models.load(str(model or models.SCENE_MODEL), device)
     prepared(pipeline, request, loras)
     for note in without_effect(pipeline, request):
-        print_note(note)
+        on_note(note)
 
     def make(request: Request, image: Image.Image, mask: Image.Image,
              keep: Callable[[KeptImage], None] | None = None,
@@ -52,7 +67,7 @@ def local_maker(request: Request, model: str | None, device: str | None, advance
     return make
 
 
-def remote_maker(url: str, model: str | None, advance: Callable[[float], None]) -> Maker:
+def remote_maker(url: str, model: str | None, advance: Callable[[float], None] = unheard) -> Maker:
     """Generates in a running WebUI."""
     from lib_softinpaint.hosts import remote as webui_api
 
@@ -61,24 +76,3 @@ def remote_maker(url: str, model: str | None, advance: Callable[[float], None]) 
         advance(1)
         return result
     return make
-
-
-class Progress:
-    """Progress bar over all images, updated with each image's share. Silent if stderr is not a terminal."""
-
-    def __init__(self, images: int):
-        terminal = sys.stderr if sys.stderr.isatty() else io.StringIO()
-        self._bar = click.progressbar(length=images * PROGRESS_STEPS, file=terminal, show_pos=False)
-        self._done = 0
-
-    def __enter__(self) -> Callable[[float], None]:
-        self._bar.__enter__()
-        return self._advance
-
-    def _advance(self, share: float) -> None:
-        reached = round(share * PROGRESS_STEPS)
-        self._bar.update(reached - self._done)
-        self._done = reached % PROGRESS_STEPS
-
-    def __exit__(self, *fault: Any) -> None:
-        self._bar.__exit__(*fault)

@@ -1,0 +1,149 @@
+"""Runs tasks with a model that it loads once, or with a WebUI."""
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageChops
+
+from lib_softinpaint.batch.task import Failed, Made, Task
+from lib_softinpaint.errors import BadInput
+from lib_softinpaint.generation import score
+from lib_softinpaint.generation.colours import colours_of
+from lib_softinpaint.generation.kept import KeptImage
+from lib_softinpaint.geometry import Size
+from lib_softinpaint.hosts.makers import Maker, local_maker, quieten_libraries, remote_maker
+from lib_softinpaint.images.files import painted_in, read_image, read_mask, reading, save_result
+from lib_softinpaint.method.composite import over_white
+from lib_softinpaint.method.mask import resized
+from lib_softinpaint.settings.request import INPAINT_NOT_MASKED, LARGEST_SEED, Request, unstretched, with_seed
+
+
+@dataclass(frozen=True)
+class LocalSetup:
+    """What a worker loads.
+
+    request
+        Checked once at the start, so that a wrong setting is found before the first image.
+    device
+        As in `hosts.diffusers.models.load`.
+    threads
+        PyTorch's threads on the CPU; None keeps the usual number.
+    """
+
+    request: Request
+    model: str | None = None
+    device: str | None = None
+    loras: tuple[Path, ...] = ()
+    threads: int | None = None
+
+
+class Worker:
+    """Runs one task at a time.
+
+    Parameters
+    ----------
+    make
+        From `hosts.makers`.
+    wanted
+        Asked before a result is saved. If it is not wanted any more, nothing is saved.
+    """
+
+    def __init__(self, make: Maker, wanted: Callable[[], bool] = lambda: True):
+        self._make = make
+        self._wanted = wanted
+
+    def run(self, task: Task) -> Made | Failed:
+        """What became of the task. Never raises, because not every exception can be sent to another process."""
+        start = time.perf_counter()
+        try:
+            made = self._made(task)
+        except BadInput as fault:
+            return Failed(_one_line(fault))
+        except Exception as fault:
+            broken_storage = isinstance(fault, OSError) and not isinstance(fault, ConnectionError)
+            return Failed(_one_line(f"{type(fault).__name__}: {fault}"), True, not broken_storage, traceback.format_exc())
+        return replace(made, seconds=time.perf_counter() - start)
+
+    def _made(self, task: Task) -> Made:
+        notes: list[str] = []
+        original = read_image(task.image, notes)
+        mask = transparent_areas(task.image) if task.mask is None else read_mask(task.mask)
+        size = Size.of(original)
+        request = with_seed(unstretched(task.request, size) if task.may_fit else task.request)
+        painted = painted_in(mask, task.mask or task.image, size, task.image, request.mask_mode, notes)
+        best: tuple[float, int, Image.Image, str] | None = None
+        for number in range(task.candidates):
+            numbered = replace(request, seed=(request.seed + number) % (LARGEST_SEED + 1))
+            kept: list[KeptImage] = []
+            result, text = self._make(numbered, original, mask, kept.append, notes.append)
+            value = (kept[0].blend_score(kept[0].settings) if kept
+                     else blend_score(original, result, 1 - painted if request.mask_mode == INPAINT_NOT_MASKED else painted))
+            if best is None or value > best[0]:
+                best = value, numbered.seed, result, text
+        assert best is not None, "a task has at least one candidate"
+        value, seed, result, text = best
+        if not self._wanted():
+            raise BadInput("this worker was given up before it had finished")
+        save_result(result, task.target, text, colours_of(original))
+        return Made(seed, value, 0, tuple(dict.fromkeys(notes)))
+
+
+def local_worker(setup: LocalSetup, number: int = 0) -> Worker:
+    """A worker with its own model. On a machine with several GPUs, workers take turns by their numbers."""
+    quieten_libraries()
+    if setup.threads:
+        torch.set_num_threads(setup.threads)
+    device = setup.device
+    if device in (None, "cuda") and torch.cuda.device_count() > 1:
+        device = f"cuda:{number % torch.cuda.device_count()}"
+    return Worker(local_maker(setup.request, setup.model, device, loras=setup.loras))
+
+
+def rejected(prepare: Callable[[], object]) -> str:
+    """Why the call rejects the setup, in one sentence; empty if it does not. Other exceptions are raised."""
+    try:
+        prepare()
+    except BadInput as fault:
+        return _one_line(fault)
+    return ""
+
+
+def remote_worker(url: str, model: str | None, wanted: Callable[[], bool]) -> Worker:
+    """A worker that asks the WebUI at this address."""
+    return Worker(remote_maker(url, model), wanted)
+
+
+def transparent_areas(path: Path) -> Image.Image:
+    """The mask of an image whose transparent areas are to be repainted. Raises BadInput if it has no transparency."""
+    image = read_mask(path)
+    if "A" not in image.getbands() and "transparency" not in image.info:
+        raise BadInput(f"{path} must have transparent areas to repaint, but it has no transparency")
+    with reading(path):
+        return ImageChops.invert(image.convert("RGBA").getchannel("A"))
+
+
+def blend_score(original: Image.Image, result: Image.Image, painted: np.ndarray) -> float:
+    """The blend score of a result whose new image is unknown: ghosts count as 0. What lies outside is not judged.
+
+    Parameters
+    ----------
+    original, result
+        A WebUI rounds the result's size to multiples of eight.
+    painted : (H, W) float32, 0 to 1
+        Of the original's size.
+    """
+    size = Size.of(result)
+    if Size.of(original) != size:
+        original, painted = original.resize(result.size, Image.Resampling.LANCZOS), resized(painted, size)
+    before, after = (np.asarray(over_white(each).convert("RGB")) for each in (original, result))
+    return score.blend_score(score.score(before, after, np.ones(painted.shape, np.float32), painted > 0))
+
+
+def _one_line(fault: object) -> str:
+    return " ".join(str(fault).split()) or type(fault).__name__
