@@ -9,6 +9,7 @@ from lib_softinpaint.hosts.diffusers.pipeline import SoftInpaintPipeline
 from lib_softinpaint.hosts.diffusers.scheduler import BlendingScheduler
 from lib_softinpaint.hosts.diffusers.vae import encoded
 from lib_softinpaint.method import schedule
+from lib_softinpaint.settings.settings import Settings
 from tests import tiny_models
 from tests.webui.host import drawn_disc, drawn_image
 
@@ -101,7 +102,7 @@ def check(pipeline, monkeypatch, name, strength):
     monkeypatch.setattr(BlendingScheduler, "_blended", recording)
     samples = runner("a", image, drawn_disc(side, side, 20), num_inference_steps=STEPS, strength=strength,
                      num_images_per_prompt=images, guidance_scale=1.0, output_type="latent", mask_blur=4,
-                     generator=torch.Generator().manual_seed(1), **fields).images
+                     settings=Settings(enabled=True, agreement=0), generator=torch.Generator().manual_seed(1), **fields).images
     assert len(calls) >= STEPS * strength - 1
     for noise, level, timestep in calls:
         if name in DRAWING:
