@@ -10,6 +10,7 @@ from scipy.ndimage import distance_transform_edt
 
 from lib_softinpaint.hosts.diffusers import models
 from lib_softinpaint.settings.request import Request
+from lib_softinpaint.settings.settings import Settings
 from tests.tiny_models import KNOWN_WARNINGS
 from tests.tolerances import default_reach
 
@@ -20,7 +21,8 @@ BLUR_PX = 8
 RINGING_PX = 8
 with Image.open(Path(__file__).parent / "image.png") as stored:
     IMAGE = stored.convert("RGB")
-REQUEST = Request(prompt="an orange tree", seed=1, steps=4, denoising_strength=1, masked_content="fill", mask_blur=BLUR_PX)
+REQUEST = Request(prompt="an orange tree", seed=1, steps=4, denoising_strength=1, masked_content="fill", mask_blur=BLUR_PX,
+                  settings=Settings(enabled=True, agreement=0.0))
 ONLY_MASKED = Request(prompt="an orange tree", seed=1, steps=4, mask_blur=BLUR_PX, inpaint_area="Only masked")
 
 

@@ -61,7 +61,8 @@ def processing(shape):
     return Processing(
         extra_generation_params={}, image_mask=mask, latent_mask=None, init_images=[image], width=SIDE, height=SIDE,
         inpaint_full_res=False, inpaint_full_res_padding=32, inpainting_fill=1, inpainting_mask_invert=0, resize_mode=0,
-        mask_blur=8, mask_blur_x=8, mask_blur_y=8, mask_round=True, denoising_strength=1.0, steps=STEPS, batch_size=1,
+        mask_blur=8, mask_blur_x=8, mask_blur_y=8, mask_round=True, denoising_strength=1.0, steps=STEPS, cfg_scale=7,
+        sampler_name="Euler", batch_size=1,
         sd_model=None, seeds=[1], prompts=["a house"], negative_prompts=[""], mask_for_overlay=None, overlay_images=[],
         paste_to=None, s_churn=0, s_min_uncond=0, sampler=types.SimpleNamespace(config=types.SimpleNamespace(name="Euler")),
         init_latent=torch.randn((1, *shape), generator=torch.Generator().manual_seed(0)))
