@@ -113,7 +113,7 @@ class Dispatch:
                 if not self._pending:
                     raise NoWorkers(f"no worker is left: {self._reason}")
                 done, _ = wait(self._pending, POLL_SECONDS, FIRST_COMPLETED)
-                for future in done:
+                for future in [each for each in self._pending if each in done]:  # in the order in which they began
                     attempt = self._pending.pop(future)
                     if attempt.waited is None:
                         self._started(attempt.place, future)
