@@ -12,7 +12,7 @@ from tests.webui import host
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]
 WORDS = ("--prompt", "an orange tree", "--sampler", "Euler", "--steps", "3", "--seed", "5")
-IMAGES = 16
+IMAGES = 60
 TIMEOUT_SECONDS = 25
 
 
