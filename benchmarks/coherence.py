@@ -18,7 +18,7 @@ from benchmarks import quality, tasks, truth
 from benchmarks.options import OUTPUT, Options
 from benchmarks.peers import RecordingPipeline, Run, pipeline_for, run_soft
 from benchmarks.tables import markdown_table, over_scenes
-from benchmarks.tasks import NEAR, WHOLE, Task, scribbled
+from benchmarks.tasks import NEAR, WHOLE, Task, largest_thing, scribbled
 from lib_softinpaint.generation import score
 from lib_softinpaint.images.sheet import side_by_side
 from lib_softinpaint.method.cielab import lab
@@ -54,12 +54,8 @@ def scenes(first: int, count: int) -> Iterator[Scene]:
         seed += 1
 
 
-def _largest(scene: Scene) -> Thing:
-    return max((thing for thing in scene.things if thing.kind in NEAR), key=lambda thing: scene.mask(thing).sum())
-
-
 def _half_hidden(scene: Scene, rng: np.random.Generator) -> Task:
-    thing = _largest(scene)
+    thing = largest_thing(scene)
     left, top, right, bottom = thing.box
     halves = (left, top, thing.x, bottom), (thing.x, top, right, bottom), (left, top, right, (top + bottom) / 2)
     return _task(scene, "half-hidden thing", thing.phrase(), scribbled(halves[rng.integers(3)], rng), scene, (thing,))
@@ -83,7 +79,7 @@ def _horizon(scene: Scene, rng: np.random.Generator) -> Task:
 
 
 def _removal(scene: Scene, rng: np.random.Generator) -> Task:
-    thing = _largest(scene)
+    thing = largest_thing(scene)
     empty = replace(scene, things=tuple(each for each in scene.things if each != thing))
     return _task(scene, "removal", empty.caption(), scribbled(thing.box, rng), empty, ())
 

@@ -16,7 +16,7 @@ from benchmarks import quality
 from benchmarks.options import Options
 from benchmarks.peers import FEW_STEPS, PLAIN, variant
 from benchmarks.tables import markdown_table
-from benchmarks.tasks import MARGIN, NEAR, TUNING_SCENES, Task, make_task
+from benchmarks.tasks import MARGIN, TUNING_SCENES, Task, largest_thing, make_task
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.generation.score import blend_score
 from lib_softinpaint.hosts.diffusers import models
@@ -55,7 +55,7 @@ def task_of(scene: str, name: str) -> Task:
     task = make_task(scene, "recolour" if name == RETOUCH else name, SIDE)
     if name != RETOUCH:
         return task
-    thing = max((thing for thing in task.scene.things if thing.kind in NEAR), key=lambda thing: task.scene.mask(thing).sum())
+    thing = largest_thing(task.scene)
     painted = distance_transform_edt(~task.scene.mask(thing, SIDE)) < MARGIN * SIDE
     return replace(task, name=name, prompt=thing.phrase(), things=(thing,), painted=painted, answer=task.image)
 

@@ -199,6 +199,11 @@ def _foreground_thing(scene: Scene) -> Thing:
                key=lambda thing: scene.mask(thing).sum() * (thing.box[0] > 0.05 and thing.box[2] < 0.95))
 
 
+def largest_thing(scene: Scene) -> Thing:
+    """The largest thing in the foreground."""
+    return max((thing for thing in scene.things if thing.kind in NEAR), key=lambda thing: scene.mask(thing).sum())
+
+
 def _without(scene: Scene, old: Thing) -> Scene:
     return replace(scene, things=tuple(thing for thing in scene.things if thing != old))
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from lib_softinpaint.batch import dispatch, manifest
+from lib_softinpaint.batch.seats import in_thread
 from lib_softinpaint.batch.task import Failed, Made, Outcome, Task
 from lib_softinpaint.batch.worker import LocalSetup, Worker, local_worker
 from lib_softinpaint.cli import captions, masks
@@ -343,25 +343,13 @@ class Thread:
 
     def start(self):
         self.started += 1
-        return self._call(self._starts)
+        return in_thread(self._starts)
 
     def submit(self, task):
-        return self._call(lambda: self._run(task))
+        return in_thread(lambda: self._run(task))
 
     def stop(self):
         self.stopped += 1
-
-    @staticmethod
-    def _call(function):
-        future = Future()
-
-        def run():
-            try:
-                future.set_result(function())
-            except Exception as fault:
-                future.set_exception(fault)
-        threading.Thread(target=run, daemon=True).start()
-        return future
 
 
 def tasks(count):

@@ -129,16 +129,16 @@ class WebUISeat:
         self._worker = remote_worker(url, model, lambda: not self._stopped.is_set())
 
     def start(self) -> Future[str]:
-        return _in_thread(lambda: rejected(lambda: remote.check(self._url, self._request, self._model)))
+        return in_thread(lambda: rejected(lambda: remote.check(self._url, self._request, self._model)))
 
     def submit(self, task: Task) -> Future[Made | Failed]:
-        return _in_thread(lambda: self._worker.run(task))
+        return in_thread(lambda: self._worker.run(task))
 
     def stop(self) -> None:
         self._stopped.set()
 
 
-def _in_thread(call: Callable[[], Any]) -> Future[Any]:
+def in_thread(call: Callable[[], Any]) -> Future[Any]:
     """The call's result. The thread is a daemon, so that a WebUI that never answers cannot keep the program from ending."""
     future: Future[Any] = Future()
 

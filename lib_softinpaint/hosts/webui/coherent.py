@@ -58,7 +58,7 @@ class _Forward:
             inner = {**kwargs, "cond_scale": min(kwargs["cond_scale"], coherence.INNER_GUIDANCE)}
 
             def predict(noisy: torch.Tensor) -> torch.Tensor:
-                output = self._asked(noisy, sigma, *args, **inner)
+                output = self._unblended(noisy, sigma, *args, **inner)
                 if not self._predicts_noise:
                     return output
                 shape = -1, *[1] * (noisy.ndim - 1)
@@ -83,7 +83,7 @@ class _Forward:
         signal = 1 - sigma if is_flow(self.denoiser) else torch.ones_like(sigma)
         return signal, sigma, noise_ratio_of(self.denoiser)(sigma)
 
-    def _asked(self, noisy: torch.Tensor, sigma: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    def _unblended(self, noisy: torch.Tensor, sigma: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         """The host's own prediction, without our blend, and without a trace in its counters and live preview."""
         levels, denoiser, state = self.sampling.noise_levels, self.denoiser, shared.state
         before = denoiser.step, getattr(self.sampler, "last_latent", None), state.current_latent
