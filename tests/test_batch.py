@@ -413,6 +413,16 @@ def test_a_seat_that_fails_image_after_image_is_left_out():
     assert told == ["one is left out: it failed 3 images in a row, the last with 500"]
 
 
+def test_a_seat_that_has_not_come_back_when_the_run_ends_is_told():
+    hangs = threading.Event()
+    starts = iter((lambda: "", hangs.wait))
+    one = Thread("one", lambda task: Failed("timed out", True, True), starts=lambda: next(starts)())
+    found, told = ran([one, Thread("other", good)], 10)
+    hangs.set()
+    assert len(found) == 10 and all(each.worker == "other" for each in found.values())
+    assert told == ["one is left out: it did not come back after this error: timed out"]
+
+
 def test_without_workers_the_run_ends():
     with pytest.raises(dispatch.NoWorkers, match="no worker is left: other: it lacks this extension"):
         ran([Thread("one", good, starts=lambda: dead(None)), Thread("other", good, starts=lambda: "it lacks this extension")],

@@ -38,11 +38,11 @@ class NoWorkers(BadInput):
 
 @dataclass(eq=False)
 class _Place:
-    """A seat, and how it has done. `failing` holds the tasks that failed since the last success."""
+    """A seat, and how it has done. `failing` holds the errors of the tasks that failed since the last success."""
 
     seat: Seat
     failed_starts: int = 0
-    failing: set[Task] = field(default_factory=set)
+    failing: dict[Task, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,7 @@ class Dispatch:
                         time.monotonic() - begun > LONG_START_SECONDS):
                     told = True
                     self._tell(f"no worker has started in {LONG_START_SECONDS} s; are the CPUs and GPUs that one needs free?")
+            self._tell_unanswered()
         finally:
             for place in self._places:
                 place.seat.stop()
@@ -190,7 +191,7 @@ class Dispatch:
         if not result.doubtful:
             self._free.append(place)
             return
-        place.failing.add(task)
+        place.failing[task] = result.error
         if not place.seat.has_spares and len(place.failing) >= MOST_FAILURES:
             self._leave_out(place, f"it failed {MOST_FAILURES} images in a row, the last with {result.error}")
         else:
@@ -233,6 +234,13 @@ class Dispatch:
             self._start(place)
         else:
             self._leave_out(place, reason)
+
+    def _tell_unanswered(self) -> None:
+        """Tells of the workers without spares that have not come back when the last task ends."""
+        for place in {attempt.place for attempt in self._pending.values()}:
+            if place.failing and not place.seat.has_spares:
+                *_, error = place.failing.values()
+                self._leave_out(place, f"it did not come back after this error: {error}")
 
     def _leave_out(self, place: _Place, reason: str) -> None:
         place.seat.stop()
