@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from importlib.metadata import PathDistribution
+from importlib.metadata import PathDistribution, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,8 @@ OF_THE_REPOSITORY = ("demo/infotext.txt", "demo/mask.png", "demo/model", "demo/i
                      "style.css")
 """Files that `lib_softinpaint.bundled` finds."""
 BUNDLED = "lib_softinpaint/bundled/"
+BROUGHT_ALONG = {"fastapi": "gradio", "safetensors": "diffusers", "tqdm": "diffusers"}
+"""Packages that the library imports, and the requirement that cannot do without them."""
 PIP = ("-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input")
 
 
@@ -118,6 +120,28 @@ def test_the_requirements_files_equal_the_extras():
     assert lines_of("page-requirements.txt") | {"sd-webui-softinpaint[diffusers]"} == extras["page"]
     assert lines_of("ray-requirements.txt") | {"sd-webui-softinpaint[diffusers]"} == extras["ray"]
     assert lines_of("development-requirements.txt") == extras["dev"]
+
+
+def imported(path):
+    """Names of the packages that a Python file imports, at any depth of its code."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name.partition(".")[0] for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module.partition(".")[0]
+
+
+def test_the_requirements_name_all_that_the_library_imports():
+    """Packages for development are installed where tests run, so a missing requirement would not be noticed there."""
+    files = [path for path in (ROOT / "lib_softinpaint").rglob("*.py") if "webui" not in path.parts]
+    found = {name for path in files for name in imported(path)} - set(sys.stdlib_module_names) - {"lib_softinpaint"}
+    of_packages = packages_distributions()
+    lines = set().union(*(lines_of(f"{part}-requirements.txt") for part in ("standalone", "page", "ray")))
+    required = {re.split(r"[^a-z0-9_-]", line, maxsplit=1)[0] for line in lines}
+    assert {"torch", "skimage", "PIL"} <= found
+    assert required.issuperset(BROUGHT_ALONG.values())
+    assert {name for name in found - set(BROUGHT_ALONG)
+            if required.isdisjoint(each.lower() for each in of_packages.get(name, ()))} == set()
 
 
 def test_the_installed_command_works_outside_the_repository(installed, tmp_path):
