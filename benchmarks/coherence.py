@@ -1,4 +1,4 @@
-"""Whether new content goes on with what its surroundings show: with and without the settings that are for it.
+"""Whether new content goes on with what its surroundings show: with and without the settings that are for it, and by others.
 
 Each task has a known truth: a thing that is half hidden, the line between sky and land, the land behind a thing to remove. Two
 tasks that ask for something new show whether that suffers. Each image is painted on the same seed with every setting.
@@ -15,6 +15,7 @@ from PIL import Image
 from scipy.ndimage import binary_dilation
 
 from benchmarks import quality, tasks, truth
+from benchmarks.coherence_peers import LanPaintPipeline, RePaintPipeline
 from benchmarks.options import OUTPUT, Options
 from benchmarks.peers import RecordingPipeline, Run, pipeline_for, run_soft
 from benchmarks.tables import markdown_table, over_scenes
@@ -38,8 +39,14 @@ NEAR_PX, COLOUR_STEP = 24, 6
 """How far from the painted area colours are compared, and how finely, CIELAB units."""
 
 WITHOUT = "without"
-VARIANTS = {WITHOUT: {"agreement": 0.0}, "agreement 1": {}, "rounds 2": {"agreement": 0.0, "coherence_rounds": 2.0},
-            "agreement 1, rounds 2": {"coherence_rounds": 2.0}}
+VARIANTS: dict[str, tuple[type[RecordingPipeline], dict[str, float]]] = {
+    WITHOUT: (RecordingPipeline, {"agreement": 0.0}), "agreement 0.5": (RecordingPipeline, {"agreement": 0.5}),
+    "agreement 1": (RecordingPipeline, {}), "rounds 2": (RecordingPipeline, {"agreement": 0.0, "coherence_rounds": 2.0}),
+    "agreement 1, rounds 2": (RecordingPipeline, {"coherence_rounds": 2.0}),
+    "LanPaint, 5 rounds": (LanPaintPipeline, {"agreement": 0.0}), "RePaint, 3 times": (RePaintPipeline, {"agreement": 0.0})}
+"""Pipeline and settings."""
+SHOWN = WITHOUT, "agreement 1", "rounds 2", "agreement 1, rounds 2"
+"""On the contact sheets."""
 SHEET_SCENES = 6
 
 
@@ -113,9 +120,9 @@ def goes_on(result: np.ndarray, task: Task) -> bool:
     return min(overlaps) >= LEAST_OVERLAP
 
 
-def painted(run: Run, settings: Settings) -> dict[str, Any]:
+def painted(run: Run, kind: type[RecordingPipeline], settings: Settings) -> dict[str, Any]:
     """One image and its figures."""
-    pipeline: Any = pipeline_for(RecordingPipeline, run)
+    pipeline: Any = pipeline_for(kind, run)
     task, start = run.task, time.perf_counter()
     result = np.asarray(run_soft(pipeline, run, settings, task.mask_blur).images[0])
     seconds = time.perf_counter() - start
@@ -143,10 +150,11 @@ def tables(options: Options) -> Iterator[str]:
         for number, (name, make) in enumerate(TASKS.items()):
             task = make(scene, np.random.default_rng((scene.seed, number)))
             run = Run(task, WHOLE, quality.SAMPLER, quality.STEPS, (SEED,))
-            images = {variant: painted(run, Settings(enabled=True, **changes)) for variant, changes in VARIANTS.items()}
+            images = {variant: painted(run, kind, Settings(enabled=True, **changes))
+                      for variant, (kind, changes) in VARIANTS.items()}
             for variant, figures in images.items():
                 made.setdefault(name, {}).setdefault(variant, []).append(figures)
-            tiles = {"painted": _marked(task)} | {variant: figures["image"] for variant, figures in images.items()}
+            tiles = {"painted": _marked(task)} | {variant: images[variant]["image"] for variant in SHOWN}
             strips.setdefault(name, []).append(side_by_side({label: Image.fromarray(tile) for label, tile in tiles.items()}))
     for name, each in strips.items():
         sheet = Image.new("RGB", (each[0].width, sum(strip.height for strip in each[:SHEET_SCENES])))

@@ -45,7 +45,7 @@ SEEDS = (1,)
 
 
 @cache
-def _pipeline(model: str) -> SoftInpaintPipeline:
+def pipeline_of(model: str) -> SoftInpaintPipeline:
     bundled = models.load(str(models.SCENE_MODEL), "cpu")
     return bundled if model == PLAIN else type(bundled)(**{**bundled.components, **variant(model)},
                                                         requires_safety_checker=False)
@@ -71,7 +71,7 @@ def kept_images(request: Request, task: Task, model: str = PLAIN) -> Iterator[Ke
     """Images painted for a task, one for each of SEEDS."""
     for seed in SEEDS:
         kept: list[KeptImage] = []
-        models.inpaint(_pipeline(model), replace(request, prompt=task.prompt, seed=seed), Image.fromarray(task.image),
+        models.inpaint(pipeline_of(model), replace(request, prompt=task.prompt, seed=seed), Image.fromarray(task.image),
                        grey_image(task.painted.astype(np.float32)), keep=kept.append)
         yield from kept
 

@@ -8,6 +8,7 @@ from scipy.ndimage import distance_transform_edt
 from tests.tolerances import default_reach
 from tests.webui.conftest import SAMPLERS
 from tests.webui.host import drawn_disc, drawn_image
+from tests.webui.test_runs import interrupted
 from tests.webui.test_samplers import FAILING_WITHOUT_US
 
 pytestmark = [pytest.mark.every_host, pytest.mark.usefixtures("clean_log")]
@@ -82,3 +83,32 @@ def test_rounds_that_cannot_run_are_named(webui, fields, sentence):
     assert "Soft inpainting coherence rounds: 0" in result.infotexts[0]
     assert np.abs(result.images[0].astype(int) - inpaint(webui, "Euler", 0, **fields).images[0]).max() <= webui.rounding + 1
     assert f"Coherence rounds were left out: {sentence}" in result.infotexts[0]
+
+
+def test_a_detailer_inside_a_run_has_rounds_of_its_own(webui):
+    request = {"sampler_name": "Euler a", "steps": 8, "denoising_strength": 1}
+    settings = {"coherence_rounds": 2, "agreement": 1.0, "least_opacity": 1.0}
+    nested, plain = (webui.inpaint(IMAGE, MASK, [settings], others={"Nested runs": [each]}, **request).images[0].astype(int)
+                     for each in (True, False))
+    corner = np.zeros(MASK.size[::-1], bool)
+    corner[:64, :64] = True
+    assert np.abs(nested - plain)[~corner & PAINTED].max() <= webui.rounding + 1
+    assert (nested[OUTSIDE] == np.asarray(IMAGE)[OUTSIDE]).all()
+
+
+@pytest.mark.parametrize("sampler", ["Euler a", "DDIM"])
+def test_an_interrupted_run_keeps_the_outside(webui, sampler):
+    result = interrupted(webui, lambda: inpaint(webui, sampler, 5, 1, steps=150, n_iter=3))
+    assert len(result.images) < 3
+    assert (result.images[0][OUTSIDE] == np.asarray(IMAGE)[OUTSIDE]).all()
+    assert np.abs(result.images[0].astype(int) - np.asarray(IMAGE))[PAINTED].mean() > 10
+
+
+def test_rounds_do_not_show_in_the_live_preview(webui):
+    """With --medvram, the host decodes a preview in every model call."""
+    def previews(rounds):
+        settings = {"coherence_rounds": rounds, "agreement": 0.0}
+        result = webui.inpaint(IMAGE, MASK, [settings], others={"Low memory": [True]}, sampler_name="Euler a", steps=8,
+                               denoising_strength=1)
+        return int(result.infotexts[0].rpartition("Previews: ")[2])
+    assert previews(3) == previews(0) > 4

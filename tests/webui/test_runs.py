@@ -143,16 +143,23 @@ def test_several_init_images_of_different_sizes(webui, only_masked, content, fea
         assert_inpainted(got, original, mask, outside_of(mask, blur, 32 if only_masked else None))
 
 
-@pytest.mark.parametrize("sampler", ["Euler a", "DDIM", "LCM"])
-def test_an_interrupted_run_keeps_the_outside(webui, sampler):
+def interrupted(webui, run):
+    """The result of a run that is interrupted after a few steps."""
     def interrupt():
         while webui.get("/sdapi/v1/progress?skip_current_image=true")["state"]["sampling_step"] < 3:
             time.sleep(0.02)
         webui.post("/sdapi/v1/interrupt", {})
     waiting = threading.Thread(target=interrupt)
     waiting.start()
-    result = webui.inpaint(IMAGE, MASK, [True], steps=150, denoising_strength=1, sampler_name=sampler, n_iter=3)
+    result = run()
     waiting.join()
+    return result
+
+
+@pytest.mark.parametrize("sampler", ["Euler a", "DDIM", "LCM"])
+def test_an_interrupted_run_keeps_the_outside(webui, sampler):
+    result = interrupted(webui, lambda: webui.inpaint(IMAGE, MASK, [True], steps=150, denoising_strength=1,
+                                                      sampler_name=sampler, n_iter=3))
     assert len(result.images) < 3
     assert_inpainted(result.images[0], IMAGE, MASK)
 

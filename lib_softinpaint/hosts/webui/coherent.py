@@ -87,9 +87,10 @@ class _Forward:
         """The host's own prediction, without our blend, and without a trace in its counters and live preview."""
         levels, denoiser, state = self.sampling.noise_levels, self.denoiser, shared.state
         before = denoiser.step, getattr(self.sampler, "last_latent", None), state.current_latent
-        levels.is_round = True
+        decodes_later = shared.parallel_processing_allowed
+        levels.is_round = shared.parallel_processing_allowed = True  # with --medvram, the host decodes each call at once
         try:
             return self.forward(noisy, sigma, *args, **kwargs)
         finally:
-            levels.is_round = False
+            levels.is_round, shared.parallel_processing_allowed = False, decodes_later
             denoiser.step, self.sampler.last_latent, state.current_latent = before

@@ -135,6 +135,42 @@ class Refusing(scripts.Script):
             Witness.fields = {field: getattr(p, field) for field in ("mask_blur_x", "mask_round", "inpaint_full_res_padding")}
 
 
+class LowMemory(scripts.Script):
+    """Shows live previews as with --medvram, where the host decodes the preview within the call, and counts them."""
+
+    def title(self):
+        return "Low memory"
+
+    def show(self, is_img2img):
+        return scripts.AlwaysVisible if is_img2img else False
+
+    def ui(self, is_img2img):
+        import gradio as gr
+        return [gr.Checkbox(False, label="Low memory")]
+
+    def process(self, p, enabled):
+        if not enabled:
+            return
+        previews = {"show_progress_every_n_steps": 1, "live_previews_enable": True}
+        self.usual = shared.parallel_processing_allowed, {name: getattr(shared.opts, name) for name in previews}
+        shared.parallel_processing_allowed = False
+        shared.opts.data.update(previews)
+        self.shown, assign = 0, shared.state.assign_current_image
+
+        def counted(image):
+            self.shown += 1
+            assign(image)
+        shared.state.assign_current_image = counted
+
+    def postprocess(self, p, processed, enabled):
+        if not enabled:
+            return
+        del shared.state.assign_current_image
+        shared.parallel_processing_allowed, previews = self.usual
+        shared.opts.data.update(previews)
+        processed.infotexts[0] += f", Previews: {self.shown}"
+
+
 class NotANumber(scripts.Script):
     """Makes the decoder give NaN for a share of its rows, from the bottom. The host only checks the first value."""
 
