@@ -89,19 +89,19 @@ def lay_out(host: PageHost, own_presets: PresetFile, start: Request, image: Imag
             prompt = gr.Textbox(start.prompt, label="Prompt", lines=2, elem_id=PROMPT)
             negative_prompt = gr.Textbox(start.negative_prompt, label="Negative prompt", elem_id=NEGATIVE_PROMPT)
             with gr.Row():
-                generate = gr.Button("Generate", variant="primary", elem_id="img2img_generate")
-                stop = gr.Button("Stop", elem_id="img2img_interrupt", interactive=False)
-                paste = gr.Button("Read infotext", elem_id="paste")
+                generate = gr.Button("Generate", scale=2, min_width=90, variant="primary", elem_id="img2img_generate")
+                stop = gr.Button("Stop", min_width=90, elem_id="img2img_interrupt", interactive=False)
+                paste = gr.Button("Read infotext", min_width=90, elem_id="paste")
             status = gr.Markdown("", elem_id="softinpaint_status")
             live = gr.HTML(elem_id="softinpaint_live")
             gr.HTML(_html("candidates"))
             results = gr.HTML(elem_id=RESULTS)
     with gr.Row():
-        with gr.Column():
+        with gr.Column(scale=3, min_width=SMALLEST_COLUMN_PX):
             request = _request(host, start)
             model_name = gr.Textbox(model, label="Model", elem_id=MODEL, placeholder="bundled: flat landscapes, 256 x 256",
                                     info="A diffusers folder, a .safetensors file, or a model name on the Hugging Face Hub.")
-        with gr.Column():
+        with gr.Column(scale=2, min_width=SMALLEST_COLUMN_PX):
             built = accordion.build(_switched, own_presets)
             for name, component in built.settings.items():
                 component.value = getattr(start.settings, name)

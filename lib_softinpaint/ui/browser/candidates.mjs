@@ -1,5 +1,5 @@
 // The candidates: results of the step on the canvas, best blend score first, and what can be done with one.
-import {dataUrlOf, element, findCandidates} from "./elements.mjs";
+import {CANDIDATES, dataUrlOf, element, findCandidates} from "./elements.mjs";
 import {discard, shownCandidates, step} from "./steps.mjs";
 
 /** The name of the candidate that the user has chosen, or "": then the first one counts as selected. */
@@ -50,7 +50,9 @@ export function discardSelected() {
 /** Draws the candidates. One is always selected, so that every action has a target. */
 export function drawCandidates() {
     const shown = shownCandidates(), discarded = step().candidates.length - shown.length;
+    const focused = document.activeElement?.matches(`${CANDIDATES} .card`);
     findCandidates(".cards").replaceChildren(...shown.map(card));
+    if (focused) findCandidates(".card[aria-pressed=true]")?.focus();
     findCandidates(".empty").hidden = shown.length > 0;
     findCandidates(".actions").hidden = findCandidates(".infotext").hidden = !shown.length;
     const bring = findCandidates("[data-action=bring-back]");

@@ -79,7 +79,8 @@ function draw() {
 
 /** Draws how much the channels of two images differ, times the factor. */
 export async function drawDifference(left = addressOf(compared.left), right = addressOf(compared.right)) {
-    const order = ++drawing, factor = 2 ** Number(within(".factor input").value);
+    const slider = within(".factor input"), order = ++drawing, factor = 2 ** Number(slider.value);
+    slider.style.setProperty("--share", slider.value / slider.max);
     within(".factor output").textContent = `× ${factor}`;
     const images = await Promise.all([left, right].map(decodedImage));
     if (order !== drawing) return;  // a newer one is under way

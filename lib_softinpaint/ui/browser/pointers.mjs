@@ -19,10 +19,10 @@ const spread = ([one, other]) => Math.hypot(one.clientX - other.clientX, one.cli
 const positionOf = ({clientX, clientY}) => ({clientX, clientY});
 
 function press(event) {
-    if (event.target.closest("button") || (event.button !== LEFT && event.button !== MIDDLE)) return;
+    if (event.target.closest(".corner") || (event.button !== LEFT && event.button !== MIDDLE)) return;
     down.set(event.pointerId, positionOf(event));
     find(".stage").setPointerCapture(event.pointerId);
-    find(".stage").focus({preventScroll: true});  // the shortcuts would go to a text box
+    document.activeElement?.blur();  // a text box would take the shortcuts
     event.preventDefault();
     moving = down.size > 1 || spaceHeld || event.button === MIDDLE || chosenTool() === "move";
     if (moving) cancelStroke();  // a second finger zooms
