@@ -1,5 +1,7 @@
 """Painting in threads: taking turns, stopping, and with the bundled model the same results as single requests."""
+import html
 import itertools
+import json
 import threading
 import time
 from dataclasses import replace
@@ -9,9 +11,11 @@ import pytest
 from PIL import Image, ImageCms
 
 from lib_softinpaint.generation.colours import with_colours
+from lib_softinpaint.images.painted import strengths
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.request import from_infotext
 from lib_softinpaint.settings.settings import Settings
+from lib_softinpaint.ui.page_host import MASKS
 from lib_softinpaint.ui.painting import Line, streamed
 from tests.test_fence import ROOT
 from tests.tiny_models import KNOWN_WARNINGS
@@ -186,9 +190,20 @@ def test_a_recomposite_keeps_its_colour_profile(painter, asked):
     image.info["icc_profile"] = profile
     finished, = painter.paint(asked[0], image, demo("mask.png"), 1, "", lambda *_: None)
     host = painter.host().recomposite
-    kept = host.get(host.find([str(finished.path)], 0))
+    name = host.find(None, finished.path.name)
+    kept = host.get(name)
     again = with_colours(Image.fromarray(kept.composited(kept.settings_with({"grain": 0.5}))), kept.colours)
-    name, _, _ = host.save(again, kept.infotext, None, "")
-    for path in (finished.path, finished.path.with_name(name)):
+    new_name, shown, _ = host.save(again, kept.infotext, None, name)
+    assert html.escape(json.dumps(new_name)) in shown and "re-composited" in shown
+    for path in (finished.path, finished.path.with_name(new_name)):
         with Image.open(path) as saved:
             assert saved.info["icc_profile"] == profile
+        with Image.open(path.parent / MASKS / path.name) as mask:
+            assert (strengths(mask) == strengths(demo("mask.png"))).all()
+
+
+@pytest.mark.parametrize(("name", "sentence"), [
+    ("", "No candidate is selected"), ("00001-none.png", "cannot be re-composited")])
+def test_what_cannot_be_recomposited_is_reported(painter, name, sentence):
+    with pytest.raises(LookupError, match=sentence):
+        painter.host().recomposite.find(None, name)

@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 
-from lib_softinpaint.ui.scripts import EXPORT, IMPORT, PAINT, PREVIEW, joined
+from lib_softinpaint.ui.scripts import EXPORT, IMPORT, PAGE, PREVIEW, found, joined
 
-MODULES = sorted(PREVIEW.parent.glob("*.mjs"))
+MODULES, OF_PAGE = (sorted(entry.parent.glob("*.mjs")) for entry in (PREVIEW, PAGE))
 LARGEST_LINES = 250
 
 
@@ -34,7 +34,7 @@ def test_each_module_runs_once_in_its_own_scope(tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no node on the PATH")
-@pytest.mark.parametrize("path", [PREVIEW, PAINT], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [PREVIEW, PAGE], ids=lambda path: path.name)
 def test_the_pages_scripts_are_valid(path, tmp_path):
     module = tmp_path / "joined.mjs"
     module.write_text(joined(path))
@@ -45,18 +45,20 @@ def test_the_pages_scripts_are_valid(path, tmp_path):
 
 def test_the_page_contains_every_module():
     assert all(f'modules["{path.name}"] = ' in joined(PREVIEW) for path in MODULES)
+    assert all(f'modules["{path.name}"] = ' in joined(PAGE) for path in OF_PAGE)
+    assert not {path.name for path in MODULES} & {path.name for path in OF_PAGE}
 
 
-@pytest.mark.parametrize("path", [*MODULES, PAINT], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*MODULES, *OF_PAGE], ids=lambda path: path.name)
 def test_imports_and_exports_have_the_supported_forms(path):
     text = path.read_text(encoding="utf8")
     assert len(re.findall(r"^import\b|\bimport\(", text, re.MULTILINE)) == len(IMPORT.findall(text))
     assert len(re.findall(r"^export\b", text, re.MULTILINE)) == len(EXPORT.findall(text))
     for names, module in IMPORT.findall(text):
-        assert set(names.split(", ")) <= set(EXPORT.findall(path.with_name(module).read_text(encoding="utf8")))
+        assert set(re.split(r",\s+", names)) <= set(EXPORT.findall(found(module, path).read_text(encoding="utf8")))
 
 
-@pytest.mark.parametrize("path", [*MODULES, PAINT], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*MODULES, *OF_PAGE], ids=lambda path: path.name)
 def test_modules_are_short_and_start_with_a_comment(path):
     lines = path.read_text(encoding="utf8").splitlines()
     assert len(lines) <= LARGEST_LINES

@@ -15,12 +15,12 @@ from PIL import Image
 from lib_softinpaint.bundled import bundled
 from lib_softinpaint.settings.presets import PresetFile
 from lib_softinpaint.settings.request import Request
-from lib_softinpaint.ui import detours, scripts
+from lib_softinpaint.ui import detours, page_files, scripts
 from lib_softinpaint.ui.page_events import connect
 from lib_softinpaint.ui.page_host import PageHost
-from lib_softinpaint.ui.page_layout import lay_out
+from lib_softinpaint.ui.page_layout import BROWSER, lay_out
 
-STYLES = bundled("style.css"), Path(__file__).with_name("page.css")
+STYLES = bundled("style.css"), BROWSER / "page.css"
 
 ADDRESS = "127.0.0.1"
 
@@ -44,7 +44,7 @@ def serve(host: PageHost, own_presets: PresetFile, start: Request, image: Image.
     started
         Called with the page's address once it is up.
     """
-    theme = Default(font=FONTS, font_mono=("monospace",)).set(
+    theme = Default(primary_hue="indigo", neutral_hue="slate", radius_size="lg", font=FONTS, font_mono=("monospace",)).set(
         block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300")  # Gradio's own greys are hard to read
     look = {"theme": theme, "head": scripts.inlined(),
             "css": "\n".join(path.read_text(encoding="utf8") for path in STYLES)}
@@ -55,9 +55,10 @@ def serve(host: PageHost, own_presets: PresetFile, start: Request, image: Image.
     if port is not None:
         _check_port(port)
     app, address, _ = blocks.launch(
-        server_name=ADDRESS, server_port=port, inbrowser=open_browser, allowed_paths=[str(output.resolve())], quiet=True,
+        server_name=ADDRESS, server_port=port, inbrowser=open_browser, quiet=True,
         prevent_thread_lock=True, **{name: look[name] for name in of_launch})
     detours.add_route(app)
+    page_files.add_routes(app, output)
     started(address)
     blocks.block_thread()
 

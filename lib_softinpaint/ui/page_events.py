@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import io
-import json
 import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +25,7 @@ from lib_softinpaint.ui import presets, recomposite
 from lib_softinpaint.ui.elements import REQUEST
 from lib_softinpaint.ui.events import QUIETLY, javascript, redraw_on_change
 from lib_softinpaint.ui.page_host import Finished, PageHost
-from lib_softinpaint.ui.page_layout import CANVAS, Page
+from lib_softinpaint.ui.page_layout import CANVAS, Page, results_html
 from lib_softinpaint.ui.painting import Line, streamed
 
 PAINTED = (f"(image, mask, ...values) => [document.querySelector('#{CANVAS} img').src, "
@@ -63,14 +62,14 @@ def connect(page: Page, host: PageHost, own_presets: PresetFile) -> None:
                 if isinstance(event, Finished):
                     found.append(event)
                     notes += [note for note in event.notes if note not in notes]
-                    yield {**shown(found), page.status: " ".join(notes)}
+                    yield {page.results: shown(found, "running"), page.status: " ".join(notes)}
                 else:
                     share, preview = event[0], event[1] or preview
                     yield {page.live: _live((len(found) + share) / count, preview)}
             if len(found) < count:
                 yield {page.status: " ".join([*notes, f"Stopped after {len(found)} of {count} images."])}
-            if found:  # sorted at the end, since the user may be looking at one of them
-                yield shown(sorted(found, key=lambda image: image.blend_score or 0, reverse=True), selected_index=None)
+            if found:
+                yield {page.results: shown(found, "complete")}
         except ValueError as fault:
             yield {page.status: str(fault)}
         except Exception as fault:  # from the model: out of memory, for example
@@ -80,20 +79,12 @@ def connect(page: Page, host: PageHost, own_presets: PresetFile) -> None:
             running.pop(browser.session_hash, None)
         yield {page.live: "", page.generate: gr.update(interactive=True), page.stop: gr.update(interactive=False)}
 
-    def shown(images: list[Finished], **of_gallery: Any) -> dict:
-        return {page.gallery: gr.update(value=[(str(image.path), _caption(image)) for image in images], **of_gallery),
-                page.generation_info: json.dumps({"infotexts": [image.infotext for image in images]}),
-                page.infotext: images[0].infotext,
-                page.download: gr.update(value=str(images[0].path), interactive=True)}
+    def shown(images: list[Finished], state: str) -> str:
+        return results_html([image.candidate() for image in images], state)
 
     def interrupt(browser: gr.Request) -> None:
         if browser.session_hash in running:
             running[browser.session_hash].set()
-
-    def select(gallery: Any, generation_info: str, event: gr.SelectData) -> tuple[str, Any]:
-        texts = json.loads(generation_info or "{}").get("infotexts", [])
-        text = texts[event.index] if event.index < len(texts) else ""
-        return text, gr.update(value=gallery[event.index][0], interactive=True)
 
     def read_infotext(image: str, mask: str, text: str) -> list[Any]:
         try:
@@ -106,17 +97,17 @@ def connect(page: Page, host: PageHost, own_presets: PresetFile) -> None:
     generate, paste, outcome = page.generate, page.paste, [page.status, page.live, page.generate, page.stop]
     begun = generate.click(begin, None, outcome, **QUIETLY)
     begun.then(paint, [*page.canvas, page.model, *fields.values(), *settings.values()],
-               [*outcome, page.gallery, page.generation_info, page.infotext, page.download], show_progress="hidden",
-               concurrency_limit=MOST_TABS, **javascript(begun.then, PAINTED))
+               [*outcome, page.results], show_progress="hidden", concurrency_limit=MOST_TABS,
+               **javascript(begun.then, PAINTED))
     page.stop.click(interrupt, **QUIETLY)
     assert Context.root_block is not None, "a page is being built"
     Context.root_block.unload(interrupt)  # the tab is closed or reloaded
     Context.root_block.load(lambda: gr.update(open=False), None, page.accordion.advanced, **QUIETLY)
-    page.gallery.select(select, [page.gallery, page.generation_info], [page.infotext, page.download], **QUIETLY)
     paste.click(read_infotext, [*page.canvas, page.prompt], [page.status, *fields.values(), *settings.values()],
                 **javascript(paste.click, PAINTED), **QUIETLY)
     composite = {field.name: settings[field.name] for field in composite_fields()}
-    recomposite.connect(page.accordion.panel, composite, page.gallery, page.generation_info, host.recomposite)
+    panel = page.accordion.panel
+    recomposite.connect(panel, composite, page.results, panel.identity, host.recomposite)
     of_presets = {name: page.request[name] for name in REQUEST if name in page.request}
     presets.connect(page.accordion.chooser, settings, of_presets, own_presets)
     redraw_on_change([*settings.values(), *page.request.values()])
@@ -154,11 +145,6 @@ def _pasted(text: str, image: str) -> tuple[Request, list[str]]:
     if not found:
         raise ValueError("There is no infotext in the prompt or in the image.")
     return from_infotext(infotext.parse(found))
-
-
-def _caption(finished: Finished) -> str:
-    seed = f"seed {infotext.parse(finished.infotext).get('Seed')}"
-    return seed if finished.blend_score is None else f"{finished.blend_score:.0f}, {seed}"
 
 
 def _live(share: float, preview: Image.Image | None) -> str:

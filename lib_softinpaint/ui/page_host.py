@@ -4,12 +4,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
+from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.request import Request
 from lib_softinpaint.ui import recomposite
 from lib_softinpaint.ui.painting import Step
+
+MASKS = "masks"
+"""Folder of the painted masks, in the output folder. A mask has its result's file name."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,11 @@ class Finished:
     infotext: str
     blend_score: float | None
     notes: tuple[str, ...] = ()
+
+    def candidate(self) -> dict[str, Any]:
+        """What the page's scripts show of it."""
+        return {"name": self.path.name, "infotext": self.infotext, "score": self.blend_score,
+                "seed": infotext.parse(self.infotext).get("Seed", "")}
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,14 @@
 """The stand-alone page's components and where they are."""
 from __future__ import annotations
 
+import hashlib
 import html
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from string import Template
 from typing import Any
 
 import gradio as gr
@@ -17,8 +21,6 @@ from lib_softinpaint.settings.presets import REQUEST_FIELDS, PresetFile
 from lib_softinpaint.settings.request import FIELDS, Request
 from lib_softinpaint.ui import accordion
 from lib_softinpaint.ui.elements import (
-    GALLERY,
-    GENERATION_INFO,
     HEIGHT,
     NEGATIVE_PROMPT,
     PROMPT,
@@ -29,26 +31,19 @@ from lib_softinpaint.ui.elements import (
 from lib_softinpaint.ui.events import QUIETLY
 from lib_softinpaint.ui.page_host import PageHost
 
-CANVAS, MODEL, SEED, INFOTEXT = "softinpaint_paint", "softinpaint_model", "softinpaint_seed", "softinpaint_infotext"
+CANVAS, MODEL, SEED = "softinpaint_paint", "softinpaint_model", "softinpaint_seed"
 
-CANVAS_HTML = """<div id="{canvas}">
-<div class="tools" role="toolbar" aria-label="Painting">
-<label>Image <input type="file" accept="image/*"></label>
-<label>Brush <input class="brush" type="range" min="1" max="40" value="8"></label>
-<label>Strength <input class="strength" type="range" min="5" max="100" step="5" value="100"></label>
-<label><input class="erase" type="checkbox"> Erase</label>
-<button class="undo" type="button">Undo</button>
-<button class="clear" type="button">Clear</button>
-</div>
-<p class="status" role="status"></p>
-<div class="stage"><img alt="The image to inpaint" src="{image}">
-<canvas key="mask" role="img" aria-label="The mask: paint what should change" data-mask="{mask}"></canvas>
-<div class="ring"></div></div>
-</div>"""
+BROWSER = Path(__file__).with_name("browser")
+"""What runs in the browser: HTML, styles and scripts."""
 
-SELECTED = (f"[...document.querySelectorAll('#{GALLERY} .thumbnail-item')]"
-            ".findIndex((item) => item.classList.contains('selected'))")
-"""JavaScript for the index of the selected image in the gallery."""
+RESULTS = "softinpaint_results"
+"""Elem_id of the component through which results reach the page's scripts."""
+
+SELECTED = "(document.querySelector('#softinpaint_candidates .card[aria-pressed=true]')?.dataset.name ?? '')"
+"""JavaScript for the file name of the selected candidate; empty for none."""
+
+SMALLEST_COLUMN_PX = 340
+"""Width below which the two columns stand below each other."""
 
 USUAL_COUNT = 4
 """Default number of images: enough to make sorting them useful."""
@@ -70,10 +65,7 @@ class Page:
     paste: Any
     status: Any
     live: Any
-    gallery: Any
-    infotext: Any
-    download: Any
-    generation_info: Any
+    results: Any
     request: dict[str, Any]
     model: Any
     accordion: accordion.Accordion
@@ -87,38 +79,35 @@ class Page:
 
 def lay_out(host: PageHost, own_presets: PresetFile, start: Request, image: Image.Image, mask: Image.Image | None,
              model: str) -> Page:
+    gr.HTML(_html("header"))
     with gr.Row():
-        with gr.Column():
-            gr.HTML(CANVAS_HTML.format(canvas=CANVAS, image=_data_url(image), mask=_data_url(_as_paint(mask))))
+        with gr.Column(scale=3, min_width=SMALLEST_COLUMN_PX):
+            source = _data_url(image)
+            gr.HTML(_html("canvas", start=hashlib.blake2b(source.encode(), digest_size=8).hexdigest(), image=source,
+                          mask=_data_url(_as_paint(mask))))
+        with gr.Column(scale=2, min_width=SMALLEST_COLUMN_PX):
             prompt = gr.Textbox(start.prompt, label="Prompt", lines=2, elem_id=PROMPT)
             negative_prompt = gr.Textbox(start.negative_prompt, label="Negative prompt", elem_id=NEGATIVE_PROMPT)
             with gr.Row():
-                generate = gr.Button("Generate", variant="primary", elem_id="img2img_generate")
-                stop = gr.Button("Stop", elem_id="img2img_interrupt", interactive=False)
-                paste = gr.Button("Read infotext", elem_id="paste")
+                generate = gr.Button("Generate", scale=2, min_width=90, variant="primary", elem_id="img2img_generate")
+                stop = gr.Button("Stop", min_width=90, elem_id="img2img_interrupt", interactive=False)
+                paste = gr.Button("Read infotext", min_width=90, elem_id="paste")
             status = gr.Markdown("", elem_id="softinpaint_status")
-        with gr.Column():
             live = gr.HTML(elem_id="softinpaint_live")
-            gallery = gr.Gallery(label="Images, best blend score first (100: no visible seam or ghosting)", elem_id=GALLERY,
-                                 columns=3, height="auto", object_fit="contain", interactive=False)
-            infotext_box = gr.Textbox(label="Infotext", elem_id=INFOTEXT, lines=4, interactive=False)
-            with gr.Row():
-                download = gr.DownloadButton("Download with infotext", elem_id="softinpaint_download", interactive=False)
-                gr.Button("Use as input image", elem_id="softinpaint_take_result")
-            generation_info = gr.Textbox(visible=False, elem_id=GENERATION_INFO)
+            gr.HTML(_html("candidates"))
+            results = gr.HTML(elem_id=RESULTS)
     with gr.Row():
-        with gr.Column():
+        with gr.Column(scale=3, min_width=SMALLEST_COLUMN_PX):
             request = _request(host, start)
             model_name = gr.Textbox(model, label="Model", elem_id=MODEL, placeholder="bundled: flat landscapes, 256 x 256",
                                     info="A diffusers folder, a .safetensors file, or a model name on the Hugging Face Hub.")
-        with gr.Column():
+        with gr.Column(scale=2, min_width=SMALLEST_COLUMN_PX):
             built = accordion.build(_switched, own_presets)
             for name, component in built.settings.items():
                 component.value = getattr(start.settings, name)
             built.advanced.open = True  # Gradio 6 makes no components in a section that was never open; closed on load
     canvas = gr.Textbox(visible=False), gr.Textbox(visible=False)
-    return Page(prompt, negative_prompt, generate, stop, paste, status, live, gallery, infotext_box, download,
-                 generation_info, request, model_name, built, canvas)
+    return Page(prompt, negative_prompt, generate, stop, paste, status, live, results, request, model_name, built, canvas)
 
 
 @contextmanager
@@ -153,6 +142,21 @@ def _field(field: Field, elem_id: str, choices: Sequence[str] | None) -> Any:
     if field.name == "seed":
         return gr.Number(precision=0, **common)
     return accordion.component(field, elem_id)
+
+
+def results_html(results: Sequence[Mapping[str, Any]], state: str) -> str:
+    """Candidates for the page's scripts: `name`, `infotext`, `score` or null, and `seed`.
+
+    Parameters
+    ----------
+    state
+        "running", "complete" for all of a run's results, or "added" for one that was made from another.
+    """
+    return f'<div data-state="{state}" data-results="{html.escape(json.dumps(list(results)))}"></div>'
+
+
+def _html(name: str, **values: str) -> str:
+    return Template((BROWSER / f"{name}.html").read_text(encoding="utf8")).substitute(values)
 
 
 def _data_url(image: Image.Image | None) -> str:

@@ -52,16 +52,16 @@ class Results:
     Parameters
     ----------
     find
-        Returns the id of the gallery's image with this index. Raises LookupError with a sentence if the image is not kept.
+        Returns the id of the gallery's image that `selected` names. Raises LookupError with a sentence if it is not kept.
     get
         Returns the kept image with this id. Raises LookupError with a sentence if it is no longer kept.
     save
         Saves a result. Returns its file name, and the gallery and generation info with the result added.
     selected
-        JavaScript for the index of the image that is selected in the gallery.
+        JavaScript for the index of the image that is selected in the gallery, or for its name.
     """
 
-    find: Callable[[Any, int], str]
+    find: Callable[[Any, Any], str]
     get: Callable[[str], KeptImage]
     save: Callable[[Image.Image, str, Any, str], tuple[str, Any, str]]
     selected: str
@@ -88,7 +88,8 @@ def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_
     settings
         Components of the composite's settings by name.
     gallery, generation_info
-        The host's gallery, and the text box with the infotexts of its images.
+        The host's gallery, and the text box with the infotexts of its images. A host that has none passes what it needs to
+        save a result.
     """
     def chosen(identity: str, values: tuple[Value, ...]) -> tuple[KeptImage, Settings]:
         kept = results.get(identity)
@@ -113,7 +114,7 @@ def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_
             return _unchanged(), _unchanged()
         return shown, f"Re-composited in {taken_ms:.0f} ms. Not saved yet. {reading}"
 
-    def take(gallery: Any, index: int, ticket: str, view: str, *values: Value) -> tuple[Any, ...]:
+    def take(gallery: Any, index: Any, ticket: str, view: str, *values: Value) -> tuple[Any, ...]:
         try:
             identity = results.find(gallery, index)
         except LookupError as fault:

@@ -6,16 +6,22 @@ from pathlib import Path
 
 from lib_softinpaint.bundled import bundled
 
-PREVIEW, PAINT = bundled("javascript/softInpainting/events.mjs"), Path(__file__).with_name("paint.mjs")
+PREVIEW, PAGE = bundled("javascript/softInpainting/events.mjs"), Path(__file__).with_name("browser") / "page.mjs"
 
-IMPORT = re.compile(r'^import \{([^}]+)\} from "\./(\w+\.mjs)";$', re.MULTILINE)
-EXPORT = re.compile(r"^export (?=(?:function|const) (\w+))", re.MULTILINE)
+IMPORT = re.compile(r'^import \{([^}]+)\} from "(?:\.|(?:\.\./)+javascript/softInpainting)/(\w+\.mjs)";$', re.MULTILINE)
+EXPORT = re.compile(r"^export (?=(?:(?:async )?function|const) (\w+))", re.MULTILINE)
 """The only forms that our modules use."""
 
 
 def inlined() -> str:
     """One script element for each script of the page."""
-    return "\n".join(f'<script type="module">\n{joined(path)}\n</script>' for path in (PREVIEW, PAINT))
+    return "\n".join(f'<script type="module">\n{joined(path)}\n</script>' for path in (PREVIEW, PAGE))
+
+
+def found(name: str, importer: Path) -> Path:
+    """A module that another one imports: beside it, or one of the preview's."""
+    beside = importer.with_name(name)
+    return beside if beside.exists() else PREVIEW.with_name(name)
 
 
 def joined(path: Path) -> str:
@@ -26,7 +32,7 @@ def joined(path: Path) -> str:
         text = module.read_text(encoding="utf8")
         for _, name in IMPORT.findall(text):
             if name not in texts:
-                add(module.with_name(name))
+                add(found(name, module))
         exported = ", ".join(EXPORT.findall(text))
         text = EXPORT.sub("", IMPORT.sub(r'const {\1} = modules["\2"];', text))
         texts[module.name] = f'modules["{module.name}"] = (() => {{\n{text}return {{{exported}}};\n}})();'

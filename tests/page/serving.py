@@ -15,10 +15,11 @@ START_S = 120
 
 
 @contextmanager
-def serving(output: Path):
+def serving(output: Path, port: int = 0):
     """Address of the page and its output folder, while it is served. Fails if it prints a traceback."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
         port = probe.getsockname()[1]
     command = [PYTHON, "-c", START, "page", "--no-browser", "--port", str(port), "-o", str(output)]
     log = output / "log.txt"

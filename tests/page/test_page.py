@@ -3,7 +3,6 @@
 SOFTINPAINT_PAGE_PYTHON names a Python to serve the page with, to test another Gradio version.
 """
 import subprocess
-import sys
 from contextlib import nullcontext
 
 import numpy as np
@@ -13,60 +12,21 @@ from PIL import Image
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.settings import FIELDS, Settings
 from tests.browser import choose, choose_preset, nameless_controls, number_in, open_advanced, pixels_of, set_number, squiggle
-from tests.page.serving import PYTHON, ROOT, START, serving
-
-IMAGE, MASK = ROOT / "demo" / "image.png", ROOT / "demo" / "mask.png"
-GENERATION_MS = 120_000
-CANVAS, PREVIEW = "#softinpaint_paint canvas", "#softinpaint_preview .mask"
-STEPS = 6
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """Address of the page and its output folder."""
-    if sys.executable == PYTHON:
-        pytest.importorskip("gradio", reason="gradio is not installed", exc_type=ImportError)
-    with serving(tmp_path_factory.mktemp("page")) as address_and_output:
-        yield address_and_output
-
-
-@pytest.fixture
-def page(served, browser):
-    address, _ = served
-    opened = browser.new_page(viewport={"width": 1400, "height": 1200}, accept_downloads=True)
-    faults = []
-    opened.on("pageerror", lambda fault: faults.append(str(fault)))
-    opened.on("console", lambda message: faults.append(message.text) if message.type == "error"
-              and message.location["url"].startswith(address) else None)
-    opened.goto(address)
-    opened.wait_for_selector(CANVAS)
-    opened.wait_for_function("document.querySelector('#softinpaint_preview .status')?.innerText.startsWith('White: ')")
-    opened.locator("#softinpaint_grow").wait_for(state="hidden")
-    set_number(opened, "img2img_steps", STEPS)
-    yield opened
-    opened.close()
-    assert not faults
-
-
-def generate(page, count):
-    set_number(page, "img2img_batch_count", count)
-    page.click("#img2img_generate")
-    page.wait_for_function(
-        "count => document.querySelectorAll('#img2img_gallery .thumbnail-item img').length === count "
-        "&& !document.querySelector('#softinpaint_live progress')", arg=count, timeout=GENERATION_MS)
-
-
-def saved(served):
-    return sorted(served[1].glob("*.png"))
-
-
-def read(path):
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB")).astype(int), image.info["parameters"]
-
-
-def shown_infotext(page):
-    return page.locator("#softinpaint_infotext textarea").input_value()
+from tests.page.actions import (
+    CANVAS,
+    CARDS,
+    GENERATION_MS,
+    IMAGE,
+    MASK,
+    PREVIEW,
+    STEPS,
+    captions,
+    generate,
+    read,
+    saved,
+    shown_infotext,
+)
+from tests.page.serving import PYTHON, START
 
 
 @pytest.mark.parametrize(("words", "sentence"), [
@@ -87,10 +47,9 @@ def test_generate_works_without_any_change(served, page):
     new = [path for path in saved(served) if path not in before]
     assert len(new) == 4
     assert page.locator("#softinpaint_status").inner_text().strip() == ""
-    captions = page.locator("#img2img_gallery .thumbnail-item .caption-label").all_inner_texts()
-    scores = [float(caption.partition(",")[0]) for caption in captions]
-    assert scores == sorted(scores, reverse=True)
-    assert sorted(int(caption.rpartition("seed ")[2]) for caption in captions) == [1, 2, 3, 4]
+    shown = captions(page)
+    assert [score for score, _ in shown] == sorted((score for score, _ in shown), reverse=True)
+    assert sorted(seed for _, seed in shown) == [1, 2, 3, 4]
     original = np.asarray(Image.open(IMAGE).convert("RGB"))
     painted = np.asarray(Image.open(MASK).convert("L")) > 0
     for path in new:
@@ -100,10 +59,9 @@ def test_generate_works_without_any_change(served, page):
         assert not changed[:120].any()
         assert infotext.parse(text)["Prompt"] == "a red house"
     best = infotext.parse(shown_infotext(page))
-    assert int(best["Seed"]) == int(captions[0].rpartition("seed ")[2])
-    page.locator("#img2img_gallery .thumbnail-item").nth(3).click()
-    page.wait_for_function("seed => document.querySelector('#softinpaint_infotext textarea').value.includes(`Seed: ${seed},`)",
-                           arg=captions[3].rpartition("seed ")[2])
+    assert int(best["Seed"]) == shown[0][1]
+    page.locator(CARDS).nth(3).click()
+    assert int(infotext.parse(shown_infotext(page))["Seed"]) == shown[3][1]
 
 
 def test_the_preview_shows_that_the_feather_stops_at_outlines(page):
@@ -123,12 +81,12 @@ def test_the_preview_shows_that_the_feather_stops_at_outlines(page):
 def test_paint_can_be_previewed_erased_and_undone(page):
     seen = [pixels_of(page, PREVIEW)]
     first = pixels_of(page, CANVAS)
-    page.click("#softinpaint_paint .clear")
+    page.click("#softinpaint_paint [data-action=clear]")
     page.wait_for_function("document.querySelector('#softinpaint_preview .status').innerText === 'Nothing is painted yet.'")
     assert not pixels_of(page, CANVAS)[..., 3].any()
-    page.click("#softinpaint_paint .undo")
+    page.click("#softinpaint_paint [data-action=undo]")
     assert (pixels_of(page, CANVAS) == first).all()
-    page.click("#softinpaint_paint .clear")
+    page.click("#softinpaint_paint [data-action=clear]")
     squiggle(page, CANVAS)
     page.wait_for_function("document.querySelector('#softinpaint_preview .status').innerText.startsWith('White: ')")
     whole = pixels_of(page, CANVAS)[..., 3]
@@ -140,9 +98,9 @@ def test_paint_can_be_previewed_erased_and_undone(page):
     weak = pixels_of(page, CANVAS)[..., 3]
     assert (np.abs(weak[whole == 255] - 102) <= 1).mean() > 0.99  # the last stroke decides, without visible joints
     seen.append(pixels_of(page, PREVIEW))
-    page.click("#softinpaint_paint .undo")
+    page.click("#softinpaint_paint [data-action=undo]")
     assert (pixels_of(page, CANVAS)[..., 3] == whole).mean() > 0.999
-    page.locator("#softinpaint_paint .erase").check()
+    page.click("#softinpaint_paint [data-action=eraser]")
     squiggle(page, CANVAS)
     assert pixels_of(page, CANVAS)[..., 3].mean() < 0.1 * whole.mean()
     page.keyboard.press("Control+z")
@@ -207,7 +165,7 @@ def test_a_preset_sets_sliders_and_fields(page):
 
 
 def test_a_stroke_is_inpainted_and_recomposited(served, page):
-    page.click("#softinpaint_paint .clear")
+    page.click("#softinpaint_paint [data-action=clear]")
     squiggle(page, CANVAS)
     generate(page, 1)
     made, text = read(saved(served)[-1])
@@ -236,7 +194,7 @@ def test_a_stroke_is_inpainted_and_recomposited(served, page):
 def test_a_download_contains_its_infotext(served, page, tmp_path):
     generate(page, 1)
     with page.expect_download() as download:
-        page.click("#softinpaint_download")
+        page.click("[data-action=save-image]")
     download.value.save_as(tmp_path / "image.png")
     pixels, text = read(tmp_path / "image.png")
     assert text == shown_infotext(page)
@@ -267,7 +225,7 @@ def test_pasted_infotext_sets_the_page(served, page):
 
 def test_a_result_is_inpainted_again(served, page):
     generate(page, 1)
-    page.click("#softinpaint_take_result")
+    page.click("[data-action=accept]")
     page.wait_for_function("document.querySelector('#softinpaint_preview .status').innerText === 'Nothing is painted yet.'")
     page.locator("#img2img_prompt textarea").fill("")
     page.click("#paste")
@@ -275,15 +233,15 @@ def test_a_result_is_inpainted_again(served, page):
 
 
 def test_missing_input_is_reported(page, tmp_path):
-    page.click("#softinpaint_paint .clear")
+    page.click("#softinpaint_paint [data-action=clear]")
     page.click("#img2img_generate")
     page.wait_for_function("document.querySelector('#softinpaint_status').innerText.startsWith('Nothing is painted')")
     (tmp_path / "none.png").write_text("none")
-    page.set_input_files("#softinpaint_paint input[type=file]", tmp_path / "none.png")
+    page.set_input_files("#softinpaint_paint .image-file", tmp_path / "none.png")
     page.wait_for_function("document.querySelector('#softinpaint_paint .status').innerText.includes('none.png')")
     assert page.evaluate("document.querySelector('#softinpaint_paint img').naturalWidth") == 512  # the image is unchanged
     Image.new("RGB", (320, 200), "teal").save(tmp_path / "teal.png")
-    page.set_input_files("#softinpaint_paint input[type=file]", tmp_path / "teal.png")
+    page.set_input_files("#softinpaint_paint .image-file", tmp_path / "teal.png")
     page.wait_for_function(f"document.querySelector('{CANVAS}').width === 320")
     page.locator("#softinpaint_model textarea, #softinpaint_model input").first.fill("/nowhere/none.safetensors")
     squiggle(page, CANVAS)
@@ -320,7 +278,7 @@ def test_another_page_waits_its_turn(served, page, browser):
     second.wait_for_function("document.querySelector('#softinpaint_live').innerText.includes('Waiting')")
     assert not second.locator("#img2img_generate").is_enabled()
     page.click("#img2img_interrupt")
-    second.wait_for_selector("#img2img_gallery .thumbnail-item img", timeout=GENERATION_MS)
+    second.wait_for_selector(CARDS, timeout=GENERATION_MS)
     second.close()
 
 

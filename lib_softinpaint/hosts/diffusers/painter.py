@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,8 +22,8 @@ from lib_softinpaint.images import infotext_files
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.request import LARGEST_SEED, Request
 from lib_softinpaint.ui import recomposite
-from lib_softinpaint.ui.page_host import Finished, PageHost
-from lib_softinpaint.ui.page_layout import SELECTED
+from lib_softinpaint.ui.page_host import MASKS, Finished, PageHost
+from lib_softinpaint.ui.page_layout import SELECTED, results_html
 from lib_softinpaint.ui.painting import Step
 
 PREVIEW_COST = 4
@@ -73,48 +71,47 @@ class Painter:
             result = models.inpaint(pipeline, numbered, image, mask, lambda share: on_step(share, preview), kept.append,
                                     on_running=look, on_note=notes.append, on_measured=measured.update)
             text = models.infotext_of(numbered, Size.of(image), model, measured=measured, step_px=pipeline.step_px)
-            yield self._finished(result, image, text, numbered, kept, notes)
+            yield self._finished(result, image, mask, text, numbered, kept, notes)
 
-    def _finished(self, result: Image.Image, image: Image.Image, image_infotext: str, request: Request,
-                  kept: list[KeptImage], notes: list[str]) -> Finished:
+    def _finished(self, result: Image.Image, image: Image.Image, mask: Image.Image, image_infotext: str,
+                  request: Request, kept: list[KeptImage], notes: list[str]) -> Finished:
         blend_score = None
+        path = self._saved(result, image_infotext, str(request.seed), mask, colours_of(image))
         for kept_image in kept:  # empty after hard inpainting
-            self.history.put(completed(kept_image, image_infotext, image), np.asarray(result), USUAL_LIMIT_MB)
+            identity = self.history.put(completed(kept_image, image_infotext, image), np.asarray(result), USUAL_LIMIT_MB)
+            self.history.set_file(identity, path)
             blend_score = kept_image.blend_score(kept_image.settings)
-        path = self._saved(result, image_infotext, str(request.seed), colours_of(image))
         return Finished(path, image_infotext, blend_score, tuple(notes))
 
-    def _saved(self, image: Image.Image, image_infotext: str, name: str, colours: Colours = SRGB) -> Path:
-        self.output.mkdir(parents=True, exist_ok=True)
+    def _saved(self, image: Image.Image, image_infotext: str, name: str, mask: Image.Image,
+               colours: Colours = SRGB) -> Path:
+        (self.output / MASKS).mkdir(parents=True, exist_ok=True)
         number = 1 + max((int(path.stem[:5]) for path in self.output.glob("[0-9]" * 5 + "-*.png")), default=0)
         path = self.output / f"{number:05d}-{name}.png"
         infotext_files.save(image, path, image_infotext, colours)
+        mask.save(self.output / MASKS / path.name)
         return path
 
-    # For the re-compositing panel
+    # For the re-compositing panel. A kept image's id is the file name of its result.
 
-    def _find(self, gallery: Any, index: int) -> str:
-        if not gallery:
-            raise LookupError("The gallery is empty: generate an image first.")
-        with Image.open(_path(gallery[max(0, index)])) as shown:
-            identity = self.history.find(result=np.asarray(shown))
-        if identity is None:
+    def _find(self, _: Any, name: str) -> str:
+        if not name:
+            raise LookupError("No candidate is selected: generate an image first.")
+        if self.history.find(self.output / name) is None:
             raise LookupError("This image cannot be re-composited: it was not soft-inpainted, or newer results have "
                               "replaced it.")
-        return identity
+        return name
 
-    def _kept(self, identity: str) -> KeptImage:
+    def _kept(self, name: str) -> KeptImage:
         try:
-            return self.history.get(identity)
+            return self.history.get(self.history.find(self.output / name) or "")
         except KeyError as missing:
             raise LookupError("This image is no longer kept: newer images have replaced it.") from missing
 
-    def _add(self, result: Image.Image, image_infotext: str, gallery: Any, generation_info: str) -> tuple[str, Any, str]:
-        path = self._saved(result, image_infotext, f"{infotext.parse(image_infotext).get('Seed')}-again", colours_of(result))
-        texts = json.loads(generation_info or "{}").get("infotexts", [])
-        shown = [*(gallery or []), (os.fspath(path), "re-composited")]
-        return path.name, shown, json.dumps({"infotexts": [*texts, image_infotext]})
-
-
-def _path(entry: Any) -> str:
-    return entry[0] if isinstance(entry, (list, tuple)) else entry
+    def _add(self, result: Image.Image, image_infotext: str, _: Any, name: str) -> tuple[str, Any, str]:
+        """Saves a re-composited result, with the mask that was painted for the kept one."""
+        seed = infotext.parse(image_infotext).get("Seed")
+        with Image.open(self.output / MASKS / name) as mask:
+            path = self._saved(result, image_infotext, f"{seed}-again", mask, colours_of(result))
+        added = {**Finished(path, image_infotext, None).candidate(), "seed": f"{seed}, re-composited"}
+        return path.name, results_html([added], "added"), name
