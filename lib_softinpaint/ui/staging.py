@@ -242,9 +242,9 @@ def connect(panel: Panel, canvas: Sequence[Any], mask_image: Any, gallery: Any, 
     def compare(gallery: Any, info: str, index: int, held: Any, view: str) -> tuple[Any, str]:
         try:
             found = host.selected(gallery, info, index)
-            if held is None and found.original is None:
-                raise LookupError("The original of this image is no longer kept. Hold another image to compare with it.")
             name, other = ("the original", found.original) if held is None else (f"image {held[0]}", held[1])
+            if other is None:
+                raise LookupError("The original of this image is no longer kept. Hold another image to compare with it.")
             if other.size != found.image.size:
                 raise LookupError(f"Images to compare must have the same size, got {other.width}x{other.height} and "
                                   f"{found.image.width}x{found.image.height}.")
