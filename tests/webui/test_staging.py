@@ -111,7 +111,7 @@ def test_from_nine_candidates_to_the_finished_image(webui, page, faults):
     made = generate(webui, page)
     assert len(made) == 9
     page.wait_for_function("document.querySelectorAll('#img2img_gallery .thumbnail-item.thumbnail-small').length === 9")
-    line = page.locator("#html_log_img2img").inner_text()
+    line = page.locator("#html_log_img2img").first.inner_text()
     scores = [float(score) for score in re.findall(r"\d+: (\d+)", line.partition("Blend scores: ")[2])]
     assert len(scores) == 9
     page.screenshot(path=webui.data / "nine-candidates.png", full_page=True)
@@ -196,7 +196,7 @@ def test_candidates_are_compared_and_discarded(webui, page, faults):
     slider.evaluate("(input) => { input.value = 20; input.dispatchEvent(new Event('input', {bubbles: true})); }")
     clip = "(image) => getComputedStyle(image).clipPath"
     assert "20%" in page.locator("#softinpaint_staging_compared .right").evaluate(clip)
-    page.locator("#softinpaint_staging_compared").scroll_into_view_if_needed()
+    page.locator("#softinpaint_staging_compared").first.scroll_into_view_if_needed()
     page.screenshot(path=webui.data / "compared.png")
     press(page, "hold", "Image 2 is held.")
     page.locator("#img2img_gallery .thumbnail-small").first.click()
