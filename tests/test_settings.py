@@ -30,7 +30,8 @@ def test_the_apis_order_names_and_defaults():
         ("feather_source", "Automatic"), ("edge_taper_px", 12.0), ("grow_px", 0.0), ("feather_width", 32.0),
         ("feather_unit", "pixels"), ("threshold_mix", 0.0), ("least_opacity", 1.0), ("drift_correction", 1.0),
         ("grain", 0.0), ("conditioning_mask", "soft"), ("mask_image", ""), ("automatic_threshold", False),
-        ("edge_awareness", 1.0), ("seam_search", 1.0), ("coherence_rounds", 0.0), ("agreement", 1.0)]
+        ("edge_awareness", 1.0), ("seam_search", 1.0), ("coherence_rounds", 0.0), ("agreement", 1.0),
+        ("best_first", False), ("keep_best", 0.0), ("contact_sheet", False)]
 
 
 def test_the_first_seven_settings_are_the_builtins():
@@ -49,7 +50,8 @@ def test_the_first_seven_settings_are_the_builtins():
 def test_few_settings_are_outside_the_closed_section():
     basics = [field.name for field in FIELDS.values() if field.group == "Basics"]
     assert basics == ["preservation_strength", "feather_source", "feather_width", "feather_unit", "edge_awareness"]
-    assert {field.group for field in FIELDS.values()} == {"", "Basics", "Mask", "Sampling", "Coherence", "Composite"}
+    groups = {"", "Basics", "Mask", "Sampling", "Coherence", "Composite", "Candidates"}
+    assert {field.group for field in FIELDS.values()} == groups
 
 
 def test_number_defaults_are_floats():
@@ -73,10 +75,10 @@ def test_positional_arguments_may_be_shorter_or_longer():
     assert read_args([]) == (Settings(), [])
     assert read_args([True]) == (Settings(enabled=True), [])
     later = "a later version's", 7
-    ours = "host", 0, 0, 32, "pixels", 0, 1, 1, 0, "soft", "", False, 0, 0, 2, 0
+    ours = "host", 0, 0, 32, "pixels", 0, 1, 1, 0, "soft", "", False, 0, 0, 2, 0, False, 3, True
     assert read_args([True, 0.2, 0.05, 1, 0, 1.25, 1.25, *ours, *later]) == (
         Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 0, edge_awareness=0, seam_search=0,
-                 coherence_rounds=2, agreement=0), [])
+                 coherence_rounds=2, agreement=0, keep_best=3, contact_sheet=True), [])
 
 
 def test_strings_numbers_and_nulls_are_read():
@@ -153,7 +155,7 @@ def test_an_infotext_of_an_earlier_version_of_ours_pastes_as_that_version_behave
     pasted = {name: from_infotext(field, params) for name, field in FIELDS.items()}
     assert {name: value for name, value in pasted.items() if value is not None} == {
         "enabled": True, "feather_source": "Mask blur", "edge_awareness": 0, "seam_search": 0, "coherence_rounds": 0,
-        "agreement": 0}
+        "agreement": 0, "best_first": False, "keep_best": 0, "contact_sheet": False}
 
 
 def test_infotext_without_soft_inpainting_pastes_nothing():

@@ -10,7 +10,7 @@ const ACCORDION = "#soft_inpainting_enabled";
 /** Redraws at most once a frame, and only while the preview can be seen. */
 function watchPage() {
     const find = (selector) => document.querySelector(selector);
-    const kept = {originals: new WeakMap(), mask: undefined, detours: {}};
+    const kept = {originals: new WeakMap(), mask: undefined, maskAddress: "", detours: {}};
     const opened = new ResizeObserver(() => ask());
     let requested = false, watched = null;
     function ask() {
@@ -25,6 +25,7 @@ function watchPage() {
                 opened.observe(watched = preview);
                 nameControls(preview.closest(ACCORDION));
             }
+            keepMask();
             if (preview.offsetParent) drawPreview(preview, find, kept, ask);
         });
     }
@@ -32,9 +33,15 @@ function watchPage() {
         ask();
         setTimeout(ask, SETTLED_MS);
     }
-    async function keepMask(file) {
-        kept.mask = undefined;
-        kept.mask = await createImageBitmap(file, {colorSpaceConversion: "none"}).catch(() => null);
+    /** Decodes the mask image if it is another one. The page or a script may have set it. */
+    async function keepMask() {
+        const address = find(`${MASK_FILE} .file-preview a`)?.href;
+        if (!address || address === kept.maskAddress) return;
+        Object.assign(kept, {maskAddress: address, mask: undefined});
+        const decode = async () => createImageBitmap(await (await fetch(address)).blob(), {colorSpaceConversion: "none"});
+        const mask = await decode().catch(() => null);
+        if (address !== kept.maskAddress) return;
+        kept.mask = mask;
         ask();
     }
     const listen = (event, listener) => document.addEventListener(event, listener, {capture: true, passive: true});
@@ -42,8 +49,6 @@ function watchPage() {
     for (const event of ["input", "change", "click", "keyup"]) listen(event, unlessTyping);
     listen("pointerup", askTwice);
     listen("softinpaint-changed", ask);
-    listen("change", ({target}) => target.matches?.(`${MASK_FILE} input`) && keepMask(target.files[0]));
-    listen("drop", ({target, dataTransfer}) => target.closest?.(MASK_FILE) && keepMask(dataTransfer.files[0]));
     listen("load", ({target}) => {  // of an image
         if (target.matches?.(SKETCHED)) keepOriginal(kept.originals, target);
         askTwice();

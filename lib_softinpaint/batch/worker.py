@@ -7,20 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image, ImageChops
 
 from lib_softinpaint.batch.task import Failed, Made, Task
 from lib_softinpaint.errors import BadInput
-from lib_softinpaint.generation import score
+from lib_softinpaint.generation.candidates import Candidate, best_first, of_images, of_kept
 from lib_softinpaint.generation.colours import colours_of
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.makers import Maker, local_maker, quieten_libraries, remote_maker
 from lib_softinpaint.images.files import painted_in, read_image, read_mask, reading, save_result
-from lib_softinpaint.method.composite import over_white
-from lib_softinpaint.method.mask import resized
 from lib_softinpaint.settings.request import INPAINT_NOT_MASKED, LARGEST_SEED, Request, unstretched, with_seed
 
 
@@ -77,21 +74,20 @@ class Worker:
         size = Size.of(original)
         request = with_seed(unstretched(task.request, size) if task.may_fit else task.request)
         painted = painted_in(mask, task.mask or task.image, size, task.image, request.mask_mode, notes)
-        best: tuple[float, int, Image.Image, str] | None = None
+        repainted = 1 - painted if request.mask_mode == INPAINT_NOT_MASKED else painted
+        made: list[tuple[Candidate, int, Image.Image, str]] = []
         for number in range(task.candidates):
             numbered = replace(request, seed=(request.seed + number) % (LARGEST_SEED + 1))
             kept: list[KeptImage] = []
             result, text = self._make(numbered, original, mask, kept.append, notes.append)
-            value = (kept[0].blend_score(kept[0].settings) if kept
-                     else blend_score(original, result, 1 - painted if request.mask_mode == INPAINT_NOT_MASKED else painted))
-            if best is None or value > best[0]:
-                best = value, numbered.seed, result, text
-        assert best is not None, "a task has at least one candidate"
-        value, seed, result, text = best
+            candidate = of_kept(kept[0], kept[0].settings) if kept else of_images(original, result, repainted)
+            made.append((candidate, numbered.seed, result, text))
+            made = [made[best_first([each for each, *_ in made])[0]]]
+        (best, seed, result, text), = made
         if not self._wanted():
             raise BadInput("this worker was given up before it had finished")
         save_result(result, task.target, text, colours_of(original))
-        return Made(seed, value, 0, tuple(dict.fromkeys(notes)))
+        return Made(seed, best.score, 0, tuple(dict.fromkeys(notes)))
 
 
 def local_worker(setup: LocalSetup, number: int = 0) -> Worker:
@@ -126,23 +122,6 @@ def transparent_areas(path: Path) -> Image.Image:
         raise BadInput(f"{path} must have transparent areas to repaint, but it has no transparency")
     with reading(path):
         return ImageChops.invert(image.convert("RGBA").getchannel("A"))
-
-
-def blend_score(original: Image.Image, result: Image.Image, painted: np.ndarray) -> float:
-    """The blend score of a result whose new image is unknown: ghosts count as 0. What lies outside is not judged.
-
-    Parameters
-    ----------
-    original, result
-        A WebUI rounds the result's size to multiples of eight.
-    painted : (H, W) float32, 0 to 1
-        Of the original's size.
-    """
-    size = Size.of(result)
-    if Size.of(original) != size:
-        original, painted = original.resize(result.size, Image.Resampling.LANCZOS), resized(painted, size)
-    before, after = (np.asarray(over_white(each).convert("RGB")) for each in (original, result))
-    return score.blend_score(score.score(before, after, np.ones(painted.shape, np.float32), painted > 0))
 
 
 def _one_line(fault: object) -> str:

@@ -114,11 +114,19 @@ class KeptImage:
             self.reshaped[shape] = shown
         return shown
 
-    def scores(self, settings: Settings) -> score.Scores:
-        """Scores of the result under these settings. Raises ValueError if a host has enlarged the image."""
+    def scores(self, settings: Settings, result: np.ndarray | None = None) -> score.Scores:
+        """Scores of the result under these settings. Raises ValueError if a host has enlarged the image.
+
+        Parameters
+        ----------
+        settings
+        result : (H, W, 3) uint8
+            From `composited`, if already computed and without transparency.
+        """
         sampled = self.sampled
         new = sampled.drift(self.decoded).removed(self.decoded, settings.drift_correction, Box.whole(Size.of(self.decoded)))
-        result = self.sampled_within(settings).composited(settings, self.decoded)
+        if result is None:
+            result = self.sampled_within(settings).composited(settings, self.decoded)
         return score.score(sampled.original, result, sampled.repaint_px, self.painted.placed(self.painted.strengths) > 0,
                            np.rint(new).clip(0, 255).astype(np.uint8))
 

@@ -11,7 +11,7 @@ from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.settings.settings import Settings
 
 AMPLIFIED = 8
-"""Factor of the local contrast in the seam view."""
+"""Factor of the local contrast in the seam view, and of the difference between two images."""
 
 LOCAL_PX = 4.0
 """Pixels, deviation of a Gaussian: anything finer is local contrast."""
@@ -59,6 +59,11 @@ def seam(kept: KeptImage, settings: Settings) -> np.ndarray:
     smooth = gaussian_filter(result, (LOCAL_PX, LOCAL_PX, 0))
     amplified = smooth + AMPLIFIED * (result - smooth)
     return np.clip(np.rint(np.where(near[..., None], amplified, DIMMED * result)), 0, 255).astype(np.uint8)
+
+
+def amplified_difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """How much two images differ in each band, AMPLIFIED times as much, (H, W, 3) uint8. Both are (H, W, 3) uint8."""
+    return np.minimum(AMPLIFIED * np.abs(one.astype(np.int16) - other), 255).astype(np.uint8)
 
 
 def _grey(share: np.ndarray) -> np.ndarray:

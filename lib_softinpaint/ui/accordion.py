@@ -15,11 +15,13 @@ import gradio as gr
 from lib_softinpaint.bundled import bundled
 from lib_softinpaint.settings.fields import Field
 from lib_softinpaint.settings.presets import PresetFile
-from lib_softinpaint.settings.settings import FIELDS
-from lib_softinpaint.ui import presets, recomposite, ui_config
+from lib_softinpaint.settings.settings import CANDIDATES, FIELDS
+from lib_softinpaint.ui import presets, recomposite, staging, ui_config
 from lib_softinpaint.ui.events import QUIETLY
 
 UPLOAD_HEIGHT_PX = 140
+FILE = "_file"
+"""End of the elem_id of an image setting's upload."""
 
 INTRODUCTION = ("What you paint is repainted in full. Around it, the change fades out and stops at the outlines of "
                 "neighbours. Pixels beyond that do not change.")
@@ -59,6 +61,8 @@ class Accordion:
     advanced: Any
     chooser: presets.Chooser
     panel: recomposite.Panel
+    staging: staging.Panel | None
+    """None on the stand-alone page."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +82,13 @@ def build(input_accordion: Callable[..., AbstractContextManager], own_presets: P
     input_accordion
         The host's accordion with a checkbox.
     keep_size
-        None if the host has no other tabs to send images to.
+        None on the stand-alone page, which has no other tabs, and sorts and keeps its results itself.
     limits
         A sentence on each thing that does not work in this host.
     """
     switch, *settings = FIELDS.values()
     components = {}
+    in_webui = keep_size is not None
     with input_accordion(switch.default, label=switch.label, elem_id=switch.elem_id) as enabled:
         components[switch.name] = enabled
         gr.Markdown(INTRODUCTION)
@@ -100,8 +105,12 @@ def build(input_accordion: Callable[..., AbstractContextManager], own_presets: P
                 if group == "Composite":
                     gr.HTML(WITHOUT_EFFECT)
                 components |= _group(group)
+        with gr.Accordion("Candidates", open=False, elem_id="softinpaint_candidates", visible=in_webui):
+            components |= _group(CANDIDATES)
         panel = recomposite.build()
-    return Accordion({field.name: components[field.name] for field in (switch, *settings)}, advanced, chooser, panel)
+        stages = staging.build() if in_webui else None
+    return Accordion({field.name: components[field.name] for field in (switch, *settings)}, advanced, chooser, panel,
+                     stages)
 
 
 def in_group(group: str) -> list[Field]:
@@ -155,7 +164,7 @@ def _image_upload(common: dict[str, Any]) -> Any:
 
     Gradio's image component would reduce the image to 8 bits and drop its alpha channel.
     """
-    chosen = gr.File(label=common["label"], file_types=["image"], height=UPLOAD_HEIGHT_PX, elem_id=f"{common['elem_id']}_file")
+    chosen = gr.File(label=common["label"], file_types=["image"], height=UPLOAD_HEIGHT_PX, elem_id=common["elem_id"] + FILE)
     gr.Markdown(common["info"])
     encoded = gr.Textbox(**{**common, "visible": False})
     ui_config.leave_out(encoded)

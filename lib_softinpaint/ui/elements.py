@@ -4,6 +4,9 @@ PROMPT, NEGATIVE_PROMPT = "img2img_prompt", "img2img_neg_prompt"
 GALLERY, GENERATION_INFO = "img2img_gallery", "generation_info_img2img"
 """The gallery, and the text box with its images' infotexts."""
 
+CANVAS = "img2maskimg"
+"""The image to inpaint, with the paint on it."""
+
 REQUEST = {
     "denoising_strength": "img2img_denoising_strength", "mask_blur": "img2img_mask_blur", "mask_mode": "img2img_mask_mode",
     "masked_content": "img2img_inpainting_fill", "inpaint_area": "img2img_inpaint_full_res",

@@ -13,6 +13,7 @@ from PIL import Image
 from lib_softinpaint.generation.colours import colours_of, with_colours
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
+from lib_softinpaint.hosts.webui import candidates
 from lib_softinpaint.hosts.webui.faults import guarded, overlay_of
 from lib_softinpaint.hosts.webui.kept import history, history_mb
 from lib_softinpaint.hosts.webui.run import Run, Sampled, runs
@@ -66,12 +67,13 @@ def _composite(p: Any, pp: Any, run: Run, sampled: Sampled) -> None:
                          source=sampling.sources[place], colours=colours)
         p.extra_generation_params.update(kept.measurements(run.settings))
         infotext = processing.create_infotext(p, p.prompts, p.seeds, p.subseeds, index=place,
-                                              all_negative_prompts=p.negative_prompts) if limit > 0 else ""
+                                              all_negative_prompts=p.negative_prompts)
         opacity_px = kept.opacity_px(run.settings, fade)
         result = kept.composited(run.settings, opacity_px)
         if shown_mask is not None:
             shown_mask.paste(grey_image(opacity_px))  # the host saves it after the composite
         pp.image = with_colours(Image.fromarray(result), colours)
+        candidates.add(p, kept, result, pp.image, infotext)
         if limit > 0:
             run.finished.append((pp.image, history.put(replace(kept, infotext=infotext), result, limit)))
 

@@ -18,15 +18,19 @@ def find_shown(gallery: Any, index: int) -> str:
     """Id of the gallery image at this index. Raises LookupError with a sentence if it is not kept."""
     if not gallery:
         raise LookupError("The gallery is empty: generate an image first.")
-    shown = _gallery_image(gallery[max(0, index)])
-    identity = history.find(shown.already_saved_as) or history.find(result=np.asarray(shown))
+    identity = identity_of(gallery_image(gallery[max(0, index)]))
     if identity is None:
         raise LookupError("This image cannot be re-composited: it was not soft-inpainted, or newer results have replaced "
                           "it. The memory limit is in Settings > Soft inpainting.")
     return identity
 
 
-def _gallery_image(entry: Any) -> Any:
+def identity_of(shown: Any) -> str | None:
+    """Id of an image from `gallery_image`; None if it is not kept."""
+    return history.find(shown.already_saved_as) or history.find(result=np.asarray(shown))
+
+
+def gallery_image(entry: Any) -> Any:
     """A gallery image with the path it was saved to, as on the host's own saved images."""
     file, path = detect.gallery_file(entry)
     image: Any = file if isinstance(file, Image.Image) else infotext_utils.image_from_url_text([file])
@@ -55,7 +59,7 @@ def save_image(result: Image.Image, infotext: str) -> str:
 def save_to_gallery(result: Image.Image, infotext: str, gallery: Any, generation_info: str) -> tuple[str, Any, str]:
     """Saves a result. Returns the file name, and the gallery and its generation info with the result added."""
     path = save_image(result, infotext)
-    shown = [_gallery_image(image) for image in gallery or []]
+    shown = [gallery_image(image) for image in gallery or []]
     info = json.loads(generation_info or "{}")
     texts = (info.get("infotexts", []) + [""] * len(shown))[:len(shown)]
     return os.path.basename(path), [*shown, result], json.dumps({**info, "infotexts": [*texts, infotext]})

@@ -8,7 +8,7 @@ from typing import Any
 from modules import images, shared
 
 from lib_softinpaint.geometry import Size
-from lib_softinpaint.hosts.webui import detect
+from lib_softinpaint.hosts.webui import candidates, detect
 from lib_softinpaint.hosts.webui.coherent import let_agree
 from lib_softinpaint.hosts.webui.compositing import postprocess_image_after_composite, postprocess_maskoverlay
 from lib_softinpaint.hosts.webui.decoding import finite_latents, postprocess_batch_list
@@ -27,6 +27,7 @@ from lib_softinpaint.hosts.webui.originals import decoded_size, keep_colours
 from lib_softinpaint.hosts.webui.run import NoiseLevels, Run, Sampled, runs
 from lib_softinpaint.hosts.webui.sampling import on_mask_blend
 from lib_softinpaint.hosts.webui.skipped_steps import leave_out_locked_steps
+from lib_softinpaint.hosts.webui.staging import keep_painted
 from lib_softinpaint.images.encoded import as_bytes
 from lib_softinpaint.images.painted import LEAST_VALUE
 from lib_softinpaint.method.mask import resized
@@ -77,8 +78,11 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
         p.comment(sentence)
     run = Run(settings, painted, canvas_of(p, painted))
     runs.put(p, run)
+    candidates.start(p, settings)
     p.extra_generation_params.update(to_infotext(settings))
     keep_colours(p, run, mask_notes)
+    if fault := keep_painted(p, run):
+        mask_notes.append(fault)
     for note in mask_notes:
         tell_user(p, note)
     if resizes:
@@ -143,6 +147,7 @@ def post_sample(p: Any, ps: Any) -> None:
 @guarded
 def postprocess(p: Any, processed: Any) -> None:
     """After the last image. A copy of `p` has no run, so it leaves the original's run alone."""
+    order = candidates.finish(p, processed)
     run = runs.pop(p)
     if run is None:
         return
@@ -151,5 +156,6 @@ def postprocess(p: Any, processed: Any) -> None:
         if path := getattr(result, "already_saved_as", None):
             history.set_file(identity, path)
     if run.finished:
+        kept = [run.finished[place] for place in order] if order and max(order) < len(run.finished) else run.finished
         processed.extra_generation_params = {**processed.extra_generation_params,
-                                             KEPT_KEY: [identity for _, identity in run.finished]}
+                                             KEPT_KEY: [identity for _, identity in kept]}

@@ -7,13 +7,14 @@ from typing import Any
 
 from modules import scripts, shared, ui_components
 
-from lib_softinpaint.hosts.webui import detect
+from lib_softinpaint.hosts.webui import detect, staging
 from lib_softinpaint.hosts.webui.gallery import find_shown, kept_image, save_to_gallery
 from lib_softinpaint.hosts.webui.names import DEFAULT_PRESET, TITLE
 from lib_softinpaint.hosts.webui.preset_file import own_presets
 from lib_softinpaint.settings.settings import FIELDS, composite_fields, from_infotext, infotext_key, saved_fields
 from lib_softinpaint.ui import accordion, presets, recomposite
-from lib_softinpaint.ui.elements import GALLERY, GENERATION_INFO, REQUEST, SIZES
+from lib_softinpaint.ui import staging as staging_panel
+from lib_softinpaint.ui.elements import CANVAS, GALLERY, GENERATION_INFO, REQUEST, SIZES
 from lib_softinpaint.ui.events import redraw_on_change
 
 _pages: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
@@ -36,6 +37,10 @@ def build_ui(script: Any) -> list[Any]:
         recomposite.connect(built.panel, again, page[GALLERY], page[GENERATION_INFO],
                             recomposite.Results(find_shown, kept_image, save_to_gallery, "selected_gallery_index()"))
         request = {name: page[elem_id] for name, elem_id in REQUEST.items() if elem_id in page}
+        if built.staging is not None:
+            mask_file = staging_panel.component_named(FIELDS["mask_image"].elem_id + accordion.FILE)
+            staging_panel.connect(built.staging, staging_panel.canvas_of(CANVAS), mask_file, page[GALLERY],
+                                  page[GENERATION_INFO], staging.host())
         presets.connect(built.chooser, components, request, preset_file, lambda: shared.opts.data.get(DEFAULT_PRESET) or "")
         redraw_on_change([*components.values(), *request.values(), *(page[elem_id] for elem_id in SIZES if elem_id in page)])
     if hasattr(script, "on_after_component"):

@@ -104,6 +104,26 @@ class Faulty(scripts.Script):
             self.undo = None
 
 
+class Broken(scripts.Script):
+    """Makes the host itself fail while it samples one batch."""
+
+    def title(self):
+        return "Broken sampler"
+
+    def show(self, is_img2img):
+        return scripts.AlwaysVisible if is_img2img else False
+
+    def ui(self, is_img2img):
+        import gradio as gr
+        return [gr.Number(0, label="Batch that fails, from 1")]
+
+    def process_batch(self, p, number, *args, **kwargs):
+        def fail(*args, **kwargs):
+            raise RuntimeError("broken by the tests")
+        if number and kwargs["batch_number"] == int(number) - 1:
+            p.sample = fail
+
+
 class Refusing(scripts.Script):
     """Makes one field of this run's `p` read-only, after it was set a number of times."""
 
