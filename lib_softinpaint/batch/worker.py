@@ -16,8 +16,10 @@ from lib_softinpaint.errors import BadInput
 from lib_softinpaint.generation import score
 from lib_softinpaint.generation.colours import colours_of
 from lib_softinpaint.generation.kept import KeptImage
+from lib_softinpaint.generation.source import completed
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.makers import Maker, local_maker, quieten_libraries, remote_maker
+from lib_softinpaint.images import export
 from lib_softinpaint.images.files import painted_in, read_image, read_mask, reading, save_result
 from lib_softinpaint.method.composite import over_white
 from lib_softinpaint.method.mask import resized
@@ -77,7 +79,7 @@ class Worker:
         size = Size.of(original)
         request = with_seed(unstretched(task.request, size) if task.may_fit else task.request)
         painted = painted_in(mask, task.mask or task.image, size, task.image, request.mask_mode, notes)
-        best: tuple[float, int, Image.Image, str] | None = None
+        best: tuple[float, int, Image.Image, str, list[KeptImage]] | None = None
         for number in range(task.candidates):
             numbered = replace(request, seed=(request.seed + number) % (LARGEST_SEED + 1))
             kept: list[KeptImage] = []
@@ -85,12 +87,15 @@ class Worker:
             value = (kept[0].blend_score(kept[0].settings) if kept
                      else blend_score(original, result, 1 - painted if request.mask_mode == INPAINT_NOT_MASKED else painted))
             if best is None or value > best[0]:
-                best = value, numbered.seed, result, text
+                best = value, numbered.seed, result, text, kept
         assert best is not None, "a task has at least one candidate"
-        value, seed, result, text = best
+        value, seed, result, text, kept = best
         if not self._wanted():
             raise BadInput("this worker was given up before it had finished")
         save_result(result, task.target, text, colours_of(original))
+        if task.export is not None:
+            for image in kept:
+                export.save(completed(image, text, original), image.settings, task.export, task.target.stem, task.photoshop)
         return Made(seed, value, 0, tuple(dict.fromkeys(notes)))
 
 

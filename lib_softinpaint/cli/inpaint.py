@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import click
+from PIL import Image
 
 from lib_softinpaint.cli.command import OUTPUTS, Command, print_note
+from lib_softinpaint.cli.exported import Export, export_options
 from lib_softinpaint.cli.files import make_folders, rescuing
 from lib_softinpaint.cli.jobs import Job, check_targets, images_in, plan_jobs
 from lib_softinpaint.cli.masks import by_name
@@ -46,13 +49,14 @@ LETTERS_MORE = 500  # characters reserved in the infotext for later additions: L
 @click.option("--force", is_flag=True, help="Overwrite existing results.")
 @click.option("--count", type=click.IntRange(1), default=1, help="Results per image. Each one uses the next seed.")
 @click.option("--keep", is_flag=True, help="Save a job file (.npz) beside each result, for the command recomposite.")
+@export_options
 @click.option("--webui", metavar="URL", help="Generate in a running WebUI that has this extension, through its API. Put "
                                              "user:password@ before the host if it was started with --api-auth.")
 @request_options
 @click.pass_context
 def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force: bool, count: int, like: Path | None,
             model: str | None, keep: bool, loras: tuple[str, ...], lora_dir: Path, device: str | None, webui: str | None,
-            **values: Value) -> None:
+            export_folder: Path | None, photoshop: bool, **values: Value) -> None:
     """Inpaint IMAGE where MASK is white. Several images or folders of images also work.
 
     MASK is one file for all images, or a folder with a mask named like each image. Grey is partly repainted.
@@ -61,12 +65,15 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
         raise click.UsageError(f"IMAGE and MASK are both needed, got {' '.join(map(str, paths)) or 'neither'}")
     wanted = requested(context, like, model, loras, lora_dir, webui is not None, values)
     request = with_seed(wanted.with_loras(wanted.request))
-    if keep and (webui is not None or not request.settings.enabled):
-        raise click.UsageError("--keep needs soft inpainting on this machine; it cannot be combined with "
-                               f"{'--webui' if webui is not None else '--no-enabled'}")
+    export = Export(export_folder, photoshop)
+    for option in [*(["--keep"] if keep else []), *(["--export"] if export_folder is not None else [])]:
+        if webui is not None or not request.settings.enabled:
+            raise click.UsageError(f"{option} needs soft inpainting on this machine; it cannot be combined with "
+                                   f"{'--webui' if webui is not None else '--no-enabled'}")
     jobs, mask_of = plan_jobs(images_in(paths[:-1]), output, count), by_name(paths[-1])
     masks = {job.image: mask_of(job.image) for job in jobs}
     check_targets([target for job in jobs for target in (job.target, *([job.kept] if keep else []))], force)
+    export.check([job.target for job in jobs], force)
     notes = {image: _checked(image, mask, request.mask_mode) for image, mask in masks.items()}
     requests = [_request_of(job, request, wanted.may_fit, model) for job in jobs]
     make_folders(job.target for job in jobs)
@@ -77,16 +84,34 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
         for job, numbered in zip(jobs, requests):
             original = read_image(job.image)
             kept: list[KeptImage] = []
-            result, text = make(numbered, original, read_mask(masks[job.image]), kept.append if keep else None,
-                                lambda note, job=job: None if note in notes[job.image]
-                                else print_note(f"{job.target}: {note}"))
+            with _saving_regions(job, original) as on_region:
+                result, text = make(numbered, original, read_mask(masks[job.image]),
+                                    kept.append if keep or export_folder is not None else None,
+                                    lambda note, job=job: None if note in notes[job.image]
+                                    else print_note(f"{job.target}: {note}"), on_region)
             with rescuing(job.target, lambda place, result=result, text=text: infotext_files.save(result, place, text)):
                 save_result(result, job.target, text, colours_of(original))
             click.echo(job.target)
             for image in kept:
-                with rescuing(job.kept, lambda place, image=image: job_file.save(image, place)):
-                    job_file.save(completed(image, text, original), job.kept)
-                click.echo(job.kept)
+                whole = completed(image, text, original)
+                if keep:
+                    with rescuing(job.kept, lambda place, whole=whole: job_file.save(whole, place)):
+                        job_file.save(whole, job.kept)
+                    click.echo(job.kept)
+                export.save(whole, whole.settings, job.target)
+
+
+@contextmanager
+def _saving_regions(job: Job, original: Image.Image) -> Iterator[Callable[[Image.Image, str], None]]:
+    """Takes the image and its infotext after each region. If the block is interrupted, the last one is saved."""
+    finished: list[tuple[Image.Image, str]] = []
+    try:
+        yield lambda image, text: finished.append((image, text))
+    except KeyboardInterrupt:
+        for image, text in finished[-1:]:
+            save_result(image, job.target, text, colours_of(original))
+            print_note(f"interrupted; {job.target} has the regions that were finished")
+        raise
 
 
 def _request_of(job: Job, request: Request, may_fit: bool, model: str | None) -> Request:

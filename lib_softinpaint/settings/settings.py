@@ -17,6 +17,9 @@ DRIFT_APPLIED_KEY = INFOTEXT_PREFIX + "drift applied"
 """Infotext key: share of the measured drift that was removed, 0 to 1. Written if drift correction is on, and as 0 after
 a re-composite without it."""
 
+REGIONS_KEY = INFOTEXT_PREFIX + "regions"
+"""Infotext key: how many regions were inpainted one by one, as "4" or, after an interruption, "2 of 4"."""
+
 SOFT, HARD = "soft", "hard"
 FEATHER_AUTOMATIC = "Automatic"
 FEATHER_FROM_BLUR = "Mask blur"
@@ -133,6 +136,10 @@ class Settings:
         "How much of the noise outside what you painted is the noise that the model sees there, so that it paints what fits. "
         "Takes no time.", Range(0, 1, 0.05), key="agreement", elem_id="softinpaint_agreement", group="Coherence", builtin=0.0,
         earlier=0.0)] = 1.0
+    regions_one_by_one: Annotated[bool, Field(
+        "Regions one by one",
+        "Inpaints separate strokes one after another, each with its own Only masked crop. [SEP] in the prompt separates their "
+        "prompts.", elem_id="softinpaint_regions", group="Mask", builtin=False, earlier=False)] = False
 
     def __post_init__(self):
         coerce_all(self)
@@ -201,7 +208,7 @@ def infotext_key(field: Field) -> str:
 
 def infotext_keys() -> list[str]:
     """All infotext keys that this extension writes."""
-    return [infotext_key(field) for field in saved_fields()] + [VERSION_KEY, NOTE_KEY, DRIFT_APPLIED_KEY]
+    return [infotext_key(field) for field in saved_fields()] + [VERSION_KEY, NOTE_KEY, DRIFT_APPLIED_KEY, REGIONS_KEY]
 
 
 def to_infotext(settings: Settings) -> dict[str, Any]:
