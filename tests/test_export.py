@@ -147,12 +147,17 @@ def ora(tmp_path):
     return tmp_path / "layers.ora", shown
 
 
+def in_krita(folder, path):
+    """The image that Krita makes of a file's layers, (H, W, 3)."""
+    done = in_home(folder, program("xvfb-run"), "-a", program("krita"), "--export", "--export-filename",
+                   str(folder / "krita.png"), str(path))
+    assert (folder / "krita.png").exists(), done.stdout + done.stderr
+    return np.asarray(Image.open(folder / "krita.png").convert("RGB")).astype(int)
+
+
 def test_krita_opens_the_layers(ora, tmp_path):
     path, shown = ora
-    done = in_home(tmp_path, program("krita"), "--export", "--export-filename", str(tmp_path / "krita.png"), str(path))
-    assert (tmp_path / "krita.png").exists(), done.stdout + done.stderr
-    back = np.asarray(Image.open(tmp_path / "krita.png").convert("RGB")).astype(int)
-    assert np.abs(back - shown).max() <= 1
+    assert np.abs(in_krita(tmp_path, path) - shown).max() <= 1
 
 
 def in_gimp(folder, path):

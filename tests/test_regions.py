@@ -12,13 +12,14 @@ from lib_softinpaint.generation import layers
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers import models
 from lib_softinpaint.hosts.diffusers.pipeline import SoftInpaintPipeline
-from lib_softinpaint.images import job_file
+from lib_softinpaint.images import export, job_file
 from lib_softinpaint.method.regions import GAP_PX, MOST_REGIONS, regions
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.prompt import of_regions
 from lib_softinpaint.settings.request import ONLY_MASKED, Request, from_infotext
 from lib_softinpaint.settings.settings import Settings
 from tests import tiny_models
+from tests.test_export import in_krita
 
 pytestmark = tiny_models.KNOWN_WARNINGS
 
@@ -121,7 +122,7 @@ def test_four_dots_in_the_corners_are_four_crops_at_full_resolution(made):
     assert len(kept.regions) == 4
     for region, (x, y) in zip(kept.regions, CORNERS):
         sampled = region.sampled
-        assert sampled.decoded_size == Size(128, 128)
+        assert sampled.repaint.shape == (16, 16)  # of 8 pixels: it was sampled at 128 x 128
         box = sampled.box
         assert box.left <= x - 40 and x + 40 <= box.right and box.top <= y - 40 and y + 40 <= box.bottom  # noqa: PT018
         assert max(box.width, box.height) <= 2 * 40 + 2 * (16 + 16) + 1  # the dot, padding and feather, not the image
@@ -188,6 +189,13 @@ def test_a_kept_result_is_re_composited_region_over_region(made, tmp_path):
         np.testing.assert_array_equal(back.composited(settings), kept.composited(settings))
     assert 0 <= kept.blend_score(kept.settings) <= min(
         dataclasses.replace(each, before=None).blend_score(kept.settings) for each in kept.regions)
+
+
+def test_krita_shows_the_exported_layers_as_the_result(made, tmp_path):
+    _, result, heard = made
+    kept, = heard["kept"]
+    (tmp_path / "four.ora").write_bytes(export.files_of(kept, kept.settings)["layers.ora"])
+    assert np.abs(in_krita(tmp_path, tmp_path / "four.ora") - np.asarray(result)).max() <= 1
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])

@@ -37,6 +37,9 @@ NOTHING_TAKEN = "No image selected."
 EXPORTED = "softinpaint"
 """Start of the names of exported files."""
 
+FOLDERS = 4
+"""Exports whose temporary files are kept. Gradio copies them before it offers them."""
+
 EXPORTED_HELP = ("Click a file to download it. Krita and GIMP open the layers (.ora). _change_ is the new content with its "
                  "opacity; the masks have 16 bits.")
 
@@ -147,13 +150,18 @@ def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_
             return _unchanged(), _unchanged(), _sentence(fault)
         return gallery, info, f"Saved as {name}."
 
+    folders: list[tempfile.TemporaryDirectory[str]] = []
+
     def export_files(identity: str, *values: Value) -> tuple[Any, Any]:
         if not identity:
             return _unchanged(), NOTHING_TAKEN
         try:
             kept, new_settings = chosen(identity, values)
             with recomposites.turn():
-                paths = export.save(kept, new_settings, Path(tempfile.mkdtemp()), EXPORTED)
+                if len(folders) == FOLDERS:
+                    folders.pop(0).cleanup()
+                folders.append(tempfile.TemporaryDirectory(prefix="softinpaint-"))
+                paths = export.save(kept, new_settings, Path(folders[-1].name), EXPORTED)
         except (LookupError, ValueError, OSError, Busy) as fault:
             return _unchanged(), _sentence(fault)
         return gr.update(value=[str(path) for path in paths], visible=True), EXPORTED_HELP

@@ -49,7 +49,8 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     withdraw(p)
     region = region_of.get(p)
     if region is not None and region.number == 0:  # of this object's previous run
-        region = region_of.pop(p) and None
+        region_of.pop(p)
+        region = None
     try:
         settings, notes = read_args(args)
     except ValueError as invalid:
@@ -80,10 +81,10 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
         except ValueError as invalid:
             tell_user(p, f"Soft inpainting was skipped: {invalid}")
             return
-    run = Run(settings, painted if region is None else region.painted, Canvas(p.mask_blur))
+        painted = painted if region is None else region.painted
+    run = Run(settings, painted, Canvas(p.mask_blur))
     runs.put(p, run)
     if region is not None:
-        painted = region.painted
         run.changes.set(p, "inpaint_full_res", True)
     padding = p.inpaint_full_res_padding if p.inpaint_full_res else None
     content = dict(enumerate(MASKED_CONTENTS)).get(p.inpainting_fill, "")  # other scripts use their own numbers
