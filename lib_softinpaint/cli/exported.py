@@ -10,7 +10,7 @@ import click
 from lib_softinpaint.cli.files import make_folders, writing
 from lib_softinpaint.cli.jobs import check_targets
 from lib_softinpaint.generation.kept import KeptImage
-from lib_softinpaint.images import export
+from lib_softinpaint.images import export, photoshop
 from lib_softinpaint.settings.settings import Settings
 
 _OPTIONS = (
@@ -34,7 +34,7 @@ class Export:
                 raise click.UsageError("--photoshop needs --export FOLDER")
             return
         if self.photoshop:
-            from lib_softinpaint.images import photoshop  # noqa: F401 - found missing before anything is generated
+            photoshop.demand_installed()
         files = [file for target in targets for file in export.targets(self.folder, target.stem, self.photoshop)]
         check_targets(files, force)
         make_folders(files)

@@ -131,7 +131,8 @@ class KeptImage:
         if self.source is None:
             return replace(shown, original=below), None
         same = (below == self.source).all(axis=-1, keepdims=True)
-        return replace(shown, original=np.where(same, shown.original, over_white(Image.fromarray(below)))), below
+        flat = np.asarray(over_white(Image.fromarray(below)))
+        return replace(shown, original=np.where(same, shown.original, flat)), below
 
     def sampled_within(self, settings: Settings) -> SampledImage:
         """The sampled image, shown within the mask of these settings."""

@@ -10,6 +10,7 @@ from lib_softinpaint.atomic_file import replacing
 from lib_softinpaint.generation import layers
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.images import openraster
+from lib_softinpaint.images import photoshop as photoshop_file
 from lib_softinpaint.images.openraster import Layer, png
 from lib_softinpaint.images.painted import grey_image
 from lib_softinpaint.settings.settings import Settings
@@ -51,9 +52,7 @@ def files_of(kept: KeptImage, settings: Settings, photoshop: bool = False) -> di
     openraster.write(layered, stack, result, profile)
     files[LAYERED] = layered.getvalue()
     if photoshop:
-        from lib_softinpaint.images import photoshop as psd
-
-        files[PHOTOSHOP] = psd.written(stack, result, profile)
+        files[PHOTOSHOP] = photoshop_file.written(stack, result, profile)
     return files
 
 

@@ -50,8 +50,8 @@ def _of_region(number: int, name: str) -> str:
     return f"{name} {number}"
 
 
-def _arrays(kept: KeptImage) -> dict[str, np.ndarray | None]:
-    """The arrays of one region, by the names in `ARRAYS`."""
+def _arrays(kept: KeptImage) -> dict[str, Any]:
+    """The arrays of one region, by the names in `ARRAYS`; None for those that it lacks."""
     profile = kept.colours.icc_profile
     return {**{name: getattr(kept.sampled, name) for name in ("original", "repaint_px", "repaint", "distance")},
             "decoded": kept.decoded, "strengths": kept.painted.strengths, "source": kept.source,

@@ -46,10 +46,10 @@ def postprocess_maskoverlay(p: Any, ppmo: Any) -> None:
 
 
 def postprocess_image_after_composite(p: Any, pp: Any) -> None:
-    """After the host's overlay: composites the decoded image over the original."""
+    """After the host's overlay: composites the decoded image over the original, and inpaints the mask's other regions."""
     run = runs.get(p)
-    waits = run is not None and run.sampled is not None and run.sampled.fade is not None
-    if waits and not _composite(p, pp, run, run.sampled):
+    sampled = None if run is None else run.sampled
+    if run is not None and sampled is not None and sampled.fade is not None and not _composite(p, pp, run, sampled):
         pp.image, _ = processing.apply_overlay(pp.image, None, p.overlay_images[p.batch_index])
     inpaint_others(p, pp)
 
