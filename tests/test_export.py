@@ -135,7 +135,7 @@ def in_home(folder, *command):
     """Runs a program for the desktop without one."""
     environment = {**os.environ, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "QT_QPA_PLATFORM": "offscreen",
                    "XDG_RUNTIME_DIR": str(folder), "XDG_CACHE_HOME": str(folder), "XDG_DATA_HOME": str(folder)}
-    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=180)
+    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=600)
 
 
 @pytest.fixture
