@@ -167,6 +167,7 @@ def test_the_infotext_reproduces_the_image(pipeline, made):
     request, notes = from_infotext(infotext.parse(text))
     assert notes == []
     assert (request.settings.regions_one_by_one, request.prompt) == (True, REQUEST.prompt)
+    assert "Inpaint area: Only masked, Masked area padding: 16" in text
     assert "Soft inpainting regions: 4" in text
     again = models.inpaint(pipeline, request, image, dots(1024, 40, *CORNERS))
     np.testing.assert_array_equal(np.asarray(again), np.asarray(result))

@@ -244,7 +244,7 @@ def _inpainted_by_region(pipeline: DiffusionPipeline, request: Request, image: I
 
     for number, part in enumerate(parts):
         region = replace(request, prompt=prompts[number], negative_prompt=negative_prompts[number],
-                         inpaint_area=ONLY_MASKED, seed=(request.seed + number) % (LARGEST_SEED + 1),
+                         seed=(request.seed + number) % (LARGEST_SEED + 1),
                          settings=replace(request.settings, regions_one_by_one=False))
         result = _inpainted(pipeline, region, result, part, loras, replace(
             heard, keep=heard.keep and keep_region, on_note=notes.append,
