@@ -24,8 +24,10 @@ REQUIREMENTS = ROOT / "standalone-requirements.txt"
 PAGE = ROOT / "page-requirements.txt"
 DEVELOPMENT = ROOT / "development-requirements.txt"
 RAY = ROOT / "ray-requirements.txt"
+PHOTOSHOP = ROOT / "photoshop-requirements.txt"
 BESIDES = {"page": [PAGE], "test": [PAGE, DEVELOPMENT], "bench": [DEVELOPMENT]}
-FOR = {PAGE: "the page", RAY: "Ray"}
+OF_OPTIONS = {("batch", "--ray"): RAY, **{(verb, "--photoshop"): PHOTOSHOP for verb in ("inpaint", "batch", "recomposite")}}
+FOR = {PAGE: "the page", RAY: "Ray", PHOTOSHOP: "Photoshop files"}
 INSTALLED = VENV / "installed-requirements.sha256"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
@@ -47,8 +49,9 @@ def main(arguments):
         print(__doc__.strip())
         return 0 if arguments[:1] in ([], ["-h"], ["--help"]) else 2
     try:
-        with_ray = any(word.partition("=")[0] == "--ray" for word in arguments)
-        prepare(REQUIREMENTS, *BESIDES.get(arguments[0], []), *([RAY] if arguments[0] == "batch" and with_ray else []))
+        options = {word.partition("=")[0] for word in arguments}
+        prepare(REQUIREMENTS, *BESIDES.get(arguments[0], []),
+                *(file for (verb, option), file in OF_OPTIONS.items() if verb == arguments[0] and option in options))
     except ForeignEnvironment as fault:
         return complain(str(fault))
     except (subprocess.CalledProcessError, OSError) as fault:

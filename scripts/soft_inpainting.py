@@ -4,7 +4,6 @@ from modules import scripts
 from lib_softinpaint.hosts.webui import start
 
 hooks, page, register = start.current()
-
 @register
 class SoftInpainting(scripts.Script):
     def show(self, is_img2img):
@@ -15,6 +14,9 @@ class SoftInpainting(scripts.Script):
 
     def process(self, p, *args):
         hooks.process(p, args)
+
+    def before_process_batch(self, p, *args, **kwargs):
+        hooks.before_process_batch(p)
 
     def process_batch(self, p, *args, **kwargs):
         hooks.process_batch(p)

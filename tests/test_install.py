@@ -103,7 +103,7 @@ def test_the_metadata(distribution):
     metadata = distribution.metadata
     expected = {"Name": "sd-webui-softinpaint", "Version": __version__, "License-Expression": "MIT", "License-File": "LICENSE"}
     assert {key: metadata[key] for key in expected} == expected
-    assert set(metadata.get_all("Provides-Extra")) == {"diffusers", "page", "ray", "dev"}
+    assert set(metadata.get_all("Provides-Extra")) == {"diffusers", "page", "photoshop", "ray", "dev"}
 
 
 def lines_of(file):
@@ -119,6 +119,7 @@ def test_the_requirements_files_equal_the_extras():
     assert standalone == {*project["dependencies"], *extras["diffusers"]} - {"torch>=2.1", "pillow>=9.5"}
     assert lines_of("page-requirements.txt") | {"sd-webui-softinpaint[diffusers]"} == extras["page"]
     assert lines_of("ray-requirements.txt") | {"sd-webui-softinpaint[diffusers]"} == extras["ray"]
+    assert lines_of("photoshop-requirements.txt") == extras["photoshop"]
     assert lines_of("development-requirements.txt") == extras["dev"]
 
 
@@ -136,7 +137,7 @@ def test_the_requirements_name_all_that_the_library_imports():
     files = [path for path in (ROOT / "lib_softinpaint").rglob("*.py") if "webui" not in path.parts]
     found = {name for path in files for name in imported(path)} - set(sys.stdlib_module_names) - {"lib_softinpaint"}
     of_packages = packages_distributions()
-    lines = set().union(*(lines_of(f"{part}-requirements.txt") for part in ("standalone", "page", "ray")))
+    lines = set().union(*(lines_of(f"{part}-requirements.txt") for part in ("standalone", "page", "photoshop", "ray")))
     required = {re.split(r"[^a-z0-9_-]", line, maxsplit=1)[0] for line in lines}
     assert {"torch", "skimage", "PIL"} <= found
     assert required.issuperset(BROUGHT_ALONG.values())
@@ -169,7 +170,8 @@ def test_the_installed_library_finds_its_data_files(installed, tmp_path):
     assert all(Path(path).exists() for path in found)
 
 
-@pytest.mark.parametrize(("missing", "extra"), [("diffusers", "diffusers"), ("gradio", "page"), ("ray", "ray")])
+@pytest.mark.parametrize(("missing", "extra"), [("diffusers", "diffusers"), ("gradio", "page"), ("ray", "ray"),
+                                                 ("psd_tools", "photoshop")])
 def test_a_missing_package_is_named_with_its_extra(monkeypatch, capsys, missing, extra):
     def fail(*others, **named):
         raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)

@@ -31,7 +31,7 @@ def test_the_apis_order_names_and_defaults():
         ("feather_unit", "pixels"), ("threshold_mix", 0.0), ("least_opacity", 1.0), ("drift_correction", 1.0),
         ("grain", 0.0), ("conditioning_mask", "soft"), ("mask_image", ""), ("automatic_threshold", False),
         ("edge_awareness", 1.0), ("seam_search", 1.0), ("coherence_rounds", 0.0), ("agreement", 1.0),
-        ("best_first", False), ("keep_best", 0.0), ("contact_sheet", False)]
+        ("best_first", False), ("keep_best", 0.0), ("contact_sheet", False), ("regions_one_by_one", False)]
 
 
 def test_the_first_seven_settings_are_the_builtins():
@@ -75,10 +75,10 @@ def test_positional_arguments_may_be_shorter_or_longer():
     assert read_args([]) == (Settings(), [])
     assert read_args([True]) == (Settings(enabled=True), [])
     later = "a later version's", 7
-    ours = "host", 0, 0, 32, "pixels", 0, 1, 1, 0, "soft", "", False, 0, 0, 2, 0, False, 3, True
+    ours = "host", 0, 0, 32, "pixels", 0, 1, 1, 0, "soft", "", False, 0, 0, 2, 0, False, 3, True, True
     assert read_args([True, 0.2, 0.05, 1, 0, 1.25, 1.25, *ours, *later]) == (
         Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 0, edge_awareness=0, seam_search=0,
-                 coherence_rounds=2, agreement=0, keep_best=3, contact_sheet=True), [])
+                 coherence_rounds=2, agreement=0, keep_best=3, contact_sheet=True, regions_one_by_one=True), [])
 
 
 def test_strings_numbers_and_nulls_are_read():
@@ -124,7 +124,7 @@ def test_settings_are_not_read_when_switched_off():
 
 def test_infotext_makes_the_round_trip():
     settings = Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 3, -2, 40, "% of the mask", 0.75, 0.25, 0.5, 0.1, "hard",
-                        "an image", True, 0.8, 0.6, 3, 0.4)
+                        "an image", True, 0.8, 0.6, 3, 0.4, True)
     written = {key: str(value) for key, value in to_infotext(settings).items()}
     assert written == {**BUILTIN_INFOTEXT, "Soft inpainting feather source": "host", "Soft inpainting edge taper": "3",
                        "Soft inpainting mask grow": "-2", "Soft inpainting feather width": "40",
@@ -133,7 +133,7 @@ def test_infotext_makes_the_round_trip():
                        "Soft inpainting grain": "0.1", "Soft inpainting conditioning mask": "hard",
                        "Soft inpainting automatic threshold": "True", "Soft inpainting edge awareness": "0.8",
                        "Soft inpainting seam search": "0.6", "Soft inpainting coherence rounds": "3",
-                       "Soft inpainting agreement": "0.4",
+                       "Soft inpainting agreement": "0.4", "Soft inpainting regions one by one": "True",
                        VERSION_KEY: __version__}
     read = {field.name: from_infotext(field, written) for field in saved_fields()}
     assert Settings(**read, mask_image="an image") == settings
@@ -155,7 +155,7 @@ def test_an_infotext_of_an_earlier_version_of_ours_pastes_as_that_version_behave
     pasted = {name: from_infotext(field, params) for name, field in FIELDS.items()}
     assert {name: value for name, value in pasted.items() if value is not None} == {
         "enabled": True, "feather_source": "Mask blur", "edge_awareness": 0, "seam_search": 0, "coherence_rounds": 0,
-        "agreement": 0, "best_first": False, "keep_best": 0, "contact_sheet": False}
+        "agreement": 0, "best_first": False, "keep_best": 0, "contact_sheet": False, "regions_one_by_one": False}
 
 
 def test_infotext_without_soft_inpainting_pastes_nothing():

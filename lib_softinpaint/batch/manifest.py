@@ -111,7 +111,8 @@ def key_of_task(task: Task, model: str | None) -> str:
     """A short hash of all that decides a result: the settings, the model and the states of the files."""
     files = [(path.name, stat.st_size, stat.st_mtime_ns) for path in (task.image, task.mask) if path is not None
              for stat in [path.stat()]]
-    text = json.dumps([asdict(task.request), task.candidates, task.may_fit, model, files])
+    exported = [] if task.export is None else [str(task.export), task.photoshop]
+    text = json.dumps([asdict(task.request), task.candidates, task.may_fit, model, files, *exported])
     return hashlib.blake2b(text.encode(), digest_size=KEY_BYTES).hexdigest()
 
 

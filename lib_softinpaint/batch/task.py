@@ -17,6 +17,10 @@ class Task:
         How many to generate, each with the next seed. The one with the highest blend score is saved.
     may_fit
         Whether the image's own size is used if the request's would stretch it.
+    export
+        Folder for layers and masks; None writes none.
+    photoshop
+        Whether they include a Photoshop file.
     """
 
     image: Path
@@ -25,6 +29,8 @@ class Task:
     request: Request
     candidates: int = 1
     may_fit: bool = False
+    export: Path | None = None
+    photoshop: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,10 @@ from lib_softinpaint.errors import BadInput
 from lib_softinpaint.generation.candidates import Candidate, best_first, of_images, of_kept
 from lib_softinpaint.generation.colours import colours_of
 from lib_softinpaint.generation.kept import KeptImage
+from lib_softinpaint.generation.source import completed
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.makers import Maker, local_maker, quieten_libraries, remote_maker
+from lib_softinpaint.images import export
 from lib_softinpaint.images.files import painted_in, read_image, read_mask, reading, save_result
 from lib_softinpaint.settings.request import INPAINT_NOT_MASKED, LARGEST_SEED, Request, unstretched, with_seed
 
@@ -75,18 +77,21 @@ class Worker:
         request = with_seed(unstretched(task.request, size) if task.may_fit else task.request)
         painted = painted_in(mask, task.mask or task.image, size, task.image, request.mask_mode, notes)
         repainted = 1 - painted if request.mask_mode == INPAINT_NOT_MASKED else painted
-        made: list[tuple[Candidate, int, Image.Image, str]] = []
+        made: list[tuple[Candidate, int, Image.Image, str, list[KeptImage]]] = []
         for number in range(task.candidates):
             numbered = replace(request, seed=(request.seed + number) % (LARGEST_SEED + 1))
             kept: list[KeptImage] = []
             result, text = self._make(numbered, original, mask, kept.append, notes.append)
             candidate = of_kept(kept[0], kept[0].settings) if kept else of_images(original, result, repainted)
-            made.append((candidate, numbered.seed, result, text))
+            made.append((candidate, numbered.seed, result, text, kept))
             made = [made[best_first([each for each, *_ in made])[0]]]
-        (best, seed, result, text), = made
+        (best, seed, result, text, kept), = made
         if not self._wanted():
             raise BadInput("this worker was given up before it had finished")
         save_result(result, task.target, text, colours_of(original))
+        if task.export is not None:
+            for image in kept:
+                export.save(completed(image, text, original), image.settings, task.export, task.target.stem, task.photoshop)
         return Made(seed, best.score, 0, tuple(dict.fromkeys(notes)))
 
 

@@ -18,6 +18,7 @@ from lib_softinpaint.batch.task import Failed, Outcome, Task
 from lib_softinpaint.batch.worker import LocalSetup
 from lib_softinpaint.cli import captions
 from lib_softinpaint.cli.command import OUTPUTS, Command, print_note
+from lib_softinpaint.cli.exported import Export, export_options
 from lib_softinpaint.cli.files import make_folders
 from lib_softinpaint.cli.jobs import Job, check_targets, demand_distinct, images_in, plan_jobs
 from lib_softinpaint.cli.masks import MaskOf, by_name, by_suffix
@@ -47,6 +48,7 @@ MOST_FAILURES_PRINTED = 20
 @click.option("--force", is_flag=True, help="Overwrite results that were made with other settings or by other programs.")
 @click.option("--best-of", type=click.IntRange(1), default=1, metavar="N",
               help="Generate N results for each image, each with the next seed, and keep the one with the best blend score.")
+@export_options
 @click.option("--retries", type=click.IntRange(0), default=2,
               help="How often an image is tried again after an unexpected error, or after its worker died.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
@@ -69,7 +71,8 @@ def batch(context: click.Context, paths: tuple[Path, ...], mask: Path | None, ma
           prompts: Path | None, caption_suffix: str | None, output: Path, force: bool, best_of: int, retries: int,
           timeout: float | None, workers: int | None, ray_address: str | None, cpus_per_worker: float,
           gpus_per_worker: float | None, webuis: tuple[str, ...], like: Path | None, model: str | None,
-          loras: tuple[str, ...], lora_dir: Path, device: str | None, **values: Value) -> None:
+          loras: tuple[str, ...], lora_dir: Path, device: str | None, export_folder: Path | None, photoshop: bool,
+          **values: Value) -> None:
     """Inpaint all images in FOLDER on one or many workers.
 
     The file manifest.jsonl in the output folder says what became of each image. A failed image stops nothing. If the run is
@@ -81,6 +84,10 @@ def batch(context: click.Context, paths: tuple[Path, ...], mask: Path | None, ma
         raise click.UsageError("--webui cannot be combined with --ray or --workers; each WebUI is one worker")
     if prompts is not None and caption_suffix is not None:
         raise click.UsageError("--prompts and --captions cannot be combined")
+    export = Export(export_folder, photoshop)
+    if export_folder is not None and webuis:
+        raise click.UsageError("--export needs soft inpainting on this machine; it cannot be combined with --webui")
+    export.check((), force)
     wanted = requested(context, like, model, loras, lora_dir, bool(webuis), values)
     images = images_in(paths)
     if mask_suffix is not None:
@@ -88,7 +95,7 @@ def batch(context: click.Context, paths: tuple[Path, ...], mask: Path | None, ma
             raise click.UsageError("--mask-suffix must not be empty")
         images = [image for image in images if not image.stem.endswith(mask_suffix)]
     planner = _Planner(wanted, None if mask_from_alpha else by_name(mask) if mask else by_suffix(mask_suffix or ""),
-                       _values_of(prompts, caption_suffix), best_of, model)
+                       _values_of(prompts, caption_suffix), best_of, model, export)
     jobs = plan_jobs(images, output, 1)
     demand_distinct([job.target for job in jobs])
     make_folders([output / manifests.NAME])
@@ -125,9 +132,10 @@ class _Plan:
 
 class _Planner:
     def __init__(self, wanted: Requested, mask_of: MaskOf | None, values_of: captions.ValuesOf, candidates: int,
-                 model: str | None):
+                 model: str | None, export: Export):
         self._wanted, self._mask_of, self._values_of = wanted, mask_of, values_of
         self._candidates, self._model = candidates, model
+        self._export = replace(export, folder=export.folder and export.folder.absolute())
 
     def planned(self, job: Job) -> _Plan:
         image, target = job.image, job.target
@@ -138,7 +146,7 @@ class _Planner:
         except BadInput as fault:
             error = " ".join(str(fault).split())
         task = Task(image.absolute(), None if mask is None else mask.absolute(), target.absolute(), request,
-                    self._candidates, self._wanted.may_fit)
+                    self._candidates, self._wanted.may_fit, self._export.folder, self._export.photoshop)
         try:
             key = manifests.key_of_task(task, self._model)
         except OSError as fault:

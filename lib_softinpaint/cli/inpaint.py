@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
 import click
+from PIL import Image
 
 from lib_softinpaint.cli.command import OUTPUTS, Command, print_note
+from lib_softinpaint.cli.exported import Export, export_options
 from lib_softinpaint.cli.files import make_folders
 from lib_softinpaint.cli.jobs import Job, check_targets, images_in, plan_jobs
 from lib_softinpaint.cli.masks import by_name
@@ -21,7 +24,7 @@ from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.makers import local_maker, remote_maker
 from lib_softinpaint.images import infotext_files
-from lib_softinpaint.images.files import painted_in, read_image, read_mask
+from lib_softinpaint.images.files import painted_in, read_image, read_mask, save_result
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.advice import advice
 from lib_softinpaint.settings.fields import Value
@@ -52,13 +55,15 @@ LETTERS_MORE = 500  # characters reserved in the infotext for later additions: L
                                                                        "highest blend scores.")
 @click.option("--sheet", is_flag=True, help="Also save one image with all results of an image, their scores and seeds.")
 @click.option("--keep", is_flag=True, help="Save a job file (.npz) beside each result, for the command recomposite.")
+@export_options
 @click.option("--webui", metavar="URL", help="Generate in a running WebUI that has this extension, through its API. Put "
                                              "user:password@ before the host if it was started with --api-auth.")
 @request_options
 @click.pass_context
 def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force: bool, count: int, best_first: bool,
             keep_best: int | None, sheet: bool, like: Path | None, model: str | None, keep: bool, loras: tuple[str, ...],
-            lora_dir: Path, device: str | None, webui: str | None, **values: Value) -> None:
+            lora_dir: Path, device: str | None, webui: str | None, export_folder: Path | None, photoshop: bool,
+            **values: Value) -> None:
     """Inpaint IMAGE where MASK is white. Several images or folders of images also work.
 
     MASK is one file for all images, or a folder with a mask named like each image. Grey is partly repainted.
@@ -67,9 +72,11 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
         raise click.UsageError(f"IMAGE and MASK are both needed, got {' '.join(map(str, paths)) or 'neither'}")
     wanted = requested(context, like, model, loras, lora_dir, webui is not None, values)
     request = with_seed(wanted.with_loras(wanted.request))
-    if keep and (webui is not None or not request.settings.enabled):
-        raise click.UsageError("--keep needs soft inpainting on this machine; it cannot be combined with "
-                               f"{'--webui' if webui is not None else '--no-enabled'}")
+    export = Export(export_folder, photoshop)
+    for option in [*(["--keep"] if keep else []), *(["--export"] if export_folder is not None else [])]:
+        if webui is not None or not request.settings.enabled:
+            raise click.UsageError(f"{option} needs soft inpainting on this machine; it cannot be combined with "
+                                   f"{'--webui' if webui is not None else '--no-enabled'}")
     compares = best_first or keep_best is not None or sheet
     if compares and count == 1:
         raise click.UsageError("--best-first, --keep-best and --sheet need --count 2 or more, got 1")
@@ -78,6 +85,7 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
     saved = jobs if keep_best is None else [job for job in jobs if job.number < keep_best]
     sheets = [sheet_of(job) for job in jobs if sheet and job.number == 0]
     check_targets([*(target for job in saved for target in (job.target, *([job.kept] if keep else []))), *sheets], force)
+    export.check([job.target for job in saved], force)
     notes = {image: _checked(image, mask, request.mask_mode) for image, mask in masks.items()}
     requests = [_request_of(job, request, wanted.may_fit, model) for job in jobs]
     make_folders(job.target for job in jobs)
@@ -86,17 +94,32 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
                             lambda sentence: click.echo(sentence, err=True)) if webui is None
                 else remote_maker(webui, model, advance))
         for _, group in groupby(zip(jobs, requests), lambda pair: pair[0].image):
-            results = Results(best_first, keep_best, sheet, keep)
+            results = Results(best_first, keep_best, sheet, keep, export)
             try:
                 for job, numbered in group:
                     original, mask = read_image(job.image), read_mask(masks[job.image])
                     kept: list[KeptImage] = []
-                    result, text = make(numbered, original, mask, kept.append if keep or compares else None,
-                                        lambda note, job=job: None if note in notes[job.image]
-                                        else print_note(f"{job.target}: {note}"))
+                    with _saving_regions(job, original) as on_region:
+                        result, text = make(numbered, original, mask,
+                                            kept.append if keep or compares or export_folder is not None else None,
+                                            lambda note, job=job: None if note in notes[job.image]
+                                            else print_note(f"{job.target}: {note}"), on_region)
                     results.add(Result(job, numbered, original, mask, result, text, kept[0] if kept else None))
             finally:  # what was made is saved, whatever comes after it
                 results.save()
+
+
+@contextmanager
+def _saving_regions(job: Job, original: Image.Image) -> Iterator[Callable[[Image.Image, str], None]]:
+    """Takes the image and its infotext after each region. If the block is interrupted, the last one is saved."""
+    finished: list[tuple[Image.Image, str]] = []
+    try:
+        yield lambda image, text: finished.append((image, text))
+    except KeyboardInterrupt:
+        for image, text in finished[-1:]:
+            save_result(image, job.target, text, colours_of(original))
+            print_note(f"interrupted; {job.target} has the regions that were finished")
+        raise
 
 
 def _request_of(job: Job, request: Request, may_fit: bool, model: str | None) -> Request:

@@ -17,7 +17,7 @@ from lib_softinpaint.hosts.makers import quieten_libraries
 OWN_FAULT, BAD_INPUT = 1, 2
 
 EXTRAS = {"accelerate": "diffusers", "diffusers": "diffusers", "transformers": "diffusers", "gradio": "page",
-          "ray": "ray"}
+          "ray": "ray", "psd_tools": "photoshop"}
 """The extra of our distribution that installs each package."""
 
 

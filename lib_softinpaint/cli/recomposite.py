@@ -8,6 +8,7 @@ import click
 from PIL import Image
 
 from lib_softinpaint.cli.command import OUTPUTS, Command, options_of
+from lib_softinpaint.cli.exported import Export, export_options
 from lib_softinpaint.cli.files import make_folders, writing
 from lib_softinpaint.cli.jobs import check_targets, targets_for
 from lib_softinpaint.images import job_file
@@ -22,14 +23,18 @@ from lib_softinpaint.settings.settings import composite_fields
               help="Output file for one result (.png, .webp or .jpg), or folder for PNGs. JPEG changes pixels outside the "
                    "mask.")
 @click.option("--force", is_flag=True, help="Overwrite existing results.")
+@export_options
 @options_of(tuple(composite_fields()), default_of=lambda field: None)
-def recomposite(paths: tuple[Path, ...], output: Path, force: bool, **values: Value | None) -> None:
+def recomposite(paths: tuple[Path, ...], output: Path, force: bool, export_folder: Path | None, photoshop: bool,
+                **values: Value | None) -> None:
     """Re-composite JOB files with other settings, without a model.
 
     "inpaint --keep" writes these files. Settings that you leave out stay as in the job.
     """
     targets = targets_for([path.stem for path in paths], output)
     check_targets(targets, force)
+    export = Export(export_folder, photoshop)
+    export.check(targets, force)
     changes = {name: value for name, value in values.items() if value is not None}
     jobs = [job_file.load(path) for path in paths]
     make_folders(targets)
@@ -39,3 +44,4 @@ def recomposite(paths: tuple[Path, ...], output: Path, force: bool, **values: Va
         with writing(target):
             save_result(result, target, job.infotext_with(settings), job.colours)
         click.echo(target)
+        export.save(job, settings, target)

@@ -9,6 +9,7 @@ import click
 from PIL import Image
 
 from lib_softinpaint.cli.command import print_note
+from lib_softinpaint.cli.exported import Export
 from lib_softinpaint.cli.files import rescuing
 from lib_softinpaint.cli.jobs import Job
 from lib_softinpaint.errors import BadInput
@@ -72,18 +73,20 @@ class Results:
         Whether a contact sheet is saved beside them.
     keep
         Whether their job files are saved, too.
+    export
     """
 
     best_first: bool
     keep_best: int | None
     sheet: bool
     keep: bool
+    export: Export
     _held: list[Result] = field(default_factory=list)
     _jobs: list[Job] = field(default_factory=list)
 
     def add(self, result: Result) -> None:
         if not (self.best_first or self.keep_best or self.sheet):
-            _save(result, result.job, self.keep)
+            _save(result, result.job, self.keep, self.export)
             return
         self._jobs.append(result.job)
         places = candidates.best_first([each.candidate for each in (*self._held, result)])
@@ -99,7 +102,7 @@ class Results:
         faults = []
         for name, result, job in zip(names, shown, self._jobs):
             try:
-                _save(result, job, self.keep, name.partition(": ")[2])
+                _save(result, job, self.keep, self.export, name.partition(": ")[2])
             except BadInput as fault:  # noqa: PERF203 - the others must not be lost
                 faults.append(str(fault))
         request, first = shown[0].request, self._jobs[0]
@@ -119,14 +122,17 @@ def sheet_of(job: Job) -> Path:
     return job.target.with_name(f"{job.image.stem}-sheet.png")
 
 
-def _save(result: Result, job: Job, keep: bool, score: str = "") -> None:
-    """Saves a result, with its job file if wanted, under the names of a job of the same image."""
+def _save(result: Result, job: Job, keep: bool, export: Export, score: str = "") -> None:
+    """Saves a result, with its job file and its layers if wanted, under the names of a job of the same image."""
     image, text = result.image, result.infotext
     with rescuing(job.target, lambda place: infotext_files.save(image, place, text)):
         save_result(image, job.target, text, colours_of(result.original))
     click.echo(f"{job.target}  score {score}" if score else job.target)
-    kept = result.kept
-    if keep and kept is not None:
-        with rescuing(job.kept, lambda place: job_file.save(kept, place)):
-            job_file.save(completed(kept, text, result.original), job.kept)
+    if result.kept is None:
+        return
+    whole = completed(result.kept, text, result.original)
+    if keep:
+        with rescuing(job.kept, lambda place: job_file.save(whole, place)):
+            job_file.save(whole, job.kept)
         click.echo(job.kept)
+    export.save(whole, whole.settings, job.target)

@@ -74,12 +74,13 @@ def of_kept(kept: KeptImage, settings: Settings, result: np.ndarray | None = Non
     """
     if result is None or result.shape[-1] == 4:
         result = kept.sampled_within(settings).composited(settings, kept.decoded)
+    first, *others = kept.regions
     try:
-        scores = kept.scores(settings, result)
+        value = kept.blend_score(settings) if others else score.blend_score(kept.scores(settings, result))
     except ValueError:  # the host has enlarged the image
         return _candidate(math.nan, None, result, np.ones(result.shape[:2], bool))
-    painted = kept.painted.placed(kept.painted.strengths) > 0
-    return _candidate(score.blend_score(scores), kept.sampled.original, result, painted)
+    painted = np.maximum.reduce([each.painted.placed(each.painted.strengths) for each in (first, *others)])
+    return _candidate(value, first.sampled.original, result, painted > 0)
 
 
 def of_images(original: Image.Image, result: Image.Image, painted: np.ndarray) -> Candidate:

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from PIL import Image
 
 from lib_softinpaint.errors import BadInput
 from lib_softinpaint.generation import score
 from lib_softinpaint.generation.colours import SRGB, Colours
 from lib_softinpaint.generation.sampled import SampledImage
 from lib_softinpaint.geometry import Box, Size
-from lib_softinpaint.method.composite import with_alpha
+from lib_softinpaint.method.composite import over_white, with_alpha
 from lib_softinpaint.method.mask import PaintedMask
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.fields import Value, checked
@@ -44,6 +45,9 @@ class KeptImage:
         The original with its alpha channel, if the result should have one.
     colours
         Colours of the original.
+    before : KeptImage
+        The image with the region that was inpainted before this one: its result is this one's original. None for the first
+        region, and if the mask was inpainted as a whole.
     """
 
     settings: Settings
@@ -53,8 +57,14 @@ class KeptImage:
     infotext: str = ""
     source: np.ndarray | None = None
     colours: Colours = SRGB
+    before: KeptImage | None = None
     reshaped: dict[tuple, SampledImage] = field(default_factory=dict, repr=False)
     """The last image under another mask, by that mask's settings."""
+
+    @property
+    def regions(self) -> list[KeptImage]:
+        """The images whose new pixels lie over one another in the result, first to last."""
+        return [*(self.before.regions if self.before is not None else []), self]
 
     def settings_with(self, changes: Mapping[str, Value]) -> Settings:
         """The run's settings with some of the composite's changed.
@@ -80,6 +90,16 @@ class KeptImage:
         shown = self.sampled_within(settings)
         return shown.with_seam(settings, shown.opacity_px(settings) if fade is None else fade, self.decoded)
 
+    def total_opacity_px(self, settings: Settings) -> np.ndarray:
+        """Opacity of the new pixels of all regions together, (H, W) float32, 0 to 1.
+
+        Source: "over" (Porter and Duff, SIGGRAPH 1984).
+        """
+        total, *others = [each.opacity_px(settings) for each in self.regions]
+        for opacity_px in others:
+            total = total + (1 - total) * opacity_px
+        return total
+
     def composited(self, settings: Settings, opacity_px: np.ndarray | None = None) -> np.ndarray:
         """The result under other composite settings; under the run's own settings, the run's result.
 
@@ -95,12 +115,24 @@ class KeptImage:
         -------
         (H, W, 3) uint8, or (H, W, 4) with transparency
         """
-        shown = self.sampled_within(settings)
+        shown, source = self._over_regions_before(settings)
         opacity_px = self.opacity_px(settings) if opacity_px is None else opacity_px
         result = shown.composited(settings, self.decoded, opacity_px)
-        if self.source is None or self.source.shape[:2] != result.shape[:2]:
+        if source is None or source.shape[:2] != result.shape[:2]:
             return result
-        return with_alpha(result, self.source, shown.original, opacity_px)
+        return with_alpha(result, source, shown.original, opacity_px)
+
+    def _over_regions_before(self, settings: Settings) -> tuple[SampledImage, np.ndarray | None]:
+        """The sampled image and its source, with the regions before it as these settings show them."""
+        shown = self.sampled_within(settings)
+        if self.before is None or settings == self.settings:
+            return shown, self.source
+        below = self.before.composited(settings)
+        if self.source is None:
+            return replace(shown, original=below), None
+        same = (below == self.source).all(axis=-1, keepdims=True)
+        flat = np.asarray(over_white(Image.fromarray(below)))
+        return replace(shown, original=np.where(same, shown.original, flat)), below
 
     def sampled_within(self, settings: Settings) -> SampledImage:
         """The sampled image, shown within the mask of these settings."""
@@ -131,8 +163,8 @@ class KeptImage:
                            np.rint(new).clip(0, 255).astype(np.uint8))
 
     def blend_score(self, settings: Settings) -> float:
-        """`score.blend_score` of the result under these settings, 0 to 100."""
-        return score.blend_score(self.scores(settings))
+        """`score.blend_score` of the result under these settings, 0 to 100; that of the region that blends worst."""
+        return min(score.blend_score(each.scores(settings)) for each in self.regions)
 
     def measurements(self, settings: Settings) -> dict[str, str]:
         """Infotext keys and values of what the composite measured, empty if it measures nothing."""
@@ -164,13 +196,15 @@ class KeptImage:
 
     def forget_rendered(self) -> None:
         """Drops cached results of re-compositing. They are computed again when needed."""
-        self.reshaped.clear()
-        self.sampled.tapers.clear()
-        self.sampled.findings.clear()
+        for each in self.regions:
+            each.reshaped.clear()
+            each.sampled.tapers.clear()
+            each.sampled.findings.clear()
 
     def arrays(self) -> list[np.ndarray]:
         """All arrays that this image holds in memory."""
-        held = [self.decoded, self.painted.strengths, self.painted.canvas.edges, self.source]
+        held = [] if self.before is None else [*self.before.arrays()]
+        held += [self.decoded, self.painted.strengths, self.painted.canvas.edges, self.source]
         for sampled in (self.sampled, *self.reshaped.values()):
             held += [sampled.original, sampled.repaint_px, sampled.repaint, sampled.distance, sampled.shown_px,
                      sampled.painted_px, *sampled.tapers.values()]

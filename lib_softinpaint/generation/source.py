@@ -26,4 +26,6 @@ def with_transparency(result: Image.Image, source: Image.Image) -> Image.Image:
 def completed(kept: KeptImage, infotext: str, source: Image.Image) -> KeptImage:
     """The kept image with what its file also needs: infotext, transparency and colours."""
     pixels = np.asarray(source.convert("RGBA")) if "A" in source.getbands() else None
+    if kept.before is not None:  # its source has the regions before it
+        return replace(kept, infotext=infotext, colours=colours_of(source))
     return replace(kept, infotext=infotext, source=pixels, colours=colours_of(source))

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 
 from lib_softinpaint.generation.kept import KeptImage
+from lib_softinpaint.generation.sampled import SampledImage
 from lib_softinpaint.settings.settings import Settings
 
 AMPLIFIED = 8
@@ -30,7 +31,7 @@ def image(kept: KeptImage, settings: Settings) -> np.ndarray:
 
 def opacity(kept: KeptImage, settings: Settings) -> np.ndarray:
     """Opacity of the new pixels, (H, W) uint8; 255 is fully visible."""
-    return _grey(kept.opacity_px(settings))
+    return _grey(kept.total_opacity_px(settings))
 
 
 def difference(kept: KeptImage, settings: Settings) -> np.ndarray:
@@ -38,13 +39,24 @@ def difference(kept: KeptImage, settings: Settings) -> np.ndarray:
 
     Raises LookupError with a sentence if it is unknown.
     """
-    sampled = kept.sampled
+    return _grey(relative_difference(kept, settings))
+
+
+def relative_difference(kept: KeptImage, settings: Settings) -> np.ndarray:
+    """How much the latent changed, (H, W) float32, 0 to 1; 0.5 at the difference threshold.
+
+    Raises LookupError with a sentence if it is unknown.
+    """
+    return np.maximum.reduce([_relative_difference(each.sampled, settings) for each in kept.regions])
+
+
+def _relative_difference(sampled: SampledImage, settings: Settings) -> np.ndarray:
     if sampled.distance is None:
         raise LookupError("How much this image changed is unknown; only the mask counts.")
     threshold = sampled.threshold(settings)
     distance = sampled.distance
     relative = np.minimum(distance / (2 * threshold), 1) if threshold > 0 else (distance > 0).astype(np.float32)
-    return _grey(sampled.enlarged(relative))
+    return sampled.enlarged(relative)
 
 
 def seam(kept: KeptImage, settings: Settings) -> np.ndarray:
@@ -53,7 +65,7 @@ def seam(kept: KeptImage, settings: Settings) -> np.ndarray:
     Source: own; unsharp masking.
     """
     result = kept.composited(settings)[..., :3].astype(np.float32)
-    mask = kept.sampled_within(settings).mask_px
+    mask = shown_mask_px(kept, settings)
     size = 2 * BESIDE_PX + 1
     near = maximum_filter(mask, size) > minimum_filter(mask, size)
     smooth = gaussian_filter(result, (LOCAL_PX, LOCAL_PX, 0))
@@ -64,6 +76,11 @@ def seam(kept: KeptImage, settings: Settings) -> np.ndarray:
 def amplified_difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """How much two images differ in each band, AMPLIFIED times as much, (H, W, 3) uint8. Both are (H, W, 3) uint8."""
     return np.minimum(AMPLIFIED * np.abs(one.astype(np.int16) - other), 255).astype(np.uint8)
+
+
+def shown_mask_px(kept: KeptImage, settings: Settings) -> np.ndarray:
+    """Mask within which the new pixels are shown, (H, W) float32, 0 to 1."""
+    return np.maximum.reduce([each.sampled_within(settings).mask_px for each in kept.regions])
 
 
 def _grey(share: np.ndarray) -> np.ndarray:

@@ -15,13 +15,14 @@ from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.settings.prompt import demand_supported
 from lib_softinpaint.settings.request import Request
+from lib_softinpaint.settings.settings import REGIONS_KEY
 
 Maker = Callable[..., tuple[Image.Image, str]]
-"""Takes a request, an image, its mask, and functions that receive the KeptImage and notes. Returns the result and its
-infotext."""
+"""Takes a request, an image, its mask, and functions that receive the KeptImage, notes and, after each region, the image so
+far with its infotext. Returns the result and its infotext."""
 
 
-def unheard(_: Any) -> None:
+def unheard(*_: Any) -> None:
     """For progress and notes that nobody follows."""
 
 
@@ -58,12 +59,19 @@ def local_maker(request: Request, model: str | None, device: str | None, advance
 
     def make(request: Request, image: Image.Image, mask: Image.Image,
              keep: Callable[[KeptImage], None] | None = None,
-             on_note: Callable[[str], None] | None = None) -> tuple[Image.Image, str]:
+             on_note: Callable[[str], None] | None = None,
+             on_region: Callable[[Image.Image, str], None] = unheard) -> tuple[Image.Image, str]:
         measured: dict[str, str] = {}
+
+        def text() -> str:
+            return models.infotext_of(as_run(pipeline, request), Size.of(image), model, loras, measured, pipeline.step_px)
+
+        def finished(result: Image.Image, done: int, count: int) -> None:
+            measured[REGIONS_KEY] = f"{done} of {count}"
+            on_region(result, text())
         result = models.inpaint(pipeline, request, image, mask, advance, keep, loras, on_note=on_note,
-                                on_measured=measured.update)
-        return result, models.infotext_of(as_run(pipeline, request), Size.of(image), model, loras, measured,
-                                          pipeline.step_px)
+                                on_measured=measured.update, on_region=finished)
+        return result, text()
     return make
 
 

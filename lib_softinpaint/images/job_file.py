@@ -32,19 +32,37 @@ CANVAS = "blur_px", "padding_px", "cell_px"
 
 def save(kept: KeptImage, path: Path) -> None:
     """Writes a job file for `load`, completely or not at all. Raises OSError if it cannot be written."""
-    arrays = {name: getattr(kept.sampled, name) for name in ("original", "repaint_px", "repaint", "distance")}
-    arrays |= {"decoded": kept.decoded, "strengths": kept.painted.strengths, "source": kept.source,
-               "edges": kept.painted.canvas.edges,
-               "colour_profile": kept.colours.icc_profile and np.frombuffer(kept.colours.icc_profile, np.uint8)}
+    *before, last = kept.regions
     header = {
         "kind": FILE_KIND, "format": FILE_FORMAT, "infotext": kept.infotext, "settings": dataclasses.asdict(kept.settings),
         "png_chunks": {name.decode(): content.hex() for name, content in kept.colours.png_chunks},
-        "sampled": {name: getattr(kept.sampled, name) for name in ("decoded_size", "box", "seed", "noise_floor")},
-        "painted": {**{name: getattr(kept.painted.canvas, name) for name in CANVAS},
-                    **{name: getattr(kept.painted, name) for name in ("size", "stretched_to", "how")}}}
+        **_header(last), "before": [_header(each) for each in before]}
+    arrays = _arrays(last)
+    for number, each in enumerate(before):
+        arrays |= {_of_region(number, name): array for name, array in _arrays(each).items()}
     with replacing(path) as file:
         np.savez_compressed(file, about=np.array(json.dumps(header)),
                             **{name: array for name, array in arrays.items() if array is not None})
+
+
+def _of_region(number: int, name: str) -> str:
+    """Name of an array of a region that was inpainted before the last."""
+    return f"{name} {number}"
+
+
+def _arrays(kept: KeptImage) -> dict[str, Any]:
+    """The arrays of one region, by the names in `ARRAYS`; None for those that it lacks."""
+    profile = kept.colours.icc_profile
+    return {**{name: getattr(kept.sampled, name) for name in ("original", "repaint_px", "repaint", "distance")},
+            "decoded": kept.decoded, "strengths": kept.painted.strengths, "source": kept.source,
+            "edges": kept.painted.canvas.edges, "colour_profile": profile and np.frombuffer(profile, np.uint8)}
+
+
+def _header(kept: KeptImage) -> dict[str, Any]:
+    """What else is different in each region."""
+    return {"sampled": {name: getattr(kept.sampled, name) for name in ("decoded_size", "box", "seed", "noise_floor")},
+            "painted": {**{name: getattr(kept.painted.canvas, name) for name in CANVAS},
+                        **{name: getattr(kept.painted, name) for name in ("size", "stretched_to", "how")}}}
 
 
 def load(path: Path) -> KeptImage:
@@ -57,19 +75,32 @@ def load(path: Path) -> KeptImage:
             if (header["kind"], header["format"]) != (FILE_KIND, FILE_FORMAT):
                 raise ValueError(f"it has format {header['format']}, not {FILE_FORMAT}")
             arrays = {name: file[name] for name in ARRAYS if name in file.files}
-        _demand_fitting(arrays, header)
-        profile = arrays.pop("colour_profile", None)
-        colours = Colours(None if profile is None else profile.tobytes(), tuple(
-            (name.encode(), bytes.fromhex(content)) for name, content in header.get("png_chunks", {}).items()))
-        fields = _typed(header["painted"])
-        canvas = Canvas(**{name: fields.pop(name) for name in CANVAS if name in fields}, edges=arrays.pop("edges", None))
-        painted = PaintedMask(arrays.pop("strengths"), canvas, **fields)
-        decoded, source = arrays.pop("decoded"), arrays.pop("source", None)
-        sampled = SampledImage(**{"distance": None, **arrays, **_typed(header["sampled"])},
-                               painted_px=painted.placed(painted.strengths))
-        return KeptImage(Settings(**header["settings"]), sampled, decoded, painted, header["infotext"], source, colours)
+            before = header.get("before", [])
+            arrays_before = [{name: file[_of_region(number, name)] for name in ARRAYS
+                              if _of_region(number, name) in file.files} for number in range(len(before))]
+        kept = None
+        for of_region, arrays_of_region in zip([*before, header], [*arrays_before, arrays]):
+            kept = _region(header, of_region, arrays_of_region, kept)
+        assert kept is not None, "there is a last region"
+        return kept
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as fault:
         raise BadInput(f"a job file must be from inpaint --keep, {path} is not: {fault}") from fault
+
+
+def _region(header: Mapping[str, Any], of_region: Mapping[str, Any], arrays: dict[str, np.ndarray],
+            before: KeptImage | None) -> KeptImage:
+    """One region from its part of the header and its arrays. Raises ValueError if they do not fit."""
+    _demand_fitting(arrays, of_region)
+    profile = arrays.pop("colour_profile", None)
+    colours = Colours(None if profile is None else profile.tobytes(), tuple(
+        (name.encode(), bytes.fromhex(content)) for name, content in header.get("png_chunks", {}).items()))
+    fields = _typed(of_region["painted"])
+    canvas = Canvas(**{name: fields.pop(name) for name in CANVAS if name in fields}, edges=arrays.pop("edges", None))
+    painted = PaintedMask(arrays.pop("strengths"), canvas, **fields)
+    decoded, source = arrays.pop("decoded"), arrays.pop("source", None)
+    sampled = SampledImage(**{"distance": None, **arrays, **_typed(of_region["sampled"])},
+                           painted_px=painted.placed(painted.strengths))
+    return KeptImage(Settings(**header["settings"]), sampled, decoded, painted, header["infotext"], source, colours, before)
 
 
 def _demand_fitting(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableSequence, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,9 @@ CHUNK_TOKENS = 75
 
 COMMA_TOKENS = 20
 """A full chunk ends at its last comma if at most this many tokens come from that comma on."""
+
+REGION_END = "[SEP]"
+"""Separates the prompts of regions. Source: the sign is that of ADetailer and of Impact Pack's detailer."""
 
 LORA = ("lora", "lyco")
 """Names of extra networks that mean a LoRA."""
@@ -191,6 +194,24 @@ class _Bracket:
     opened: str
     signs: str = ""
     last: int = 0
+
+
+# Regions
+
+def of_regions(prompt: str, count: int, notes: MutableSequence[str]) -> list[str]:
+    """The prompt of each of `count` regions, in their order. One without a prompt of its own has the one before it.
+
+    Notes prompts for which there is no region.
+    """
+    found: list[str] = []
+    parts = [part.strip() for part in prompt.split(REGION_END)]
+    for number in range(count):
+        own = parts[number] if number < len(parts) else ""
+        found.append(own or (found[-1] if found else ""))
+    if len(parts) > count:
+        notes.append(f"The prompt has parts for {len(parts)} regions, but the mask has {count}; the last "
+                     f"{len(parts) - count} were not used.")
+    return found
 
 
 # Extra networks

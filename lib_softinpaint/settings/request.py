@@ -42,7 +42,7 @@ LARGEST_SEED = 2 ** 32 - 1
 class Request:
     """What a model is asked to do. Raises ValueError if a value is out of range or of the wrong type.
 
-    The fields are in the order of the infotext.
+    The fields are in the order of the infotext. With *Regions one by one*, the inpaint area is always "Only masked".
     """
 
     prompt: Annotated[str, Field(
@@ -85,6 +85,8 @@ class Request:
 
     def __post_init__(self):
         coerce_all(self)
+        if self.settings.enabled and self.settings.regions_one_by_one:
+            object.__setattr__(self, "inpaint_area", ONLY_MASKED)
 
 
 def with_seed(request: Request) -> Request:

@@ -19,6 +19,8 @@ a re-composite without it."""
 
 PAINTED_KEY = INFOTEXT_PREFIX + "painted mask"
 """Infotext key: name of the painted mask in the WebUI's folder of masks."""
+REGIONS_KEY = INFOTEXT_PREFIX + "regions"
+"""Infotext key: how many regions were inpainted one by one, as "4" or, after an interruption, "2 of 4"."""
 
 SOFT, HARD = "soft", "hard"
 FEATHER_AUTOMATIC = "Automatic"
@@ -148,6 +150,10 @@ class Settings:
     contact_sheet: Annotated[bool, Field(
         "Contact sheet", "Adds one image with all candidates, their scores and seeds. It takes the place of the WebUI's grid.",
         elem_id="softinpaint_contact_sheet", group=CANDIDATES, builtin=False, earlier=False, saved=False)] = False
+    regions_one_by_one: Annotated[bool, Field(
+        "Regions one by one",
+        "Inpaints separate strokes one after another, each with its own Only masked crop. [SEP] in the prompt separates their "
+        "prompts.", elem_id="softinpaint_regions", group="Mask", builtin=False, earlier=False)] = False
 
     def __post_init__(self):
         coerce_all(self)
@@ -216,7 +222,8 @@ def infotext_key(field: Field) -> str:
 
 def infotext_keys() -> list[str]:
     """All infotext keys that this extension writes."""
-    return [infotext_key(field) for field in saved_fields()] + [VERSION_KEY, NOTE_KEY, DRIFT_APPLIED_KEY, PAINTED_KEY]
+    return [infotext_key(field) for field in saved_fields()] + [
+        VERSION_KEY, NOTE_KEY, DRIFT_APPLIED_KEY, PAINTED_KEY, REGIONS_KEY]
 
 
 def to_infotext(settings: Settings) -> dict[str, Any]:

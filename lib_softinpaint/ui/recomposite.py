@@ -1,9 +1,11 @@
 """The panel that re-composites a finished image under the accordion's sliders."""
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -13,6 +15,7 @@ from lib_softinpaint.generation.colours import with_colours
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.generation.turns import Busy, Overtaken, recomposites
 from lib_softinpaint.generation.views import VIEWS
+from lib_softinpaint.images import export
 from lib_softinpaint.images.encoded import encoded
 from lib_softinpaint.method.composite import over_white
 from lib_softinpaint.settings.fields import Value
@@ -31,6 +34,15 @@ TICKET = "`${performance.timeOrigin} ${performance.now()}`"
 
 NOTHING_TAKEN = "No image selected."
 
+EXPORTED = "softinpaint"
+"""Start of the names of exported files."""
+
+FOLDERS = 4
+"""Exports whose temporary files are kept. Gradio copies them before it offers them."""
+
+EXPORTED_HELP = ("Click a file to download it. Krita and GIMP open the layers (.ora). _change_ is the new content with its "
+                 "opacity; the masks have 16 bits.")
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -43,6 +55,8 @@ class Panel:
     preview: Any
     status: Any
     save: Any
+    export: Any
+    files: Any
 
 
 @dataclass(frozen=True)
@@ -73,11 +87,15 @@ def build() -> Panel:
         with gr.Row():
             take = gr.Button("Use selected image", elem_id="softinpaint_recomposite_take")
             save = gr.Button("Save and add to the gallery", elem_id="softinpaint_recomposite_save")
+            export = gr.Button("Export layers and masks", elem_id="softinpaint_recomposite_export")
         view = gr.Radio(list(VIEWS), value=next(iter(VIEWS)), label="View", elem_id="softinpaint_recomposite_view")
         ui_config.leave_out(view)
         status = gr.Markdown(NOTHING_TAKEN, elem_id="softinpaint_recomposite_status")
+        files = gr.File(label="Layers and masks", file_count="multiple", interactive=False, visible=False,
+                        elem_id="softinpaint_recomposite_files")
+        ui_config.leave_out(files)
         preview = gr.HTML(elem_id="softinpaint_recomposite_preview")
-    return Panel(gr.State(""), take, view, preview, status, save)
+    return Panel(gr.State(""), take, view, preview, status, save, export, files)
 
 
 def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_info: Any, results: Results) -> None:
@@ -133,6 +151,22 @@ def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_
             return _unchanged(), _unchanged(), _sentence(fault)
         return gallery, info, f"Saved as {name}."
 
+    folders: list[tempfile.TemporaryDirectory[str]] = []
+
+    def export_files(identity: str, *values: Value) -> tuple[Any, Any]:
+        if not identity:
+            return _unchanged(), NOTHING_TAKEN
+        try:
+            kept, new_settings = chosen(identity, values)
+            with recomposites.turn():
+                if len(folders) == FOLDERS:
+                    folders.pop(0).cleanup()
+                folders.append(tempfile.TemporaryDirectory(prefix="softinpaint-"))
+                paths = export.save(kept, new_settings, Path(folders[-1].name), EXPORTED)
+        except (LookupError, ValueError, OSError, Busy) as fault:
+            return _unchanged(), _sentence(fault)
+        return gr.update(value=[str(path) for path in paths], visible=True), EXPORTED_HELP
+
     inputs = list(settings.values())
     # JavaScript replaces unused inputs with the index and the ticket. Gradio also passes it the outputs. They are cut off,
     # because Gradio 4 would misalign the inputs if they were returned.
@@ -147,6 +181,7 @@ def connect(panel: Panel, settings: Mapping[str, Any], gallery: Any, generation_
                          **QUIETLY)
     panel.save.click(save, [panel.identity, gallery, generation_info, *inputs], [gallery, generation_info, panel.status],
                      **QUIETLY)
+    panel.export.click(export_files, [panel.identity, *inputs], [panel.files, panel.status], **QUIETLY)
 
 
 def _unchanged() -> Any:

@@ -3,6 +3,7 @@ import urllib.error
 
 import numpy as np
 import pytest
+from PIL import ImageChops
 
 from tests.webui.family import AUTOMATIC1111, NEO, REFORGE
 from tests.webui.host import drawn_disc, drawn_image
@@ -137,3 +138,17 @@ def test_the_infotext_is_right_if_a_detailer_runs_after_a_fault(webui):
 def test_a_fault_does_not_affect_the_next_run(webui):
     webui.inpaint(IMAGE, MASK, [True], others={"Injected fault": ["blend"]})
     assert "Soft inpainting enabled: True" in webui.inpaint(IMAGE, MASK, [True]).infotexts[0]
+
+
+@pytest.mark.parametrize("method", ["shape_masks", "start_sampling", "opacity_px"])
+def test_after_a_fault_with_regions_one_by_one_the_host_inpaints_all_of_them(webui, method):
+    left, right = drawn_disc(radius=20, x=0.25, y=0.3), drawn_disc(radius=20, x=0.75, y=0.3)
+    before = len(webui.log)
+    result = webui.inpaint(IMAGE, ImageChops.lighter(left, right), [{"regions_one_by_one": True}],
+                           others={"Injected fault": [method]}, steps=4)
+    assert "RuntimeError: injected" in webui.log[before:]
+    assert "the WebUI's own inpainting was used: RuntimeError: injected" in result.infotexts[0]
+    change = np.abs(result.images[0].astype(int) - np.asarray(IMAGE)).mean(-1)
+    for mask in (left, right):
+        assert change[np.asarray(mask) == 255].mean() > 8
+    assert webui.get("/companion/runs") == 0

@@ -1,4 +1,5 @@
 """The guide's request on the page in a real browser: paint, generate, check, paste."""
+import io
 import json
 import re
 
@@ -331,6 +332,28 @@ def test_an_image_is_recomposited_in_the_accordion(webui, page):
     page.locator("#img2img_gallery .thumbnail-small").last.click()
     page.wait_for_function("document.querySelector('#html_info_img2img').innerText.includes('difference threshold: 8')")
     assert not faults
+
+
+def test_layers_and_masks_are_exported_in_the_accordion(webui, page, tmp_path):
+    squiggle(page)
+    set_number(page, "img2img_steps", 2)
+    open_accordion(page)
+    generated(webui, page)
+    page.wait_for_selector("#img2img_gallery img")
+    page.locator("#softinpaint_recomposite .label-wrap").click()
+    page.click("#softinpaint_recomposite_take")
+    page.wait_for_selector("#softinpaint_recomposite_preview img")
+    page.click("#softinpaint_recomposite_export")
+    links = page.locator("#softinpaint_recomposite_files a[href]")
+    page.wait_for_function("document.querySelectorAll('#softinpaint_recomposite_files a[href]').length === 6")
+    contents = {}
+    for link in links.all():
+        address = link.evaluate("link => link.href")
+        contents[address.rpartition("softinpaint-")[2]] = page.request.get(address).body()
+    assert set(contents) == {"change.png", "painted.png", "repaint.png", "opacity.png", "difference.png", "layers.ora"}
+    assert contents["layers.ora"][30:54] == b"mimetypeimage/openraster"
+    assert Image.open(io.BytesIO(contents["change.png"])).mode == "RGBA"
+    page.locator("#softinpaint_recomposite").screenshot(path=tmp_path / "export.png")
 
 
 def test_an_infotext_of_the_builtin_pastes_its_equivalents(page):

@@ -47,7 +47,7 @@ def test_the_same_request_after_another_job_gives_the_same_image(webui):
 
 
 @pytest.mark.parametrize("args", [
-    [True, 0.2, 0.05, 1, 0, 1.25, 1.25], ["true", "0.2", "0.05", "1", "0", "1.25", "1.25"], [True, *GUIDE, *[None] * 16, 1, 2],
+    [True, 0.2, 0.05, 1, 0, 1.25, 1.25], ["true", "0.2", "0.05", "1", "0", "1.25", "1.25"], [True, *GUIDE, *[None] * 17, 1, 2],
     [{"schedule_bias": 0.2, "preservation_strength": "0.05", "transition_contrast_boost": 1, "difference_threshold": 1.25,
       "difference_contrast": 1.25, "mask_influence": None}]])
 def test_lists_and_dicts_of_numbers_strings_and_nulls_are_read_the_same(webui, args):
@@ -58,7 +58,7 @@ def test_lists_and_dicts_of_numbers_strings_and_nulls_are_read_the_same(webui, a
         "edge taper": "12", "mask grow": "0", "feather width": "32", "feather unit": "pixels", "threshold mix": "0",
         "least opacity": "1", "drift correction": "1", "grain": "0", "conditioning mask": "soft",
         "automatic threshold": "False", "edge awareness": "1", "seam search": "1",
-        "coherence rounds": "0", "agreement": "1", "version": __version__}
+        "coherence rounds": "0", "agreement": "1", "regions one by one": "False", "version": __version__}
     assert same(result, webui.inpaint(IMAGE, MASK, [True, *GUIDE], steps=4))
 
 
@@ -110,7 +110,7 @@ def test_a_builtin_infotext_pastes_with_its_equivalents(webui):
         **soft_keys(old.infotexts[0]), "feather source": "host", "edge taper": "0", "mask grow": "0", "feather width": "32",
         "feather unit": "pixels", "threshold mix": "0", "least opacity": "0", "drift correction": "0", "grain": "0",
         "conditioning mask": "soft", "automatic threshold": "False", "edge awareness": "0", "seam search": "0",
-        "coherence rounds": "0", "agreement": "0", "version": __version__}
+        "coherence rounds": "0", "agreement": "0", "regions one by one": "False", "version": __version__}
 
 
 def test_the_users_mask_fields_are_in_the_infotext(webui):

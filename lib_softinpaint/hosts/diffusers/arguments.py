@@ -98,6 +98,9 @@ def check_values(image_count: int, mask_count: int, prompt: Any, num_images_per_
             raise ValueError(f"{name} must be one of {choices}, got {value!r}")
     if not isinstance(settings, Settings):
         raise ValueError(f"settings must be lib_softinpaint.Settings, got {type(settings).__name__}")
+    if settings.enabled and settings.regions_one_by_one:
+        raise ValueError("a pipeline inpaints its mask as a whole, got settings with regions_one_by_one: call soft_inpaint or "
+                         "hosts.diffusers.models.inpaint, which call the pipeline once per region")
     generators = generator if isinstance(generator, list) else [] if generator is None else [generator]
     if not all(isinstance(each, torch.Generator) for each in generators):
         raise ValueError(f"generator must be a torch.Generator or a list of them, got {generator!r}")

@@ -7,6 +7,7 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -21,14 +22,18 @@ from lib_softinpaint.bundled import bundled
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers.families import family_named, family_of
+from lib_softinpaint.hosts.diffusers.inputs import source_image
 from lib_softinpaint.hosts.diffusers.lora import infotext_hashes
 from lib_softinpaint.hosts.diffusers.pipeline import DTYPE, SoftInpaintPipeline, running_alone
 from lib_softinpaint.hosts.diffusers.prompts import LORA_PLACES, prepared
-from lib_softinpaint.images.painted import strengths
+from lib_softinpaint.images.painted import fitted, strengths
+from lib_softinpaint.method.regions import regions
 from lib_softinpaint.settings import infotext
+from lib_softinpaint.settings.prompt import of_regions
 from lib_softinpaint.settings.request import (
     AUTOMATIC,
     INPAINT_NOT_MASKED,
+    LARGEST_SEED,
     LATENT_PX,
     ONLY_MASKED,
     SCENES,
@@ -37,7 +42,7 @@ from lib_softinpaint.settings.request import (
     with_seed,
     working_size,
 )
-from lib_softinpaint.settings.settings import Settings
+from lib_softinpaint.settings.settings import REGIONS_KEY, Settings
 
 SCENE_MODEL = bundled("demo/model")
 """The bundled model: flat illustrations of landscapes, 256 x 256."""
@@ -175,8 +180,12 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, image: Image.Image, m
             on_step: Callable[[float], None] | None = None, keep: Callable[[KeptImage], None] | None = None,
             loras: Sequence[Path] = LORA_PLACES, *, on_running: Callable[[DiffusionPipeline], None] | None = None,
             on_note: Callable[[str], None] | None = None,
-            on_measured: Callable[[dict[str, str]], None] | None = None) -> Image.Image:
+            on_measured: Callable[[dict[str, str]], None] | None = None,
+            on_region: Callable[[Image.Image, int, int], None] | None = None) -> Image.Image:
     """One inpainted image. Runs on the same model wait for one another and do not share state.
+
+    With the setting *Regions one by one*, each connected area of the mask is inpainted on the result of the one before, with
+    an *Only masked* crop of its own, its own part of the prompts, and the next seed.
 
     Parameters
     ----------
@@ -194,14 +203,79 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, image: Image.Image, m
         Called with a sentence for each fault that did not stop the run.
     on_measured
         Called with infotext keys and values of what the composite measured.
+    on_region
+        Called after each region with the image so far, the number of regions done and their number.
     """
+    heard = _Heard(on_step, keep, on_running, on_note, on_measured)
+    if request.settings.enabled and request.settings.regions_one_by_one:
+        with running_alone(pipeline):
+            return _inpainted_by_region(pipeline, with_seed(request), image, mask, loras, heard, on_region)
+    if request.mask_mode == INPAINT_NOT_MASKED:
+        return _inpainted(pipeline, request, image, 1 - strengths(mask), loras, heard)
+    return _inpainted(pipeline, request, image, mask, loras, heard)
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """Who hears of a run, as in `inpaint`."""
+
+    on_step: Callable[[float], None] | None
+    keep: Callable[[KeptImage], None] | None
+    on_running: Callable[[DiffusionPipeline], None] | None
+    on_note: Callable[[str], None] | None
+    on_measured: Callable[[dict[str, str]], None] | None
+
+
+def _inpainted_by_region(pipeline: DiffusionPipeline, request: Request, image: Image.Image, mask: Image.Image,
+                         loras: Sequence[Path], heard: _Heard,
+                         on_region: Callable[[Image.Image, int, int], None] | None) -> Image.Image:
+    """The image with each region inpainted on the result of the one before."""
+    notes: list[str] = []
+    result = source_image(image, notes)
+    painted = fitted(strengths(mask, notes), Size.of(result), "mask_image", notes)
+    parts = regions(1 - painted if request.mask_mode == INPAINT_NOT_MASKED else painted) or [painted]
+    prompts = of_regions(request.prompt, len(parts), notes)
+    negative_prompts = of_regions(request.negative_prompt, len(parts), notes)
+    kept: KeptImage | None = None
+
+    def keep_region(region: KeptImage) -> None:
+        nonlocal kept
+        kept = replace(region, settings=request.settings, before=kept)
+
+    for number, part in enumerate(parts):
+        region = replace(request, prompt=prompts[number], negative_prompt=negative_prompts[number],
+                         seed=(request.seed + number) % (LARGEST_SEED + 1),
+                         settings=replace(request.settings, regions_one_by_one=False))
+        result = _inpainted(pipeline, region, result, part, loras, replace(
+            heard, keep=heard.keep and keep_region, on_note=notes.append,
+            on_step=heard.on_step and functools.partial(_within, heard.on_step, number, len(parts))))
+        if on_region:
+            on_region(result, number + 1, len(parts))
+    if heard.on_note:
+        for note in dict.fromkeys(notes):
+            heard.on_note(note)
+    if heard.on_measured:
+        heard.on_measured({REGIONS_KEY: str(len(parts))})
+    if heard.keep and kept:
+        heard.keep(kept)
+    return result
+
+
+def _within(on_step: Callable[[float], None], number: int, count: int, share: float) -> None:
+    """Reports a share of one of several regions as a share of all."""
+    on_step((number + share) / count)
+
+
+def _inpainted(pipeline: DiffusionPipeline, request: Request, image: Image.Image, mask: Any, loras: Sequence[Path],
+               heard: _Heard) -> Image.Image:
+    """The image with one mask inpainted. White is repainted, whatever the request's mask mode."""
     kind, changes = scheduler_class(request.sampler, request.schedule_type)
 
     def report(running: DiffusionPipeline, step: int, timestep: Any, tensors: dict) -> dict:
-        if on_running:
-            on_running(running)
-        if on_step:
-            on_step((step + 1) / running.num_timesteps)
+        if heard.on_running:
+            heard.on_running(running)
+        if heard.on_step:
+            heard.on_step((step + 1) / running.num_timesteps)
         return tensors
 
     with running_alone(pipeline):
@@ -209,20 +283,20 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, image: Image.Image, m
         if family_of(pipeline) is None:
             running = running.with_scheduler(kind.from_config(pipeline.scheduler.config, **changes))
         result = running(
-            image=image, mask_image=1 - strengths(mask) if request.mask_mode == INPAINT_NOT_MASKED else mask,
+            image=image, mask_image=mask,
             height=request.height or None, width=request.width or None, strength=request.denoising_strength,
             padding_mask_crop=request.masked_area_padding if request.inpaint_area == ONLY_MASKED else None,
             num_inference_steps=request.steps, guidance_scale=pipeline.guidance_for(request.cfg_scale), **prompts,
             masked_content=request.masked_content, mask_blur=request.mask_blur, settings=request.settings,
             generator=torch.Generator().manual_seed(with_seed(request).seed),
-            keep=keep is not None, callback_on_step_end=report)
-    if on_note:
+            keep=heard.keep is not None, callback_on_step_end=report)
+    if heard.on_note:
         for note in result.notes:
-            on_note(note)
-    if on_measured:
-        on_measured(result.measurements[0])
-    if keep and result.kept and result.kept[0]:
-        keep(result.kept[0])
+            heard.on_note(note)
+    if heard.on_measured:
+        heard.on_measured(result.measurements[0])
+    if heard.keep and result.kept and result.kept[0]:
+        heard.keep(result.kept[0])
     return result.images[0]
 
 

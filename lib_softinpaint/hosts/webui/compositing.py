@@ -16,7 +16,8 @@ from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.webui import candidates
 from lib_softinpaint.hosts.webui.faults import guarded, overlay_of
 from lib_softinpaint.hosts.webui.kept import history, history_mb
-from lib_softinpaint.hosts.webui.run import Run, Sampled, runs
+from lib_softinpaint.hosts.webui.regions import inpaint_others
+from lib_softinpaint.hosts.webui.run import Run, Sampled, region_of, runs
 from lib_softinpaint.images.painted import grey_image
 from lib_softinpaint.settings.settings import DRIFT_APPLIED_KEY
 
@@ -46,12 +47,12 @@ def postprocess_maskoverlay(p: Any, ppmo: Any) -> None:
 
 
 def postprocess_image_after_composite(p: Any, pp: Any) -> None:
-    """After the host's overlay: composites the decoded image over the original."""
+    """After the host's overlay: composites the decoded image over the original, and inpaints the mask's other regions."""
     run = runs.get(p)
-    if run is None or run.sampled is None or run.sampled.fade is None:
-        return
-    if not _composite(p, pp, run, run.sampled):
+    sampled = None if run is None else run.sampled
+    if run is not None and sampled is not None and sampled.fade is not None and not _composite(p, pp, run, sampled):
         pp.image, _ = processing.apply_overlay(pp.image, None, p.overlay_images[p.batch_index])
+    inpaint_others(p, pp)
 
 
 @guarded
@@ -63,16 +64,20 @@ def _composite(p: Any, pp: Any, run: Run, sampled: Sampled) -> None:
     with _progress_note(decoded.shape[0] * decoded.shape[1]):
         limit = history_mb()
         colours = colours_of(run.originals[place % len(run.originals)])
+        region = region_of.get(p)
         kept = KeptImage(run.settings, sampled.images[place], decoded, sampling.painted[place],
-                         source=sampling.sources[place], colours=colours)
+                         source=sampling.sources[place], colours=colours, before=region and region.before)
         p.extra_generation_params.update(kept.measurements(run.settings))
         infotext = processing.create_infotext(p, p.prompts, p.seeds, p.subseeds, index=place,
-                                              all_negative_prompts=p.negative_prompts)
+                                              all_negative_prompts=p.negative_prompts) if region is None else ""
         opacity_px = kept.opacity_px(run.settings, fade)
         result = kept.composited(run.settings, opacity_px)
         if shown_mask is not None:
             shown_mask.paste(grey_image(opacity_px))  # the host saves it after the composite
         pp.image = with_colours(Image.fromarray(result), colours)
+        if region is not None:  # kept once the others are inpainted
+            region.kept, region.shown_mask = kept, shown_mask
+            return
         candidates.add(p, kept, result, pp.image, infotext)
         if limit > 0:
             run.finished.append((pp.image, history.put(replace(kept, infotext=infotext), result, limit)))

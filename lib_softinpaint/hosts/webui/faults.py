@@ -11,7 +11,7 @@ from PIL import Image
 
 from lib_softinpaint.hosts.webui.masks import latent_mask_of
 from lib_softinpaint.hosts.webui.names import NOTES
-from lib_softinpaint.hosts.webui.run import Run, runs
+from lib_softinpaint.hosts.webui.run import Run, region_of, runs
 from lib_softinpaint.images.painted import grey_image
 from lib_softinpaint.method.mask import host_blur, match_latent
 from lib_softinpaint.settings.settings import NOTE_KEY, infotext_keys
@@ -69,6 +69,8 @@ def _restore_ordinary_inpainting(p: Any, run: Run) -> None:
 
 
 def _make_ordinary_masks(p: Any, run: Run) -> None:
+    if run.sampling is None:  # the whole mask is inpainted at once
+        region_of.pop(p)
     if not run.host_is_ready:
         return
     if run.sampling is None:

@@ -8,7 +8,7 @@ from typing import Any
 from modules import images, shared
 
 from lib_softinpaint.geometry import Size
-from lib_softinpaint.hosts.webui import candidates, detect
+from lib_softinpaint.hosts.webui import candidates, detect, regions
 from lib_softinpaint.hosts.webui.coherent import let_agree
 from lib_softinpaint.hosts.webui.compositing import postprocess_image_after_composite, postprocess_maskoverlay
 from lib_softinpaint.hosts.webui.decoding import finite_latents, postprocess_batch_list
@@ -24,19 +24,20 @@ from lib_softinpaint.hosts.webui.masks import (
     shape_masks,
 )
 from lib_softinpaint.hosts.webui.originals import decoded_size, keep_colours
-from lib_softinpaint.hosts.webui.run import NoiseLevels, Run, Sampled, runs
+from lib_softinpaint.hosts.webui.regions import split
+from lib_softinpaint.hosts.webui.run import NoiseLevels, Run, Sampled, region_of, runs
 from lib_softinpaint.hosts.webui.sampling import on_mask_blend
 from lib_softinpaint.hosts.webui.skipped_steps import leave_out_locked_steps
 from lib_softinpaint.hosts.webui.staging import keep_painted
 from lib_softinpaint.images.encoded import as_bytes
 from lib_softinpaint.images.painted import LEAST_VALUE
-from lib_softinpaint.method.mask import resized
+from lib_softinpaint.method.mask import Canvas, resized
 from lib_softinpaint.settings.advice import EMPTY, EMPTY_OF_ALL, advice
 from lib_softinpaint.settings.request import MASKED_CONTENTS
 from lib_softinpaint.settings.settings import HARD, read_args, to_infotext
 
-__all__ = ["process", "process_batch", "on_mask_blend", "post_sample", "postprocess_batch_list", "postprocess_maskoverlay",
-           "postprocess_image_after_composite", "postprocess"]
+__all__ = ["process", "before_process_batch", "process_batch", "on_mask_blend", "post_sample", "postprocess_batch_list",
+           "postprocess_maskoverlay", "postprocess_image_after_composite", "postprocess"]
 
 HASH_DIGITS = 10
 """The WebUI shows this many digits of a model's hash."""
@@ -47,6 +48,10 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     # Loopback and others call again with the same object. X/Y/Z and detailers call with a copy that shares the dict.
     p.extra_generation_params = dict(p.extra_generation_params)
     withdraw(p)
+    region = region_of.get(p)
+    if region is not None and region.number == 0:  # of this object's previous run
+        region_of.pop(p)
+        region = None
     try:
         settings, notes = read_args(args)
     except ValueError as invalid:
@@ -57,31 +62,42 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     for note in notes:
         tell_user(p, note)
     mask_notes: list[str] = []
+    one_by_one = region is not None or settings.regions_one_by_one and p.latent_mask is None
     try:
-        painted, mask_image_is_used = painted_mask(p, settings, mask_notes)
+        painted, mask_image_is_used = (painted_mask(p, settings, mask_notes) if region is None else (region.painted, False))
     except ValueError as invalid:
         tell_user(p, f"Soft inpainting was skipped: {invalid}")
         return
     image_size, mask_size = Size.of(p.init_images[0]), Size.of(painted)
     resizes = mask_size != image_size and painted.max() >= LEAST_VALUE
-    if resizes and p.inpaint_full_res:
+    if resizes and (p.inpaint_full_res or one_by_one):
         # The host crops at the mask's own size but composites with the resized mask, which leaves black patches.
         painted = resized(painted, image_size, MASK_RESIZES[p.resize_mode])
     if painted.max() < LEAST_VALUE:
         p.comment(EMPTY_OF_ALL if p.inpaint_full_res or p.image_mask is None else EMPTY)
         return
+    if one_by_one and region is None:
+        try:
+            region = split(p, painted, mask_notes)
+        except ValueError as invalid:
+            tell_user(p, f"Soft inpainting was skipped: {invalid}")
+            return
+        painted = painted if region is None else region.painted
+    run = Run(settings, painted, Canvas(p.mask_blur))
+    runs.put(p, run)
+    if region is not None:
+        run.changes.set(p, "inpaint_full_res", True)
     padding = p.inpaint_full_res_padding if p.inpaint_full_res else None
     content = dict(enumerate(MASKED_CONTENTS)).get(p.inpainting_fill, "")  # other scripts use their own numbers
     stretches = p.resize_mode in (JUST_RESIZE, JUST_RESIZE_LATENT)
     for sentence in advice(p.denoising_strength, content, padding, image_size,
                            Size(p.height, p.width) if stretches else image_size, p.steps, settings.preservation_strength):
         p.comment(sentence)
-    run = Run(settings, painted, canvas_of(p, painted))
-    runs.put(p, run)
+    run.canvas = canvas_of(p, painted)
     candidates.start(p, settings)
     p.extra_generation_params.update(to_infotext(settings))
     keep_colours(p, run, mask_notes)
-    if fault := keep_painted(p, run):
+    if (region is None or region.number == 0) and (fault := keep_painted(p, painted if region is None else region.whole)):
         mask_notes.append(fault)
     for note in mask_notes:
         tell_user(p, note)
@@ -109,6 +125,12 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
 
 
 @guarded
+def before_process_batch(p: Any) -> None:
+    """Before the prompts of a batch are read."""
+    regions.before_process_batch(p)
+
+
+@guarded
 def process_batch(p: Any) -> None:
     """After the host's `init`, before each sampling: creates the job and neutralises the host's own blends."""
     run = runs.get(p)
@@ -123,6 +145,7 @@ def process_batch(p: Any) -> None:
             p.extra_generation_params["Masked area padding"] = run.canvas.padding_px
         run.sampling = start_sampling(p, run)
         run.changes.put_fields_back(p)
+        regions.count_jobs(p)
     run.sampled, run.sampling.noise_levels = None, NoiseLevels()
     run.changes.make_masks_neutral(p)
     leave_out_locked_steps(p, run.sampling.job, run.changes)
@@ -149,6 +172,8 @@ def postprocess(p: Any, processed: Any) -> None:
     """After the last image. A copy of `p` has no run, so it leaves the original's run alone."""
     order = candidates.finish(p, processed)
     run = runs.pop(p)
+    if (region := region_of.get(p)) is not None and region.number == 0:
+        region_of.pop(p)
     if run is None:
         return
     run.changes.put_back(p)

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from lib_softinpaint.generation.job import SoftInpaintJob
+from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.generation.sampled import SampledImage
 from lib_softinpaint.hosts.webui.run_table import RunTable, put_back
 from lib_softinpaint.method.mask import Canvas, PaintedMask
@@ -187,7 +188,44 @@ class Run:
     finished: list[tuple[Image.Image, str]] = field(default_factory=list)
 
 
+@dataclass
+class Region:
+    """The region that one `process_images` of the host inpaints.
+
+    Parameters
+    ----------
+    masks : (H, W) float32, 0 to 1
+        The painted masks of all regions, in their order.
+    number
+        Which of them; 0 in the host's own run.
+    before
+        The image with the regions before it; None if there are none or they cannot be re-composited.
+    kept
+        The image with this region, once it is composited.
+    shown_mask
+        The mask that the host may save with it.
+    """
+
+    masks: list[np.ndarray]
+    number: int = 0
+    before: KeptImage | None = None
+    kept: KeptImage | None = None
+    shown_mask: Image.Image | None = None
+
+    @property
+    def painted(self) -> np.ndarray:
+        """The painted mask of this region, (H, W) float32, 0 to 1."""
+        return self.masks[self.number]
+
+    @property
+    def whole(self) -> np.ndarray:
+        """The painted mask of all regions, (H, W) float32, 0 to 1."""
+        return np.maximum.reduce(self.masks)
+
+
 runs: RunTable[Run] = RunTable()
+region_of: RunTable[Region] = RunTable()
+"""The region that a run inpaints, if they are inpainted one by one. It is there before the run, and stays after a fault."""
 
 
 def sampling_of(p: Any) -> Sampling | None:

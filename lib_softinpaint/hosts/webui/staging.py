@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from modules import images, infotext_utils, paths, shared
 from PIL import Image
 
 from lib_softinpaint.generation.colours import with_colours
 from lib_softinpaint.hosts.webui.gallery import gallery_image, identity_of, kept_image
-from lib_softinpaint.hosts.webui.run import Run
 from lib_softinpaint.images import infotext_files, painted_masks, steps
 from lib_softinpaint.images.painted_masks import PaintedMasks
 from lib_softinpaint.images.steps import Steps
@@ -30,11 +30,17 @@ def host() -> Host:
                 "selected_gallery_index()", "switch_to_inpaint();")
 
 
-def keep_painted(p: Any, run: Run) -> str:
-    """Saves what the user painted. Returns a sentence if that failed, else ""."""
+def keep_painted(p: Any, painted: np.ndarray) -> str:
+    """Saves what the user painted. Returns a sentence if that failed, else "".
+
+    Parameters
+    ----------
+    p
+    painted : (H, W) float32, 0 to 1
+        After the host's *Inpaint not masked*.
+    """
     try:
-        painted = 1 - run.painted if p.inpainting_mask_invert else run.painted
-        p.extra_generation_params[PAINTED_KEY] = masks.put(painted)
+        p.extra_generation_params[PAINTED_KEY] = masks.put(1 - painted if p.inpainting_mask_invert else painted)
     except OSError as fault:
         return f"The painted mask could not be saved for later: {fault}."
     return ""

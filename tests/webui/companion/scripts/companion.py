@@ -373,7 +373,7 @@ def count_encodes():
 
 
 def add_routes(demo, app):
-    from lib_softinpaint.hosts.webui.run import runs
+    from lib_softinpaint.hosts.webui.run import region_of, runs
     count_encodes()
     count_composites()
     time_hooks()
@@ -385,7 +385,7 @@ def add_routes(demo, app):
     @app.get("/companion/runs")
     def runs_in_progress():
         gc.collect()
-        return len(runs)
+        return len(runs) + len(region_of)
 
     @app.get("/companion/witness")
     def witness():
