@@ -7,11 +7,13 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
 import diffusers
+import numpy as np
 import torch
 from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
 from diffusers.utils import logging
@@ -25,6 +27,8 @@ from lib_softinpaint.hosts.diffusers.lora import infotext_hashes
 from lib_softinpaint.hosts.diffusers.pipeline import DTYPE, SoftInpaintPipeline, running_alone
 from lib_softinpaint.hosts.diffusers.prompts import LORA_PLACES, prepared
 from lib_softinpaint.images.painted import strengths
+from lib_softinpaint.images.read import as_original
+from lib_softinpaint.method.mask_tools import edited
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.request import (
     AUTOMATIC,
@@ -171,7 +175,7 @@ def scheduler_class(sampler: str, schedule_type: str) -> tuple[type, dict[str, A
     return kind, changes
 
 
-def inpaint(pipeline: DiffusionPipeline, request: Request, image: Image.Image, mask: Image.Image,
+def inpaint(pipeline: DiffusionPipeline, request: Request, image: Image.Image, mask: Image.Image | None,
             on_step: Callable[[float], None] | None = None, keep: Callable[[KeptImage], None] | None = None,
             loras: Sequence[Path] = LORA_PLACES, *, on_running: Callable[[DiffusionPipeline], None] | None = None,
             on_note: Callable[[str], None] | None = None,
@@ -182,6 +186,8 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, image: Image.Image, m
     ----------
     pipeline
         From `load`.
+    mask
+        None if the setting "Mask tools" makes one from the image.
     on_step
         Called after each step with the share of steps done, 0 to 1.
     keep
@@ -208,12 +214,17 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, image: Image.Image, m
         running, prompts = prepared(pipeline, request, loras)
         if family_of(pipeline) is None:
             running = running.with_scheduler(kind.from_config(pipeline.scheduler.config, **changes))
+        settings, painted = request.settings, mask
+        if request.mask_mode == INPAINT_NOT_MASKED:
+            settings = replace(settings, mask_tools="")
+            given = np.zeros(Size.of(image), np.float32) if mask is None else strengths(mask)
+            painted = 1 - edited(given, request.settings, np.asarray(as_original(image)))
         result = running(
-            image=image, mask_image=1 - strengths(mask) if request.mask_mode == INPAINT_NOT_MASKED else mask,
+            image=image, mask_image=painted,
             height=request.height or None, width=request.width or None, strength=request.denoising_strength,
             padding_mask_crop=request.masked_area_padding if request.inpaint_area == ONLY_MASKED else None,
             num_inference_steps=request.steps, guidance_scale=pipeline.guidance_for(request.cfg_scale), **prompts,
-            masked_content=request.masked_content, mask_blur=request.mask_blur, settings=request.settings,
+            masked_content=request.masked_content, mask_blur=request.mask_blur, settings=settings,
             generator=torch.Generator().manual_seed(with_seed(request).seed),
             keep=keep is not None, callback_on_step_end=report)
     if on_note:
