@@ -43,20 +43,22 @@ REMOVE = "remove"
 EXTEND, EMPTY_SHARE = "extend", 0.3
 """This share of the image is white on one side, and the whole scene is asked for."""
 
-ANSWERED = RESTORE, REMOVE, EXTEND
-"""Tasks with one right answer."""
-
 TASKS = {
-    "Squiggle": "thin stroke", "Remove an object": REMOVE, "Merge an element": "over an edge", "Replace a subject": "replace",
-    "Fix a detail (only masked)": RESTORE, "New background": "background", "Recolour": "recolour",
-    "Outpaint edge": EXTEND, "Light touch": RETOUCH, "Few steps": "replace"}
-"""Task by preset. Not listed: "Built-in defaults", which is for no task."""
+    "Squiggle": "thin stroke", "Merge an element": "over an edge", "Replace a subject": "replace",
+    "Fix a detail (only masked)": RETOUCH, "New background": "background", "Recolour": "recolour",
+    "Outpaint edge": "large area", "Light touch": RETOUCH, "Few steps": "replace"}
+"""Task by preset. Not listed: "Built-in defaults", which is for no task, and those that only have one in ANSWERED."""
+
+ANSWERED = {"Remove an object": REMOVE, "Fix a detail (only masked)": RESTORE, "Outpaint edge": EXTEND}
+"""Task with one right answer, by preset."""
 
 FEW_STEPS_REQUEST = {"steps": 4, "cfg_scale": 1.0, "denoising_strength": 1.0}
 """What the preset "Few steps" is used with."""
 
 FORMATS = {"blend score": "{:.1f}", "found": "{:.0%}", "CIEDE2000": "{:.1f}", "jump": "{:.2f}", "half-eaten": "{:.1%}",
            "effect": "{:.1f}"}
+COLUMNS = {"blend score": "blend score", "found": "found", "CIEDE2000": "CIEDE2000 from the answer", "jump": "jump",
+           "half-eaten": "half-eaten", "effect": "mean change of the painted area, CIELAB"}
 
 SIDE = 512
 SCENES = tuple(TUNING_SCENES)[::2]
@@ -71,7 +73,7 @@ def _pipeline(model: str) -> SoftInpaintPipeline:
 
 
 def task_of(scene: str, name: str) -> Task:
-    if name not in (RETOUCH, *ANSWERED):
+    if name not in (RETOUCH, *ANSWERED.values()):
         return make_task(scene, name, SIDE)
     task = make_task(scene, "recolour", SIDE)
     whole, thing = task.scene, largest_thing(task.scene)
@@ -121,32 +123,37 @@ def measured(request: Request, task: Task, image: KeptImage) -> dict[str, float]
     result, scores = image.composited(request.settings), image.scores(request.settings)
     found = quality.found(result, _judged(task)) if task.things or task.light else np.nan
     return {"blend score": blend_score(scores, 1.0, 1.0 if np.isnan(found) else found), "found": found, "jump": scores.jump,
-            "CIEDE2000": truth.ciede2000(result, task.answer, task.painted) if task.name in ANSWERED else np.nan,
+            "CIEDE2000": truth.ciede2000(result, task.answer, task.painted) if task.name in ANSWERED.values() else np.nan,
             "half-eaten": scores.half_eaten, "effect": scores.effect}
 
 
 def tables(options: Options) -> Iterator[str]:
-    """A Markdown table with a row for each preset. A contact sheet for each is written beside the other figures."""
+    """A Markdown table with a row for each preset, and one for tasks with one answer. Writes a contact sheet for each row."""
     names = tuple(tasks.REPORTED_SCENES) if options.full and not options.tuning else SCENES
-    rows = []
-    for name, task_name in TASKS.items():
-        model, wanted = FEW_STEPS if name == "Few steps" else PLAIN, requests(presets.bundled()[name])
-        figures: dict[str, list[dict[str, float]]] = {kind: [] for kind in wanted}
-        strips = []
-        for task in (task_of(scene, task_name) for scene in names):
-            tiles = {"painted": np.where(task.painted[..., None], task.image * 0.4, task.image).astype(np.uint8)}
-            for kind, request in wanted.items():
-                for image in kept_images(request, task, model):
-                    figures[kind].append(measured(request, task, image))
-                    tiles[kind] = image.composited(request.settings)
-            if task.answer is not None:
-                tiles["answer"] = task.answer
-            strips.append(side_by_side({label: Image.fromarray(tile).reduce(2) for label, tile in tiles.items()}))
-        _save_sheet(strips, name)
-        rows.append([name, task_name, *(" / ".join(_mean(figures[kind], key) for kind in wanted) for key in FORMATS)])
-    header = ["preset", "task", "blend score, preset / defaults with its request / defaults", "found",
-              "CIEDE2000 from the answer", "jump", "half-eaten", "mean change of the painted area, CIELAB"]
-    yield f"{len(names)} scenes\n\n" + markdown_table(header, rows)
+    for of_tasks, keys in ((TASKS, FORMATS.keys() - {"CIEDE2000"}), (ANSWERED, FORMATS.keys() - {"found"})):
+        keys = [key for key in FORMATS if key in keys]
+        rows = [[name, task_name, *_row(presets.bundled()[name], task_name, names, keys)]
+                for name, task_name in of_tasks.items()]
+        header = ["preset", "task", *(COLUMNS[key] for key in keys)]
+        header[2] += ", preset / defaults with its request / defaults"
+        yield f"{len(names)} scenes\n\n" + markdown_table(header, rows)
+
+
+def _row(preset: Preset, task_name: str, names: tuple[str, ...], keys: list[str]) -> list[str]:
+    model, wanted = FEW_STEPS if preset.name == "Few steps" else PLAIN, requests(preset)
+    figures: dict[str, list[dict[str, float]]] = {kind: [] for kind in wanted}
+    strips = []
+    for task in (task_of(scene, task_name) for scene in names):
+        tiles = {"painted": np.where(task.painted[..., None], task.image * 0.4, task.image).astype(np.uint8)}
+        for kind, request in wanted.items():
+            for image in kept_images(request, task, model):
+                figures[kind].append(measured(request, task, image))
+                tiles[kind] = image.composited(request.settings)
+        if task.answer is not None:
+            tiles["answer"] = task.answer
+        strips.append(side_by_side({label: Image.fromarray(tile).reduce(2) for label, tile in tiles.items()}))
+    _save_sheet(strips, f"{preset.name.split(' (')[0]} {task_name}")
+    return [" / ".join(_mean(figures[kind], key) for kind in wanted) for key in keys]
 
 
 def _mean(figures: list[dict[str, float]], key: str) -> str:
@@ -158,4 +165,4 @@ def _save_sheet(strips: list[Image.Image], name: str) -> None:
     sheet = Image.new("RGB", (max(strip.width for strip in strips), sum(strip.height for strip in strips)))
     for number, strip in enumerate(strips):
         sheet.paste(strip, (0, number * strips[0].height))
-    sheet.save(OUTPUT / f"presets-{name.split(' (')[0].lower().replace(' ', '-')}.jpg", quality=88)
+    sheet.save(OUTPUT / f"presets-{name.lower().replace(' ', '-')}.jpg", quality=88)

@@ -14,8 +14,8 @@ SPREADS_PX = (256, 64, 16, 4)
 SMALLEST_WEIGHT = 1e-6
 """Below this weight, a Gaussian has not reached the pixel, and a quotient of its tails would be noise."""
 
-PINNED = 1e4
-"""Weight of a pixel that is not masked, against 1 for each neighbour: its colour stays."""
+LEAST_SHARE = 1e-5
+"""Guards the division where the mask is 0. Such a pixel weighs 5,000 times as much as a neighbour, so its colour stays."""
 
 GREY_WEIGHT = 0.05
 """Weight of a pixel with mask value 0.5. It decides how far into a feather the original's colours are trusted."""
@@ -71,8 +71,7 @@ def fill_from_rim(image: np.ndarray, repaint: np.ndarray) -> np.ndarray:
         return image.copy()
     box = Box.around(repaint > 0, 1).inside
     near, share = image[box].astype(np.float32), repaint[box].astype(np.float32)[..., None]
-    weight = np.minimum(GREY_WEIGHT * (1 - share) / np.maximum(share, 1 / PINNED), PINNED)
-    weight[share == 0] = PINNED
+    weight = GREY_WEIGHT * (1 - share) / np.maximum(share, LEAST_SHARE)
     filled = image.copy()
     filled[box] = np.rint(near + share * (_membrane(weight * near, weight) - near)).clip(0, 255)
     return filled
@@ -127,4 +126,5 @@ def _solved(weighted: np.ndarray, weight: np.ndarray) -> np.ndarray:
     links = coo_matrix((np.ones(one.size), (one, other)), (places.size, places.size))
     links = links + links.T
     matrix = diags(weight.ravel().astype(float) + np.asarray(links.sum(0)).ravel()) - links
-    return spsolve(matrix.tocsc(), weighted.reshape(places.size, -1).astype(float)).reshape(weighted.shape).astype(np.float32)
+    solved = np.asarray(spsolve(matrix.tocsc(), weighted.reshape(places.size, -1).astype(float)))
+    return solved.reshape(weighted.shape).astype(np.float32)

@@ -85,7 +85,7 @@ def test_tools_edit_what_is_painted(webui):
 
 
 @pytest.mark.parametrize("mask", [None, Image.new("L", IMAGE.size)])
-@pytest.mark.parametrize("tools", ["colour #fa00fa 5", "luminance 57-58.5, drop specks 20"])
+@pytest.mark.parametrize("tools", ["colour #fa00fa 5", "luminance 58-60, drop specks 20"])
 def test_a_mask_is_made_from_the_image_if_nothing_is_painted(webui, mask, tools):
     image = np.asarray(IMAGE).copy()
     image[PAINTED] = 250, 0, 250
