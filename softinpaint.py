@@ -3,6 +3,7 @@
     python3 softinpaint.py demo             inpaints the bundled image, hard and soft, and shows both side by side
     python3 softinpaint.py inpaint --help   inpaints your images
     python3 softinpaint.py batch FOLDER     inpaints a folder on one or many workers, and goes on after a stop
+    python3 softinpaint.py mask IMAGE       writes a mask without inpainting: edited, or made from the image
     python3 softinpaint.py page             opens a page in the browser for painting and inpainting
     python3 softinpaint.py recomposite JOB  re-composites a kept job with other settings, without a model
     python3 softinpaint.py checkpoint DIR   writes the bundled model as a checkpoint for the WebUI
@@ -43,7 +44,7 @@ DOWNLOAD_SIZE = {"CPU": "about 0.4 GB", "GPU": "about 4 GB"}
 def main(arguments):
     if sys.version_info < (3, 10):  # noqa: UP036 - any Python may run this file
         return complain("Python 3.10 or later is needed; this is {}.{}.".format(*sys.version_info))
-    verbs = dict.fromkeys(("demo", "inpaint", "batch", "page", "recomposite"), command)
+    verbs = dict.fromkeys(("demo", "inpaint", "batch", "mask", "page", "recomposite"), command)
     verbs.update(checkpoint=checkpoint, test=test, bench=bench)
     if not arguments or arguments[0] not in verbs:
         print(__doc__.strip())

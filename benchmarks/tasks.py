@@ -60,6 +60,8 @@ class Task:
         Side of the image in pixels.
     light
         The requested time of day, if it is not the scene's.
+    shown : (H, W, 3) uint8
+        What is inpainted, if it is not the scene as it is.
     """
 
     scene: Scene
@@ -73,10 +75,11 @@ class Task:
     mask_blur: int = 8
     side: int = SIZE
     light: Light | None = None
+    shown: np.ndarray | None = None
 
     @cached_property
     def image(self) -> np.ndarray:
-        return self.scene.draw(self.side)
+        return self.scene.draw(self.side) if self.shown is None else self.shown
 
 
 def make_task(scene: str, name: str, side: int = SIZE) -> Task:

@@ -3,7 +3,8 @@
 // The WebUI adds the time of change to the address of this file only, and sends no rule for caching. So a browser may use an
 // outdated module for days after an update, beside new ones that do not fit it. Asking the server first prevents that.
 
-const MODULES = ["advice", "controls", "crop", "distance", "drawing", "events", "gaussian", "mask", "notes", "painted",
+const MODULES = ["advice", "controls", "crop", "distance", "drawing", "events", "gaussian", "mask", "maskTools",
+    "notes", "painted",
     "pixels", "preview", "samplers", "scene", "schedule", "scheduleTypes", "sketch", "surroundings"];
 
 await Promise.all(MODULES.map(async (name) =>

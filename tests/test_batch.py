@@ -24,6 +24,7 @@ from lib_softinpaint.errors import BadInput
 from lib_softinpaint.images import infotext_files
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.request import Request
+from lib_softinpaint.settings.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 SIDE_PX = 64
@@ -161,6 +162,24 @@ def test_transparent_areas_are_repainted(worker, tmp_path):
     assert opaque == Failed(f"{tmp_path}/images/0.png must have transparent areas to repaint, but it has no transparency")
 
 
+def test_mask_tools_make_each_images_own_mask(worker, tmp_path):
+    write_images(tmp_path, 1)
+    image = Image.open(tmp_path / "images/0.png")
+    image.putalpha(ImageChops.invert(Image.open(tmp_path / "mask.png").convert("L")))
+    image.save(tmp_path / "images/0.png")
+    tools = Settings(enabled=True, mask_tools="transparency, grow 20 %")
+    request = Request(prompt="a tree", steps=2, seed=5, settings=tools)
+    made = worker.run(Task(tmp_path / "images/0.png", None, tmp_path / "made.png", request))
+    assert isinstance(made, Made), made
+    assert cli.main(["inpaint", str(tmp_path / "images/0.png"), *WORDS, "--mask-tools", "transparency, grow 20 %", "-o",
+                     str(tmp_path / "single.png")]) == 0
+    assert (tmp_path / "made.png").read_bytes() == (tmp_path / "single.png").read_bytes()
+    image.convert("RGB").save(tmp_path / "images/0.png")
+    opaque = worker.run(Task(tmp_path / "images/0.png", None, tmp_path / "none.png", request))
+    assert opaque == Failed(f"the mask {tmp_path}/images/0.png has nothing to repaint after the mask tools "
+                            "'transparency, grow 20 %'")
+
+
 def test_hard_inpainting_has_a_score_too(worker, tmp_path):
     write_images(tmp_path, 1)
     request = Request(prompt="a tree", steps=2, seed=5, settings=Request().settings.__class__(enabled=False))
@@ -233,6 +252,8 @@ def test_captions_lie_beside_the_images(tmp_path):
 @pytest.mark.parametrize(("words", "sentence"), [
     ("images", "exactly one of --mask, --mask-suffix and --mask-from-alpha is needed"),
     ("images --mask mask.png --mask-from-alpha", "exactly one of"),
+    ("images --mask mask.png --mask-tools transparency", "exactly one of"),
+    ("images --mask mask.png --mask-tools smoth", "Mask tools must be steps such as"),
     ("images --mask none.png", "'none.png' does not exist"),
     ("images --mask mask.png --webui http://127.0.0.1:9 --workers 2", "--webui cannot be combined with"),
     ("images --mask mask.png --prompts a.csv --captions .txt", "--prompts and --captions cannot be combined"),

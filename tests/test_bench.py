@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import coherence, composites, machine, masks, page, peers, quality, speed, tables
+from benchmarks import coherence, composites, machine, masks, page, peers, presets, quality, speed, tables
 from benchmarks.tasks import AREAS, SCENES, TASKS, TUNING_SCENES, WHOLE, make_task
+from lib_softinpaint.settings.presets import bundled
 from lib_softinpaint.settings.request import Request
 from lib_softinpaint.settings.settings import Settings
 from tests import tiny_models
@@ -41,6 +42,22 @@ def test_every_scene_has_every_task(name):
         if task.answer is not None:
             changed = (task.answer != task.image).any(-1)
             assert (changed & task.painted).sum() > 0.75 * changed.sum()  # a sun's glow or a tree's trunk may lie outside
+
+
+@pytest.mark.parametrize("name", presets.ANSWERED.values())
+def test_a_task_of_a_preset_with_one_answer_changes_what_is_painted(name):
+    for scene in presets.SCENES[:3]:
+        task = presets.task_of(scene, name)
+        changed = (task.answer != task.image).any(-1)
+        assert (changed & task.painted).mean() > 0.01
+        # An antialiased rim may lie beyond.
+        assert (changed & task.painted).sum() > 0.95 * changed.sum()
+        assert task.prompt
+
+
+def test_every_task_button_has_a_measured_preset():
+    buttons = {preset.name for preset in bundled().values() if preset.task}
+    assert buttons <= presets.TASKS.keys() | presets.ANSWERED.keys()
 
 
 @pytest.mark.parametrize("name", ["half-hidden thing", "horizon"])

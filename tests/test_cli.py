@@ -435,7 +435,7 @@ def test_the_progress_bar_is_full_at_the_end():
 
 def test_every_command_in_the_entry_points_help_exists(tmp_path):
     verbs = re.findall(r"python3 softinpaint.py (\w+)", run(tmp_path).stdout)
-    assert {"demo", "inpaint", "batch", "page", "recomposite", "checkpoint", "test", "bench"} == set(verbs)
+    assert {"demo", "inpaint", "batch", "mask", "page", "recomposite", "checkpoint", "test", "bench"} == set(verbs)
     done = run(tmp_path, "checkpoint", "models")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "models" / "softinpaint-scenes.yaml").exists()
@@ -450,6 +450,47 @@ def test_a_mask_painted_on_a_transparent_layer(tmp_path):
     assert strengths(read_mask(tmp_path / "mask.png")).tolist() == [[0, 1]]
 
 
+def test_a_mask_is_written_without_inpainting(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    image = np.full((48, 64, 3), 90, np.uint8)
+    image[10:30, 20:50] = 250, 240, 20
+    image[15:20, 30:40] = 90
+    Image.fromarray(image).save("flower.png")
+    assert cli.main(["mask", "flower.png", "--mask-tools", "colour #faf014 10, fill holes", "-o", "flower-mask.png"]) == 0
+    assert capsys.readouterr().out == "flower-mask.png\n"
+    expected = np.zeros((48, 64), np.uint8)
+    expected[10:30, 20:50] = 255
+    assert (np.asarray(Image.open("flower-mask.png")) == expected).all()
+    deep = np.full((48, 64), 12345, np.uint16)
+    deep[:9] = 0
+    Image.fromarray(deep).save("deep.png")
+    assert cli.main(["mask", "flower.png", "--mask", "deep.png", "--mask-tools", "invert", "-o", "edited.png"]) == 0
+    inverted = np.asarray(Image.open("edited.png")).astype(int)
+    assert (inverted == np.where(deep == 0, 65535, 65535 - 12345)).all()
+    assert cli.main(["mask", "flower.png", "--mask-tools", "luminance 80-100"]) == 0
+    assert np.asarray(Image.open("outputs/masks/flower.png"))[12, 22] == 255
+
+
+def test_an_image_makes_its_own_mask_and_the_infotext_repeats_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    image = np.asarray(Image.open(IMAGE).convert("RGB")).copy()
+    image[40:80, 50:90] = 255, 0, 255
+    Image.fromarray(image).save("image.png")
+    words = ["--steps", "2", "--seed", "1", "--prompt", "a tree"]
+    tools = ["--mask-tools", "colour #ff00ff 10", "--own-masked-content", "local fill", "--extra-noise", "0.2"]
+    assert cli.main(["inpaint", "image.png", *words, *tools, "-o", "made.png"]) == 0
+    params = infotext.parse(infotext_files.read(Path("made.png")))
+    assert params["Soft inpainting mask tools"] == "colour #ff00ff 10"
+    assert params["Soft inpainting own masked content"] == "local fill"
+    assert params["Soft inpainting extra noise"] == "0.2"
+    assert (pixels("made.png")[42:78, 52:88] != (255, 0, 255)).any(-1).all()
+    assert cli.main(["inpaint", "image.png", "--like", "made.png", "-o", "again.png"]) == 0
+    assert (pixels("again.png") == pixels("made.png")).all()
+    assert cli.main(["mask", "image.png", *tools[:2], "-o", "mask.png"]) == 0
+    assert cli.main(["inpaint", "image.png", "mask.png", *words, *tools[2:], "-o", "by-mask.png"]) == 0
+    assert (pixels("by-mask.png") == pixels("made.png")).all()
+
+
 def test_every_setting_is_an_option_of_the_same_name():
     names = {option.name for option in cli.inpaint.params}
     assert {*(field.name for field in saved_fields()), *(field.name for field in FIELDS)} <= names
@@ -458,6 +499,13 @@ def test_every_setting_is_an_option_of_the_same_name():
 @pytest.mark.parametrize(("words", "sentence"), [
     ("inpaint", "IMAGE and MASK are both needed, got neither"),
     ("inpaint image.png", "IMAGE and MASK are both needed, got image.png"),
+    ("inpaint --mask-tools transparency", "IMAGE and MASK are both needed, got neither"),
+    ("inpaint image.png --mask-tools transparency", "the mask of image.png has nothing to repaint after the mask tools "
+                                                    "'transparency'"),
+    ("inpaint image.png mask.png --mask-tools grown", "Mask tools must be steps such as 'fill holes',"),
+    ("mask image.png -o made.png", "--mask is needed, or a --mask-tools that begins with transparency, luminance or colour"),
+    ("mask image.png --mask mask.png -o made.jpg", "--output must be a folder or end in .png, got made.jpg"),
+    ("mask image.png --mask mask.png -o mask.png", "mask.png already exists; use --force to overwrite it"),
     ("inpaint image.png folder/image.png mask.png -o made", "each result needs its own name, but 2 of them would be named"),
     ("inpaint speck.png speck.png", "images must be at least 8 pixels wide and high; speck.png is 7x9"),
     ("inpaint image.png mask.png --width 4 --height 4", "Width and height must be 8 pixels or more, got 4x4"),

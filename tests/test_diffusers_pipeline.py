@@ -73,7 +73,7 @@ def test_kept_images_recomposite_to_the_same_result(small, fields):
 
 def inpaint(pipeline, seed=1, **fields):
     fields = {"mask_blur": BLUR, "num_inference_steps": 4, "output_type": "np", **fields}
-    result = pipeline("a", IMAGE, MASK, generator=torch.Generator().manual_seed(seed), **fields)
+    result = pipeline("a", IMAGE, MASK, **{"generator": torch.Generator().manual_seed(seed), **fields})
     return np.rint(result.images * 255).astype(np.uint8) if fields["output_type"] == "np" else result.images
 
 
@@ -109,6 +109,51 @@ def test_every_masked_content_in_both_areas(small, content, padding):
                    padding_mask_crop=padding, height=64, width=64, generator=torch.Generator().manual_seed(1))
     reach = 4 * 12 if padding is None else max(padding, 16)  # four latent pixels, each 12 pixels of the image wide
     assert_inpainted([np.asarray(result.images[0])], reach < DISTANCE)
+
+
+@pytest.mark.parametrize("padding", [None, 12])
+@pytest.mark.parametrize("changes", [{"own_masked_content": "local fill"}, {"own_masked_content": "recolour"},
+                                     {"extra_noise": 0.5}])
+def test_content_of_our_own_changes_only_what_is_painted(pipeline, changes, padding):
+    image = Image.fromarray(np.asarray(IMAGE) // 2 + np.array([90, 0, 0], np.uint8))
+
+    def made(settings, content="original"):
+        return np.asarray(pipeline("a", image, MASK, mask_blur=BLUR, num_inference_steps=3, strength=0.6, settings=settings,
+                                   masked_content=content, padding_mask_crop=padding, height=64, width=64,
+                                   generator=torch.Generator().manual_seed(1)).images[0]).astype(int)
+    plain, changed = made(Settings(enabled=True)), made(Settings(enabled=True, **changes))
+    reach = 4 * 12 if padding is None else max(padding, 16)
+    assert np.abs(changed - plain)[PAINTED].mean() > 1
+    assert (changed == np.asarray(image))[reach + 2 < DISTANCE].all()
+    if "extra_noise" not in changes:  # it stands in for the host's
+        assert (made(Settings(enabled=True, **changes), "fill") == changed).all()
+    assert (made(Settings(enabled=False, **changes)) == made(Settings(enabled=False))).all()
+
+
+def test_extra_noise_of_a_batch_is_that_of_its_singles(small):
+    settings = Settings(enabled=True, extra_noise=0.5)
+    both = inpaint(small, generator=[torch.Generator().manual_seed(seed) for seed in (1, 2)], num_images_per_prompt=2,
+                   settings=settings)
+    for image, seed in zip(both, (1, 2)):
+        assert np.abs(image.astype(int) - inpaint(small, seed, settings=settings)[0]).max() <= 1
+
+
+def test_mask_tools_make_and_edit_masks(small):
+    image = np.asarray(IMAGE).copy()
+    image[PAINTED] = 250, 0, 250
+
+    def made(mask, tools):
+        return np.asarray(small("a", Image.fromarray(image), mask, mask_blur=BLUR, num_inference_steps=2,
+                                settings=Settings(enabled=True, mask_tools=tools),
+                                generator=torch.Generator().manual_seed(1)).images[0])
+    by_colour = made(None, "colour #fa00fa 5")
+    assert (by_colour == made(MASK, "")).all()
+    assert (made(MASK, "grow 50 %") != by_colour).any()
+    assert (made(np.zeros((72, 96), np.float32), "colour #fa00fa 5") == by_colour).all()
+    with pytest.raises(ValueError, match="^mask_image must have a pixel to repaint, got an empty mask$"):
+        made(None, "colour #00ff00 5")
+    with pytest.raises(ValueError, match="^mask_image must be a PIL image"):
+        made(None, "grow 5 %")
 
 
 def test_the_family_decides_the_class(models, tmp_path):

@@ -54,7 +54,14 @@ def test_the_built_in_preset_equals_the_builtins_defaults():
 def test_each_bundled_preset_has_its_own_sentence():
     sentences = [preset.about for preset in bundled().values()]
     assert all(sentence.endswith(".") and len(sentence) < 110 for sentence in sentences)
-    assert len(set(sentences)) == len(sentences) == 10
+    assert len(set(sentences)) == len(sentences) == 11
+
+
+def test_task_buttons_say_what_the_prompt_should_hold():
+    tasks = [preset for preset in bundled().values() if preset.task]
+    assert [preset.task for preset in tasks] == ["Remove", "Add", "Replace", "Retouch", "Recolour", "Extend"]
+    assert all(preset.prompt.endswith(".") and preset.request for preset in tasks)
+    assert all(not preset.prompt for preset in bundled().values() if not preset.task)
 
 
 def test_bundled_presets_only_set_values_that_forge_neos_sliders_can_take():

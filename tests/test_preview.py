@@ -16,11 +16,14 @@ import torch
 from PIL import Image, ImageDraw, ImageFilter
 from scipy.stats import beta
 
+from lib_softinpaint.errors import BadInput
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.images.painted import strengths
 from lib_softinpaint.method import schedule, surroundings
 from lib_softinpaint.method.mask import Canvas, cell_side, feather_reach, repaint_mask, shrink
+from lib_softinpaint.method.mask_tools import edited
 from lib_softinpaint.settings.advice import advice
+from lib_softinpaint.settings.mask_tools import steps_of
 from lib_softinpaint.settings.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -61,6 +64,12 @@ REQUESTS = [(0.75, "original", None, [512, 512], [512, 512], 20, 0.5),
             (0.9, "fill", 32, [512, 768], [512, 512], 9, 0.5), (0.7, "latent noise", 0, [512, 512], [512, 512], 4, 0.2),
             (1.0, "original", None, [640, 512], [648, 512], 20, 0.5)]
 
+
+TOOLS = [("block", "fill holes"), ("block", "drop specks 4"), ("block", "smooth 2"), ("block", "grow 20 %"),
+         ("block", "grow -10 %"), ("rim", "invert"), ("ring", "fill holes, smooth 1.5, grow 5 %"), ("rim", "drop specks 2"),
+         ("empty", "transparency, grow 10 %"), ("empty", "luminance 50-70"), ("empty", "colour #dc503c 20, invert"),
+         ("block", "colour #dc503c 20")]
+UNREADABLE = "smoth 4", "grow", "luminance 90", "fill holes, transparency", "colour red 5"
 
 WORKING = 48, 64
 """Height and width at which the masks are inpainted."""
@@ -110,6 +119,21 @@ def rim():
     """A disc painted with a smooth brush."""
     row, column = np.mgrid[:HEIGHT, :WIDTH]
     return np.clip(8.5 - np.hypot(row - 13, column - 17), 0, 1)
+
+
+def ring():
+    """Paint around a hole, in two strengths."""
+    mask = np.zeros((HEIGHT, WIDTH))
+    mask[5:23, 6:30] = 0.6
+    mask[9:19, 10:26] = 0
+    return mask
+
+
+def layer():
+    """The image with a thing in it, half of it transparent, (HEIGHT, WIDTH, 4) uint8."""
+    alpha = np.full((HEIGHT, WIDTH, 1), 255, np.uint8)
+    alpha[4:12, 20:24] = 64
+    return np.concatenate([neighbour(), alpha], -1)
 
 
 PAINTED = {paint.__name__: paint() for paint in (block, greys, ramp, stairs, rim)}
@@ -183,6 +207,12 @@ def sigmas(name, steps, levels):
             "Uniform": lambda: at(np.linspace(top, 0, steps), levels)}[name]()
 
 
+@pytest.mark.parametrize("text", UNREADABLE)
+def test_what_javascript_cannot_read_python_refuses(text):
+    with pytest.raises(BadInput):
+        steps_of(text)
+
+
 def recorded():
     masks = []
     for name, paint in PAINTED.items():
@@ -220,7 +250,12 @@ def recorded():
                for asked in REQUESTS]
     read = [{"image": name, "size": image.size, "pixels": in_bytes(np.asarray(image.convert("RGBA"))),
              "levels": in_bytes(np.rint(255 * strengths(image)).astype(np.uint8))} for name, image in mask_images().items()]
-    return {"advice": advised, "read": read, "width": WIDTH, "height": HEIGHT, "whole": WHOLE,
+    shapes = {**PAINTED, "ring": ring(), "empty": np.zeros((HEIGHT, WIDTH))}
+    tools = [{"tools": text, "painted": whole(shapes[name].ravel()),
+              "mask": whole(edited(shapes[name], Settings(enabled=True, mask_tools=text), layer()).ravel())}
+             for name, text in TOOLS]
+    return {"advice": advised, "read": read, "tools": tools, "unreadable": UNREADABLE,
+            "layer": layer().ravel().tolist(), "width": WIDTH, "height": HEIGHT, "whole": WHOLE,
             "defaults": dataclasses.asdict(Settings()),
             "painted": {name: whole(paint.ravel()) for name, paint in PAINTED.items()}, "masks": masks, "runs": runs,
             "curves": curves}
@@ -235,14 +270,14 @@ def whole(values):
 
 
 def test_the_recording_matches_python():
-    stored, fresh = json.loads(RECORD.read_text()), recorded()
+    stored, fresh = json.loads(RECORD.read_text()), json.loads(json.dumps(recorded()))
     assert stored.keys() == fresh.keys()
     # JPEG and WebP decoders differ by a level between versions, so node reads the recorded pixels.
     assert [one["image"] for one in stored["read"]] == [one["image"] for one in fresh["read"]]
     for one in stored["read"]:
         image = Image.frombytes("RGBA", one["size"], base64.b64decode(one["pixels"]))
         assert in_bytes(np.rint(255 * strengths(image)).astype(np.uint8)) == one["levels"]
-    for name, key in (("masks", "mask"), ("runs", "log_ratios"), ("curves", "shares")):
+    for name, key in (("masks", "mask"), ("tools", "mask"), ("runs", "log_ratios"), ("curves", "shares")):
         assert len(stored[name]) == len(fresh[name])
         for one, other in zip(stored[name], fresh[name]):
             np.testing.assert_allclose(one.pop(key), other.pop(key), atol=2)

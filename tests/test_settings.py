@@ -31,7 +31,8 @@ def test_the_apis_order_names_and_defaults():
         ("feather_unit", "pixels"), ("threshold_mix", 0.0), ("least_opacity", 1.0), ("drift_correction", 1.0),
         ("grain", 0.0), ("conditioning_mask", "soft"), ("mask_image", ""), ("automatic_threshold", False),
         ("edge_awareness", 1.0), ("seam_search", 1.0), ("coherence_rounds", 0.0), ("agreement", 1.0),
-        ("best_first", False), ("keep_best", 0.0), ("contact_sheet", False), ("regions_one_by_one", False)]
+        ("best_first", False), ("keep_best", 0.0), ("contact_sheet", False), ("regions_one_by_one", False), ("mask_tools", ""),
+        ("own_masked_content", "host's"), ("extra_noise", 0.0)]
 
 
 def test_the_first_seven_settings_are_the_builtins():
@@ -75,10 +76,12 @@ def test_positional_arguments_may_be_shorter_or_longer():
     assert read_args([]) == (Settings(), [])
     assert read_args([True]) == (Settings(enabled=True), [])
     later = "a later version's", 7
-    ours = "host", 0, 0, 32, "pixels", 0, 1, 1, 0, "soft", "", False, 0, 0, 2, 0, False, 3, True, True
+    ours = ("host", 0, 0, 32, "pixels", 0, 1, 1, 0, "soft", "", False, 0, 0, 2, 0, False, 3, True, True, "smooth 4", "recolour",
+            0.5)
     assert read_args([True, 0.2, 0.05, 1, 0, 1.25, 1.25, *ours, *later]) == (
         Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 0, edge_awareness=0, seam_search=0,
-                 coherence_rounds=2, agreement=0, keep_best=3, contact_sheet=True, regions_one_by_one=True), [])
+                 coherence_rounds=2, agreement=0, keep_best=3, contact_sheet=True, regions_one_by_one=True,
+                 mask_tools="smooth 4", own_masked_content="recolour", extra_noise=0.5), [])
 
 
 def test_strings_numbers_and_nulls_are_read():
@@ -112,6 +115,7 @@ def test_a_number_out_of_range_is_clamped_and_noted():
     ([True, [1]], r"Schedule bias must be a number from 0 to 8, got \[1\]."),
     (["maybe"], "Soft inpainting must be true or false, got 'maybe'."),
     ([True] + [None] * 6 + ["thick"], "Feather source must be one of Automatic, Mask blur, own, host, got 'thick'."),
+    ([{"mask_tools": "smoth 4"}], "Mask tools must be steps such as 'fill holes', .*, got 'smoth 4'"),
     ([{"schedule_bais": 1}], "Unknown soft inpainting setting 'schedule_bais'; the settings are enabled, schedule_bias, ")])
 def test_an_invalid_setting_raises_one_sentence(args, sentence):
     with pytest.raises(ValueError, match="^" + sentence):
@@ -124,7 +128,8 @@ def test_settings_are_not_read_when_switched_off():
 
 def test_infotext_makes_the_round_trip():
     settings = Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 3, -2, 40, "% of the mask", 0.75, 0.25, 0.5, 0.1, "hard",
-                        "an image", True, 0.8, 0.6, 3, 0.4, True)
+                        "an image", True, 0.8, 0.6, 3, 0.4, regions_one_by_one=True, mask_tools="fill holes, grow 10 %",
+                        own_masked_content="local fill", extra_noise=0.3)
     written = {key: str(value) for key, value in to_infotext(settings).items()}
     assert written == {**BUILTIN_INFOTEXT, "Soft inpainting feather source": "host", "Soft inpainting edge taper": "3",
                        "Soft inpainting mask grow": "-2", "Soft inpainting feather width": "40",
@@ -134,6 +139,8 @@ def test_infotext_makes_the_round_trip():
                        "Soft inpainting automatic threshold": "True", "Soft inpainting edge awareness": "0.8",
                        "Soft inpainting seam search": "0.6", "Soft inpainting coherence rounds": "3",
                        "Soft inpainting agreement": "0.4", "Soft inpainting regions one by one": "True",
+                       "Soft inpainting mask tools": "fill holes, grow 10 %",
+                       "Soft inpainting own masked content": "local fill", "Soft inpainting extra noise": "0.3",
                        VERSION_KEY: __version__}
     read = {field.name: from_infotext(field, written) for field in saved_fields()}
     assert Settings(**read, mask_image="an image") == settings
@@ -155,7 +162,13 @@ def test_an_infotext_of_an_earlier_version_of_ours_pastes_as_that_version_behave
     pasted = {name: from_infotext(field, params) for name, field in FIELDS.items()}
     assert {name: value for name, value in pasted.items() if value is not None} == {
         "enabled": True, "feather_source": "Mask blur", "edge_awareness": 0, "seam_search": 0, "coherence_rounds": 0,
-        "agreement": 0, "best_first": False, "keep_best": 0, "contact_sheet": False, "regions_one_by_one": False}
+        "agreement": 0, "best_first": False, "keep_best": 0, "contact_sheet": False, "regions_one_by_one": False,
+        "mask_tools": "", "own_masked_content": "host's", "extra_noise": 0}
+
+
+def test_infotext_leaves_out_what_is_off():
+    assert not {"Soft inpainting mask tools", "Soft inpainting own masked content", "Soft inpainting extra noise"} & \
+        to_infotext(Settings(enabled=True)).keys()
 
 
 def test_infotext_without_soft_inpainting_pastes_nothing():

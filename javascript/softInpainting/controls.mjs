@@ -1,11 +1,13 @@
 // The page's controls: their values, setting one, and their names. lib_softinpaint/ui/elements.py has the same elem_ids.
 
+const HOSTS = "host's";  // choice of Own masked content
 const STRETCHING = /^Just resize/;  // of the resize modes
 
 /** Values of the controls. `find` takes a CSS selector and returns the first element, or null. */
 export function readControls(find) {
     const number = (id) => Number(find(`#${id} input[type=number]`)?.value ?? 0);
     const chosen = (id) => find(`#${id} input:checked`)?.value ?? "";
+    const own = chosen("softinpaint_own_masked_content");
     return {
         settings: {
             schedule_bias: number("mask_blend_power"), preservation_strength: number("mask_blend_scale"),
@@ -16,7 +18,8 @@ export function readControls(find) {
         blurPx: number("img2img_mask_blur"),
         paddingPx: chosen("img2img_inpaint_full_res") === "Only masked" ? number("img2img_inpaint_full_res_padding") : null,
         inverted: chosen("img2img_mask_mode") === "Inpaint not masked",
-        content: chosen("img2img_inpainting_fill"),
+        content: own && own !== HOSTS ? own : chosen("img2img_inpainting_fill"),
+        tools: find("#softinpaint_mask_tools textarea, #softinpaint_mask_tools input")?.value ?? "",
         strength: number("img2img_denoising_strength"),
         steps: number("img2img_steps"),
         sampler: find("#img2img_sampling input")?.value ?? "",

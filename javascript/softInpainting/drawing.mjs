@@ -2,10 +2,12 @@
 
 const CURVE_WIDTH = 384, CURVE_HEIGHT = 120, CURVE_MARGIN = 18;
 const CORE = [255, 255, 255], HALF = [255, 190, 60], RIM = [255, 90, 90], TINT = [255, 120, 60];
+const OUTSIDE = "rgba(0, 0, 0, 0.45)", LABEL_PX = 12;  // of the crop that Only masked generates
 const CURVE_COLOURS = ["#4f8ef7", "#e0803c", "#3aa76d"];
 
-/** Draws the image, tinted as much as it is repainted. The outermost reach, the half and the core are outlined. */
-export function drawMask(canvas, image, mask, width, height, crop) {
+/** Draws the image, tinted as much as it is repainted. The outermost reach, the half and the core are outlined. What lies
+ *  outside the crop is darker, and the crop has a label. */
+export function drawMask(canvas, image, mask, width, height, crop, label) {
     canvas.width = width;
     canvas.height = height;
     const pen = canvas.getContext("2d", {willReadFrequently: true});
@@ -20,11 +22,25 @@ export function drawMask(canvas, image, mask, width, height, crop) {
         }
     }
     pen.putImageData(pixels, 0, 0);
-    if (crop) {
-        pen.strokeStyle = "#fff";
-        pen.setLineDash([4, 3]);
-        pen.strokeRect(crop[0] + 0.5, crop[1] + 0.5, crop[2] - crop[0] - 1, crop[3] - crop[1] - 1);
-    }
+    if (crop) drawCrop(pen, width, height, crop, label);
+}
+
+function drawCrop(pen, width, height, [left, top, right, bottom], label) {
+    pen.fillStyle = OUTSIDE;
+    pen.beginPath();
+    pen.rect(0, 0, width, height);
+    pen.rect(left, top, right - left, bottom - top);
+    pen.fill("evenodd");
+    pen.strokeStyle = "#fff";
+    pen.setLineDash([4, 3]);
+    pen.strokeRect(left + 0.5, top + 0.5, right - left - 1, bottom - top - 1);
+    pen.font = `${LABEL_PX}px sans-serif`;
+    const wide = pen.measureText(label).width + 4, high = LABEL_PX + 4;
+    const x = Math.max(0, Math.min(left, width - wide)), y = top >= high ? top - high : Math.min(bottom, height - high);
+    pen.fillStyle = "#000";
+    pen.fillRect(x, y, wide, high);
+    pen.fillStyle = "#fff";
+    pen.fillText(label, x + 2, y + LABEL_PX);
 }
 
 /** Colour of the outline at a place, or null if there is none. */

@@ -79,7 +79,7 @@ export function countPainted(painted) {
 }
 
 /** Painted mask with a feather around it. As feather_outward. */
-function featherOutward(painted, width, height, reach, grow, detours) {
+export function featherOutward(painted, width, height, reach, grow, detours) {
     const feathered = Float32Array.from(painted);
     if (Math.max(reach, grow) <= 0) return feathered;
     const farthest = (Math.max(reach, 0) + grow) ** 2;
@@ -114,7 +114,7 @@ function smootherstep(way) {
 }
 
 /** Painted mask without its rim. A stroke that would vanish keeps its innermost pixels. As shrink. */
-function shrunk(painted, width, height, byPx) {
+export function shrunk(painted, width, height, byPx) {
     if (painted.every(Boolean)) return painted;
     const {squared: rim} = distanceTransform(painted.map((strength) => Number(strength === 0)), width, height);
     const kept = painted.map((strength, place) => Number(Math.sqrt(rim[place]) > byPx));
@@ -130,7 +130,7 @@ function shrunk(painted, width, height, byPx) {
 }
 
 /** Places of the stroke that a place belongs to, corners included, each marked with its number. As SciPy's label. */
-function connected(painted, stroke, width, height, first, number) {
+export function connected(painted, stroke, width, height, first, number) {
     const places = [first];
     stroke[first] = number;
     for (let next = 0; next < places.length; next++) {

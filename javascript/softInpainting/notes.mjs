@@ -19,7 +19,8 @@ export function changedLine(fields, find) {
 }
 
 /** A control's value, of its default's type. Undefined if it is not on the page. */
-function valueOf({id, default: usual}, find) {
+function valueOf({id, isText, default: usual}, find) {
+    if (isText) return find(`#${id} textarea, #${id} input`)?.value;
     if (usual === "") return find(`${MASK_FILE} .file-preview`) ? true : "";
     if (typeof usual === "boolean") return find(`#${id} input`)?.checked;
     if (typeof usual === "string") return find(`#${id} input:checked`)?.value;

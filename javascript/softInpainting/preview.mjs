@@ -48,16 +48,17 @@ function drawScene(shown, scene, {settings, blurPx, paddingPx}, working, known, 
     const mask = repaintMask(strengths, ...grid, settings, blurPx, reach, maskScale, around);
     const crop = padding === null ? null
         : cropRegion(mask, ...grid, byHost ? padding : paddingLeft(strengths, mask, ...grid, padding), ...working);
-    drawMask(shown, image, mask, ...grid, crop);
+    const cropped = crop && [crop[2] - crop[0], crop[3] - crop[1]].map((side) => Math.round(side / scale));
+    drawMask(shown, image, mask, ...grid, crop, crop && `${cropped.join("x")} at ${working.join("x")}`);
     if (fault) return fault;
     if (!strengths.some(Boolean)) return "Nothing is painted yet.";
     const share = countPainted(mask) / mask.length;
     const sentence = "White: repainted in full. Yellow: by half. Red: as far as anything changes, " +
         `${Math.round(100 * share)} % of the image.${hasGrey(mask) ? "" : NO_GREY}`;
     if (!crop) return sentence;
-    const [cropWidth, cropHeight] = [crop[2] - crop[0], crop[3] - crop[1]].map((side) => Math.round(side / scale));
-    const times = (working[0] / cropWidth).toFixed(2);
-    return `${sentence} Dashed: the crop of ${cropWidth}x${cropHeight}, generated at ${times} times its size.`;
+    const times = (working[0] / cropped[0]).toFixed(2);
+    return `${sentence} Dashed: the crop of ${cropped.join("x")}, generated at ${times} times its size, ` +
+        `${working.join("x")}. The model sees nothing else.`;
 }
 
 /** Whether anything is repainted in part. */

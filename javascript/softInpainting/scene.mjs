@@ -1,4 +1,5 @@
 // What the page shows: the visible image and the paint over it.
+import {editedStrengths, hasSource, toolSteps} from "./maskTools.mjs";
 import {shapeFault, strengthsOf} from "./painted.mjs";
 import {sampled, scaled, sizeOf, valuesOf} from "./pixels.mjs";
 import {grown, readSketch} from "./sketch.mjs";
@@ -31,7 +32,8 @@ export function readScene(controls, find, kept) {
     const open = SOURCES.filter(({tab}) => find(tab)?.offsetParent);
     const source = open.find((each) => find(each.image)) ?? open[0], image = source && find(source.image);
     const hasFile = Boolean(find(`${MASK_FILE} .file-preview`)), size = image && sizeOf(image);
-    if (!size?.[0] || !(source.painted || hasFile)) return null;
+    const steps = toolSteps(controls.tools), fromImage = Boolean(steps && hasSource(steps));
+    if (!size?.[0] || !(source.painted || hasFile || fromImage)) return null;
     const scale = Math.min(1, LONGEST_SIDE / Math.max(...size));
     const scene = {image, size, scale, maskScale: scale, grid: scaled(size, scale), fault: ""};
     const paint = source.painted && find(source.painted);
@@ -43,8 +45,12 @@ export function readScene(controls, find, kept) {
         scene.maskScale = grid[0] / sizeOf(paint)[0];
     }
     if (!scene.strengths?.some(Boolean) && hasFile) Object.assign(scene, readFile(kept.mask, scene));
-    const inverted = scene.strengths && controls.inverted;
+    const inverted = (scene.strengths || fromImage) && controls.inverted;
     scene.strengths ??= new Float32Array(scene.grid[0] * scene.grid[1]);
+    if (!steps) scene.fault = "Mask tools has a step that cannot be read.";
+    else if (steps.length) {
+        scene.strengths = editedStrengths(scene.strengths, steps, sampled(image, scene.grid), scene.grid, scene.maskScale);
+    }
     if (inverted) scene.strengths = scene.strengths.map((value) => 1 - value);
     return scene;
 }

@@ -12,7 +12,7 @@ class Task:
     """One result to generate. The paths are absolute, because workers have other current folders.
 
     mask
-        None: the image's transparent areas are repainted.
+        None: the mask tools make one from the image or, if they do not, its transparent areas are repainted.
     candidates
         How many to generate, each with the next seed. The one with the highest blend score is saved.
     may_fit

@@ -20,6 +20,7 @@ from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.makers import Maker, local_maker, quieten_libraries, remote_maker
 from lib_softinpaint.images import export
 from lib_softinpaint.images.files import painted_in, read_image, read_mask, reading, save_result
+from lib_softinpaint.settings.mask_tools import source_of
 from lib_softinpaint.settings.request import INPAINT_NOT_MASKED, LARGEST_SEED, Request, unstretched, with_seed
 
 
@@ -72,10 +73,12 @@ class Worker:
     def _made(self, task: Task) -> Made:
         notes: list[str] = []
         original = read_image(task.image, notes)
-        mask = transparent_areas(task.image) if task.mask is None else read_mask(task.mask)
         size = Size.of(original)
         request = with_seed(unstretched(task.request, size) if task.may_fit else task.request)
-        painted = painted_in(mask, task.mask or task.image, size, task.image, request.mask_mode, notes)
+        mask = None if task.mask is None else read_mask(task.mask)
+        if mask is None and not source_of(request.settings.mask_tools):
+            mask = transparent_areas(task.image)
+        painted = painted_in(mask, task.mask or task.image, original, task.image, request, notes)
         repainted = 1 - painted if request.mask_mode == INPAINT_NOT_MASKED else painted
         made: list[tuple[Candidate, int, Image.Image, str, list[KeptImage]]] = []
         for number in range(task.candidates):

@@ -26,6 +26,7 @@ from lib_softinpaint.cli.progress import Progress
 from lib_softinpaint.cli.requested import Requested, request_options, requested, with_values
 from lib_softinpaint.errors import BadInput
 from lib_softinpaint.settings.fields import Value
+from lib_softinpaint.settings.mask_tools import SOURCES, source_of
 from lib_softinpaint.settings.request import Request, with_seed
 
 THREADS_VARIABLE = "OMP_NUM_THREADS"
@@ -78,8 +79,6 @@ def batch(context: click.Context, paths: tuple[Path, ...], mask: Path | None, ma
     The file manifest.jsonl in the output folder says what became of each image. A failed image stops nothing. If the run is
     stopped or killed, start it again: it goes on, and tries failed images again. Without --seed, each image gets its own.
     """
-    if (mask is not None) + (mask_suffix is not None) + mask_from_alpha != 1:
-        raise click.UsageError("exactly one of --mask, --mask-suffix and --mask-from-alpha is needed")
     if webuis and (ray_address is not None or workers is not None):
         raise click.UsageError("--webui cannot be combined with --ray or --workers; each WebUI is one worker")
     if prompts is not None and caption_suffix is not None:
@@ -89,13 +88,17 @@ def batch(context: click.Context, paths: tuple[Path, ...], mask: Path | None, ma
         raise click.UsageError("--export needs soft inpainting on this machine; it cannot be combined with --webui")
     export.check((), force)
     wanted = requested(context, like, model, loras, lora_dir, bool(webuis), values)
+    from_image = source_of(wanted.request.settings.mask_tools) is not None
+    if (mask is not None) + (mask_suffix is not None) + mask_from_alpha + from_image != 1:
+        raise click.UsageError("exactly one of --mask, --mask-suffix and --mask-from-alpha is needed, or instead a "
+                               f"--mask-tools that begins with {', '.join(SOURCES[:-1])} or {SOURCES[-1]}")
     images = images_in(paths)
     if mask_suffix is not None:
         if not mask_suffix:
             raise click.UsageError("--mask-suffix must not be empty")
         images = [image for image in images if not image.stem.endswith(mask_suffix)]
-    planner = _Planner(wanted, None if mask_from_alpha else by_name(mask) if mask else by_suffix(mask_suffix or ""),
-                       _values_of(prompts, caption_suffix), best_of, model, export)
+    mask_of = by_name(mask) if mask else None if mask_suffix is None else by_suffix(mask_suffix)
+    planner = _Planner(wanted, mask_of, _values_of(prompts, caption_suffix), best_of, model, export)
     jobs = plan_jobs(images, output, 1)
     demand_distinct([job.target for job in jobs])
     make_folders([output / manifests.NAME])

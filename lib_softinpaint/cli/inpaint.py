@@ -28,6 +28,7 @@ from lib_softinpaint.images.files import painted_in, read_image, read_mask, save
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.advice import advice
 from lib_softinpaint.settings.fields import Value
+from lib_softinpaint.settings.mask_tools import source_of
 from lib_softinpaint.settings.request import (
     LARGEST_SEED,
     ONLY_MASKED,
@@ -38,6 +39,7 @@ from lib_softinpaint.settings.request import (
     with_seed,
     working_size,
 )
+from lib_softinpaint.settings.settings import HOSTS
 
 LETTERS_MORE = 500  # characters reserved in the infotext for later additions: LoRA hashes, a WebUI's own keys
 
@@ -66,12 +68,14 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
             **values: Value) -> None:
     """Inpaint IMAGE where MASK is white. Several images or folders of images also work.
 
-    MASK is one file for all images, or a folder with a mask named like each image. Grey is partly repainted.
+    MASK is one file for all images, or a folder with a mask named like each image. Grey is partly repainted. Leave MASK out
+    if --mask-tools begins with transparency, luminance or colour: then each image makes its own.
     """
-    if len(paths) < 2:
-        raise click.UsageError(f"IMAGE and MASK are both needed, got {' '.join(map(str, paths)) or 'neither'}")
     wanted = requested(context, like, model, loras, lora_dir, webui is not None, values)
     request = with_seed(wanted.with_loras(wanted.request))
+    from_image = source_of(request.settings.mask_tools) is not None
+    if len(paths) < 2 - from_image:
+        raise click.UsageError(f"IMAGE and MASK are both needed, got {' '.join(map(str, paths)) or 'neither'}")
     export = Export(export_folder, photoshop)
     for option in [*(["--keep"] if keep else []), *(["--export"] if export_folder is not None else [])]:
         if webui is not None or not request.settings.enabled:
@@ -80,13 +84,14 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
     compares = best_first or keep_best is not None or sheet
     if compares and count == 1:
         raise click.UsageError("--best-first, --keep-best and --sheet need --count 2 or more, got 1")
-    jobs, mask_of = plan_jobs(images_in(paths[:-1]), output, count), by_name(paths[-1])
+    jobs = plan_jobs(images_in(paths if from_image else paths[:-1]), output, count)
+    mask_of = (lambda image: None) if from_image else by_name(paths[-1])
     masks = {job.image: mask_of(job.image) for job in jobs}
     saved = jobs if keep_best is None else [job for job in jobs if job.number < keep_best]
     sheets = [sheet_of(job) for job in jobs if sheet and job.number == 0]
     check_targets([*(target for job in saved for target in (job.target, *([job.kept] if keep else []))), *sheets], force)
     export.check([job.target for job in saved], force)
-    notes = {image: _checked(image, mask, request.mask_mode) for image, mask in masks.items()}
+    notes = {image: _checked(image, mask, request) for image, mask in masks.items()}
     requests = [_request_of(job, request, wanted.may_fit, model) for job in jobs]
     make_folders(job.target for job in jobs)
     with Progress(len(jobs)) as advance:
@@ -97,7 +102,8 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
             results = Results(best_first, keep_best, sheet, keep, export)
             try:
                 for job, numbered in group:
-                    original, mask = read_image(job.image), read_mask(masks[job.image])
+                    original, file = read_image(job.image), masks[job.image]
+                    mask = file and read_mask(file)
                     kept: list[KeptImage] = []
                     with _saving_regions(job, original) as on_region:
                         result, text = make(numbered, original, mask,
@@ -131,9 +137,11 @@ def _request_of(job: Job, request: Request, may_fit: bool, model: str | None) ->
         print_note(f"{job.image} does not have the aspect ratio of {working_size(numbered, size)}, so its own size is used.")
         numbered = own
     padding = numbered.masked_area_padding if numbered.inpaint_area == ONLY_MASKED else None
-    for sentence in advice(numbered.denoising_strength, numbered.masked_content, padding, size,
-                           working_size(numbered, size), numbered.steps,
-                           numbered.settings.preservation_strength if numbered.settings.enabled else 0):
+    soft = numbered.settings
+    is_own = soft.enabled and soft.own_masked_content != HOSTS
+    for sentence in advice(numbered.denoising_strength, soft.own_masked_content if is_own else numbered.masked_content,
+                           padding, size, working_size(numbered, size), numbered.steps,
+                           soft.preservation_strength if soft.enabled else 0):
         print_note(sentence)
     text = infotext.dump(to_infotext(numbered, Model=model or SCENES)) + " " * LETTERS_MORE
     colours = colours_of(image)
@@ -144,14 +152,14 @@ def _request_of(job: Job, request: Request, may_fit: bool, model: str | None) ->
     return numbered
 
 
-def _checked(image: Path, mask: Path, mask_mode: str) -> Sequence[str]:
+def _checked(image: Path, mask: Path | None, request: Request) -> Sequence[str]:
     """Checks an image and its mask before anything is generated, so that a bad file is found at once, not after an hour.
 
     Prints its notes and returns them.
     """
     notes: list[str] = []
-    size = Size.of(read_image(image, notes))
-    painted_in(read_mask(mask), mask, size, image, mask_mode, notes)
+    original = read_image(image, notes)
+    painted_in(mask and read_mask(mask), mask, original, image, request, notes)
     for note in notes:
         print_note(f"{image}: {note}")
     return notes

@@ -9,6 +9,7 @@ from lib_softinpaint.cli.batch import batch
 from lib_softinpaint.cli.command import print_note
 from lib_softinpaint.cli.demo import demo
 from lib_softinpaint.cli.inpaint import inpaint
+from lib_softinpaint.cli.mask import mask
 from lib_softinpaint.cli.page import page
 from lib_softinpaint.cli.recomposite import recomposite
 from lib_softinpaint.errors import BadInput
@@ -63,5 +64,5 @@ def commands() -> None:
     """Soft inpainting without a WebUI, or in a running one."""
 
 
-for command in (demo, inpaint, batch, recomposite, page):
+for command in (demo, inpaint, batch, mask, recomposite, page):
     commands.add_command(command)

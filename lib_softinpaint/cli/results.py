@@ -18,7 +18,6 @@ from lib_softinpaint.generation.candidates import Candidate
 from lib_softinpaint.generation.colours import colours_of
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.generation.source import completed
-from lib_softinpaint.geometry import Size
 from lib_softinpaint.images import infotext_files, job_file
 from lib_softinpaint.images.files import painted_in, save_result
 from lib_softinpaint.images.sheet import contact_sheet
@@ -44,7 +43,7 @@ class Result:
     job: Job
     request: Request
     original: Image.Image
-    mask: Image.Image
+    mask: Image.Image | None
     image: Image.Image
     infotext: str
     kept: KeptImage | None
@@ -54,7 +53,7 @@ class Result:
         if self.kept is not None:
             return candidates.of_kept(self.kept, self.kept.settings)
         place = self.job.image
-        painted = painted_in(self.mask, place, Size.of(self.original), place, self.request.mask_mode, [])
+        painted = painted_in(self.mask, place, self.original, place, self.request, [])
         inverted = self.request.mask_mode == INPAINT_NOT_MASKED
         return candidates.of_images(self.original, self.image, 1 - painted if inverted else painted)
 

@@ -18,8 +18,8 @@ from lib_softinpaint.settings.request import Request
 from lib_softinpaint.settings.settings import REGIONS_KEY
 
 Maker = Callable[..., tuple[Image.Image, str]]
-"""Takes a request, an image, its mask, and functions that receive the KeptImage, notes and, after each region, the image so
-far with its infotext. Returns the result and its infotext."""
+"""Takes a request, an image, its mask, which may be None if mask tools make it, and functions that receive the KeptImage, notes
+and, after each region, the image so far with its infotext. Returns the result and its infotext."""
 
 
 def unheard(*_: Any) -> None:
@@ -57,7 +57,7 @@ def local_maker(request: Request, model: str | None, device: str | None, advance
     for note in without_effect(pipeline, request):
         on_note(note)
 
-    def make(request: Request, image: Image.Image, mask: Image.Image,
+    def make(request: Request, image: Image.Image, mask: Image.Image | None,
              keep: Callable[[KeptImage], None] | None = None,
              on_note: Callable[[str], None] | None = None,
              on_region: Callable[[Image.Image, str], None] = unheard) -> tuple[Image.Image, str]:
@@ -79,7 +79,7 @@ def remote_maker(url: str, model: str | None, advance: Callable[[float], None] =
     """Generates in a running WebUI."""
     from lib_softinpaint.hosts import remote as webui_api
 
-    def make(request: Request, image: Image.Image, mask: Image.Image, *others: Any) -> tuple[Image.Image, str]:
+    def make(request: Request, image: Image.Image, mask: Image.Image | None, *others: Any) -> tuple[Image.Image, str]:
         result = webui_api.inpaint(url, request, image, mask, model)
         advance(1)
         return result

@@ -15,7 +15,8 @@ from lib_softinpaint.images import infotext_files
 from lib_softinpaint.images.painted import fitted, strengths
 from lib_softinpaint.images.read import UNREADABLE, as_original, opened
 from lib_softinpaint.method.composite import over_white
-from lib_softinpaint.settings.request import INPAINT_NOT_MASKED
+from lib_softinpaint.method.mask_tools import edited
+from lib_softinpaint.settings.request import INPAINT_NOT_MASKED, Request
 
 WITHOUT_TRANSPARENCY = (".jpg", ".jpeg")
 SMALLEST_PX = 8
@@ -44,27 +45,36 @@ def reading(path: Path) -> Iterator[None]:
         raise BadInput(f"{path} cannot be read as an image: {fault}") from fault
 
 
-def painted_in(mask: Image.Image, path: Path, size: Size, image: Path, mask_mode: str,
+def painted_in(mask: Image.Image | None, path: Path | None, original: Image.Image, image: Path, request: Request,
                notes: MutableSequence[str]) -> np.ndarray:
-    """The mask's strengths, (H, W) float32, 0 to 1, for an image of this size. Appends a sentence for each change to `notes`.
+    """What is painted, (H, W) float32, 0 to 1, after the request's mask tools. Appends a sentence for each change to `notes`.
 
     Parameters
     ----------
+    mask
+        None if the mask tools make one from the image.
     path, image
         Files of the mask and the image, for messages.
+    original
+        The image.
 
     Raises
     ------
     BadInput
         If the image is too small, or the mask cannot be used or has nothing to repaint.
     """
+    size = Size.of(original)
     if min(size) < SMALLEST_PX:
         raise BadInput(f"images must be at least {SMALLEST_PX} pixels wide and high; {image} is {size}")
-    with reading(path):
-        painted = strengths(mask, notes)
-    painted = fitted(painted, size, f"the mask {path}", notes)
-    if (painted == (1 if mask_mode == INPAINT_NOT_MASKED else 0)).all():
-        raise BadInput(f"the mask {path} has nothing to repaint")
+    painted = np.zeros(size, np.float32)
+    if mask is not None and path is not None:
+        with reading(path):
+            painted = strengths(mask, notes)
+        painted = fitted(painted, size, f"the mask {path}", notes)
+    painted = edited(painted, request.settings, np.asarray(original))
+    if (painted == (1 if request.mask_mode == INPAINT_NOT_MASKED else 0)).all():
+        tools = f" after the mask tools {request.settings.mask_tools!r}" if request.settings.mask_tools else ""
+        raise BadInput(f"the mask {path or f'of {image}'} has nothing to repaint{tools}")
     return painted
 
 

@@ -30,7 +30,7 @@ def advice(denoising_strength: float, masked_content: str, padding_px: int | Non
     Parameters
     ----------
     masked_content
-        "fill", "original", "latent noise" or "latent nothing".
+        "fill", "original", "latent noise" or "latent nothing", or one of our own.
     padding_px
         Only masked padding; None if the whole image is inpainted.
     image, working

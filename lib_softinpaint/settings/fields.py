@@ -4,7 +4,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -50,6 +50,8 @@ class Field:
         Whether the field is saved in infotext.
     unsaid
         Value at which infotext leaves the field out. None if it is always written.
+    check
+        For a text without choices: raises BadInput if it cannot be read.
     name, default
         Set by `fields_of`.
     """
@@ -65,6 +67,7 @@ class Field:
     earlier: Value | None = None
     saved: bool = True
     unsaid: Value | None = None
+    check: Callable[[str], object] | None = None
     name: str = ""
     default: Value = ""
 
@@ -105,6 +108,8 @@ def checked(field: Field, value: Any) -> Value:
     if isinstance(field.default, str):
         if not isinstance(value, str):
             raise BadInput(f"{field.name} must be text, got {value!r}")
+        if field.check is not None:
+            field.check(value)
         return value
     low, high = field.limits
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
@@ -131,7 +136,7 @@ def read(field: Field, value: Any, notes: list[str]) -> Value:
             raise BadInput(f"{label} must be true or false, got {value!r}.")
         return words[str(value).strip().lower()]
     if isinstance(field.default, str):
-        return str(value)
+        return checked(field, str(value))
     low, high = field.limits
     try:
         number = math.nan if isinstance(value, bool) else float(value)

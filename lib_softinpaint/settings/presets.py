@@ -66,12 +66,18 @@ class Preset:
         Soft inpainting settings; the others have their defaults.
     request
         Fields of REQUEST_FIELDS that the preset also sets.
+    task
+        Label of the button that chooses the preset and sets its request; "" if there is none.
+    prompt
+        One sentence on what the prompt should say.
     """
 
     name: str
     about: str
     settings: Mapping[str, Value]
     request: Mapping[str, Value]
+    task: str = ""
+    prompt: str = ""
 
     def __post_init__(self):
         if not 0 < len(self.name.strip()) <= LONGEST_NAME or self.name != self.name.strip():

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from lib_softinpaint import __version__
 from lib_softinpaint.settings.fields import Field, Range, Value, coerce_all, fields_of, read
+from lib_softinpaint.settings.mask_tools import steps_of
 
 INFOTEXT_PREFIX = "Soft inpainting "
 VERSION_KEY = INFOTEXT_PREFIX + "version"
@@ -23,6 +24,7 @@ REGIONS_KEY = INFOTEXT_PREFIX + "regions"
 """Infotext key: how many regions were inpainted one by one, as "4" or, after an interruption, "2 of 4"."""
 
 SOFT, HARD = "soft", "hard"
+HOSTS, LOCAL_FILL, RECOLOUR = OWN_CONTENTS = "host's", "local fill", "recolour"
 FEATHER_AUTOMATIC = "Automatic"
 FEATHER_FROM_BLUR = "Mask blur"
 FEATHER_OWN = "own"
@@ -154,6 +156,22 @@ class Settings:
         "Regions one by one",
         "Inpaints separate strokes one after another, each with its own Only masked crop. [SEP] in the prompt separates their "
         "prompts.", elem_id="softinpaint_regions", group="Mask", builtin=False, earlier=False)] = False
+    mask_tools: Annotated[str, Field(
+        "Mask tools",
+        "Steps that edit what you painted before anything else, from left to right. The buttons add them. transparency, "
+        "luminance and colour make a mask from the image if nothing is painted.", check=steps_of,
+        elem_id="softinpaint_mask_tools", group="Mask", builtin="", earlier="", unsaid="")] = ""
+    own_masked_content: Annotated[str, Field(
+        "Own masked content",
+        "What is in the painted area before noise is added. host's: what Masked content says. local fill: the colours at its "
+        "edge, spread inward. recolour: the image without its colours. The last two replace Masked content.",
+        choices=OWN_CONTENTS, elem_id="softinpaint_own_masked_content", group="Sampling", builtin=HOSTS, earlier=HOSTS,
+        unsaid=HOSTS)] = HOSTS
+    extra_noise: Annotated[float, Field(
+        "Extra noise",
+        "Noise that is added to the painted area before sampling, as strong as the mask there. It lets more change at the "
+        "same denoising strength, and adds detail.", Range(0, 1, 0.05), elem_id="softinpaint_extra_noise", group="Sampling",
+        builtin=0.0, earlier=0.0, unsaid=0.0)] = 0.0
 
     def __post_init__(self):
         coerce_all(self)
@@ -228,7 +246,8 @@ def infotext_keys() -> list[str]:
 
 def to_infotext(settings: Settings) -> dict[str, Any]:
     """Infotext keys and values for these settings."""
-    params = {infotext_key(field): getattr(settings, field.name) for field in saved_fields()}
+    params = {infotext_key(field): getattr(settings, field.name) for field in saved_fields()
+              if getattr(settings, field.name) != field.unsaid}
     whole = {key: int(value) for key, value in params.items() if isinstance(value, float) and value.is_integer()}
     return {**params, **whole, VERSION_KEY: __version__}
 
@@ -260,7 +279,7 @@ def markdown_table() -> str:
         elif field.range:
             span = f"{field.range.low} to {field.range.high}"
         else:
-            span = "true / false" if isinstance(field.default, bool) else "base64"
+            span = "true / false" if isinstance(field.default, bool) else "text" if field.saved else "base64"
         default = str(field.default).lower() if isinstance(field.default, bool) else field.default
         rows.append(f"| {number} | `{field.name}` | {field.label} | {default} | {span} | {field.help} |")
     return "\n".join(rows)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import html
 import json
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ import gradio as gr
 
 from lib_softinpaint.bundled import bundled
 from lib_softinpaint.settings.fields import Field
+from lib_softinpaint.settings.mask_tools import EXAMPLES, SOURCES
 from lib_softinpaint.settings.presets import PresetFile
 from lib_softinpaint.settings.settings import CANDIDATES, FIELDS
 from lib_softinpaint.ui import presets, recomposite, staging, ui_config
@@ -122,13 +124,18 @@ def in_group(group: str) -> list[Field]:
 
 def advanced_fields() -> list[dict[str, Any]]:
     """What the page needs to know to tell which fields of the closed section differ from their defaults."""
-    return [{"label": field.label.partition(",")[0], "id": field.elem_id, "default": field.default}
+    return [{"label": field.label.partition(",")[0], "id": field.elem_id, "default": field.default,
+             "isText": field.check is not None}
             for group in ADVANCED for field in in_group(group)]
 
 
 def _group(group: str) -> dict[str, Any]:
     """The components of a group by field name, with an explanation below them."""
-    components = {field.name: component(field, field.elem_id) for field in in_group(group)}
+    components = {}
+    for field in in_group(group):
+        components[field.name] = component(field, field.elem_id)
+        if field.name == "mask_tools":
+            _tool_buttons(components[field.name])
     with gr.Accordion(f"More about {group.lower()}", open=False, elem_id=f"softinpaint_about_{group.lower()}"):
         gr.Markdown(documented(group))
     return components
@@ -139,6 +146,24 @@ def documented(group: str) -> str:
     return DOCUMENTATION.read_text(encoding="utf8").partition(f"\n## {group}\n")[2].partition("\n## ")[0].strip()
 
 
+def _tool_buttons(text: Any) -> None:
+    """A button for each mask tool, which adds its step to the text."""
+    with gr.Row(elem_id="softinpaint_mask_tool_buttons"):
+        for tool, example in EXAMPLES.items():
+            button = gr.Button(tool.capitalize(), size="sm", elem_id=f"softinpaint_tool_{tool.replace(' ', '_')}")
+            button.click(functools.partial(_with_step, example), text, text, **QUIETLY)
+        clear = gr.Button("Clear", size="sm", elem_id="softinpaint_mask_tools_clear")
+        clear.click(lambda: "", None, text, **QUIETLY)
+
+
+def _with_step(step: str, text: str) -> str:
+    """The mask tools with one more step. One that makes a mask from the image goes first, in place of another."""
+    steps = [part.strip() for part in text.split(",") if part.strip()]
+    if not step.startswith(SOURCES):
+        return ", ".join([*steps, step])
+    return ", ".join([step, *(each for each in steps if not each.startswith((*SOURCES, "color")))])
+
+
 def _keep_size(keep_size: KeepSize) -> None:
     box = gr.Checkbox(keep_size.get, label="Keep width and height when sending an image to another tab",
                       elem_id="softinpaint_keep_size")
@@ -147,14 +172,14 @@ def _keep_size(keep_size: KeepSize) -> None:
 
 
 def component(field: Field, elem_id: str) -> Any:
-    """Input component for a field. A text field gets an image upload."""
+    """Input component for a field. A text field that is not saved gets an image upload."""
     common = {"label": field.label, "info": field.help or None, "value": field.default, "elem_id": elem_id}
     if field.choices:
         return gr.Radio(choices=list(field.choices), **common)
     if isinstance(field.default, bool):
         return gr.Checkbox(**common)
     if isinstance(field.default, str):
-        return _image_upload(common)
+        return gr.Textbox(max_lines=1, **common) if field.saved else _image_upload(common)
     assert field.range is not None, f"{field.name} is not a number"
     return gr.Slider(minimum=field.range.low, maximum=field.range.high, step=field.range.step, **common)
 

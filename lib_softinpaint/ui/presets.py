@@ -10,7 +10,7 @@ import gradio as gr
 from gradio.context import Context
 
 from lib_softinpaint.settings.fields import Field, Value, read
-from lib_softinpaint.settings.presets import REQUEST_FIELDS, Preset, PresetFile
+from lib_softinpaint.settings.presets import REQUEST_FIELDS, Preset, PresetFile, bundled
 from lib_softinpaint.settings.settings import Settings, saved_fields
 from lib_softinpaint.ui import ui_config
 from lib_softinpaint.ui.events import QUIETLY
@@ -35,11 +35,16 @@ class Chooser:
     rename: Any
     delete: Any
     status: Any
+    tasks: Mapping[str, Any]
+    """The task buttons by the names of their presets."""
 
 
 def build(own: PresetFile) -> Chooser:
     name = gr.Dropdown(choices=list(own.with_bundled()), value=None, label="Preset", elem_id="softinpaint_preset",
                        info="Sets the controls below and under Advanced. What it does not set goes back to its default.")
+    with gr.Row(elem_id="softinpaint_tasks"):
+        tasks = {preset.name: gr.Button(preset.task, size="sm", elem_id=f"softinpaint_task_{preset.task.lower()}")
+                 for preset in bundled().values() if preset.task}
     about = gr.Markdown("", elem_id="softinpaint_preset_about")
     request = gr.Button(NOTHING_BESIDES, elem_id="softinpaint_preset_request", size="sm", interactive=False)
     with gr.Accordion("Your own presets", open=False, elem_id="softinpaint_own_presets"):
@@ -52,7 +57,7 @@ def build(own: PresetFile) -> Chooser:
         status = gr.Markdown(_complaints(own), elem_id="softinpaint_preset_status")
     for component in (name, own_name, with_request):
         ui_config.leave_out(component)
-    return Chooser(name, about, request, own_name, with_request, save, rename, delete, status)
+    return Chooser(name, about, request, own_name, with_request, save, rename, delete, status, tasks)
 
 
 def connect(chooser: Chooser, settings: Mapping[str, Any], request: Mapping[str, Any], own: PresetFile,
@@ -77,7 +82,8 @@ def connect(chooser: Chooser, settings: Mapping[str, Any], request: Mapping[str,
                     if key in request]
         label = f"Also set {', '.join(also_set)}" if also_set else NOTHING_BESIDES
         button = gr.update(value=label, interactive=bool(also_set))
-        return [preset.about, button, *(gr.update(value=getattr(values, key)) for key in fields)]
+        about = f"{preset.about} {preset.prompt}".strip()
+        return [about, button, *(gr.update(value=getattr(values, key)) for key in fields)]
 
     def set_request(name: str) -> list[Any]:
         preset = own.with_bundled().get(name)
@@ -108,6 +114,10 @@ def connect(chooser: Chooser, settings: Mapping[str, Any], request: Mapping[str,
     chooser.name.change(choose, chooser.name, [chooser.about, chooser.request, *components], **QUIETLY)
     if request:
         chooser.request.click(set_request, chooser.name, list(request.values()), **QUIETLY)
+    for name, button in chooser.tasks.items():
+        button.click(lambda name=name: [name, *choose(name), *set_request(name)], None,
+                     [chooser.name, chooser.about, chooser.request, *components, *request.values()], **QUIETLY)
+
     def loaded() -> tuple[Any, str]:
         """Refreshes the list, because presets may have been saved since the page was built."""
         names, chosen = list(own.with_bundled()), first()

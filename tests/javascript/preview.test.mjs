@@ -8,6 +8,7 @@ import {advice} from "../../javascript/softInpainting/advice.mjs";
 import {cropRegion} from "../../javascript/softInpainting/crop.mjs";
 import {distanceTransform} from "../../javascript/softInpainting/distance.mjs";
 import {cellSide, countPainted, featherReach, paddingLeft, repaintMask} from "../../javascript/softInpainting/mask.mjs";
+import {editedStrengths, hasSource, toolSteps} from "../../javascript/softInpainting/maskTools.mjs";
 import {strengthsOf} from "../../javascript/softInpainting/painted.mjs";
 import {ratios} from "../../javascript/softInpainting/samplers.mjs";
 import {repaintShares} from "../../javascript/softInpainting/schedule.mjs";
@@ -38,6 +39,28 @@ for (const {image, size, pixels, levels} of recorded.read) {
         assert.deepEqual(read, Array.from(Buffer.from(levels, "base64")));
     });
 }
+
+for (const {tools, painted: strengths, mask} of recorded.tools) {
+    test(`tools: ${tools}`, () => {
+        const before = strengths.map((value) => value / whole), steps = toolSteps(tools);
+        assert.ok(farthest(Array.from(editedStrengths(before, steps, recorded.layer, [width, height], 1)), mask) <= LEAST_STEP);
+        assert.equal(hasSource(steps), /^(transparency|luminance|colour)/.test(tools));
+    });
+}
+
+test("mask tools that Python refuses are not read", () => {
+    for (const text of recorded.unreadable) assert.equal(toolSteps(text), null);
+    assert.deepEqual(toolSteps(" , "), []);
+});
+
+test("mask tools count in pixels of the image", () => {
+    const small = new Float32Array(20 * 20);
+    for (const place of [0, 1, 20, 21]) small[place] = 1;  // a speck of 2 pixels, 20 of the image
+    for (let y = 10; y < 16; y++) small.fill(1, 20 * y + 10, 20 * y + 16);
+    const left = (tools) => countPainted(editedStrengths(small, toolSteps(tools), [], [20, 20], 0.1));
+    assert.equal(left("drop specks 19"), 40);
+    assert.equal(left("drop specks 21"), 36);
+});
 
 for (const {run, log_ratios: logs} of runs) {
     test(`ratios: ${Object.values(run)}`, () => assert.ok(farthest(ratios(run).map(Math.log), logs) <= 1 / 1000));

@@ -543,6 +543,83 @@ def test_the_preview_shows_the_mask_image_until_something_is_painted(webui, page
     assert outlined(page)[1] > top
 
 
+@pytest.mark.usefixtures("works_without_paint")
+def test_mask_tools_are_added_by_buttons_seen_in_the_preview_and_used(webui, page, tmp_path):
+    image = np.asarray(drawn_image(512, 512)).copy()
+    image[128:384, 192:320] = 250, 0, 250
+    Image.fromarray(image).save(tmp_path / "pink.png")
+    clear(page, "img2maskimg")
+    page.set_input_files("#img2maskimg input[type=file]", tmp_path / "pink.png")
+    open_accordion(page)
+    open_advanced(page)
+    wait_for_preview(page, "Nothing is painted yet.")
+    tools = page.locator("#softinpaint_mask_tools").locator("input, textarea").first
+
+    def text_becomes(text):
+        page.wait_for_function("text => document.querySelector('#softinpaint_mask_tools').querySelector('input, textarea')"
+                               ".value === text", arg=text)
+    page.click("#softinpaint_tool_grow")
+    text_becomes("grow 10 %")
+    page.click("#softinpaint_tool_colour")
+    text_becomes("colour #ff0000 20, grow 10 %")
+    tools.fill("smoth 4")
+    wait_for_preview(page, "Mask tools has a step that cannot be read.")
+    tools.fill("colour #fa00fa 5")
+    wait_for_preview(page, "White: ")
+    assert outlined(page) == RIGHT_GREY
+    assert "Mask tools colour #fa00fa 5" in preview(page)
+    for elem_id, value in (("img2img_mask_blur", 0), ("img2img_denoising_strength", 1), ("img2img_steps", 4)):
+        set_number(page, elem_id, value)
+    pixels, infotext = generated(webui, page)
+    page.screenshot(path=webui.data / "tools.png", full_page=True)
+    changed = (pixels != image).any(axis=-1)
+    assert changed[130:382, 194:318].mean() > 0.95
+    assert not changed[:, :190].any()
+    assert "Soft inpainting mask tools: colour #fa00fa 5" in infotext
+    page.click("#softinpaint_mask_tools_clear")
+    text_becomes("")
+    page.locator("#img2img_prompt textarea").fill(infotext)
+    page.click("#img2img_toprow #paste")
+    text_becomes("colour #fa00fa 5")
+
+
+def test_a_task_button_sets_the_hosts_fields_the_sliders_and_names_the_prompt(webui, page):
+    open_accordion(page)
+    for preset in (each for each in bundled().values() if each.task):
+        page.click(f"#softinpaint_task_{preset.task.lower()}")
+        about = "text => document.querySelector('#softinpaint_preset_about').innerText.includes(text)"
+        page.wait_for_function(about, arg=preset.prompt)
+        page.wait_for_timeout(500)
+        assert page.locator("#softinpaint_preset input").first.input_value() == preset.name
+        for name, value in preset.request.items():
+            if isinstance(value, str) and name != "sampler":
+                elem_id = {"masked_content": "img2img_inpainting_fill", "inpaint_area": "img2img_inpaint_full_res"}[name]
+                assert page.locator(f"#{elem_id} input:checked").first.input_value() == value
+            elif not isinstance(value, str):
+                elem_id = {"masked_area_padding": "inpaint_full_res_padding"}.get(name, name)
+                assert number_in(page, f"img2img_{elem_id}") == value
+        settings = preset.all_settings()
+        assert page.locator("#softinpaint_feather_source input:checked").first.input_value() == settings.feather_source
+        assert number_in(page, "softinpaint_grain") == settings.grain
+    page.screenshot(path=webui.data / "tasks.png", full_page=True)
+
+
+def test_the_preview_shows_what_only_masked_sees(webui, page):
+    squiggle(page)
+    open_accordion(page)
+    wait_for_preview(page, "White: ")
+    whole = shown_mask(page)
+    choose(page, "img2img_inpaint_full_res", "Only masked")
+    wait_for_preview(page, "The model sees nothing else.")
+    told = re.search(r"crop of (\d+)x(\d+), generated at [\d.]+ times its size, 512x512", preview(page))
+    width, height = map(int, told.groups())
+    shown = shown_mask(page)
+    brightness = shown[..., :3].sum(-1) / np.maximum(whole[..., :3].sum(-1), 1)
+    dark = (brightness > 0.5) & (brightness < 0.6)
+    assert dark.mean() == pytest.approx(1 - width * height / 512 ** 2, abs=0.06)
+    page.locator("#softinpaint_preview").screenshot(path=webui.data / "context.png")
+
+
 def test_the_preview_uses_the_size_set_by_resize_by(page, tmp_path):
     open_accordion(page)
     set_number(page, "img2img_width", 640)

@@ -47,7 +47,7 @@ def test_the_same_request_after_another_job_gives_the_same_image(webui):
 
 
 @pytest.mark.parametrize("args", [
-    [True, 0.2, 0.05, 1, 0, 1.25, 1.25], ["true", "0.2", "0.05", "1", "0", "1.25", "1.25"], [True, *GUIDE, *[None] * 17, 1, 2],
+    [True, 0.2, 0.05, 1, 0, 1.25, 1.25], ["true", "0.2", "0.05", "1", "0", "1.25", "1.25"], [True, *GUIDE, *[None] * 23, 1, 2],
     [{"schedule_bias": 0.2, "preservation_strength": "0.05", "transition_contrast_boost": 1, "difference_threshold": 1.25,
       "difference_contrast": 1.25, "mask_influence": None}]])
 def test_lists_and_dicts_of_numbers_strings_and_nulls_are_read_the_same(webui, args):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import diffusers
+import numpy as np
 import torch
 from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
 from diffusers.utils import logging
@@ -27,6 +28,8 @@ from lib_softinpaint.hosts.diffusers.lora import infotext_hashes
 from lib_softinpaint.hosts.diffusers.pipeline import DTYPE, SoftInpaintPipeline, running_alone
 from lib_softinpaint.hosts.diffusers.prompts import LORA_PLACES, prepared
 from lib_softinpaint.images.painted import fitted, strengths
+from lib_softinpaint.images.read import as_original
+from lib_softinpaint.method.mask_tools import edited
 from lib_softinpaint.method.regions import regions
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.prompt import of_regions
@@ -176,7 +179,7 @@ def scheduler_class(sampler: str, schedule_type: str) -> tuple[type, dict[str, A
     return kind, changes
 
 
-def inpaint(pipeline: DiffusionPipeline, request: Request, image: Image.Image, mask: Image.Image,
+def inpaint(pipeline: DiffusionPipeline, request: Request, image: Image.Image, mask: Image.Image | None,
             on_step: Callable[[float], None] | None = None, keep: Callable[[KeptImage], None] | None = None,
             loras: Sequence[Path] = LORA_PLACES, *, on_running: Callable[[DiffusionPipeline], None] | None = None,
             on_note: Callable[[str], None] | None = None,
@@ -191,6 +194,8 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, image: Image.Image, m
     ----------
     pipeline
         From `load`.
+    mask
+        None if the setting "Mask tools" makes one from the image.
     on_step
         Called after each step with the share of steps done, 0 to 1.
     keep
@@ -210,9 +215,12 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, image: Image.Image, m
     if request.settings.enabled and request.settings.regions_one_by_one:
         with running_alone(pipeline):
             return _inpainted_by_region(pipeline, with_seed(request), image, mask, loras, heard, on_region)
-    if request.mask_mode == INPAINT_NOT_MASKED:
-        return _inpainted(pipeline, request, image, 1 - strengths(mask), loras, heard)
-    return _inpainted(pipeline, request, image, mask, loras, heard)
+    if request.mask_mode != INPAINT_NOT_MASKED:
+        return _inpainted(pipeline, request, image, mask, loras, heard)
+    original = as_original(image)
+    kept = edited(np.zeros(Size.of(original), np.float32) if mask is None else strengths(mask), request.settings,
+                  np.asarray(original))
+    return _inpainted(pipeline, replace(request, settings=replace(request.settings, mask_tools="")), image, 1 - kept, loras, heard)
 
 
 @dataclass(frozen=True)
@@ -226,13 +234,15 @@ class _Heard:
     on_measured: Callable[[dict[str, str]], None] | None
 
 
-def _inpainted_by_region(pipeline: DiffusionPipeline, request: Request, image: Image.Image, mask: Image.Image,
+def _inpainted_by_region(pipeline: DiffusionPipeline, request: Request, image: Image.Image, mask: Image.Image | None,
                          loras: Sequence[Path], heard: _Heard,
                          on_region: Callable[[Image.Image, int, int], None] | None) -> Image.Image:
     """The image with each region inpainted on the result of the one before."""
     notes: list[str] = []
     result = source_image(image, notes)
-    painted = fitted(strengths(mask, notes), Size.of(result), "mask_image", notes)
+    size = Size.of(result)
+    painted = np.zeros(size, np.float32) if mask is None else fitted(strengths(mask, notes), size, "mask_image", notes)
+    painted = edited(painted, request.settings, np.asarray(result))
     parts = regions(1 - painted if request.mask_mode == INPAINT_NOT_MASKED else painted) or [painted]
     prompts = of_regions(request.prompt, len(parts), notes)
     negative_prompts = of_regions(request.negative_prompt, len(parts), notes)
@@ -245,7 +255,7 @@ def _inpainted_by_region(pipeline: DiffusionPipeline, request: Request, image: I
     for number, part in enumerate(parts):
         region = replace(request, prompt=prompts[number], negative_prompt=negative_prompts[number],
                          seed=(request.seed + number) % (LARGEST_SEED + 1),
-                         settings=replace(request.settings, regions_one_by_one=False))
+                         settings=replace(request.settings, regions_one_by_one=False, mask_tools=""))
         result = _inpainted(pipeline, region, result, part, loras, replace(
             heard, keep=heard.keep and keep_region, on_note=notes.append,
             on_step=heard.on_step and functools.partial(_within, heard.on_step, number, len(parts))))

@@ -58,9 +58,12 @@ from lib_softinpaint.hosts.diffusers.vae import decoded, encoded
 from lib_softinpaint.hosts.diffusers.views import View, placed_in_original, views_of
 from lib_softinpaint.images.painted import fitted
 from lib_softinpaint.method.composite import composite, over_white, with_alpha
+from lib_softinpaint.method.content import with_extra_noise
 from lib_softinpaint.method.fill import fill_from_outside
 from lib_softinpaint.method.mask import PaintedMask, to_latent
-from lib_softinpaint.settings.settings import HARD, Settings
+from lib_softinpaint.method.mask_tools import edited
+from lib_softinpaint.settings.mask_tools import source_of
+from lib_softinpaint.settings.settings import HARD, HOSTS, Settings
 
 logger = logging.get_logger(__name__)
 
@@ -258,7 +261,7 @@ class SoftInpainting(_ImageToImagePipeline):
             mask_image (`PIL.Image.Image`, `np.ndarray` or `torch.Tensor`):
                 Same aspect ratio as `image`. White is repainted, grey partly. A PIL image of any mode, read as described in
                 [`~lib_softinpaint.images.painted`], or `(H, W)` bool, uint8, uint16 or float in `[0, 1]`. Also a list of
-                them, one per prompt.
+                them, one per prompt. May be left out if `settings.mask_tools` makes a mask from the image.
             height, width (`int`, *optional*, defaults to the image's, rounded down to whole latent pixels or patches):
                 The model's working size. The result always has the size of `image`.
             padding_mask_crop (`int`, *optional*):
@@ -321,8 +324,14 @@ class SoftInpainting(_ImageToImagePipeline):
         report = _Report()
         sources = [source_image(each, report.notes) for each in images]
         originals = [np.asarray(over_white(each)) for each in sources]
-        paintings = [fitted(mask_strengths(each, report.notes), Size.of(sources[0]), "mask_image", report.notes)
-                     for each in masks]
+        if mask_image is None and settings.enabled and source_of(settings.mask_tools):
+            paintings = [np.zeros(Size.of(sources[0]), np.float32)]
+        else:
+            paintings = [fitted(mask_strengths(each, report.notes), Size.of(sources[0]), "mask_image", report.notes)
+                         for each in masks]
+        if settings.mask_tools:
+            paintings = [edited(paintings[number % len(paintings)], settings, np.asarray(sources[number % len(sources)]))
+                         for number in range(max(len(sources), len(paintings)))]
         views = views_of(originals, paintings, settings, mask_blur, padding_mask_crop, height, width, self.vae_scale_factor,
                          self.latents.patch)
         # At least one step, as in the WebUI.
@@ -436,7 +445,9 @@ class SoftInpainting(_ImageToImagePipeline):
         job = SoftInpaintJob(settings, repaint, reference, [view.original for view in many],
                              [view.repaint_px for view in many], views[0].box, [view.painted for view in many])
         start = reference
-        if masked_content == "fill":
+        if settings.enabled and settings.own_masked_content != HOSTS:
+            start = for_each([encoded(self, view.holding(settings.own_masked_content)) for view in views], shared)
+        elif masked_content == "fill":
             start = for_each([encoded(self, Image.fromarray(fill_from_outside(np.asarray(view.image), view.mask)))
                               for view in views], shared)
         elif masked_content == "latent noise":
@@ -445,6 +456,8 @@ class SoftInpainting(_ImageToImagePipeline):
             start = torch.lerp(reference.expand_as(noise), noise, job.repaint.to(reference).expand_as(noise))
         elif masked_content == "latent nothing":
             start = reference * (1 - job.repaint.to(reference))
+        if settings.enabled and settings.extra_noise:
+            start = with_extra_noise(start, job.repaint, settings.extra_noise, seeds_of(generator, count))
         conditioning = None
         if self.takes_mask:
             conditioning = for_each([self._conditioning(view, settings, reference) for view in views], shared)

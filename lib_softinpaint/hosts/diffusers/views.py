@@ -11,6 +11,7 @@ from PIL import Image
 from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.method import surroundings
+from lib_softinpaint.method.content import prepared
 from lib_softinpaint.method.mask import Canvas, cell_side, padding_left, repaint_mask, resized, to_latent
 from lib_softinpaint.settings.settings import Settings
 
@@ -39,6 +40,10 @@ class View:
     image: Image.Image
     mask: np.ndarray
     repaint: torch.Tensor
+
+    def holding(self, content: str) -> Image.Image:
+        """The crop at the model's working size, with masked content of our own, as in `content.prepared`."""
+        return seen(prepared(self.original, self.repaint_px, content), self.box, Size.of(self.image))
 
 
 def views_of(originals: list[np.ndarray], paintings: list[np.ndarray], settings: Settings, mask_blur: float,
@@ -74,12 +79,17 @@ def views_of(originals: list[np.ndarray], paintings: list[np.ndarray], settings:
         canvas = Canvas(mask_blur, padding, cell_side(painted, working, padding, factor), edges[number % len(edges)])
         repaint_px = repaint_mask(painted, settings, canvas)
         box = crop_box(repaint_px, working, None if padding is None else padding_left(painted, repaint_px, padding))
-        image = Image.fromarray(original[box.inside]).resize(working.width_height, Image.Resampling.LANCZOS)
+        image = seen(original, box, working)
         mask = resized(repaint_px[box.inside], working)
         repaint = torch.from_numpy(to_latent(mask, working.height // factor, working.width // factor))[None]
         views.append(View(original, painted, canvas, repaint_px, box, image, mask,
                           repaint if settings.enabled else repaint.round()))
     return views
+
+
+def seen(pixels: np.ndarray, box: Box, working: Size) -> Image.Image:
+    """The box of an image (H, W, 3) uint8, at the model's working size."""
+    return Image.fromarray(pixels[box.inside]).resize(working.width_height, Image.Resampling.LANCZOS)
 
 
 def crop_box(repaint_px: np.ndarray, working: Size, padding: int | None) -> Box:

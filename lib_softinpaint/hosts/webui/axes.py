@@ -34,7 +34,7 @@ def _axes(axis_option: type) -> list[Any]:
     for setting in saved_fields():
         choices = ("True", "False") if isinstance(setting.default, bool) else setting.choices
         axes.append(axis_option(
-            f"[Soft inpainting] {setting.label}", str if choices else float,
+            f"[Soft inpainting] {setting.label}", str if choices or isinstance(setting.default, str) else float,
             functools.partial(_apply_axis, setting.name), choices=functools.partial(list, choices) if choices else None))
     for label, name, kind in (("Mask blur", "mask_blur", int), ("Only masked padding", "masked_area_padding", int)):
         axes.append(axis_option(f"[Soft inpainting] {label}", kind, functools.partial(_apply_request_axis, name)))

@@ -11,6 +11,7 @@ from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.webui import candidates, detect, regions
 from lib_softinpaint.hosts.webui.coherent import let_agree
 from lib_softinpaint.hosts.webui.compositing import postprocess_image_after_composite, postprocess_maskoverlay
+from lib_softinpaint.hosts.webui.content import add_extra_noise, prepare_content
 from lib_softinpaint.hosts.webui.decoding import finite_latents, postprocess_batch_list
 from lib_softinpaint.hosts.webui.faults import MASK_IMAGE_KEY, guarded, tell_user, withdraw
 from lib_softinpaint.hosts.webui.job import start_sampling
@@ -33,8 +34,9 @@ from lib_softinpaint.images.encoded import as_bytes
 from lib_softinpaint.images.painted import LEAST_VALUE
 from lib_softinpaint.method.mask import Canvas, resized
 from lib_softinpaint.settings.advice import EMPTY, EMPTY_OF_ALL, advice
+from lib_softinpaint.settings.mask_tools import source_of
 from lib_softinpaint.settings.request import MASKED_CONTENTS
-from lib_softinpaint.settings.settings import HARD, read_args, to_infotext
+from lib_softinpaint.settings.settings import HARD, HOSTS, read_args, to_infotext
 
 __all__ = ["process", "before_process_batch", "process_batch", "on_mask_blend", "post_sample", "postprocess_batch_list",
            "postprocess_maskoverlay", "postprocess_image_after_composite", "postprocess"]
@@ -57,7 +59,8 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     except ValueError as invalid:
         tell_user(p, f"Soft inpainting was skipped: {invalid}")
         return
-    if not settings.enabled or getattr(p, "image_mask", None) is None and not settings.mask_image:
+    has_mask = getattr(p, "image_mask", None) is not None or settings.mask_image or source_of(settings.mask_tools)
+    if not settings.enabled or not has_mask:
         return
     for note in notes:
         tell_user(p, note)
@@ -89,6 +92,7 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
         run.changes.set(p, "inpaint_full_res", True)
     padding = p.inpaint_full_res_padding if p.inpaint_full_res else None
     content = dict(enumerate(MASKED_CONTENTS)).get(p.inpainting_fill, "")  # other scripts use their own numbers
+    content = content if settings.own_masked_content == HOSTS else settings.own_masked_content
     stretches = p.resize_mode in (JUST_RESIZE, JUST_RESIZE_LATENT)
     for sentence in advice(p.denoising_strength, content, padding, image_size,
                            Size(p.height, p.width) if stretches else image_size, p.steps, settings.preservation_strength):
@@ -112,6 +116,7 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
         run.changes.set(p, "init_images", [images.resize_image(
             p.resize_mode, images.flatten(image, shared.opts.img2img_background_color), p.width, p.height)
             for image in p.init_images])
+    prepare_content(p, run)
     # Only the host can pass the mask to an inpainting model. Rounding it also makes "latent noise" and "latent nothing" hard.
     hard, takes_the_mask = settings.conditioning_mask == HARD, detect.is_inpainting_model(p.sd_model)
     if hard and takes_the_mask and run.shaped is None:
@@ -147,6 +152,7 @@ def process_batch(p: Any) -> None:
         run.changes.put_fields_back(p)
         regions.count_jobs(p)
     run.sampled, run.sampling.noise_levels = None, NoiseLevels()
+    add_extra_noise(p, run, run.sampling.job)
     run.changes.make_masks_neutral(p)
     leave_out_locked_steps(p, run.sampling.job, run.changes)
     let_agree(p, run.sampling, run.changes)

@@ -16,7 +16,7 @@ from lib_softinpaint.method.mask import PaintedMask, resized
 def start_sampling(p: Any, run: Run) -> Sampling:
     """The run's state at its first batch, once the host's `init` has run."""
     box = Box(*p.paste_to) if p.inpaint_full_res else None
-    originals = [shown_original(p, image, box) for image in p.init_images]
+    originals = [shown_original(p, image, box) for image in run.shown or p.init_images]
     sizes, working = [Size.of(original) for original in originals], Size(p.height, p.width)
     painted = [PaintedMask(run.painted, run.canvas, size, working if box is None else None,
                            MASK_RESIZES[p.resize_mode]) for size in sizes]
@@ -33,7 +33,7 @@ def start_sampling(p: Any, run: Run) -> Sampling:
         repaint = in_latent_size(p, resized(shaped.sampled, working))
     repeat = p.batch_size if len(originals) == 1 else 1
     sources = [transparent_source(p, image, box) for image in run.originals] * repeat
-    job = SoftInpaintJob(run.settings, repaint, reference_latent(p, originals, box),
+    job = SoftInpaintJob(run.settings, repaint, reference_latent(p, run, originals, box),
                          [np.asarray(original) for original in originals] * repeat, masks * repeat, box,
                          [each.placed(each.strengths) for each in painted] * repeat)
     return Sampling(job, painted * repeat, sources)

@@ -24,6 +24,7 @@ from lib_softinpaint.method.mask import (
     shrink,
     to_latent,
 )
+from lib_softinpaint.method.mask_tools import edited
 from lib_softinpaint.settings.settings import FEATHER_FROM_HOST, Settings
 
 JUST_RESIZE, RESIZE_AND_FILL, JUST_RESIZE_LATENT = 0, 2, 3
@@ -106,9 +107,14 @@ def painted_mask(p: Any, settings: Settings, notes: list[str]) -> tuple[np.ndarr
     if isinstance(p.image_mask, list):
         raise ValueError("the mask must be one image, got a list.")
     on_canvas = None if p.image_mask is None else strengths(p.image_mask, notes)
-    painted = painted_or_sent(on_canvas, settings.mask_image, Size.of(p.init_images[0]), notes)
-    assert painted is not None, "process() needs a painted mask or a mask image"
-    return 1 - painted if p.inpainting_mask_invert else painted, painted is not on_canvas
+    image = p.init_images[0]
+    painted = painted_or_sent(on_canvas, settings.mask_image, Size.of(image), notes)
+    is_sent = painted is not on_canvas
+    if settings.mask_tools:
+        painted = np.zeros(Size.of(image), np.float32) if painted is None else painted
+        painted = edited(painted, settings, np.asarray(image.convert("RGBA" if "A" in image.getbands() else "RGB")))
+    assert painted is not None, "process() needs a painted mask, a mask image or mask tools"
+    return 1 - painted if p.inpainting_mask_invert else painted, is_sent
 
 
 def overlay_mask(p: Any, overlay: Any, size: Size) -> np.ndarray:

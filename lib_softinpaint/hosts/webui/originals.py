@@ -53,19 +53,19 @@ def _encoded_crop(p: Any, image: Image.Image, box: Box) -> Image.Image:
     return images.resize_image(RESIZE_AND_FILL, image.crop(box.corners), p.width, p.height)
 
 
-def reference_latent(p: Any, originals: list[Image.Image], box: Box | None) -> torch.Tensor:
+def reference_latent(p: Any, run: Run, originals: list[Image.Image], box: Box | None) -> torch.Tensor:
     """Latent of the original. The host's own is used unless the masked content is already in it.
 
     When outpainting, the new area is black in the original and would discolour the latent around it, so it is filled.
     """
     outpaints = p.latent_mask is not None
     shows_original = {MASKED_CONTENTS.index(content) for content in (("original", "fill") if outpaints else ("original",))}
-    if p.inpainting_fill in shows_original:
+    if p.inpainting_fill in shows_original and run.shown is None:
         return p.init_latent
     if box is not None:
         originals = [_encoded_crop(p, original, box) for original in originals]
     elif p.resize_mode == JUST_RESIZE_LATENT:
-        originals = [images.flatten(image, shared.opts.img2img_background_color) for image in p.init_images]
+        originals = [images.flatten(image, shared.opts.img2img_background_color) for image in run.shown or p.init_images]
     if outpaints:
         originals = [masking.fill(original, p.latent_mask) for original in originals]
     pixels = torch.stack([torch.from_numpy(np.array(original)) for original in originals])

@@ -168,6 +168,8 @@ class Run:
         With the user's Mask blur and Only masked padding.
     originals
         The images that were sent. Those with a colour profile are in RGB or RGBA.
+    shown
+        The images that the result shows where nothing is repainted, if `p` has others: those with masked content of our own.
     shaped
         None if the host shapes the mask.
     host_is_ready
@@ -181,6 +183,7 @@ class Run:
     canvas: Canvas
     originals: list[Image.Image] = field(default_factory=list)
     changes: Changes = field(default_factory=Changes)
+    shown: list[Image.Image] | None = None
     shaped: ShapedMasks | None = None
     host_is_ready: bool = False
     sampling: Sampling | None = None

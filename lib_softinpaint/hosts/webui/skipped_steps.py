@@ -9,6 +9,7 @@ from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.hosts.webui.run import Changes
 from lib_softinpaint.hosts.webui.sampling import noise_ratio_of
 from lib_softinpaint.settings.request import MASKED_CONTENTS
+from lib_softinpaint.settings.settings import HOSTS
 
 ONE_STEP_SAMPLERS = {"Euler": 1, "Heun": 2, "DPM2": 2}
 """Samplers that use only the last step and draw no noise, with their order."""
@@ -24,6 +25,7 @@ def leave_out_locked_steps(p: Any, job: SoftInpaintJob, changes: Changes) -> Non
     steps_of = getattr(sd_samplers_common, "setup_img2img_steps", None)
     if (steps_of is None or job.settings.threshold_mix < 1 or p.sampler.config.name not in ONE_STEP_SAMPLERS or p.s_churn
             or p.inpainting_fill != MASKED_CONTENTS.index("original")
+            or job.settings.own_masked_content != HOSTS or job.settings.extra_noise
             or shared.opts.img2img_fix_steps or shared.opts.img2img_extra_noise > 0
             or p.s_min_uncond or getattr(shared.opts, "skip_early_cond", 0) or getattr(p, "refiner_checkpoint", None)
             or any("[" in prompt for prompt in (*p.prompts, *p.negative_prompts))):
