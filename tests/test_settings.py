@@ -76,8 +76,8 @@ def test_positional_arguments_may_be_shorter_or_longer():
     assert read_args([]) == (Settings(), [])
     assert read_args([True]) == (Settings(enabled=True), [])
     later = "a later version's", 7
-    ours = ("host", 0, 0, 32, "pixels", 0, 1, 1, 0, "soft", "", False, 0, 0, 2, 0, False, 3, True, True, "smooth 4", "recolour",
-            0.5)
+    ours = ("host", 0, 0, 32, "pixels", 0, 1, 1, 0, "soft", "", False, 0, 0, 2, 0, False, 3, True, True, "smooth 4",
+            "recolour", 0.5)
     assert read_args([True, 0.2, 0.05, 1, 0, 1.25, 1.25, *ours, *later]) == (
         Settings(True, 0.2, 0.05, 1, 0, 1.25, 1.25, "host", 0, edge_awareness=0, seam_search=0,
                  coherence_rounds=2, agreement=0, keep_best=3, contact_sheet=True, regions_one_by_one=True,

@@ -18,8 +18,8 @@ from lib_softinpaint.settings.request import Request
 from lib_softinpaint.settings.settings import REGIONS_KEY
 
 Maker = Callable[..., tuple[Image.Image, str]]
-"""Takes a request, an image, its mask, which may be None if mask tools make it, and functions that receive the KeptImage, notes
-and, after each region, the image so far with its infotext. Returns the result and its infotext."""
+"""Takes a request, an image, its mask, which may be None if mask tools make it, and functions that receive the KeptImage,
+notes and, after each region, the image so far with its infotext. Returns the result and its infotext."""
 
 
 def unheard(*_: Any) -> None:

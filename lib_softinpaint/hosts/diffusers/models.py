@@ -220,7 +220,8 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, image: Image.Image, m
     original = as_original(image)
     kept = edited(np.zeros(Size.of(original), np.float32) if mask is None else strengths(mask), request.settings,
                   np.asarray(original))
-    return _inpainted(pipeline, replace(request, settings=replace(request.settings, mask_tools="")), image, 1 - kept, loras, heard)
+    request = replace(request, settings=replace(request.settings, mask_tools=""))
+    return _inpainted(pipeline, request, image, 1 - kept, loras, heard)
 
 
 @dataclass(frozen=True)
