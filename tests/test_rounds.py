@@ -28,7 +28,7 @@ def painted_on(scene, masks, **fields):
     original = np.asarray(image).astype(int)
     for number, mask in enumerate(masks):
         kept = []
-        image = models.inpaint(pipeline, Request(**{"prompt": drawn.caption, "seed": number, **fields}), image, mask,
+        image = models.inpaint(pipeline, Request(**{"prompt": drawn.caption(), "seed": number, **fields}), image, mask,
                                keep=kept.append)
         file = io.BytesIO()
         image.save(file, "PNG")  # an accepted image is a file

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import html
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +108,7 @@ class Panel:
     held: Any
     """Number and image of the gallery image that is held, or None."""
     next: Any
-    """The step whose image the canvas waits for, or None."""
+    """Hidden text: file of the step that the canvas shows next, and a time."""
     view: Any
     status: Any
     compared: Any
@@ -139,10 +140,11 @@ def build() -> Panel:
             load_mask, save_mask = button("Use its mask", "load_mask"), button("Save its mask", "save_mask")
         mask_of = gr.File(label="Use the mask of a saved result", file_types=["image"], height=UPLOAD_HEIGHT_PX,
                           elem_id="softinpaint_staging_mask_of")
-    for component in (mask, step, view):
+        following = gr.Textbox("", visible=False, elem_id="softinpaint_staging_next")
+    for component in (mask, step, view, following):
         ui_config.leave_out(component)
     return Panel(accept, discard, mask, undo, redo, step, go_to, clear, strip, load_mask, save_mask, mask_of, compare, hold,
-                 gr.State(None), gr.State(None), view, status, compared)
+                 gr.State(None), following, view, status, compared)
 
 
 def connect(panel: Panel, canvas: Sequence[Any], mask_image: Any, gallery: Any, generation_info: Any, host: Host) -> None:
@@ -159,7 +161,7 @@ def connect(panel: Panel, canvas: Sequence[Any], mask_image: Any, gallery: Any, 
     """
     steps = host.steps
     position = [panel.step, panel.strip, panel.status]
-    onto_canvas = [*canvas, mask_image, panel.next, *position]
+    onto_canvas = [panel.next, mask_image, *position]
 
     def shown(chain: Chain, sentence: str) -> list[Any]:
         names = [f"{place}: {step.about}" for place, step in enumerate(chain.steps)]
@@ -169,13 +171,17 @@ def connect(panel: Panel, canvas: Sequence[Any], mask_image: Any, gallery: Any, 
     def mask_update(name: str) -> Any:
         return gr.update(value=_copied(host.mask_file(name)))
 
-    def emptied(step: Step, mask: str, keeps: str) -> list[Any]:
-        """Updates of the canvas, which then waits for the image of a step, and of *Mask image*."""
-        return [*(gr.update(value=None) for _ in canvas), mask_update(mask) if keeps == KEPT else gr.update(value=None), step]
+    def asked_for(step: Step, mask: str, keeps: str) -> list[Any]:
+        """Updates of the file that the canvas shows next, and of *Mask image*. The time makes the same file another value."""
+        return [f"{step.file} {time.time_ns()}", mask_update(mask) if keeps == KEPT else gr.update(value=None)]
 
-    def place(step: Step | None) -> tuple[Any, None]:
-        """Puts the image onto the empty canvas. Put over another image, it would keep the paint in Gradio 3."""
-        return gr.update() if step is None else steps.image(step), None
+    def emptied(*_: Any) -> Any:
+        # No gr.update: in Gradio 4, it builds Forge's canvas anew with other options.
+        return [None for _ in canvas] if len(canvas) > 1 else None
+
+    def place(asked: str) -> Image.Image:
+        """The image for the empty canvas. Put over another image, it would keep the paint in Gradio 3."""
+        return steps.image(Step(Path(asked.partition(" ")[0]).name, ""))
 
     def nothing(outputs: Sequence[Any], fault: Exception) -> list[Any]:
         return [*(gr.update() for _ in outputs[1:]), _sentence(fault)]
@@ -186,7 +192,7 @@ def connect(panel: Panel, canvas: Sequence[Any], mask_image: Any, gallery: Any, 
             if keeps == KEPT:
                 host.mask_file(found.mask)  # if it is gone, nothing is accepted
             chain = steps.accept(found.original, found.mask, found.image, found.infotext, host.about(found.infotext))
-            update = emptied(chain.steps[chain.current], found.mask, keeps)
+            update = asked_for(chain.steps[chain.current], found.mask, keeps)
         except FAULTS as fault:
             return nothing(onto_canvas, fault)
         lost = "" if found.original else " Its original is no longer kept, so it cannot be undone to that."
@@ -196,7 +202,7 @@ def connect(panel: Panel, canvas: Sequence[Any], mask_image: Any, gallery: Any, 
         try:
             chain = steps.go_to(choose(steps.read()))
             step = chain.steps[chain.current]
-            update = emptied(step, step.mask, keeps if step.mask else CLEARED)
+            update = asked_for(step, step.mask, keeps if step.mask else CLEARED)
         except FAULTS as fault:
             return nothing(onto_canvas, fault)
         return [*update, *shown(chain, f"Step {chain.current} is the image to inpaint. "
@@ -261,22 +267,20 @@ def connect(panel: Panel, canvas: Sequence[Any], mask_image: Any, gallery: Any, 
         except FAULTS as fault:
             return gr.update(), _sentence(fault)
 
-    def listen(event: Callable, function: Callable, others: Sequence[Any], outputs: Sequence[Any], before: str = "") -> Any:
+    def listen(event: Callable, function: Callable, others: Sequence[Any], outputs: Sequence[Any], before: str = "") -> None:
         """Calls the function with the gallery, its generation info, the selected image's index and the others."""
         inputs = [gallery, generation_info, panel.status, *others]
         # Gradio also passes the outputs. They are cut off, because Gradio 4 would misalign the inputs if they were returned.
         code = (f"(gallery, info, index, ...others) => {{ {before} "
                 f"return [gallery, info, {host.index}, ...others].slice(0, {len(inputs)}); }}")
-        return event(function, inputs, list(outputs), **javascript(event, code), **QUIETLY)
+        event(function, inputs, list(outputs), **javascript(event, code), **QUIETLY)
 
-    def then_place(event: Any) -> None:
-        event.then(place, panel.next, [canvas[0], panel.next], **QUIETLY)
-
-    then_place(listen(panel.accept.click, accept, [panel.mask], onto_canvas, host.show_canvas))
+    panel.next.change(emptied, None, list(canvas), **QUIETLY).then(place, panel.next, canvas[0], **QUIETLY)
+    listen(panel.accept.click, accept, [panel.mask], onto_canvas, host.show_canvas)
     for button, choose in ((panel.undo, lambda chain: chain.current - 1), (panel.redo, lambda chain: chain.current + 1)):
-        then_place(button.click(lambda keeps, choose=choose: go(choose, keeps), panel.mask, onto_canvas, **QUIETLY))
-    then_place(panel.go_to.click(lambda name, keeps: go(lambda _: int(str(name).partition(":")[0]) if name else -1, keeps),
-                                 [panel.step, panel.mask], onto_canvas, **QUIETLY))
+        button.click(lambda keeps, choose=choose: go(choose, keeps), panel.mask, onto_canvas, **QUIETLY)
+    panel.go_to.click(lambda name, keeps: go(lambda _: int(str(name).partition(":")[0]) if name else -1, keeps),
+                      [panel.step, panel.mask], onto_canvas, **QUIETLY)
     panel.clear.click(clear, None, position, **QUIETLY)
     listen(panel.discard.click, discard, [], [gallery, generation_info, panel.status])
     listen(panel.load_mask.click, load_mask, [], [mask_image, panel.status])
