@@ -218,7 +218,7 @@ def test_candidates_are_compared_and_discarded(webui, page, faults):
     mask, = set(webui.outputs.rglob("*.png")) - before
     with Image.open(mask) as image:
         painted = np.asarray(image.convert("L")) == 255
-    assert 0.005 < painted.mean() < 0.2
+    assert 0.005 < painted.mean() < (0.4 if webui.host.has_forge_canvas else 0.2)  # Forge's brush is wide
     press(page, "discard", "Image 1 was removed from the gallery. Its file stays.")
     page.wait_for_function("document.querySelectorAll('#img2img_gallery .thumbnail-item.thumbnail-small').length < 2")
     assert mask.exists()
