@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import html
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,6 +106,9 @@ class Panel:
     compare: Any
     hold: Any
     held: Any
+    """Number and image of the gallery image that is held, or None."""
+    next: Any
+    """Hidden text: file of the step that the canvas shows next, and a time."""
     view: Any
     status: Any
     compared: Any
@@ -136,10 +140,11 @@ def build() -> Panel:
             load_mask, save_mask = button("Use its mask", "load_mask"), button("Save its mask", "save_mask")
         mask_of = gr.File(label="Use the mask of a saved result", file_types=["image"], height=UPLOAD_HEIGHT_PX,
                           elem_id="softinpaint_staging_mask_of")
-    for component in (mask, step, view):
+        following = gr.Textbox("", visible=False, elem_id="softinpaint_staging_next")
+    for component in (mask, step, view, following):
         ui_config.leave_out(component)
     return Panel(accept, discard, mask, undo, redo, step, go_to, clear, strip, load_mask, save_mask, mask_of, compare, hold,
-                 gr.State(None), view, status, compared)
+                 gr.State(None), following, view, status, compared)
 
 
 def connect(panel: Panel, canvas: Sequence[Any], mask_image: Any, gallery: Any, generation_info: Any, host: Host) -> None:
@@ -156,7 +161,7 @@ def connect(panel: Panel, canvas: Sequence[Any], mask_image: Any, gallery: Any, 
     """
     steps = host.steps
     position = [panel.step, panel.strip, panel.status]
-    onto_canvas = [*canvas, mask_image, *position]
+    onto_canvas = [panel.next, mask_image, *position]
 
     def shown(chain: Chain, sentence: str) -> list[Any]:
         names = [f"{place}: {step.about}" for place, step in enumerate(chain.steps)]
@@ -166,10 +171,17 @@ def connect(panel: Panel, canvas: Sequence[Any], mask_image: Any, gallery: Any, 
     def mask_update(name: str) -> Any:
         return gr.update(value=_copied(host.mask_file(name)))
 
-    def placed(image: Image.Image, mask: str, keeps: str) -> list[Any]:
-        """Updates of the canvas and of *Mask image*."""
-        return [image, *(gr.update(value=None) for _ in canvas[1:]),
-                mask_update(mask) if keeps == KEPT else gr.update(value=None)]
+    def asked_for(step: Step, mask: str, keeps: str) -> list[Any]:
+        """Updates of the file that the canvas shows next, and of *Mask image*. The time makes the same file another value."""
+        return [f"{step.file} {time.time_ns()}", mask_update(mask) if keeps == KEPT else gr.update(value=None)]
+
+    def emptied(*_: Any) -> Any:
+        # No gr.update: in Gradio 4, it builds Forge's canvas anew with other options.
+        return [None for _ in canvas] if len(canvas) > 1 else None
+
+    def place(asked: str) -> Image.Image:
+        """The image for the empty canvas. Put over another image, it would keep the paint in Gradio 3."""
+        return steps.image(Step(Path(asked.partition(" ")[0]).name, ""))
 
     def nothing(outputs: Sequence[Any], fault: Exception) -> list[Any]:
         return [*(gr.update() for _ in outputs[1:]), _sentence(fault)]
@@ -177,8 +189,10 @@ def connect(panel: Panel, canvas: Sequence[Any], mask_image: Any, gallery: Any, 
     def accept(gallery: Any, info: str, index: int, keeps: str) -> list[Any]:
         try:
             found = host.selected(gallery, info, index)
-            update = placed(found.image, found.mask, keeps)
+            if keeps == KEPT:
+                host.mask_file(found.mask)  # if it is gone, nothing is accepted
             chain = steps.accept(found.original, found.mask, found.image, found.infotext, host.about(found.infotext))
+            update = asked_for(chain.steps[chain.current], found.mask, keeps)
         except FAULTS as fault:
             return nothing(onto_canvas, fault)
         lost = "" if found.original else " Its original is no longer kept, so it cannot be undone to that."
@@ -188,7 +202,7 @@ def connect(panel: Panel, canvas: Sequence[Any], mask_image: Any, gallery: Any, 
         try:
             chain = steps.go_to(choose(steps.read()))
             step = chain.steps[chain.current]
-            update = placed(steps.image(step), step.mask, keeps if step.mask else CLEARED)
+            update = asked_for(step, step.mask, keeps if step.mask else CLEARED)
         except FAULTS as fault:
             return nothing(onto_canvas, fault)
         return [*update, *shown(chain, f"Step {chain.current} is the image to inpaint. "
@@ -261,6 +275,7 @@ def connect(panel: Panel, canvas: Sequence[Any], mask_image: Any, gallery: Any, 
                 f"return [gallery, info, {host.index}, ...others].slice(0, {len(inputs)}); }}")
         event(function, inputs, list(outputs), **javascript(event, code), **QUIETLY)
 
+    panel.next.change(emptied, None, list(canvas), **QUIETLY).then(place, panel.next, canvas[0], **QUIETLY)
     listen(panel.accept.click, accept, [panel.mask], onto_canvas, host.show_canvas)
     for button, choose in ((panel.undo, lambda chain: chain.current - 1), (panel.redo, lambda chain: chain.current + 1)):
         button.click(lambda keeps, choose=choose: go(choose, keeps), panel.mask, onto_canvas, **QUIETLY)

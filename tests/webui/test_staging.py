@@ -77,18 +77,28 @@ def press(page, name, expected):
 
 
 def on_canvas(page):
-    """The image to inpaint, (H, W, 3) int."""
-    page.wait_for_function("document.querySelector('#img2maskimg img')?.naturalWidth > 1")
-    page.wait_for_timeout(500)
+    """The image to inpaint, (H, W, 3) int; None while there is none."""
     width, height, values = page.evaluate("""() => {
         const image = document.querySelector('#img2maskimg img');
+        if (!image?.naturalWidth || !image.complete) return [0, 0, []];
         const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
         const pen = canvas.getContext('2d');
         pen.drawImage(image, 0, 0);
         const {data} = pen.getImageData(0, 0, canvas.width, canvas.height);
         return [canvas.width, canvas.height, Array.from(data)];
     }""")
-    return np.array(values).reshape(height, width, 4)[..., :3]
+    return np.array(values).reshape(height, width, 4)[..., :3] if width else None
+
+
+def wait_for_canvas(page, *images):
+    """Which of the images is the one to inpaint, once one of them is."""
+    for _ in range(60):
+        shown = on_canvas(page)
+        for image in images:
+            if shown is not None and np.array_equal(shown, image):
+                return image
+        page.wait_for_timeout(500)
+    raise AssertionError("the image to inpaint is none of those that were accepted")
 
 
 def wait_for_preview(page, text):
@@ -118,8 +128,7 @@ def test_from_nine_candidates_to_the_finished_image(webui, page, faults):
     page.locator("#img2img_gallery .thumbnail-small").first.click()
     page.wait_for_timeout(500)
     press(page, "accept", "Accepted image 1 as step 1.")
-    current = on_canvas(page)
-    assert sum(np.array_equal(current, image) for image in made.values()) == 1
+    current = wait_for_canvas(page, *made.values())
     assert unchanged_fields(page) == FIELDS
     wait_for_preview(page, "Nothing is painted yet.")
 
@@ -133,8 +142,7 @@ def test_from_nine_candidates_to_the_finished_image(webui, page, faults):
         assert changed.any()
         assert not changed[:60].any()
         press(page, "accept", f"Accepted image 1 as step {number}.")
-        np.testing.assert_array_equal(on_canvas(page), result)
-        current = result
+        current = wait_for_canvas(page, result)
     assert unchanged_fields(page) == FIELDS
     assert page.locator("#softinpaint_staging_strip li").count() == 11
     page.screenshot(path=webui.data / "ten-rounds.png", full_page=True)
@@ -149,6 +157,7 @@ def test_accepted_images_can_be_undone_after_a_reload_and_masks_come_back(webui,
     first, = generate(webui, page).values()
     choose(page, "softinpaint_staging_mask", "kept")
     press(page, "accept", "Its mask is loaded as Mask image")
+    wait_for_canvas(page, first)
     page.wait_for_selector("#softinpaint_mask_image_file .file-preview", state="attached")
     wait_for_preview(page, "White: ")
     second, = generate(webui, page).values()
@@ -157,19 +166,19 @@ def test_accepted_images_can_be_undone_after_a_reload_and_masks_come_back(webui,
     assert not changed[(first == original).all(axis=-1)].mean() > 0.02  # the same mask
     press(page, "accept", "as step 2.")
     press(page, "undo", "Step 1 is the image to inpaint.")
-    np.testing.assert_array_equal(on_canvas(page), first)
+    wait_for_canvas(page, first)
 
     page.reload()
     prepare(page, webui, tmp_path / "image.png")
     assert page.locator("#softinpaint_staging_strip li").count() == 3
     assert page.locator("#softinpaint_staging_strip [aria-current]").inner_text().startswith("1: ")
     press(page, "undo", "Step 0 is the image to inpaint. Nothing is painted on it.")
-    np.testing.assert_array_equal(on_canvas(page), original)
+    wait_for_canvas(page, original)
     wait_for_preview(page, "Nothing is painted yet.")
     press(page, "undo", "There is nothing to undo.")
     choose(page, "softinpaint_staging_mask", "kept")
     press(page, "redo", "Step 1 is the image to inpaint.")
-    np.testing.assert_array_equal(on_canvas(page), first)
+    wait_for_canvas(page, first)
     wait_for_preview(page, "White: ")
     saved = sorted((webui.outputs / "img2img-images").rglob("*.png"))[-1]
     page.set_input_files("#softinpaint_staging_mask_of input[type=file]", saved)
@@ -209,10 +218,9 @@ def test_candidates_are_compared_and_discarded(webui, page, faults):
     mask, = set(webui.outputs.rglob("*.png")) - before
     with Image.open(mask) as image:
         painted = np.asarray(image.convert("L")) == 255
-    assert 0.005 < painted.mean() < 0.2
+    assert 0.005 < painted.mean() < (0.4 if webui.host.has_forge_canvas else 0.2)  # Forge's brush is wide
     press(page, "discard", "Image 1 was removed from the gallery. Its file stays.")
-    page.wait_for_timeout(500)
-    assert page.locator("#img2img_gallery img").count() < 3
+    page.wait_for_function("document.querySelectorAll('#img2img_gallery .thumbnail-item.thumbnail-small').length < 2")
     assert mask.exists()
     assert nameless_controls(page, "#softinpaint_staging") == []
     assert not faults

@@ -146,7 +146,7 @@ def _report(p: Any, processed: Any, kept: Sequence[Candidate], made: int) -> Non
     processed.extra_generation_params = {
         **processed.extra_generation_params,
         SCORES_KEY: [None if math.isnan(each.score) else round(each.score, 1) for each in kept],
-        **({REMARKS_KEY: sentences} if sentences else {})}
+        **({REMARKS_KEY: list(sentences)} if sentences else {})}
     if len(kept) < made:
         sentences.insert(0, f"The best {len(kept)} of {made} images were kept. The others were neither saved nor shown.")
     more = f" and {len(kept) - MOST_NAMED} more" if len(kept) > MOST_NAMED else ""
