@@ -38,7 +38,7 @@ RESTORE, BLUR_SHARE = "restore a detail", 0.008
 """The same, but its image is blurred, by this share of the image's side. It should become as sharp as it was."""
 
 REMOVE = "remove"
-"""The largest thing in the foreground is painted over, and what lies behind it is asked for."""
+"""The largest thing in the foreground is painted over, and the land is asked for."""
 
 EXTEND, EMPTY_SHARE = "extend", 0.3
 """This share of the image is white on one side, and the whole scene is asked for."""
@@ -80,7 +80,8 @@ def task_of(scene: str, name: str) -> Task:
     over_thing = distance_transform_edt(~whole.mask(thing, SIDE)) < MARGIN * SIDE
     if name == REMOVE:
         rest = replace(whole, things=tuple(each for each in whole.things if each != thing))
-        return replace(task, name=name, prompt=rest.caption(), things=(), painted=over_thing, answer=rest.draw(SIDE))
+        land = replace(whole, things=tuple(each for each in whole.things if each.kind in ("ground", "hill")))
+        return replace(task, name=name, prompt=land.caption(), things=(), painted=over_thing, answer=rest.draw(SIDE))
     if name == EXTEND:
         empty = np.zeros((SIDE, SIDE), bool)
         empty[:, :round(EMPTY_SHARE * SIDE)] = True

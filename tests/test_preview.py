@@ -68,7 +68,7 @@ REQUESTS = [(0.75, "original", None, [512, 512], [512, 512], 20, 0.5),
 TOOLS = [("block", "fill holes"), ("block", "drop specks 4"), ("block", "smooth 2"), ("block", "grow 20 %"),
          ("block", "grow -10 %"), ("rim", "invert"), ("ring", "fill holes, smooth 1.5, grow 5 %"), ("rim", "drop specks 2"),
          ("empty", "transparency, grow 10 %"), ("empty", "luminance 50-70"), ("empty", "colour #dc503c 20, invert"),
-         ("block", "colour #dc503c 20")]
+         ("empty", "luminance 40-52"), ("empty", "colour #868686 4"), ("block", "colour #dc503c 20")]
 UNREADABLE = "smoth 4", "grow", "luminance 90", "fill holes, transparency", "colour red 5"
 
 WORKING = 48, 64

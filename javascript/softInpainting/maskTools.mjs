@@ -66,8 +66,10 @@ function fromColour(pixels, colour, tolerance) {
 function lab(...levels) {
     const linear = levels.map((level) => level / 255).map((share) =>
         (share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4));
-    const shares = TO_XYZ.map((row, axis) => row.reduce((sum, part, band) => sum + part * linear[band], 0) / WHITE_D65[axis]);
-    const [x, y, z] = shares.map((share) => (share > CUBE_ROOT_FROM ? Math.cbrt(share) : share / (3 * (6 / 29) ** 2) + 4 / 29));
+    const shareOfWhite = (row, axis) =>
+        row.reduce((sum, part, band) => sum + part * linear[band], 0) / WHITE_D65[axis];
+    const [x, y, z] = TO_XYZ.map(shareOfWhite).map((share) =>
+        (share > CUBE_ROOT_FROM ? Math.cbrt(share) : share / (3 * (6 / 29) ** 2) + 4 / 29));
     return [116 * y - 16, 500 * (x - y), 200 * (y - z)];
 }
 

@@ -169,8 +169,8 @@ class Settings:
         unsaid=HOSTS)] = HOSTS
     extra_noise: Annotated[float, Field(
         "Extra noise",
-        "Noise that is added to the painted area before sampling, as strong as the mask there. It lets more change at the "
-        "same denoising strength, and adds detail.", Range(0, 1, 0.05), elem_id="softinpaint_extra_noise", group="Sampling",
+        "Noise that is added to the painted area before sampling, as strong as the mask there. The effect is subtle: it "
+        "varies details.", Range(0, 1, 0.05), elem_id="softinpaint_extra_noise", group="Sampling",
         builtin=0.0, earlier=0.0, unsaid=0.0)] = 0.0
 
     def __post_init__(self):

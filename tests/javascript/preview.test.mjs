@@ -43,7 +43,8 @@ for (const {image, size, pixels, levels} of recorded.read) {
 for (const {tools, painted: strengths, mask} of recorded.tools) {
     test(`tools: ${tools}`, () => {
         const before = strengths.map((value) => value / whole), steps = toolSteps(tools);
-        assert.ok(farthest(Array.from(editedStrengths(before, steps, recorded.layer, [width, height], 1)), mask) <= LEAST_STEP);
+        const edited = editedStrengths(before, steps, recorded.layer, [width, height], 1);
+        assert.ok(farthest(Array.from(edited), mask) <= LEAST_STEP);
         assert.equal(hasSource(steps), /^(transparency|luminance|colour)/.test(tools));
     });
 }
