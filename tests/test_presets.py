@@ -59,7 +59,7 @@ def test_each_bundled_preset_has_its_own_sentence():
 
 def test_task_buttons_say_what_the_prompt_should_hold():
     tasks = [preset for preset in bundled().values() if preset.task]
-    assert [preset.task for preset in tasks] == ["Remove", "Add", "Replace", "Recolour", "Extend"]
+    assert [preset.task for preset in tasks] == ["Remove", "Add", "Replace", "Retouch", "Recolour", "Extend"]
     assert all(preset.prompt.endswith(".") and preset.request for preset in tasks)
     assert all(not preset.prompt for preset in bundled().values() if not preset.task)
 
