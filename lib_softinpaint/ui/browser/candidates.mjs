@@ -15,7 +15,7 @@ export function selectedCandidate() {
 
 /** A file of the server. Rejects with a sentence if it is gone. */
 export async function fileAt(address, what) {
-    const answer = await fetch(address);
+    const answer = await fetch(address, {cache: "no-cache"});  // the file may have been deleted since it was shown
     if (!answer.ok) throw new Error(`${what} is no longer in the output folder.`);
     return answer.blob();
 }
