@@ -586,8 +586,9 @@ def test_a_signal_to_the_launcher_stops_the_program(tmp_path):
 
 def test_the_readmes_commands(checkout):
     commands = [line for block in blocks("sh") for line in block.replace("\\\n", " ").splitlines()
-                if re.match("python3 softinpaint.py (inpaint|recomposite)", line) and "--webui" not in line]
-    assert len(commands) >= 3
+                if re.match("python3 softinpaint.py (mask|inpaint|recomposite)", line) and "--webui" not in line
+                and " photo" not in line]  # the reader's own files
+    assert len(commands) >= 5
     for command in commands:
         done = run(checkout, *shlex.split(command)[2:])
         assert done.returncode == 0, done.stderr
