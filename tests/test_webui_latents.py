@@ -20,6 +20,7 @@ SHAPES = {"Stable Diffusion": (4, 32, 32), "Flux": (16, 32, 32), "Flux.2, 16 pix
 NEEDED = {
     "devices": {"dtype_vae": torch.float32, "autocast": contextlib.nullcontext},
     "errors": {"report": None}, "sd_samplers_common": {"approximation_indexes": {}}, "masking": {}, "processing": {},
+    "infotext_utils": {}, "paths": {},
     "images": {"flatten": lambda image, colour: image.convert("RGB"),
                "resize_image": lambda mode, image, width, height, *upscaler: image.resize((width, height))},
     "shared": {"opts": types.SimpleNamespace(
@@ -30,7 +31,7 @@ FAULTS = []
 
 
 @pytest.fixture
-def hooks(monkeypatch):
+def hooks(monkeypatch, tmp_path):
     """The hooks module, loaded with stand-ins. Any fault is kept in FAULTS."""
     FAULTS.clear()
     host = types.ModuleType("modules")
@@ -40,6 +41,7 @@ def hooks(monkeypatch):
         vars(module).update(content)
         setattr(host, name, module)
         monkeypatch.setitem(sys.modules, f"modules.{name}", module)
+    host.paths.data_path = tmp_path
     host.errors.report = lambda sentence, exc_info: FAULTS.append(str(sys.exc_info()[1]))
     before = set(sys.modules)
     yield importlib.import_module("lib_softinpaint.hosts.webui.hooks")
@@ -62,7 +64,7 @@ def processing(shape):
         extra_generation_params={}, image_mask=mask, latent_mask=None, init_images=[image], width=SIDE, height=SIDE,
         inpaint_full_res=False, inpaint_full_res_padding=32, inpainting_fill=1, inpainting_mask_invert=0, resize_mode=0,
         mask_blur=8, mask_blur_x=8, mask_blur_y=8, mask_round=True, denoising_strength=1.0, steps=STEPS, cfg_scale=7,
-        sampler_name="Euler", batch_size=1,
+        sampler_name="Euler", batch_size=1, n_iter=1,
         sd_model=None, seeds=[1], prompts=["a house"], negative_prompts=[""], mask_for_overlay=None, overlay_images=[],
         paste_to=None, s_churn=0, s_min_uncond=0, sampler=types.SimpleNamespace(config=types.SimpleNamespace(name="Euler")),
         init_latent=torch.randn((1, *shape), generator=torch.Generator().manual_seed(0)))
