@@ -59,7 +59,7 @@ def test_batch_size_and_count(webui):
 
 def test_the_infotext_pastes_back(webui):
     first = webui.inpaint(IMAGE, BOTH, [SOFT], prompt=PROMPT, steps=4)
-    again = webui.inpaint(IMAGE, BOTH, infotext=first.infotexts[0])
+    again = webui.inpaint(IMAGE, BOTH, infotext=first.infotexts[0], prompt=PROMPT, steps=4)
     assert soft_keys(again.infotexts[0]) == soft_keys(first.infotexts[0])
     assert same(first, again)
 
