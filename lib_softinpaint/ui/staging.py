@@ -179,9 +179,12 @@ def connect(panel: Panel, canvas: Sequence[Any], mask_image: Any, gallery: Any, 
         # No gr.update: in Gradio 4, it builds Forge's canvas anew with other options.
         return [None for _ in canvas] if len(canvas) > 1 else None
 
-    def place(asked: str) -> Image.Image:
+    def place(asked: str) -> Image.Image | None:
         """The image for the empty canvas. Put over another image, it would keep the paint in Gradio 3."""
-        return steps.image(Step(Path(asked.partition(" ")[0]).name, ""))
+        try:
+            return steps.image(Step(Path(asked.partition(" ")[0]).name, ""))
+        except FAULTS:  # the history was cleared meanwhile
+            return None
 
     def nothing(outputs: Sequence[Any], fault: Exception) -> list[Any]:
         return [*(gr.update() for _ in outputs[1:]), _sentence(fault)]

@@ -150,7 +150,7 @@ def test_from_nine_candidates_to_the_finished_image(webui, page, faults):
 
 
 def test_accepted_images_can_be_undone_after_a_reload_and_masks_come_back(webui, page, faults, tmp_path):
-    page.click("#softinpaint_staging_clear")
+    press(page, "clear", "The history is empty.")
     press(page, "undo", "No image has been accepted yet.")
     original = on_canvas(page)
     paint(page)
