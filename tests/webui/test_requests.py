@@ -4,6 +4,7 @@ import pytest
 
 from lib_softinpaint import __version__
 from lib_softinpaint.settings import infotext
+from lib_softinpaint.settings.settings import DRIFT_APPLIED_KEY, PAINTED_KEY
 from tests.webui.host import drawn_disc, drawn_image
 
 pytestmark = [pytest.mark.every_host, pytest.mark.usefixtures("clean_log")]
@@ -13,10 +14,10 @@ GUIDE = [0.2, 0.05, 1, 0, 1.25, 1.25]
 
 
 def soft_keys(text):
-    """Settings in the infotext, by key. What was measured is left out."""
+    """Settings in the infotext, by key. What was measured and the file of the painted mask are left out."""
     pairs = (pair.split(": ", 1) for pair in text.splitlines()[-1].split(", ") if ": " in pair)
     return {key.removeprefix("Soft inpainting "): value for key, value in pairs
-            if key.startswith("Soft inpainting ") and key != "Soft inpainting drift applied"}
+            if key.startswith("Soft inpainting ") and key not in (DRIFT_APPLIED_KEY, PAINTED_KEY)}
 
 
 def same(one, other):
