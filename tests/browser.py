@@ -1,9 +1,12 @@
 """Actions on the WebUI's page and on the stand-alone page, whose elements have the same ids."""
+import base64
 import re
 
 import numpy as np
 
 CONTROLS = {"button", "checkbox", "combobox", "listbox", "radio", "slider", "spinbutton", "switch", "tab", "textbox"}
+BASE64 = "((bytes) => btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), '')))"
+"""JavaScript that makes text of a canvas's bytes. A list of a million numbers takes seconds to reach Python."""
 
 
 def open_inpaint_tab(page, url, image):
@@ -69,8 +72,13 @@ def pixels_of(page, canvas):
     """Pixels of a canvas, (H, W, 4) int."""
     width, height, values = page.evaluate(
         "selector => { const canvas = document.querySelector(selector), {width, height} = canvas;"
-        " return [width, height, Array.from(canvas.getContext('2d').getImageData(0, 0, width, height).data)]; }", canvas)
-    return np.array(values).reshape(height, width, 4)
+        f" return [width, height, {BASE64}(canvas.getContext('2d').getImageData(0, 0, width, height).data)]; }}", canvas)
+    return pixels_from(values, height, width)
+
+
+def pixels_from(values, height, width):
+    """Pixels, (H, W, 4) int, from what BASE64 has made of them."""
+    return np.frombuffer(base64.b64decode(values), np.uint8).astype(int).reshape(height, width, 4)
 
 
 def nameless_controls(page, selector):

@@ -108,6 +108,7 @@ def test_a_lasso_fills_what_it_encloses(blank):
 
 
 def test_zoom_and_pan_paint_where_the_pointer_is(blank):
+    blank.locator(STAGE).scroll_into_view_if_needed()
     box = steady_box(blank, STAGE)
     at = box["x"] + 0.25 * box["width"], box["y"] + 0.75 * box["height"]
     blank.mouse.move(*at)

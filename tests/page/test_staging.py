@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.browser import pixels_of, set_number, squiggle
+from tests.browser import BASE64, pixels_from, pixels_of, set_number, squiggle
 from tests.page.actions import (
     CANVAS,
     CARDS,
@@ -32,15 +32,15 @@ def current(page):
 
 
 def pixels_of_input(page):
-    return np.array(page.evaluate(
-        """async (selector) => {
+    return pixels_from(page.evaluate(
+        f"""async (selector) => {{
             const image = document.querySelector(selector);
             await image.decode();
-            const {naturalWidth: width, naturalHeight: height} = image;
+            const {{naturalWidth: width, naturalHeight: height}} = image;
             const pen = new OffscreenCanvas(width, height).getContext("2d");
             pen.drawImage(image, 0, 0);
-            return Array.from(pen.getImageData(0, 0, width, height).data);
-        }""", INPUT)).reshape(512, 512, 4)[..., :3]
+            return {BASE64}(pen.getImageData(0, 0, width, height).data);
+        }}""", INPUT), 512, 512)[..., :3]
 
 
 def accept(page, keep_mask=False):
