@@ -11,23 +11,25 @@ from playwright.sync_api import Browser
 
 from tests.browser import choose_preset, open_inpaint_tab, squiggle
 from tests.conftest import chromium
+from tests.page.actions import CANVAS, generate
 from tests.page.serving import ROOT, serving
 from tests.webui import family, host
 
 DOCS = ROOT / "docs"
-GENERATION_MS = 300_000
 
 
 def page(browser: Browser) -> None:
-    """The stand-alone page as the command opens it, after one click on Generate."""
+    """The stand-alone page as the command opens it, with candidates of a squiggle."""
     with TemporaryDirectory() as output, serving(Path(output)) as (address, _):
-        opened = browser.new_page(viewport={"width": 1400, "height": 1250})
+        opened = browser.new_page(viewport={"width": 1400, "height": 1000})
         opened.goto(address)
         opened.wait_for_function("document.querySelector('#softinpaint_preview .status')?.innerText.startsWith('White: ')")
-        opened.click("#img2img_generate")
-        opened.wait_for_selector("#softinpaint_live progress", timeout=GENERATION_MS)
-        opened.wait_for_function("!document.querySelector('#softinpaint_live progress')", timeout=GENERATION_MS)
-        opened.wait_for_timeout(2000)  # the gallery fades in
+        opened.click("#softinpaint_paint [data-action=clear]")
+        squiggle(opened, CANVAS)
+        generate(opened, 6)
+        opened.mouse.move(0, 0)
+        opened.evaluate("window.scrollTo(0, 0)")
+        opened.wait_for_function("[...document.querySelectorAll('.card img')].every((image) => image.complete)")
         opened.screenshot(path=DOCS / "page.png")
 
 

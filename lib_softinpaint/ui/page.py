@@ -45,7 +45,8 @@ def serve(host: PageHost, own_presets: PresetFile, start: Request, image: Image.
         Called with the page's address once it is up.
     """
     theme = Default(primary_hue="indigo", neutral_hue="slate", radius_size="lg", font=FONTS, font_mono=("monospace",)).set(
-        block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300")  # Gradio's own greys are hard to read
+        block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300",  # Gradio's own greys are hard to read
+        body_text_color_subdued="*neutral_500", body_text_color_subdued_dark="*neutral_400")
     look = {"theme": theme, "head": scripts.inlined(),
             "css": "\n".join(path.read_text(encoding="utf8") for path in STYLES)}
     of_launch = look.keys() & inspect.signature(gr.Blocks.launch).parameters.keys()  # since Gradio 6

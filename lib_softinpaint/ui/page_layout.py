@@ -126,7 +126,7 @@ def _request(host: PageHost, start: Request) -> dict[str, Any]:
     fields = {field.name: field for field in FIELDS} | {"batch_count": REQUEST_FIELDS["batch_count"]}
     elements = {**REQUEST, "width": WIDTH, "height": HEIGHT, "seed": SEED, "clip_skip": "softinpaint_clip_skip"}
     for names in REQUEST_ROWS:
-        with gr.Row():
+        with gr.Row(elem_classes="softinpaint-fields"):
             for name in names:
                 components[name] = _field(fields[name], elements[name], choices.get(name))
                 components[name].value = getattr(start, name, USUAL_COUNT)

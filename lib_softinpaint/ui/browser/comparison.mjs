@@ -1,6 +1,6 @@
 // Compares two images: under a slider, side by side, and their difference amplified.
 import {resultAddress, titleOf} from "./candidates.mjs";
-import {decodedImage, element, findCandidates} from "./elements.mjs";
+import {decodedImage, element, find, findCandidates} from "./elements.mjs";
 import {shownCandidates, step} from "./steps.mjs";
 
 const ORIGINAL = "", STEP_SHARE = 0.02;
@@ -68,7 +68,9 @@ function draw() {
             return button;
         }));
     }
+    const {width, height} = find("canvas");  // all of a step's images have its size
     within(".frame").dataset.view = view;
+    within(".frame").style.setProperty("--ratio", width / height);
     for (const button of dialog().querySelectorAll("[data-view-of]")) {
         button.ariaPressed = String(button.dataset.viewOf === view);
     }
