@@ -12,11 +12,13 @@ STEPS = 6
 
 
 def generate(page, count):
-    """Adds this many candidates."""
-    wanted = page.locator(CARDS).count() + count
+    """Adds this many candidates. Each may take GENERATION_MS: a busy machine needs minutes for nine."""
+    before = page.locator(CARDS).count()
     set_number(page, "img2img_batch_count", count)
     page.click("#img2img_generate")
-    wait_for_candidates(page, wanted)
+    for number in range(before + 1, before + count + 1):
+        page.locator(CARDS).nth(number - 1).wait_for(timeout=GENERATION_MS)
+    wait_for_candidates(page, before + count)
 
 
 def wait_for_candidates(page, count):
