@@ -34,7 +34,7 @@ def seeds_of(info):
 
 
 def files(webui, folder="img2img-images"):
-    return set((webui.outputs / folder).rglob("*.png"))
+    return {path for path in (webui.outputs / folder).rglob("*") if path.is_file()}
 
 
 def seed_of_file(path):
@@ -108,7 +108,8 @@ def test_the_contact_sheet_is_the_grid(webui):
     assert (images[0][22:278, :256] == images[1]).all()  # the best one is at the top left
     assert len(files(webui) - before) == 4
     sheet, = files(webui, "img2img-grids") - sheets
-    np.testing.assert_array_equal(np.asarray(Image.open(sheet).convert("RGB")), images[0])
+    saved = np.asarray(Image.open(sheet).convert("RGB")).astype(int)
+    assert np.abs(saved - images[0]).mean() <= (0 if sheet.suffix == ".png" else 6)  # Forge Neo saves grids as JPEG
     images, info = asked(webui, {"best_first": True}, options={"return_grid": True}, save_images=True)
     assert info["index_of_first_image"] == 1
     assert (images[0][:256, :256] == images[1]).all()
