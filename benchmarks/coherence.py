@@ -21,7 +21,7 @@ from benchmarks.peers import RecordingPipeline, Run, pipeline_for, run_soft
 from benchmarks.tables import markdown_table, over_scenes
 from benchmarks.tasks import NEAR, WHOLE, Task, largest_thing, scribbled
 from lib_softinpaint.generation import score
-from lib_softinpaint.images.sheet import side_by_side
+from lib_softinpaint.images.sheet import side_by_side, stacked
 from lib_softinpaint.method.cielab import lab
 from lib_softinpaint.settings.settings import Settings
 from training.scenes import HELD_OUT, SIZE, Scene, Thing
@@ -154,21 +154,14 @@ def tables(options: Options) -> Iterator[str]:
                       for variant, (kind, changes) in VARIANTS.items()}
             for variant, figures in images.items():
                 made.setdefault(name, {}).setdefault(variant, []).append(figures)
-            tiles = {"painted": _marked(task)} | {variant: images[variant]["image"] for variant in SHOWN}
+            tiles = {"painted": task.marked} | {variant: images[variant]["image"] for variant in SHOWN}
             strips.setdefault(name, []).append(side_by_side({label: Image.fromarray(tile) for label, tile in tiles.items()}))
     for name, each in strips.items():
-        sheet = Image.new("RGB", (each[0].width, sum(strip.height for strip in each[:SHEET_SCENES])))
-        for number, strip in enumerate(each[:SHEET_SCENES]):
-            sheet.paste(strip, (0, number * strip.height))
-        sheet.save(OUTPUT / f"coherence-{name.replace(' ', '-')}.jpg", quality=88)
+        stacked(each[:SHEET_SCENES]).save(OUTPUT / f"coherence-{name.replace(' ', '-')}.jpg", quality=88)
     everything = {variant: [figures for rows in made.values() for figures in rows[variant]] for variant in VARIANTS}
     for name, rows in {f"All tasks, {count} scenes": everything, **made}.items():
         yield f"{name[0].upper()}{name[1:]}"
         yield _table(rows)
-
-
-def _marked(task: Task) -> np.ndarray:
-    return np.where(task.painted[..., None], task.image * 0.4, task.image).astype(np.uint8)
 
 
 def _table(rows: dict[str, list[dict]]) -> str:

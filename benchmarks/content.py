@@ -16,7 +16,7 @@ from benchmarks.peers import Run, pipeline_for, run_soft
 from benchmarks.tables import markdown_table, over_scenes
 from benchmarks.tasks import REPORTED_SCENES, TUNING_SCENES, WHOLE, Task, make_task
 from lib_softinpaint.hosts.diffusers.pipeline import SoftInpaintPipeline
-from lib_softinpaint.images.sheet import side_by_side
+from lib_softinpaint.images.sheet import side_by_side, stacked
 from lib_softinpaint.method.fill import fill_from_outside, fill_from_rim
 from lib_softinpaint.settings.settings import LOCAL_FILL, RECOLOUR, Settings
 
@@ -79,7 +79,7 @@ def _of_contents(made: list[Task]) -> str:
     errors = {(name, strength): [] for name in CONTENTS for strength in STRENGTHS}
     found = {key: [] for key in errors}
     for task in made:
-        tiles = {"painted": np.where(task.painted[..., None], task.image * 0.4, task.image).astype(np.uint8)}
+        tiles = {"painted": task.marked}
         for (name, strength), values in errors.items():
             masked_content, changes = CONTENTS[name]
             asked = replace(task, masked_content=masked_content, denoising_strength=strength)
@@ -88,10 +88,7 @@ def _of_contents(made: list[Task]) -> str:
             found[name, strength].append(quality.found(result, task) if task.things else np.nan)
             tiles[f"{name}, {strength:g}"] = result
         strips.append(side_by_side({label: Image.fromarray(tile) for label, tile in (tiles | {"truth": task.answer}).items()}))
-    sheet = Image.new("RGB", (strips[0].width, sum(strip.height for strip in strips[:SHEET_SCENES])))
-    for number, strip in enumerate(strips[:SHEET_SCENES]):
-        sheet.paste(strip, (0, number * strip.height))
-    sheet.save(OUTPUT / f"content-{made[0].name}.jpg", quality=88)
+    stacked(strips[:SHEET_SCENES]).save(OUTPUT / f"content-{made[0].name}.jpg", quality=88)
     for name in CONTENTS:
         row = [name]
         for strength in STRENGTHS:

@@ -5,49 +5,37 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from benchmarks import flow_scene, presets, quality
 from benchmarks.options import Options
 from benchmarks.peers import FEW_STEPS
 from benchmarks.tables import markdown_table
 from benchmarks.tasks import TUNING_SCENES, Task, make_task
-from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.generation.score import blend_score
-from lib_softinpaint.hosts.diffusers import models
-from lib_softinpaint.images.painted import grey_image
 from lib_softinpaint.settings import presets as bundled_presets
 from lib_softinpaint.settings.request import Request
 from lib_softinpaint.settings.settings import FIELDS, Settings
 
-SIDE = 512
 TASKS = "replace", "over an edge"
-SEED = 1
 FORMS = {"as it is": lambda: presets.pipeline_of(FEW_STEPS), "as a flow model": lambda: flow_scene.pipeline(FEW_STEPS)}
 
 VALUES: dict[str, tuple[float, ...]] = {
     "schedule_bias": (0.5, 1.5, 4.0), "preservation_strength": (0.0, 0.1, 1.0, 8.0), "transition_contrast_boost": (1.0, 32.0),
     "threshold_mix": (0.5, 1.0), "agreement": (0.0, 0.5)}
-"""Values to compare, by setting. The others stay at their defaults."""
+"""Values to compare with the default, by setting. The others stay at their defaults."""
 
 
 def figures(pipeline: Any, task: Task, settings: Settings) -> tuple[float, ...]:
     """Blend score, whether the thing asked for is found, jump, half-eaten and ghost of one image."""
-    kept: list[KeptImage] = []
-    request = Request(prompt=task.prompt, seed=SEED, settings=settings, **presets.FEW_STEPS_REQUEST)
-    models.inpaint(pipeline, request, Image.fromarray(task.image), grey_image(task.painted.astype(np.float32)),
-                   keep=kept.append)
-    image, = kept
+    image, = presets.kept_images(Request(settings=settings, **presets.FEW_STEPS_REQUEST), task, pipeline)
     scores, found = image.scores(settings), quality.found(image.composited(settings), task)
     return blend_score(scores, 1.0, found), found, scores.jump, scores.half_eaten, scores.ghost
 
 
 def rows(pipeline: Any, scenes: Sequence[str]) -> Iterator[list[str]]:
     """A row for each value, the defaults first."""
-    tasks = [make_task(scene, name, SIDE) for scene in scenes for name in TASKS]
-    changes = [("defaults", {}), *((FIELDS[name].label, {name: value})
-                                   for name, values in VALUES.items() for value in values
-                                   if value != FIELDS[name].default),
+    tasks = [make_task(scene, name, presets.SIDE) for scene in scenes for name in TASKS]
+    changes = [("defaults", {}), *((FIELDS[name].label, {name: value}) for name, values in VALUES.items() for value in values),
                ("preset Few steps", bundled_presets.bundled()["Few steps"].settings)]
     for label, changed in changes:
         settings = Settings(**{"enabled": True, **changed})

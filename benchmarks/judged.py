@@ -31,7 +31,7 @@ from benchmarks.peers import AS_FOUND, AT_THEIR_BEST, FRESH_GUIDANCE, GUIDANCE, 
 from benchmarks.tables import markdown_table
 from benchmarks.tasks import AREAS, REPORTED_SCENES, TASKS, TUNING_SCENES, WHOLE, as_a_fresh_webui_is_set, make_task
 from lib_softinpaint.generation import score
-from lib_softinpaint.images.sheet import side_by_side
+from lib_softinpaint.images.sheet import side_by_side, stacked
 from training.scenes import SIZE
 
 LIST = ROOT / "benchmarks" / "judged.json"
@@ -111,10 +111,7 @@ def write_sheets(folder: Path) -> None:
     key = {}
     for page, first in enumerate(range(0, len(shown), ROWS)):
         strips = [_strip(pair, swap) for pair, swap in shown[first:first + ROWS]]
-        sheet = Image.new("RGB", (strips[0].width, sum(strip.height for strip in strips)))
-        for row, strip in enumerate(strips):
-            sheet.paste(strip, (0, row * strips[0].height))
-        sheet.save(folder / f"{page}.png")
+        stacked(strips).save(folder / f"{page}.png")
         key[str(page)] = [(pair.name, *(reversed(pair.methods) if swap else pair.methods))
                           for pair, swap in shown[first:first + ROWS]]
         print(f"page {page + 1} of {-(-len(shown) // ROWS)}", flush=True)

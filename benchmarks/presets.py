@@ -25,7 +25,7 @@ from lib_softinpaint.generation.score import blend_score
 from lib_softinpaint.hosts.diffusers import models
 from lib_softinpaint.hosts.diffusers.pipeline import SoftInpaintPipeline
 from lib_softinpaint.images.painted import grey_image
-from lib_softinpaint.images.sheet import side_by_side
+from lib_softinpaint.images.sheet import side_by_side, stacked
 from lib_softinpaint.settings import presets
 from lib_softinpaint.settings.presets import Preset
 from lib_softinpaint.settings.request import Request
@@ -101,11 +101,11 @@ def _judged(task: Task) -> Task:
     return replace(task, scene=replace(task.scene, things=things))
 
 
-def kept_images(request: Request, task: Task, model: str = PLAIN) -> Iterator[KeptImage]:
+def kept_images(request: Request, task: Task, pipeline: SoftInpaintPipeline) -> Iterator[KeptImage]:
     """Images painted for a task, one for each of SEEDS."""
     for seed in SEEDS:
         kept: list[KeptImage] = []
-        models.inpaint(pipeline_of(model), replace(request, prompt=task.prompt, seed=seed), Image.fromarray(task.image),
+        models.inpaint(pipeline, replace(request, prompt=task.prompt, seed=seed), Image.fromarray(task.image),
                        grey_image(task.painted.astype(np.float32)), keep=kept.append)
         yield from kept
 
@@ -145,25 +145,19 @@ def _row(preset: Preset, task_name: str, names: tuple[str, ...], keys: list[str]
     figures: dict[str, list[dict[str, float]]] = {kind: [] for kind in wanted}
     strips = []
     for task in (task_of(scene, task_name) for scene in names):
-        tiles = {"painted": np.where(task.painted[..., None], task.image * 0.4, task.image).astype(np.uint8)}
+        tiles = {"painted": task.marked}
         for kind, request in wanted.items():
-            for image in kept_images(request, task, model):
+            for image in kept_images(request, task, pipeline_of(model)):
                 figures[kind].append(measured(request, task, image))
                 tiles[kind] = image.composited(request.settings)
         if task.answer is not None:
             tiles["answer"] = task.answer
         strips.append(side_by_side({label: Image.fromarray(tile).reduce(2) for label, tile in tiles.items()}))
-    _save_sheet(strips, f"{preset.name.split(' (')[0]} {task_name}")
+    name = f"{preset.name.split(' (')[0]} {task_name}".lower().replace(" ", "-")
+    stacked(strips).save(OUTPUT / f"presets-{name}.jpg", quality=88)
     return [" / ".join(_mean(figures[kind], key) for kind in wanted) for key in keys]
 
 
 def _mean(figures: list[dict[str, float]], key: str) -> str:
     values = [each[key] for each in figures if not np.isnan(each[key])]
     return FORMATS[key].format(np.mean(values)) if values else "-"
-
-
-def _save_sheet(strips: list[Image.Image], name: str) -> None:
-    sheet = Image.new("RGB", (max(strip.width for strip in strips), sum(strip.height for strip in strips)))
-    for number, strip in enumerate(strips):
-        sheet.paste(strip, (0, number * strips[0].height))
-    sheet.save(OUTPUT / f"presets-{name.lower().replace(' ', '-')}.jpg", quality=88)

@@ -60,7 +60,7 @@ from benchmarks.tasks import (
     make_task,
 )
 from lib_softinpaint.generation import score
-from lib_softinpaint.images.sheet import side_by_side
+from lib_softinpaint.images.sheet import side_by_side, stacked
 from lib_softinpaint.method.mask import to_latent
 from lib_softinpaint.settings.request import LATENT_PX
 from training.judge import recognised
@@ -302,11 +302,8 @@ def sheets(runs: Iterable[Run], methods: Iterable[str], folder: Path) -> list[Pa
         grouped.setdefault((run.task.name, run.area), []).append(side_by_side(tiles))
     files = []
     for (name, area), strips in grouped.items():
-        sheet = Image.new("RGB", (strips[0].width, sum(strip.height for strip in strips)))
-        for number, strip in enumerate(strips):
-            sheet.paste(strip, (0, number * strip.height))
         files.append(folder / f"{name}, {area}.jpg".replace(", ", "-").replace(" ", "-"))
-        sheet.save(files[-1], quality=88)
+        stacked(strips).save(files[-1], quality=88)
     return files
 
 

@@ -81,6 +81,11 @@ class Task:
     def image(self) -> np.ndarray:
         return self.scene.draw(self.side) if self.shown is None else self.shown
 
+    @property
+    def marked(self) -> np.ndarray:
+        """The image with what is painted darkened, (H, W, 3) uint8."""
+        return np.where(self.painted[..., None], self.image * 0.4, self.image).astype(np.uint8)
+
 
 def make_task(scene: str, name: str, side: int = SIZE) -> Task:
     """The named task in the named scene. The same names always give the same task, at any size."""

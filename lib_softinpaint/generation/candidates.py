@@ -74,13 +74,12 @@ def of_kept(kept: KeptImage, settings: Settings, result: np.ndarray | None = Non
     """
     if result is None or result.shape[-1] == 4:
         result = kept.sampled_within(settings).composited(settings, kept.decoded)
-    first, *others = kept.regions
     try:
-        value = kept.blend_score(settings) if others else score.blend_score(kept.scores(settings, result))
+        value = kept.blend_score(settings, result)
     except ValueError:  # the host has enlarged the image
         return _candidate(math.nan, None, result, np.ones(result.shape[:2], bool))
-    painted = np.maximum.reduce([each.painted.placed(each.painted.strengths) for each in (first, *others)])
-    return _candidate(value, first.sampled.original, result, painted > 0)
+    painted = np.maximum.reduce([each.painted.placed(each.painted.strengths) for each in kept.regions])
+    return _candidate(value, kept.regions[0].sampled.original, result, painted > 0)
 
 
 def of_images(original: Image.Image, result: Image.Image, painted: np.ndarray) -> Candidate:

@@ -162,9 +162,12 @@ class KeptImage:
         return score.score(sampled.original, result, sampled.repaint_px, self.painted.placed(self.painted.strengths) > 0,
                            np.rint(new).clip(0, 255).astype(np.uint8))
 
-    def blend_score(self, settings: Settings) -> float:
-        """`score.blend_score` of the result under these settings, 0 to 100; that of the region that blends worst."""
-        return min(score.blend_score(each.scores(settings)) for each in self.regions)
+    def blend_score(self, settings: Settings, result: np.ndarray | None = None) -> float:
+        """`score.blend_score` of the result under these settings, 0 to 100; that of the region that blends worst.
+
+        Parameters as in `scores`.
+        """
+        return min(score.blend_score(each.scores(settings, result if each is self else None)) for each in self.regions)
 
     def measurements(self, settings: Settings) -> dict[str, str]:
         """Infotext keys and values of what the composite measured, empty if it measures nothing."""

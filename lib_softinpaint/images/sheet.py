@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
@@ -41,6 +41,16 @@ def side_by_side(tiles: Mapping[str, Image.Image], columns: int | None = None,
         fitting_px = FONT_PX * min(1, width / max(1, pen.textlength(name, font_of(FONT_PX))))
         pen.text((left + width // 2, top + LABEL_PX // 2), name, fill=INK, anchor="mm", font=font_of(max(1, int(fitting_px))))
         sheet.paste(tile.convert("RGB"), (left, top + LABEL_PX))
+    return sheet
+
+
+def stacked(strips: Sequence[Image.Image]) -> Image.Image:
+    """The images below one another, from the left edge."""
+    sheet = Image.new("RGB", (max(strip.width for strip in strips), sum(strip.height for strip in strips)))
+    top = 0
+    for strip in strips:
+        sheet.paste(strip, (0, top))
+        top += strip.height
     return sheet
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from PIL import Image
 
 from lib_softinpaint.generation.candidates import Candidate, best_first, labels, of_kept, remarks
 from lib_softinpaint.generation.kept import KeptImage
+from lib_softinpaint.hosts.webui.kept import history, history_mb
+from lib_softinpaint.hosts.webui.run import Run
 from lib_softinpaint.hosts.webui.run_table import RunTable, put_back
 from lib_softinpaint.images.sheet import contact_sheet
 from lib_softinpaint.settings.request import MASKED_CONTENTS
@@ -75,16 +77,24 @@ def start(p: Any, settings: Settings) -> None:
     batches.put(p, batch)
 
 
-def add(p: Any, kept: KeptImage, pixels: np.ndarray, result: Image.Image, infotext: str) -> None:
-    """After an image was composited. `pixels` are those of `result`, (H, W, 3 or 4) uint8."""
-    batch = batches.get(p)
-    if batch is None:
+def add(p: Any, run: Run, kept: KeptImage, pixels: np.ndarray, result: Image.Image) -> None:
+    """After an image was composited, with all its regions: keeps it for re-composites and for comparison.
+
+    `pixels` are those of `result`, (H, W, 3 or 4) uint8.
+    """
+    batch, limit = batches.get(p), history_mb()
+    if batch is None and limit == 0:
         return
-    batch.candidates.append(of_kept(kept, kept.settings, pixels))
-    if batch.fields.get("do_not_save_samples") is False:
-        place = p.batch_index
-        batch.unsaved.append((result, p.outpath_samples, "", p.seeds[place], p.prompts[place], shared.opts.samples_format,
-                              infotext))
+    infotext = processing.create_infotext(p, p.prompts, p.seeds, p.subseeds, index=p.batch_index,
+                                          all_negative_prompts=p.negative_prompts)
+    if batch is not None:
+        batch.candidates.append(of_kept(kept, kept.settings, pixels))
+        if batch.fields.get("do_not_save_samples") is False:
+            place = p.batch_index
+            batch.unsaved.append((result, p.outpath_samples, "", p.seeds[place], p.prompts[place], shared.opts.samples_format,
+                                  infotext))
+    if limit > 0:
+        run.finished.append((result, history.put(replace(kept, infotext=infotext), pixels, limit)))
 
 
 def _rescue(batch: Batch) -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.webui import candidates
 from lib_softinpaint.hosts.webui.faults import guarded, overlay_of
-from lib_softinpaint.hosts.webui.kept import history, history_mb
 from lib_softinpaint.hosts.webui.regions import inpaint_others
 from lib_softinpaint.hosts.webui.run import Run, Sampled, region_of, runs
 from lib_softinpaint.images.painted import grey_image
@@ -62,25 +60,20 @@ def _composite(p: Any, pp: Any, run: Run, sampled: Sampled) -> None:
     place = p.batch_index
     decoded = np.asarray(pp.image.convert("RGB"))
     with _progress_note(decoded.shape[0] * decoded.shape[1]):
-        limit = history_mb()
         colours = colours_of(run.originals[place % len(run.originals)])
         region = region_of.get(p)
         kept = KeptImage(run.settings, sampled.images[place], decoded, sampling.painted[place],
                          source=sampling.sources[place], colours=colours, before=region and region.before)
         p.extra_generation_params.update(kept.measurements(run.settings))
-        infotext = processing.create_infotext(p, p.prompts, p.seeds, p.subseeds, index=place,
-                                              all_negative_prompts=p.negative_prompts) if region is None else ""
         opacity_px = kept.opacity_px(run.settings, fade)
         result = kept.composited(run.settings, opacity_px)
         if shown_mask is not None:
             shown_mask.paste(grey_image(opacity_px))  # the host saves it after the composite
         pp.image = with_colours(Image.fromarray(result), colours)
-        if region is not None:  # kept once the others are inpainted
+        if region is None:
+            candidates.add(p, run, kept, result, pp.image)
+        else:  # kept once the others are inpainted
             region.kept, region.shown_mask = kept, shown_mask
-            return
-        candidates.add(p, kept, result, pp.image, infotext)
-        if limit > 0:
-            run.finished.append((pp.image, history.put(replace(kept, infotext=infotext), result, limit)))
 
 
 @contextmanager

@@ -5,7 +5,6 @@ Detailers nest runs in the same way. All scripts work in the nested runs too, so
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from PIL import Image
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.hosts.webui import candidates
 from lib_softinpaint.hosts.webui.faults import tell_user
-from lib_softinpaint.hosts.webui.kept import history, history_mb
 from lib_softinpaint.hosts.webui.run import Region, region_of, runs
 from lib_softinpaint.images.painted import grey_image
 from lib_softinpaint.method import regions as method
@@ -131,13 +129,9 @@ def _part(prompt: str, region: Region) -> str:
 
 def _keep(p: Any, image: Image.Image, kept: KeptImage | None, shown_mask: Image.Image | None) -> None:
     """Keeps the image with all its regions for re-composites, and shows all of them in the mask that the host may save."""
-    run, limit = runs.get(p), history_mb()
+    run = runs.get(p)
     if run is None or kept is None:  # a fault: the host inpainted a region, and its own mask was saved
         return
     if shown_mask is not None:
         shown_mask.paste(grey_image(kept.total_opacity_px(run.settings)))
-    infotext = processing.create_infotext(p, p.prompts, p.seeds, p.subseeds, index=p.batch_index,
-                                          all_negative_prompts=p.negative_prompts)
-    candidates.add(p, kept, np.asarray(image), image, infotext)
-    if limit > 0:
-        run.finished.append((image, history.put(replace(kept, infotext=infotext), np.asarray(image), limit)))
+    candidates.add(p, run, kept, np.asarray(image), image)
