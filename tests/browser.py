@@ -47,10 +47,15 @@ def choose_preset(page, name):
 
 def squiggle(page, canvas):
     """Paints a zigzag, as in the guide."""
+    stroke(page, canvas, [(0.35, 0.6), (0.42, 0.68), (0.48, 0.6), (0.55, 0.68), (0.6, 0.6)])
+
+
+def stroke(page, canvas, corners):
+    """Paints a line. Corners are shares of the canvas's width and height."""
     page.locator(canvas).first.scroll_into_view_if_needed()
     box = steady_box(page, canvas)
-    corners = [(0.35, 0.6), (0.42, 0.68), (0.48, 0.6), (0.55, 0.68), (0.6, 0.6)]
-    across, down = (np.interp(np.linspace(0, 4, 33), range(5), values) for values in zip(*corners))
+    parts = len(corners) - 1
+    across, down = (np.interp(np.linspace(0, parts, 8 * parts + 1), range(len(corners)), values) for values in zip(*corners))
     for step, (x, y) in enumerate(zip(across, down)):
         page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
         page.evaluate("() => new Promise(requestAnimationFrame)")  # the canvas draws once a frame

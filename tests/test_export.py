@@ -1,9 +1,6 @@
 """Exported layers and masks: they give the result, and other programs open them."""
 import dataclasses
 import io
-import os
-import shutil
-import subprocess
 import zipfile
 from xml.etree import ElementTree
 
@@ -16,6 +13,7 @@ from lib_softinpaint.generation.colours import Colours
 from lib_softinpaint.images import export, openraster
 from lib_softinpaint.images.openraster import Layer
 from lib_softinpaint.method.layer import layer_between
+from tests.programs import in_gimp, in_krita
 from tests.test_kept import PAINTED, RUN, SIZE, kept
 
 RNG = np.random.default_rng(5)
@@ -125,19 +123,6 @@ def scene():
     return stack, shown
 
 
-def program(name):
-    if shutil.which(name) is None:
-        pytest.skip(f"{name} is not installed")
-    return name
-
-
-def in_home(folder, *command):
-    """Runs a program for the desktop without one."""
-    environment = {**os.environ, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "QT_QPA_PLATFORM": "offscreen",
-                   "XDG_RUNTIME_DIR": str(folder), "XDG_CACHE_HOME": str(folder), "XDG_DATA_HOME": str(folder)}
-    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=600)
-
-
 @pytest.fixture
 def ora(tmp_path):
     """An OpenRaster file whose merged image is wrong, so that a program cannot get the result from there."""
@@ -147,30 +132,9 @@ def ora(tmp_path):
     return tmp_path / "layers.ora", shown
 
 
-def in_krita(folder, path):
-    """The image that Krita makes of a file's layers, (H, W, 3)."""
-    done = in_home(folder, program("xvfb-run"), "-a", program("krita"), "--export", "--export-filename",
-                   str(folder / "krita.png"), str(path))
-    assert (folder / "krita.png").exists(), done.stdout + done.stderr
-    return np.asarray(Image.open(folder / "krita.png").convert("RGB")).astype(int)
-
-
 def test_krita_opens_the_layers(ora, tmp_path):
     path, shown = ora
     assert np.abs(in_krita(tmp_path, path) - shown).max() <= 1
-
-
-def in_gimp(folder, path):
-    """Names of the layers in a file, top first, and the image that GIMP shows, (H, W, 3)."""
-    script = (f'(let* ((image (car (gimp-file-load RUN-NONINTERACTIVE "{path}" "{path}")))'
-              ' (layers (gimp-image-get-layers image)))'
-              ' (for-each (lambda (layer) (gimp-message (string-append "layer " (car (gimp-item-get-name layer)))))'
-              ' (vector->list (cadr layers))) (file-png-save RUN-NONINTERACTIVE image (car (gimp-image-flatten image))'
-              f' "{folder}/gimp.png" "gimp.png" 0 9 0 0 0 0 0))')
-    done = in_home(folder, program("gimp"), "-i", "-d", "-f", "-s", "-c", "-b", script, "-b", "(gimp-quit 0)")
-    assert (folder / "gimp.png").exists(), done.stdout + done.stderr
-    names = [line.rpartition("layer ")[2] for line in (done.stdout + done.stderr).splitlines() if ": layer " in line]
-    return names, np.asarray(Image.open(folder / "gimp.png").convert("RGB")).astype(int)
 
 
 def test_gimp_opens_the_photoshop_file(tmp_path):

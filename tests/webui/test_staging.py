@@ -34,9 +34,9 @@ def page(webui, browser, tmp_path, faults):
     opened.close()
 
 
-def prepare(page, webui, image):
+def prepare(page, webui, image, side=SIDE):
     driven.open_inpaint_tab(page, webui.url, image)
-    for elem_id, value in (("width", SIDE), ("height", SIDE), ("steps", 8), ("denoising_strength", 0.9), ("batch_count", 1),
+    for elem_id, value in (("width", side), ("height", side), ("steps", 8), ("denoising_strength", 0.9), ("batch_count", 1),
                            ("batch_size", 1), ("mask_blur", 4)):
         set_number(page, f"img2img_{elem_id}", value)
     for elem_id, usual in (("resize_mode", "Just resize"), ("img2img_inpaint_full_res", "Whole picture")):
