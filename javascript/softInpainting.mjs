@@ -5,7 +5,7 @@
 
 const MODULES = ["advice", "controls", "crop", "distance", "drawing", "events", "gaussian", "mask", "maskTools",
     "notes", "painted",
-    "pixels", "preview", "samplers", "scene", "schedule", "scheduleTypes", "sketch", "surroundings"];
+    "pixels", "preview", "regions", "samplers", "scene", "schedule", "scheduleTypes", "sketch", "surroundings"];
 
 await Promise.all(MODULES.map(async (name) =>
     (await fetch(new URL(`softInpainting/${name}.mjs`, import.meta.url), {cache: "no-cache"})).text()));

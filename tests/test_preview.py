@@ -22,6 +22,7 @@ from lib_softinpaint.images.painted import strengths
 from lib_softinpaint.method import schedule, surroundings
 from lib_softinpaint.method.mask import Canvas, cell_side, feather_reach, repaint_mask, shrink
 from lib_softinpaint.method.mask_tools import edited
+from lib_softinpaint.method.regions import regions
 from lib_softinpaint.settings.advice import advice
 from lib_softinpaint.settings.mask_tools import steps_of
 from lib_softinpaint.settings.settings import Settings
@@ -126,6 +127,14 @@ def ring():
     mask = np.zeros((HEIGHT, WIDTH))
     mask[5:23, 6:30] = 0.6
     mask[9:19, 10:26] = 0
+    return mask
+
+
+def dots():
+    """Separate areas in three rows, one of them of two strokes, (60, 70)."""
+    mask = np.zeros((60, 70))
+    for number, (left, top) in enumerate(((40, 2), (4, 5), (60, 20), (30, 24), (30, 40), (2, 52), (20, 50))):
+        mask[top:top + 8, left:left + 6] = 0.3 + 0.1 * number
     return mask
 
 
@@ -254,7 +263,10 @@ def recorded():
     tools = [{"tools": text, "painted": whole(shapes[name].ravel()),
               "mask": whole(edited(shapes[name], Settings(enabled=True, mask_tools=text), layer()).ravel())}
              for name, text in TOOLS]
-    return {"advice": advised, "read": read, "tools": tools, "unreadable": UNREADABLE,
+    separate = dots()
+    areas = sum(number * (area > 0) for number, area in enumerate(regions(separate), start=1))
+    return {"regions": {"size": separate.shape[::-1], "painted": whole(separate.ravel()), "numbers": areas.ravel().tolist()},
+            "advice": advised, "read": read, "tools": tools, "unreadable": UNREADABLE,
             "layer": layer().ravel().tolist(), "width": WIDTH, "height": HEIGHT, "whole": WHOLE,
             "defaults": dataclasses.asdict(Settings()),
             "painted": {name: whole(paint.ravel()) for name, paint in PAINTED.items()}, "masks": masks, "runs": runs,
@@ -282,6 +294,7 @@ def test_the_recording_matches_python():
         for one, other in zip(stored[name], fresh[name]):
             np.testing.assert_allclose(one.pop(key), other.pop(key), atol=2)
             assert one == other
+    assert stored["regions"] == fresh["regions"]
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no node on the PATH")

@@ -139,6 +139,23 @@ def test_each_region_is_painted_and_the_outside_stays_byte_identical(made):
         assert np.abs(before.astype(int) - after)[dot].mean() > 5
 
 
+def test_a_stopped_run_gives_its_finished_regions(pipeline):
+    heard = {"kept": [], "notes": [], "measured": {}, "regions": []}
+
+    def stop(share):
+        if share > 0.6:
+            raise InterruptedError
+    image = Image.new("RGB", (256, 256), "teal")
+    with pytest.raises(InterruptedError):
+        models.inpaint(pipeline, REQUEST, image, dots(256, 20, (40, 40), (210, 40), (40, 210), (210, 210)), stop,
+                       heard["kept"].append, on_note=heard["notes"].append, on_measured=heard["measured"].update,
+                       on_region=lambda finished, *_: heard["regions"].append(np.asarray(finished)))
+    kept, = heard["kept"]
+    assert len(kept.regions) == 2
+    assert heard["measured"]["Soft inpainting regions"] == "2 of 4"
+    np.testing.assert_array_equal(kept.composited(kept.settings), heard["regions"][-1])
+
+
 def test_progress_goes_over_all_regions_and_each_one_is_reported(made):
     _, result, heard = made
     assert heard["steps"] == pytest.approx([number / 12 for number in range(1, 13)])

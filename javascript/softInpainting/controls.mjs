@@ -7,7 +7,8 @@ const STRETCHING = /^Just resize/;  // of the resize modes
 export function readControls(find) {
     const number = (id) => Number(find(`#${id} input[type=number]`)?.value ?? 0);
     const chosen = (id) => find(`#${id} input:checked`)?.value ?? "";
-    const own = chosen("softinpaint_own_masked_content");
+    const own = chosen("softinpaint_own_masked_content"), oneByOne = find("#softinpaint_regions input")?.checked ?? false;
+    const cropped = oneByOne || chosen("img2img_inpaint_full_res") === "Only masked";
     return {
         settings: {
             schedule_bias: number("mask_blend_power"), preservation_strength: number("mask_blend_scale"),
@@ -16,7 +17,8 @@ export function readControls(find) {
             grow_px: number("softinpaint_grow"), edge_awareness: number("softinpaint_edge_awareness"),
         },
         blurPx: number("img2img_mask_blur"),
-        paddingPx: chosen("img2img_inpaint_full_res") === "Only masked" ? number("img2img_inpaint_full_res_padding") : null,
+        oneByOne,
+        paddingPx: cropped ? number("img2img_inpaint_full_res_padding") : null,
         inverted: chosen("img2img_mask_mode") === "Inpaint not masked",
         content: own && own !== HOSTS ? own : chosen("img2img_inpainting_fill"),
         tools: find("#softinpaint_mask_tools textarea, #softinpaint_mask_tools input")?.value ?? "",

@@ -2,12 +2,12 @@
 
 const CURVE_WIDTH = 384, CURVE_HEIGHT = 120, CURVE_MARGIN = 18;
 const CORE = [255, 255, 255], HALF = [255, 190, 60], RIM = [255, 90, 90], TINT = [255, 120, 60];
-const OUTSIDE = "rgba(0, 0, 0, 0.45)", LABEL_PX = 12;  // of the crop that Only masked generates
+const OUTSIDE = "rgba(0, 0, 0, 0.45)", LABEL_PX = 12;  // of the crops that Only masked generates
 const CURVE_COLOURS = ["#4f8ef7", "#e0803c", "#3aa76d"];
 
 /** Draws the image, tinted as much as it is repainted. The outermost reach, the half and the core are outlined. What lies
- *  outside the crop is darker, and the crop has a label. */
-export function drawMask(canvas, image, mask, width, height, crop, label) {
+ *  outside the crops is darker, and each crop has a label. */
+export function drawMask(canvas, image, mask, width, height, crops, labels) {
     canvas.width = width;
     canvas.height = height;
     const pen = canvas.getContext("2d", {willReadFrequently: true});
@@ -22,15 +22,24 @@ export function drawMask(canvas, image, mask, width, height, crop, label) {
         }
     }
     pen.putImageData(pixels, 0, 0);
-    if (crop) drawCrop(pen, width, height, crop, label);
+    if (crops.length) darkenOutside(pen, width, height, crops);
+    crops.forEach((crop, number) => drawCrop(pen, width, height, crop, labels[number]));
+}
+
+function darkenOutside(pen, width, height, crops) {
+    pen.save();
+    for (const [left, top, right, bottom] of crops) {  // what is left after all clips is outside every crop
+        pen.beginPath();
+        pen.rect(0, 0, width, height);
+        pen.rect(left, top, right - left, bottom - top);
+        pen.clip("evenodd");
+    }
+    pen.fillStyle = OUTSIDE;
+    pen.fillRect(0, 0, width, height);
+    pen.restore();
 }
 
 function drawCrop(pen, width, height, [left, top, right, bottom], label) {
-    pen.fillStyle = OUTSIDE;
-    pen.beginPath();
-    pen.rect(0, 0, width, height);
-    pen.rect(left, top, right - left, bottom - top);
-    pen.fill("evenodd");
     pen.strokeStyle = "#fff";
     pen.setLineDash([4, 3]);
     pen.strokeRect(left + 0.5, top + 0.5, right - left - 1, bottom - top - 1);

@@ -15,7 +15,6 @@ from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.settings.prompt import demand_supported
 from lib_softinpaint.settings.request import Request
-from lib_softinpaint.settings.settings import REGIONS_KEY
 
 Maker = Callable[..., tuple[Image.Image, str]]
 """Takes a request, an image, its mask, which may be None if mask tools make it, and functions that receive the KeptImage,
@@ -67,7 +66,6 @@ def local_maker(request: Request, model: str | None, device: str | None, advance
             return models.infotext_of(as_run(pipeline, request), Size.of(image), model, loras, measured, pipeline.step_px)
 
         def finished(result: Image.Image, done: int, count: int) -> None:
-            measured[REGIONS_KEY] = f"{done} of {count}"
             on_region(result, text())
         result = models.inpaint(pipeline, request, image, mask, advance, keep, loras, on_note=on_note,
                                 on_measured=measured.update, on_region=finished)

@@ -244,6 +244,11 @@ def infotext_keys() -> list[str]:
         VERSION_KEY, NOTE_KEY, DRIFT_APPLIED_KEY, PAINTED_KEY, REGIONS_KEY]
 
 
+def regions_done(done: int, count: int) -> dict[str, str]:
+    """Infotext for regions that were inpainted one by one."""
+    return {REGIONS_KEY: str(count) if done == count else f"{done} of {count}"}
+
+
 def to_infotext(settings: Settings) -> dict[str, Any]:
     """Infotext keys and values for these settings."""
     params = {infotext_key(field): getattr(settings, field.name) for field in saved_fields()

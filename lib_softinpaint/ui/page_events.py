@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
+import numpy as np
 from gradio.context import Context
 from PIL import Image
 
@@ -16,6 +17,7 @@ from lib_softinpaint.images import infotext_files
 from lib_softinpaint.images.encoded import as_bytes, decoded, encoded
 from lib_softinpaint.images.painted import LEAST_VALUE, grey_image, painted_or_sent, strengths
 from lib_softinpaint.images.read import as_original
+from lib_softinpaint.method.mask_tools import edited
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.fields import read
 from lib_softinpaint.settings.presets import REQUEST_FIELDS, PresetFile
@@ -131,8 +133,11 @@ def _painted(image: str, mask: str, request: Request, notes: list[str]) -> tuple
         raise ValueError(f"The image cannot be read: {fault.__cause__ or fault}.") from fault
     painted = painted_or_sent(strengths(decoded(mask, "Mask")), request.settings.mask_image, Size.of(source), notes)
     assert painted is not None, "the canvas always has a mask"
-    if (1 - painted if request.mask_mode == INPAINT_NOT_MASKED else painted).max() < LEAST_VALUE:
-        raise ValueError("Nothing is painted. Paint over what should change.")
+    tools = request.settings.mask_tools if request.settings.enabled else ""
+    repainted = edited(painted, request.settings, np.asarray(source))
+    if (1 - repainted if request.mask_mode == INPAINT_NOT_MASKED else repainted).max() < LEAST_VALUE:
+        raise ValueError(f"The mask has nothing to repaint after the mask tools {tools!r}." if tools
+                         else "Nothing is painted. Paint over what should change.")
     return source, grey_image(painted, 16)
 
 

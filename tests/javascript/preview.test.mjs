@@ -11,6 +11,7 @@ import {cellSide, countPainted, featherReach, paddingLeft, repaintMask} from "..
 import {editedStrengths, hasSource, toolSteps} from "../../javascript/softInpainting/maskTools.mjs";
 import {strengthsOf} from "../../javascript/softInpainting/painted.mjs";
 import {ratios} from "../../javascript/softInpainting/samplers.mjs";
+import {regions} from "../../javascript/softInpainting/regions.mjs";
 import {repaintShares} from "../../javascript/softInpainting/schedule.mjs";
 
 const LEAST_STEP = 1 / 255;
@@ -61,6 +62,20 @@ test("mask tools count in pixels of the image", () => {
     const left = (tools) => countPainted(editedStrengths(small, toolSteps(tools), [], [20, 20], 0.1));
     assert.equal(left("drop specks 19"), 40);
     assert.equal(left("drop specks 21"), 36);
+});
+
+test("regions, in reading order", () => {
+    const {size, painted: values, numbers} = recorded.regions, strengths = Float32Array.from(values, (value) => value / whole);
+    const areas = regions(strengths, ...size, 1);
+    assert.equal(areas.length, Math.max(...numbers));
+    areas.forEach((area, number) => {
+        const wanted = strengths.map((strength, place) => (numbers[place] === number + 1 ? strength : 0));
+        assert.deepEqual(area, wanted);
+    });
+    assert.equal(regions(strengths, ...size, 0).length, 7);
+    const dust = Float32Array.from({length: 100 * 100}, (_, place) => Number(place % 10 === 5 && place % 1000 < 100));
+    assert.equal(regions(dust, 100, 100, 0), null);
+    assert.deepEqual(regions(new Float32Array(16), 4, 4, 1), [new Float32Array(16)]);
 });
 
 for (const {run, log_ratios: logs} of runs) {

@@ -8,10 +8,22 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import maximum_filter
 
+from lib_softinpaint.method.mask_tools import from_luminance
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.settings import FIELDS, Settings
-from tests.browser import choose, choose_preset, nameless_controls, number_in, open_advanced, pixels_of, set_number, squiggle
+from tests.browser import (
+    choose,
+    choose_preset,
+    nameless_controls,
+    number_in,
+    open_advanced,
+    pixels_of,
+    set_number,
+    squiggle,
+    stroke,
+)
 from tests.page.actions import (
     CANVAS,
     CARDS,
@@ -262,6 +274,52 @@ def test_stopping_keeps_finished_images(served, page):
     made = len(saved(served)) - before
     assert made < 20
     assert page.locator("#softinpaint_status").inner_text() == f"Stopped after {made} of 20 images."
+
+
+def test_stopping_keeps_finished_regions(served, page, tmp_path):
+    page.click("#softinpaint_paint [data-action=clear]")
+    for x in (0.2, 0.8):
+        stroke(page, CANVAS, [(x, 0.2), (x, 0.3)])
+    open_advanced(page)
+    page.locator("#softinpaint_regions input").check()
+    page.wait_for_function("document.querySelector('#softinpaint_preview .status').innerText.includes('Dashed: 2 regions')")
+    page.locator("#softinpaint_preview").screenshot(path=tmp_path / "regions.png")
+    set_number(page, "img2img_batch_count", 1)
+    set_number(page, "img2img_steps", 60)
+    page.click("#img2img_generate")
+    page.wait_for_function("document.querySelector('#softinpaint_live progress')?.value > 0.55", timeout=GENERATION_MS)
+    page.click("#img2img_interrupt")
+    page.wait_for_function("!document.querySelector('#softinpaint_live progress')", timeout=GENERATION_MS)
+    assert page.locator("#softinpaint_status").inner_text() == "Stopped after 1 of 2 regions."
+    pixels, text = read(saved(served)[-1])
+    assert "Soft inpainting regions: 1 of 2" in text
+    with Image.open(IMAGE) as image:
+        changed = (pixels != np.asarray(image.convert("RGB"))).any(axis=-1)
+    half = changed.shape[1] // 2
+    assert changed[:, :half].any()
+    assert not changed[:, half:].any()
+
+
+def test_a_mask_tool_makes_the_mask_if_nothing_is_painted(served, page):
+    page.click("#softinpaint_paint [data-action=clear]")
+    open_advanced(page)
+    tools = page.locator("#softinpaint_mask_tools").locator("input, textarea").first
+    tools.fill("colour #ff00ff 1")
+    tools.blur()
+    page.click("#img2img_generate")
+    page.wait_for_function("document.querySelector('#softinpaint_status').innerText === "
+                           "\"The mask has nothing to repaint after the mask tools 'colour #ff00ff 1'.\"")
+    tools.fill("luminance 80-100")
+    tools.blur()
+    generate(page, 1)
+    pixels, text = read(saved(served)[-1])
+    assert "Soft inpainting mask tools: luminance 80-100" in text
+    with Image.open(IMAGE) as image:
+        original = np.asarray(image.convert("RGB"))
+    bright = from_luminance(original, 80, 100) == 1
+    changed = (pixels != original).any(axis=-1)
+    assert changed[bright].mean() > 0.9
+    assert changed[~maximum_filter(bright, 160)].mean() == 0
 
 
 def test_another_page_waits_its_turn(served, page, browser):

@@ -45,7 +45,7 @@ from lib_softinpaint.settings.request import (
     with_seed,
     working_size,
 )
-from lib_softinpaint.settings.settings import REGIONS_KEY, Settings
+from lib_softinpaint.settings.settings import Settings, regions_done
 
 SCENE_MODEL = bundled("demo/model")
 """The bundled model: flat illustrations of landscapes, 256 x 256."""
@@ -199,7 +199,7 @@ def inpaint(pipeline: DiffusionPipeline, request: Request, image: Image.Image, m
     on_step
         Called after each step with the share of steps done, 0 to 1.
     keep
-        Called with the data of a soft composite.
+        Called with the data of a soft composite. If `on_step` raises between regions, it holds those that are finished.
     loras
         Files and folders in which to look for the LoRAs that the prompt names.
     on_running
@@ -253,22 +253,24 @@ def _inpainted_by_region(pipeline: DiffusionPipeline, request: Request, image: I
         nonlocal kept
         kept = replace(region, settings=request.settings, before=kept)
 
-    for number, part in enumerate(parts):
-        region = replace(request, prompt=prompts[number], negative_prompt=negative_prompts[number],
-                         seed=(request.seed + number) % (LARGEST_SEED + 1),
-                         settings=replace(request.settings, regions_one_by_one=False, mask_tools=""))
-        result = _inpainted(pipeline, region, result, part, loras, replace(
-            heard, keep=heard.keep and keep_region, on_note=notes.append,
-            on_step=heard.on_step and functools.partial(_within, heard.on_step, number, len(parts))))
-        if on_region:
-            on_region(result, number + 1, len(parts))
-    if heard.on_note:
-        for note in dict.fromkeys(notes):
-            heard.on_note(note)
-    if heard.on_measured:
-        heard.on_measured({REGIONS_KEY: str(len(parts))})
-    if heard.keep and kept:
-        heard.keep(kept)
+    try:
+        for number, part in enumerate(parts):
+            region = replace(request, prompt=prompts[number], negative_prompt=negative_prompts[number],
+                             seed=(request.seed + number) % (LARGEST_SEED + 1),
+                             settings=replace(request.settings, regions_one_by_one=False, mask_tools=""))
+            result = _inpainted(pipeline, region, result, part, loras, replace(
+                heard, keep=heard.keep and keep_region, on_note=notes.append,
+                on_step=heard.on_step and functools.partial(_within, heard.on_step, number, len(parts))))
+            if heard.on_measured:
+                heard.on_measured(regions_done(number + 1, len(parts)))
+            if on_region:
+                on_region(result, number + 1, len(parts))
+    finally:  # a caller that stops the run can still use the finished regions
+        if heard.on_note:
+            for note in dict.fromkeys(notes):
+                heard.on_note(note)
+        if heard.keep and kept:
+            heard.keep(kept)
     return result
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,30 @@ from lib_softinpaint.hosts.diffusers.prompts import as_run, without_effect
 from lib_softinpaint.images import infotext_files
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.request import LARGEST_SEED, Request
+from lib_softinpaint.settings.settings import REGIONS_KEY
 from lib_softinpaint.ui import recomposite
 from lib_softinpaint.ui.page_host import MASKS, Finished, PageHost
 from lib_softinpaint.ui.page_layout import SELECTED, results_html
-from lib_softinpaint.ui.painting import Step
+from lib_softinpaint.ui.painting import Step, Stopped
 
 PREVIEW_COST = 4
 """Wait before the next preview, in multiples of the last one's duration: previews take at most a fifth of the time."""
+
+
+class _Previews:
+    """The last preview of the running image."""
+
+    def __init__(self):
+        self.last: Image.Image | None = None
+        self._free_at = 0.0
+
+    def look(self, running: Any) -> None:
+        """Takes a preview from a running pipeline if the last one was long enough ago."""
+        start = time.perf_counter()
+        self.last = running.preview() if start >= self._free_at else None
+        end = time.perf_counter()
+        if self.last is not None:
+            self._free_at = end + PREVIEW_COST * (end - start)
 
 
 class Painter:
@@ -53,25 +70,34 @@ class Painter:
         """Implements `ui.page_host.PageHost.paint`."""
         pipeline = models.load(model or str(models.SCENE_MODEL), self.device)
         unused, request = without_effect(pipeline, request), as_run(pipeline, request)
-        free_at, preview = 0.0, None
-
-        def look(running: Any) -> None:
-            nonlocal free_at, preview
-            start = time.perf_counter()
-            preview = running.preview() if start >= free_at else None
-            end = time.perf_counter()
-            if preview is not None:
-                free_at = end + PREVIEW_COST * (end - start)
+        previews = _Previews()
         for number in range(count):
             on_step(0, None)  # raises Stopped if a stop was requested while the model loaded or between two images
             numbered = replace(request, seed=(request.seed + number) % (LARGEST_SEED + 1))
-            kept: list[KeptImage] = []
-            notes = unused.copy()
-            measured: dict[str, str] = {}
-            result = models.inpaint(pipeline, numbered, image, mask, lambda share: on_step(share, preview), kept.append,
-                                    on_running=look, on_note=notes.append, on_measured=measured.update)
-            text = models.infotext_of(numbered, Size.of(image), model, measured=measured, step_px=pipeline.step_px)
-            yield self._finished(result, image, mask, text, numbered, kept, notes)
+            yield from self._painted(pipeline, numbered, image, mask, model, unused, previews, on_step)
+
+    def _painted(self, pipeline: Any, request: Request, image: Image.Image, mask: Image.Image, model: str,
+                 unused: Sequence[str], previews: _Previews, on_step: Step) -> Iterator[Finished]:
+        """One image. If it is stopped, its finished regions are yielded before Stopped is raised."""
+        kept: list[KeptImage] = []
+        notes = [*unused]
+        measured: dict[str, str] = {}
+        so_far: list[Image.Image] = []
+
+        def finished(result: Image.Image) -> Finished:
+            text = models.infotext_of(request, Size.of(image), model, measured=measured, step_px=pipeline.step_px)
+            return self._finished(result, image, mask, text, request, kept, notes)
+        try:
+            result = models.inpaint(
+                pipeline, request, image, mask, lambda share: on_step(share, previews.last), kept.append,
+                on_running=previews.look, on_note=notes.append, on_measured=measured.update,
+                on_region=lambda result, done, of: so_far.append(result))
+        except Stopped:
+            if so_far:
+                notes.append(f"Stopped after {measured[REGIONS_KEY]} regions.")
+                yield finished(so_far[-1])
+            raise
+        yield finished(result)
 
     def _finished(self, result: Image.Image, image: Image.Image, mask: Image.Image, image_infotext: str,
                   request: Request, kept: list[KeptImage], notes: list[str]) -> Finished:

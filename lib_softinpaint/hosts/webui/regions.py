@@ -19,7 +19,7 @@ from lib_softinpaint.images.painted import grey_image
 from lib_softinpaint.method import regions as method
 from lib_softinpaint.settings.prompt import of_regions
 from lib_softinpaint.settings.request import LARGEST_SEED
-from lib_softinpaint.settings.settings import NOTE_KEY, REGIONS_KEY
+from lib_softinpaint.settings.settings import NOTE_KEY, regions_done
 
 NEEDS_OVERLAY = ("The mask was inpainted as a whole: regions one by one need the WebUI's option to overlay the original when "
                  "inpainting, which is off.")
@@ -74,7 +74,7 @@ def inpaint_others(p: Any, pp: Any) -> None:
             break
         pp.image, kept, done = image, region.kept, done + 1
     if runs.get(p) is not None:
-        p.extra_generation_params[REGIONS_KEY] = str(count) if done == count else f"{done} of {count}"
+        p.extra_generation_params.update(regions_done(done, count))
         _keep(p, pp.image, kept, first.shown_mask)
 
 
