@@ -25,6 +25,9 @@ OWN_SCALE_SHARE = 0.01
 UNREADABLE = OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError
 """What Pillow raises on files that it cannot read."""
 
+OPAQUE_FROM = 254
+"""Least alpha value of an image whose alpha channel hides nothing."""
+
 QUARTER_TURNS = 5, 6, 7, 8
 """Orientations of EXIF that swap width and height."""
 
@@ -133,6 +136,17 @@ def as_original(image: Image.Image, notes: MutableSequence[str] | None = None) -
 def needs_conversion(image: Image.Image) -> bool:
     """Whether the image has a colour profile that a plain conversion to RGB would ignore."""
     return bool(image.info.get("icc_profile")) or image.mode == "LAB"
+
+
+def without_idle_alpha(image: Image.Image) -> Image.Image:
+    """The image in RGB if its alpha channel hides nothing.
+
+    Forge and reForge save infotext in the lowest bit of the alpha channel. Flattening it, or showing it on a canvas, would
+    move pixels by a level in each round of inpainting.
+    """
+    if image.mode != "RGBA" or cast(tuple[int, int], image.getchannel("A").getextrema())[0] < OPAQUE_FROM:
+        return image
+    return image.convert("RGB")
 
 
 def gamma_note(image: Image.Image) -> str | None:

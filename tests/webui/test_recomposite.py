@@ -192,6 +192,17 @@ def test_alpha_is_kept_on_request_and_the_outside_is_exact(webui, fields):
         np.asarray(Image.open(io.BytesIO(base64.b64decode(webui.post(ROUTE, {"id": identity})["image"])))), result)
 
 
+def test_an_alpha_channel_that_hides_nothing_is_dropped(webui):
+    """Forge and reForge save infotext in the lowest bit of the alpha channel."""
+    source = IMAGE.copy()
+    source.putalpha(Image.fromarray(np.random.default_rng(0).integers(254, 256, IMAGE.size[::-1]).astype(np.uint8)))
+    (content,), _, _ = made(webui, image=source, options={"softinpaint_keep_alpha": True})
+    result = Image.open(io.BytesIO(base64.b64decode(content)))
+    assert result.mode == "RGB"
+    outside = outside_of(MASK, 8, None)
+    np.testing.assert_array_equal(np.asarray(result)[outside], np.asarray(IMAGE)[outside])
+
+
 def test_grain_is_added_to_the_image(webui):
     smooth, grainy = (decoded(made(webui, {"grain": grain})[0][0]).astype(float) for grain in (0, 1))
     inside = np.s_[112:144, 112:144]

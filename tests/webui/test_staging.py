@@ -98,7 +98,8 @@ def wait_for_canvas(page, *images):
             if shown is not None and np.array_equal(shown, image):
                 return image
         page.wait_for_timeout(500)
-    raise AssertionError("the image to inpaint is none of those that were accepted")
+    apart = [np.abs(shown - image).max() if np.shape(shown) == image.shape else image.shape for image in images]
+    raise AssertionError(f"the image to inpaint, {np.shape(shown)}, is none of those accepted: {apart}")
 
 
 def wait_for_preview(page, text):

@@ -13,13 +13,17 @@ from lib_softinpaint.generation.source import KEEP_ALPHA
 from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.hosts.webui.masks import JUST_RESIZE_LATENT, RESIZE_AND_FILL
 from lib_softinpaint.hosts.webui.run import Run
-from lib_softinpaint.images.read import as_original, gamma_note, needs_conversion
+from lib_softinpaint.images.read import as_original, gamma_note, needs_conversion, without_idle_alpha
 from lib_softinpaint.settings.request import MASKED_CONTENTS
 
 
 def keep_colours(p: Any, run: Run, notes: list[str]) -> None:
-    """Converts images whose colour profile is not for RGB, because the host would ignore it. Notes what is lost."""
-    run.originals = [as_original(image, notes) if needs_conversion(image) else image for image in p.init_images]
+    """Converts images whose colour profile is not for RGB, because the host would ignore it. Notes what is lost.
+
+    Alpha channels that hide nothing are dropped.
+    """
+    run.originals = [without_idle_alpha(as_original(image, notes) if needs_conversion(image) else image)
+                     for image in p.init_images]
     if any(original is not image for original, image in zip(run.originals, p.init_images)):
         run.changes.set(p, "init_images", run.originals)
     notes += filter(None, map(gamma_note, run.originals))

@@ -14,6 +14,7 @@ from lib_softinpaint.generation.colours import with_colours
 from lib_softinpaint.hosts.webui.gallery import gallery_image, identity_of, kept_image
 from lib_softinpaint.images import infotext_files, painted_masks, steps
 from lib_softinpaint.images.painted_masks import PaintedMasks
+from lib_softinpaint.images.read import without_idle_alpha
 from lib_softinpaint.images.steps import Steps
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.settings import PAINTED_KEY
@@ -64,7 +65,7 @@ def selected(gallery: Any, generation_info: str, index: int) -> Selected:
         kept = kept_image(identity)
         pixels = kept.sampled.original if kept.source is None else kept.source
         original = with_colours(Image.fromarray(pixels), kept.colours)
-    return Selected(place + 1, image, text, infotext.parse(text).get(PAINTED_KEY, ""), original)
+    return Selected(place + 1, without_idle_alpha(image), text, infotext.parse(text).get(PAINTED_KEY, ""), original)
 
 
 def without(gallery: Any, generation_info: str, index: int) -> tuple[Any, str]:
