@@ -63,6 +63,7 @@ def test_grain_alone_makes_no_difference():
     (1, "latent nothing", "Change the prompt or paint a larger area.")])
 def test_the_remarks_say_what_to_change(strength, content, advice):
     assert remarks([GOOD, BAD], strength, content) == []
+    assert remarks([UNCHANGED, GOOD], strength, content, ["7", "8"])[0].startswith("Almost nothing changed with seed 7. ")
     assert remarks([UNCHANGED, GOOD, GOOD_AGAIN, BAD, UNCHANGED], strength, content) == [
         f"Almost nothing changed in images 1 and 5. {advice}", f"Nearly alike: images 2 and 3. {advice}"]
 

@@ -139,29 +139,42 @@ def alike(candidates: Sequence[Candidate]) -> list[list[int]]:
     return [group for group in groups if len(group) > 1]
 
 
+def marks(candidates: Sequence[Candidate], names: Sequence[str]) -> list[str]:
+    """What is wrong with each candidate, in few words, or ""."""
+    first_of = {place: group[0] for group in alike(candidates) for place in group[1:]}
+    return ["unchanged" if each.unchanged else f"nearly like {names[first_of[place]]}" if place in first_of else ""
+            for place, each in enumerate(candidates)]
+
+
 def labels(candidates: Sequence[Candidate]) -> list[str]:
     """Number, score and mark of each candidate, in few words."""
-    first_of = {place: group[0] for group in alike(candidates) for place in group[1:]}
-    marks = {place: f"nearly like {first + 1}" for place, first in first_of.items()}
-    marks |= {place: "unchanged" for place, each in enumerate(candidates) if each.unchanged}
-    return [", ".join(filter(None, (f"{place + 1}: {rounded(each.score)}", marks.get(place))))
-            for place, each in enumerate(candidates)]
+    numbers = [f"{place + 1}" for place in range(len(candidates))]
+    return [", ".join(filter(None, (f"{number}: {rounded(each.score)}", mark)))
+            for number, each, mark in zip(numbers, candidates, marks(candidates, numbers))]
 
 
 def rounded(value: float) -> str:
     return "no score" if math.isnan(value) else f"{value:.0f}"
 
 
-def remarks(candidates: Sequence[Candidate], denoising_strength: float, masked_content: str) -> list[str]:
-    """Sentences on images that changed nothing or are nearly alike, and what to change. Images are numbered from 1."""
+def remarks(candidates: Sequence[Candidate], denoising_strength: float, masked_content: str,
+            seeds: Sequence[str] | None = None) -> list[str]:
+    """Sentences on images that changed nothing or are nearly alike, and what to change.
+
+    Images are named by their seeds or, without these, by their numbers from 1.
+    """
+    def named(places: Iterable[int]) -> str:
+        names = [f"{place + 1}" if seeds is None else seeds[place] for place in places]
+        return (f"{'image' if seeds is None else 'seed'}{'s' if len(names) > 1 else ''} "
+                f"{' and '.join(filter(None, (', '.join(names[:-1]), names[-1])))}")
     advice = _what_to_change(denoising_strength, masked_content)
     found = []
     unchanged = [place for place, each in enumerate(candidates) if each.unchanged]
     if unchanged:
-        found.append(f"Almost nothing changed in {_images(unchanged)}. {advice}")
+        found.append(f"Almost nothing changed {'in' if seeds is None else 'with'} {named(unchanged)}. {advice}")
     groups = alike(candidates)
     if groups:
-        found.append(f"Nearly alike: {'; '.join(map(_images, groups))}. {advice}")
+        found.append(f"Nearly alike: {'; '.join(map(named, groups))}. {advice}")
     return found
 
 
@@ -173,8 +186,3 @@ def _what_to_change(denoising_strength: float, masked_content: str) -> str:
         ways.append(f'set masked content to "{NOISE[0]}" (now "{masked_content}")')
     sentence = " or ".join(ways) or "change the prompt or paint a larger area"
     return f"{sentence[0].upper()}{sentence[1:]}."
-
-
-def _images(places: Iterable[int]) -> str:
-    numbers = [str(place + 1) for place in places]
-    return f"image{'s' if len(numbers) > 1 else ''} {' and '.join(filter(None, (', '.join(numbers[:-1]), numbers[-1])))}"

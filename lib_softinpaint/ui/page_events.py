@@ -4,7 +4,7 @@ from __future__ import annotations
 import io
 import threading
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -12,6 +12,7 @@ import numpy as np
 from gradio.context import Context
 from PIL import Image
 
+from lib_softinpaint.generation.candidates import Candidate, marks, remarks
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.images import infotext_files
 from lib_softinpaint.images.encoded import as_bytes, decoded, encoded
@@ -69,9 +70,14 @@ def connect(page: Page, host: PageHost, own_presets: PresetFile) -> None:
                     share, preview = event[0], event[1] or preview
                     yield {page.live: _live((len(found) + share) / count, preview)}
             if len(found) < count:
-                yield {page.status: " ".join([*notes, f"Stopped after {len(found)} of {count} images."])}
+                notes.append(f"Stopped after {len(found)} of {count} images.")
+                yield {page.status: " ".join(notes)}
             if found:
                 yield {page.results: shown(found, "complete")}
+            if len(found) > 1:
+                compared = _compared(found)
+                notes += remarks([*compared.values()], wanted.denoising_strength, wanted.masked_content, [*compared])
+                yield {page.status: " ".join(notes)}
         except ValueError as fault:
             yield {page.status: str(fault)}
         except Exception as fault:  # from the model: out of memory, for example
@@ -82,7 +88,9 @@ def connect(page: Page, host: PageHost, own_presets: PresetFile) -> None:
         yield {page.live: "", page.generate: gr.update(interactive=True), page.stop: gr.update(interactive=False)}
 
     def shown(images: list[Finished], state: str) -> str:
-        return results_html([image.candidate() for image in images], state)
+        compared = _compared(images)
+        of_seeds = dict(zip(compared, marks([*compared.values()], [f"seed {seed}" for seed in compared])))
+        return results_html([image.candidate(of_seeds.get(image.seed, "")) for image in images], state)
 
     def interrupt(browser: gr.Request) -> None:
         if browser.session_hash in running:
@@ -113,6 +121,11 @@ def connect(page: Page, host: PageHost, own_presets: PresetFile) -> None:
     of_presets = {name: page.request[name] for name in REQUEST if name in page.request}
     presets.connect(page.accordion.chooser, settings, of_presets, own_presets)
     redraw_on_change([*settings.values(), *page.request.values()])
+
+
+def _compared(images: Iterable[Finished]) -> dict[str, Candidate]:
+    """What is compared of the images that were inpainted softly, by their seeds."""
+    return {image.seed: image.compared for image in images if image.compared is not None}
 
 
 def _read_request(fields: Mapping[str, Any], values: Sequence[Any], soft: Sequence[Any]) -> tuple[list[str], Request, int]:

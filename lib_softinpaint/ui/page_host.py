@@ -1,6 +1,7 @@
 """What the stand-alone page needs from the program that generates images."""
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 from PIL import Image
 
+from lib_softinpaint.generation.candidates import Candidate
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.request import Request
 from lib_softinpaint.ui import recomposite
@@ -25,21 +27,26 @@ class Finished:
     ----------
     path
         PNG, with its infotext inside.
-    blend_score
-        From `score.blend_score`; None for hard inpainting.
+    compared
+        What is compared of it; None for hard inpainting.
     notes
         Sentences about problems that the run recovered from.
     """
 
     path: Path
     infotext: str
-    blend_score: float | None
+    compared: Candidate | None
     notes: tuple[str, ...] = ()
 
-    def candidate(self) -> dict[str, Any]:
-        """What the page's scripts show of it."""
-        return {"name": self.path.name, "infotext": self.infotext, "score": self.blend_score,
-                "seed": infotext.parse(self.infotext).get("Seed", "")}
+    @property
+    def seed(self) -> str:
+        return infotext.parse(self.infotext).get("Seed", "")
+
+    def candidate(self, mark: str = "") -> dict[str, Any]:
+        """What the page's scripts show of it, with a mark from `candidates.marks`."""
+        score = None if self.compared is None or math.isnan(self.compared.score) else self.compared.score
+        return {"name": self.path.name, "infotext": self.infotext, "score": score, "seed": self.seed, "mark": mark,
+                "unchanged": self.compared is not None and self.compared.unchanged}
 
 
 @dataclass(frozen=True)

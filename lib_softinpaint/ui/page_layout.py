@@ -145,7 +145,7 @@ def _field(field: Field, elem_id: str, choices: Sequence[str] | None) -> Any:
 
 
 def results_html(results: Sequence[Mapping[str, Any]], state: str) -> str:
-    """Candidates for the page's scripts: `name`, `infotext`, `score` or null, and `seed`.
+    """Candidates for the page's scripts, as `page_host.Finished.candidate` describes them.
 
     Parameters
     ----------

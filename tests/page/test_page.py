@@ -262,6 +262,22 @@ def test_missing_input_is_reported(page, tmp_path):
                            timeout=GENERATION_MS)
 
 
+def test_unchanged_candidates_are_marked_and_come_last(page, tmp_path):
+    generate(page, 1)
+    changed = captions(page)
+    choose(page, "img2img_inpainting_fill", "original")
+    set_number(page, "img2img_denoising_strength", 0.05)
+    set_number(page, "img2img_steps", 20)
+    generate(page, 2)
+    assert captions(page)[0] == changed[0]
+    assert page.locator(f"{CARDS} .mark").all_inner_texts() == ["unchanged"] * 2
+    assert "unchanged" in page.locator(CARDS).nth(2).get_attribute("aria-label")
+    assert min(score for score, _ in captions(page)[1:]) > changed[0][0]  # no seam
+    status = page.locator("#softinpaint_status").inner_text()
+    assert status.startswith("Almost nothing changed with seeds ") and "Raise denoising strength (now 0.05)" in status
+    page.screenshot(path=tmp_path / "marked.png")
+
+
 def test_stopping_keeps_finished_images(served, page):
     before = len(saved(served))
     set_number(page, "img2img_steps", 150)

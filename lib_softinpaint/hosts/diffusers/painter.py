@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from lib_softinpaint.generation.candidates import Candidate, of_kept
 from lib_softinpaint.generation.colours import SRGB, Colours, colours_of
 from lib_softinpaint.generation.history import USUAL_LIMIT_MB, History
 from lib_softinpaint.generation.kept import KeptImage
@@ -101,13 +102,13 @@ class Painter:
 
     def _finished(self, result: Image.Image, image: Image.Image, mask: Image.Image, image_infotext: str,
                   request: Request, kept: list[KeptImage], notes: list[str]) -> Finished:
-        blend_score = None
+        compared: Candidate | None = None
         path = self._saved(result, image_infotext, str(request.seed), mask, colours_of(image))
         for kept_image in kept:  # empty after hard inpainting
             identity = self.history.put(completed(kept_image, image_infotext, image), np.asarray(result), USUAL_LIMIT_MB)
             self.history.set_file(identity, path)
-            blend_score = kept_image.blend_score(kept_image.settings)
-        return Finished(path, image_infotext, blend_score, tuple(notes))
+            compared = of_kept(kept_image, kept_image.settings, np.asarray(result))
+        return Finished(path, image_infotext, compared, tuple(notes))
 
     def _saved(self, image: Image.Image, image_infotext: str, name: str, mask: Image.Image,
                colours: Colours = SRGB) -> Path:

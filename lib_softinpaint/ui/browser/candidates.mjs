@@ -62,13 +62,14 @@ export function drawCandidates() {
 }
 
 function card(candidate) {
-    const {name, score, seed} = candidate;
+    const {name, score, seed, mark = ""} = candidate;
     const button = element("button", {type: "button", className: "card", title: name},
         element("img", {src: resultAddress(name), alt: `${name} is no longer in the output folder`, loading: "lazy"}),
         element("span", {className: "caption"},
             element("b", {}, score === null ? "" : `${Math.round(score)}`), `seed ${seed}`));
+    if (mark) button.append(element("span", {className: "mark"}, mark));
     button.dataset.name = name;
-    button.ariaLabel = `Candidate: ${score === null ? "" : "blend score "}${titleOf(candidate)}`;
+    button.ariaLabel = `Candidate: ${score === null ? "" : "blend score "}${titleOf(candidate)}${mark && `, ${mark}`}`;
     button.ariaPressed = String(candidate === selectedCandidate());
     return button;
 }

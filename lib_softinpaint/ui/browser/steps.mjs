@@ -9,8 +9,8 @@ export const PROMPTS = ["#img2img_prompt textarea", "#img2img_neg_prompt textare
 /** Steps are never removed: going back and accepting another candidate adds a step whose `from` is the earlier one.
  *
  *  A step holds `image` and `mask`, data URLs, where no mask is ""; `name`; `from`, the step it follows, or null; and
- *  `candidates` with `name`, `seed`, `score` or null, `infotext` and `discarded`. `running` is the step that is being
- *  generated from, `previous` the id of the last session in another tab. */
+ *  `candidates` with `name`, `seed`, `score` or null, `mark`, `unchanged`, `infotext` and `discarded`. `running` is the
+ *  step that is being generated from, `previous` the id of the last session in another tab. */
 export const session = {id: "", start: "", at: 0, steps: [], running: 0, previous: ""};
 
 export const step = () => session.steps[session.at];
@@ -111,11 +111,17 @@ export function stepForward() {
 
 // --- Candidates -----------------------------------------------------------------------------------------------------
 
-/** Adds candidates that no step has yet to a step, and sorts its candidates once all are there. */
+/** Adds candidates that no step has yet to a step, updates the others, and sorts its candidates once all are there. */
 export function addCandidates(found, complete, number = session.running) {
-    const {candidates} = session.steps[number], known = session.steps.flatMap((each) => each.candidates.map(({name}) => name));
-    candidates.push(...found.filter(({name}) => !known.includes(name)));
-    if (complete) candidates.sort((one, other) => (other.score ?? 0) - (one.score ?? 0));
+    const {candidates} = session.steps[number], known = session.steps.flatMap((each) => each.candidates);
+    for (const candidate of found) {
+        const same = known.find(({name}) => name === candidate.name);
+        if (same) Object.assign(same, candidate);
+        else candidates.push(candidate);
+    }
+    // An unchanged image has no seam and would win.
+    if (complete) candidates.sort((one, other) => (one.unchanged ?? false) - (other.unchanged ?? false)
+        || (other.score ?? 0) - (one.score ?? 0));
     keepStep(number);
     announce("softinpaint-candidates");
 }
