@@ -13,7 +13,7 @@ from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers import models, noise_levels
 from lib_softinpaint.hosts.diffusers.families import FAMILIES, Family, family_named, family_of
 from lib_softinpaint.hosts.diffusers.pipeline import DTYPE, SoftInpaintPipeline
-from lib_softinpaint.hosts.diffusers.prompts import as_run, prepared, without_effect
+from lib_softinpaint.hosts.diffusers.prompts import as_run, notes_on, prepared
 from lib_softinpaint.hosts.diffusers.vae import decoded, encoded
 from lib_softinpaint.method import schedule
 from lib_softinpaint.settings import infotext
@@ -451,11 +451,12 @@ def test_a_request_runs_on_the_models_own_scheduler(folder):
     image = np.asarray(models.inpaint(pipeline, request, IMAGE, MASK, on_note=notes.append))
     np.testing.assert_array_equal(image[OUTSIDE], ORIGINAL[OUTSIDE])
     assert not notes
-    assert without_effect(pipeline, request) == [
+    assert notes_on(pipeline, request) == [
         "Clip skip has no effect with Flux.1.",
         "Flux.1 runs with its own scheduler. Sampler and schedule type have no effect.",
+        "Flux.1 is made for CFG scale 3.5; 7, the default of Stable Diffusion, was used.",
         "Flux.1 does not know weights and breaks in prompts, so they are read as text."]
-    assert not without_effect(pipeline, Request(prompt="a red house"))
+    assert not notes_on(pipeline, Request(prompt="a red house", cfg_scale=3.5))
     params = infotext.parse(models.infotext_of(as_run(pipeline, request), Size.of(IMAGE), "x", step_px=pipeline.step_px))
     assert (params["Size"], params["Sampler"]) == ("112x80", "Euler")
 
@@ -475,9 +476,15 @@ def test_a_cfg_scale_of_1_is_no_guidance(pipelines):
     assert pipelines("SD3").guidance_for(1.0) == 1
 
 
+def test_the_default_cfg_scale_of_another_model_is_noted(pipelines):
+    assert notes_on(pipelines("Z-Image"), Request()) == [
+        "Z-Image is made for CFG scale 6; 7, the default of Stable Diffusion, was used."]
+    assert not notes_on(pipelines("SD3"), Request())
+
+
 def test_a_negative_prompt_reaches_the_models_that_use_it(pipeline, family):
-    request = Request(prompt="a", negative_prompt="b")
-    notes, (_, prompts) = without_effect(pipeline, request), prepared(pipeline, request)
+    request = Request(prompt="a", negative_prompt="b", cfg_scale=3)
+    notes, (_, prompts) = notes_on(pipeline, request), prepared(pipeline, request)
     if family in ("SD3", "Qwen-Image", "Z-Image", "Chroma"):
         assert not notes
         assert prompts == {"prompt": "a", "negative_prompt": "b"}

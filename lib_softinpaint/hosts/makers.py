@@ -44,7 +44,7 @@ def local_maker(request: Request, model: str | None, device: str | None, advance
     demand_supported(request.prompt, request.negative_prompt)
     from lib_softinpaint.hosts.diffusers import models
     from lib_softinpaint.hosts.diffusers.lora import loras_of
-    from lib_softinpaint.hosts.diffusers.prompts import as_run, prepared, without_effect
+    from lib_softinpaint.hosts.diffusers.prompts import as_run, notes_on, prepared
 
     loras_of(request.prompt, loras)
     with judging_input():
@@ -53,7 +53,7 @@ def local_maker(request: Request, model: str | None, device: str | None, advance
             on_loading(f"Loading {model}")
         pipeline = models.load(str(model or models.SCENE_MODEL), device)
     prepared(pipeline, request, loras)
-    for note in without_effect(pipeline, request):
+    for note in notes_on(pipeline, request):
         on_note(note)
 
     def make(request: Request, image: Image.Image, mask: Image.Image | None,

@@ -18,7 +18,7 @@ from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.generation.source import completed
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers import models
-from lib_softinpaint.hosts.diffusers.prompts import as_run, without_effect
+from lib_softinpaint.hosts.diffusers.prompts import as_run, notes_on
 from lib_softinpaint.images import infotext_files
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.request import LARGEST_SEED, Request
@@ -70,7 +70,7 @@ class Painter:
               on_step: Step) -> Iterator[Finished]:
         """Implements `ui.page_host.PageHost.paint`."""
         pipeline = models.load(model or str(models.SCENE_MODEL), self.device)
-        unused, request = without_effect(pipeline, request), as_run(pipeline, request)
+        unused, request = notes_on(pipeline, request), as_run(pipeline, request)
         previews = _Previews()
         for number in range(count):
             on_step(0, None)  # raises Stopped if a stop was requested while the model loaded or between two images

@@ -154,6 +154,11 @@ class SoftInpainting(_ImageToImagePipeline):
         return self.vae_scale_factor * self.latents.patch
 
     @property
+    def takes_guidance(self) -> bool:
+        """Whether `guidance_scale` has an effect. It has none on distilled models."""
+        return True
+
+    @property
     def takes_mask(self) -> bool:
         """Whether the denoiser also takes the mask and the masked image."""
         return self.unet.config.in_channels == INPAINTING_CHANNELS

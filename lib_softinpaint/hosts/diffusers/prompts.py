@@ -80,8 +80,8 @@ def as_run(pipeline: Any, request: Request) -> Request:
     return replace(request, clip_skip=1) if _is_xl(pipeline) else request
 
 
-def without_effect(pipeline: Any, request: Request) -> list[str]:
-    """A sentence for each field that is not at its default and has no effect on this model."""
+def notes_on(pipeline: Any, request: Request) -> list[str]:
+    """A sentence for each field that has no effect on this model, and on a CFG scale that is another model's default."""
     family, usual, notes = family_of(pipeline), Request(), []
     if as_run(pipeline, request).clip_skip != request.clip_skip:
         notes.append(f"Clip skip has no effect with {'SDXL, as in the WebUI' if family is None else family.label}.")
@@ -91,6 +91,10 @@ def without_effect(pipeline: Any, request: Request) -> list[str]:
         notes.append(f"{family.label} runs with its own scheduler. Sampler and schedule type have no effect.")
     if request.negative_prompt and not pipeline.has_negative_prompt:
         notes.append(f"The negative prompt has no effect with {family.label}.")
+    made_for = pipeline.default_guidance - pipeline.guidance_for(0)
+    if pipeline.takes_guidance and request.cfg_scale == usual.cfg_scale != made_for:
+        notes.append(f"{family.label} is made for CFG scale {made_for:g}; {usual.cfg_scale:g}, the default of Stable "
+                     "Diffusion, was used.")
     if any(plain_text(text) is None for text in (networks(request.prompt)[0], request.negative_prompt)):
         notes.append(f"{family.label} does not know weights and breaks in prompts, so they are read as text.")
     return notes

@@ -27,6 +27,10 @@ class SoftInpaintFluxPipeline(FlowInpainting, FluxImg2ImgPipeline):
     default_guidance = 3.5
     has_negative_prompt = False
 
+    @property
+    def takes_guidance(self) -> bool:
+        return self.transformer.config.guidance_embeds
+
 
 class _FromPixels(FlowInpainting):
     """For parents that take the image as pixels only. They get a black one, and the start latent in place of its latent."""
@@ -77,6 +81,10 @@ class SoftInpaintKontextPipeline(_FromPixels, FluxKontextInpaintPipeline):
 
     default_guidance = 3.5
     has_negative_prompt = False
+
+    @property
+    def takes_guidance(self) -> bool:
+        return self.transformer.config.guidance_embeds
 
     def _parent_arguments(self, start: torch.Tensor, size: Size, guidance_scale: float,
                           others: dict[str, Any]) -> dict[str, Any]:

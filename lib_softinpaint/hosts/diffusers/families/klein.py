@@ -3,7 +3,7 @@
 # pyright: reportPrivateImportUsage=false
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from diffusers import Flux2KleinInpaintPipeline
@@ -23,6 +23,10 @@ class SoftInpaintKleinPipeline(FlowInpainting, Flux2KleinInpaintPipeline):
     latents = BatchNormalised()
     default_guidance = 4.0
     has_negative_prompt = False
+
+    @property
+    def takes_guidance(self) -> bool:
+        return not cast(Any, self.config).is_distilled
 
     def _parent_arguments(self, start: torch.Tensor, size: Size, guidance_scale: float,
                           others: dict[str, Any]) -> dict[str, Any]:
