@@ -69,20 +69,25 @@ class WebUI:
         Settings of the host, beside those that it needs in the tests.
     others
         Names of other extensions that it loads, from `tests.webui.extensions`.
+    has_ours
+        Whether it loads this project's extension, and the companion.
     """
 
     def __init__(self, host: Host, name: str, flags: tuple[str, ...] = (), files: dict[str, str] | None = None,
-                 user: str = "", options: dict[str, Any] | None = None, others: tuple[str, ...] = ()):
+                 user: str = "", options: dict[str, Any] | None = None, others: tuple[str, ...] = (),
+                 has_ours: bool = True):
         self.headers = {"Authorization": "Basic " + base64.b64encode(user.encode()).decode()} if user else {}
         self.host = host
         self.data = WORK / host.folder / name
         self.starts = self.rounding = 0
         shutil.rmtree(self.data, ignore_errors=True)
-        for source in EXTENSION_FILES:
+        self.data.mkdir(parents=True)
+        for source in EXTENSION_FILES if has_ours else ():
             target = self.data / "extensions" / "sd-webui-softinpaint" / source
             target.parent.mkdir(parents=True, exist_ok=True)
             (shutil.copytree if (ROOT / source).is_dir() else shutil.copy)(ROOT / source, target)
-        shutil.copytree(COMPANION, self.data / "extensions" / "zz-companion")
+        if has_ours:
+            shutil.copytree(COMPANION, self.data / "extensions" / "zz-companion")
         for name in others:
             shutil.copytree(extensions.checkout(name), self.data / "extensions" / name)
         self._environment = {**quiet_environment(), **({"PYTHONPATH": extensions.python_path()} if others else {})}

@@ -14,6 +14,7 @@ from tests.webui import checkpoints, extensions
 from tests.webui.host import WebUI, drawn_disc, drawn_image
 from tests.webui.test_requests import same, soft_keys
 from tests.webui.test_runs import assert_inpainted, outside_of
+from training.scenes import HELD_OUT, Scene
 
 pytestmark = [pytest.mark.usefixtures("clean_log")]
 
@@ -149,3 +150,40 @@ def test_controlnet_works_on_each_region_of_each_batch(webui, batches):
     idle, _, _ = controlled(webui, "inpaint_only", one_by_one, weight=0, **request)
     for image, without in zip(idle.images, webui.inpaint(IMAGE, soft=one_by_one, **request).images):
         assert difference(image, without).max() <= webui.rounding
+
+
+TILE, UPSCALE_PADDING, UPSCALE_BLUR = 256, 64, 8
+LINEAR, CHESS = 0, 1
+NO_FIX, BAND, INTERSECTIONS = 0, 1, 3
+"""Ultimate SD Upscale's orders of tiles, and its ways to fix seams between them."""
+
+
+def upscaled(webui, soft, order, fix):
+    """The bundled model's scene in twice its size, in four tiles: the tiled image and, with a fix, the fixed one."""
+    image = Image.fromarray(Scene.from_seed(HELD_OUT + 11).draw(TILE))
+    arguments = [None, TILE, TILE, UPSCALE_BLUR, UPSCALE_PADDING, 64, 0.35, 32, 0, False, order, False, UPSCALE_BLUR, fix, 2,
+                 2 * TILE, 2 * TILE, 2]
+    return image, webui.inpaint(image, None, soft, script_name="ultimate sd upscale", script_args=arguments, prompt="",
+                                cfg_scale=1, denoising_strength=0.35, steps=8)
+
+
+def worst_edge(image, near=32):
+    """Largest mean step, in levels, between neighbouring rows or columns near the edge of two tiles."""
+    grey = image.astype(float).mean(-1)
+    return max(np.abs(np.diff(grey, axis=axis)).mean(1 - axis)[TILE - near:TILE + near].max() for axis in (0, 1))
+
+
+@pytest.mark.parametrize(("order", "fix"), [(LINEAR, NO_FIX), (CHESS, NO_FIX), (LINEAR, BAND), (LINEAR, INTERSECTIONS)])
+def test_ultimate_upscale_repaints_each_tile_with_no_more_visible_seams(webui, order, fix):
+    image, soft = upscaled(webui, [True], order, fix)
+    _, plain = upscaled(webui, None, order, fix)
+    assert len(soft.images) == len(plain.images) == 1 + (fix != NO_FIX)
+    large = np.asarray(image.resize((2 * TILE, 2 * TILE), Image.Resampling.LANCZOS)).astype(float)
+    for ours, theirs in zip(soft.images, plain.images):
+        assert ours.shape == (2 * TILE, 2 * TILE, 3)
+        changes = [np.abs(made - large).mean(-1).reshape(2, TILE, 2, TILE).mean((1, 3)) for made in (ours, theirs)]
+        assert changes[0].min() > 2
+        assert (changes[0] < 1.5 * changes[1] + 5).all()
+        assert worst_edge(ours) < 1.1 * worst_edge(theirs) + 1
+    assert "Soft inpainting enabled: True" in soft.infotexts[0]
+    assert "Ultimate SD upscale" in soft.infotexts[0]

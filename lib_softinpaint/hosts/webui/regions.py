@@ -25,6 +25,9 @@ from lib_softinpaint.settings.settings import NOTE_KEY, REGIONS_KEY
 NEEDS_OVERLAY = ("The mask was inpainted as a whole: regions one by one need the WebUI's option to overlay the original when "
                  "inpainting, which is off.")
 
+OF_WHOLE_REQUESTS = frozenset({"Distribute"})
+"""Titles of scripts that divide a request among WebUIs. A nested run would make them forget the images still to come."""
+
 PROMPTS = "all_prompts", "all_negative_prompts"
 
 
@@ -127,6 +130,9 @@ def _nested(p: Any, image: Image.Image, region: Region) -> Any:
     for name, value in tuple(vars(nested).items()):
         if inspect.isfunction(getattr(type(nested), name, None)) or getattr(value, "__self__", None) is p:
             delattr(nested, name)
+    nested.scripts = copy.copy(p.scripts)
+    nested.scripts.alwayson_scripts = [script for script in p.scripts.alwayson_scripts
+                                       if script.title() not in OF_WHOLE_REQUESTS]
     if hasattr(nested, "extra_result_images"):
         nested.extra_result_images = []
     return nested
