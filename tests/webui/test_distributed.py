@@ -28,8 +28,8 @@ def configured(port):
               "pixel_cap": -1}
     return json.dumps({"workers": [{"master": {**worker, "master": True, "address": "127.0.0.1", "port": 1}},
                                    {"worker": {**worker, "master": False, "address": "127.0.0.1", "port": port}}],
-                       "benchmark_payload": {}, "job_timeout": 60, "enabled": True, "enabled_i2i": True, "complement_production": False,
-                       "step_scaling": False})
+                       "benchmark_payload": {}, "job_timeout": 60, "enabled": True, "enabled_i2i": True,
+                       "complement_production": False, "step_scaling": False})
 
 
 @contextmanager
