@@ -11,24 +11,27 @@ from lib_softinpaint.method.mask import Canvas, repaint_mask
 from lib_softinpaint.settings.settings import Settings
 from tests.tolerances import default_reach
 from tests.webui import checkpoints, extensions
+from tests.webui.family import AUTOMATIC1111
 from tests.webui.host import WebUI, drawn_disc, drawn_image
 from tests.webui.test_requests import same, soft_keys
 from tests.webui.test_runs import assert_inpainted, outside_of
 from training.scenes import HELD_OUT, Scene
 
-pytestmark = [pytest.mark.usefixtures("clean_log")]
+pytestmark = [pytest.mark.every_host, pytest.mark.usefixtures("clean_log")]
 
 IMAGE, MASK = drawn_image(), drawn_disc()
-EXTENSIONS = extensions.ADETAILER, extensions.CONTROLNET, extensions.ULTIMATE_UPSCALE
 
 
 @pytest.fixture(scope="module")
 def webui(member):
-    """A WebUI with all three, because people have them installed together."""
-    for name in EXTENSIONS:
+    """A WebUI with all three, because people have them installed together. Forge and its kin have their own ControlNet."""
+    others = [extensions.ADETAILER, extensions.ULTIMATE_UPSCALE]
+    if member.name == AUTOMATIC1111:
+        others.append(extensions.CONTROLNET)
+    for name in others:
         extensions.checkout(name)
     flags = "--controlnet-dir", str(checkpoints.controlnet().parent)
-    with WebUI(member, "extensions", flags, others=EXTENSIONS) as running:
+    with WebUI(member, "extensions", flags, others=tuple(others)) as running:
         running.inpaint(IMAGE, MASK, [True])  # the first image after a start may differ
         yield running
 
