@@ -80,8 +80,8 @@ console.log(JSON.stringify({...stableDiffusionData, alwayson_scripts: state.alwa
 
 @pytest.mark.parametrize("sliders", [{}, {"softInpaintTransitionContrastBoost": 0, "softInpaintPreservationStrength": 0}])
 def test_openoutpaint_extends_an_image(webui, sliders):
-    """Its request is for DDIM and latent noise without Mask blur. A slider that was never moved is null, and the contrast boost
-    may be 0, which is out of range."""
+    """Its request is for DDIM and latent noise without Mask blur. A slider that was never moved is null, and the contrast
+    boost may be 0, which is out of range."""
     if shutil.which("node") is None:
         pytest.skip("node is not on the PATH")
     folder = extensions.checkout(extensions.OPENOUTPAINT) / "js"
@@ -90,8 +90,8 @@ def test_openoutpaint_extends_an_image(webui, sliders):
              *(re.search(rf"^function {name}\(.*?^\}}", dream, re.DOTALL | re.MULTILINE)[0]
                for name in ("buildAlwaysOnScripts", "addSoftInpaintingToAlwaysOnScripts"))]
     state = json.dumps({"softInpaint": True, **sliders})
-    printed = subprocess.run(["node", "-e", OPENOUTPAINT % "\n".join(parts), state], check=True, capture_output=True, text=True)
-    body = json.loads(printed.stdout)
+    code = OPENOUTPAINT % "\n".join(parts)
+    body = json.loads(subprocess.run(["node", "-e", code, state], check=True, capture_output=True, text=True).stdout)
     args = body["alwayson_scripts"]["Soft Inpainting"]["args"]
     assert args[0] is True
     assert args.count(None) == 6 - len(sliders)

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 from scipy.ndimage import distance_transform_edt
 
 from lib_softinpaint.method.mask import Canvas, repaint_mask
@@ -103,12 +103,23 @@ def test_adetailer_details_softly_without_an_outer_mask(webui):
     assert "Soft inpainting" not in result.infotexts[0]
 
 
+def test_adetailer_details_the_first_region_only(webui):
+    mask = ImageChops.lighter(drawn_disc(radius=20, x=0.25), drawn_disc(radius=20, x=0.75))
+    settings = [{"regions_one_by_one": True}]
+    result, inner = detailed(webui, [IN_MASK], settings, mask=mask, inpaint_full_res_padding=16)
+    plain = webui.inpaint(IMAGE, mask, settings, inpaint_full_res_padding=16)
+    assert [run["soft"] for run in inner] == [True]
+    assert_inpainted(result.images[0], IMAGE, mask, outside_of(mask, padding=16))
+    assert difference(result.images[0], plain.images[0])[:, :128].max() > 0
+
+
 CONTROL_MODULES = "inpaint_only", "inpaint_global_harmonious"
 
 
 def controlled(webui, module, soft, mask=MASK, weight=1, **fields):
     """A run with ControlNet, and what its unit saw: (C, H, W), image and mask, 0 to 1."""
-    unit = {"enabled": True, "module": module, "model": webui.get("/controlnet/model_list?update=true")["model_list"][0],
+    model = next(name for name in webui.get("/controlnet/model_list?update=true")["model_list"] if name != "None")
+    unit = {"enabled": True, "module": module, "model": model,
             "weight": weight, "pixel_perfect": True}
     webui.get("/companion/controls")
     result = webui.inpaint(IMAGE, mask, soft, others={"ControlNet": [unit]}, **fields)
@@ -139,8 +150,7 @@ def test_controlnet_sees_the_crop_and_the_mask_that_we_use(webui, module, only_m
 
 @pytest.mark.parametrize("batches", [1, 2])
 def test_controlnet_works_on_each_region_of_each_batch(webui, batches):
-    mask = drawn_disc(radius=20, x=0.25)
-    mask.paste(255, mask=drawn_disc(radius=20, x=0.75))
+    mask = ImageChops.lighter(drawn_disc(radius=20, x=0.25), drawn_disc(radius=20, x=0.75))
     one_by_one = [{"regions_one_by_one": True}]
     request = dict(mask=mask, n_iter=batches, inpaint_full_res_padding=16, steps=4)
     result, seen, samplings = controlled(webui, "inpaint_only", one_by_one, **request)

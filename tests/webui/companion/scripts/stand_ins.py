@@ -74,6 +74,25 @@ class Control:
         PlugableControlModel.forward, module.get_control = padded, recorded
 
 
+class ControlOfForge:
+    """The same for Forge's own ControlNet, with a model that does nothing."""
+
+    @classmethod
+    def install(cls, module):
+        prepare, patcher = module.ControlNetForForgeOfficial.process_unit_after_click_generate, module.ControlModelPatcher
+
+        class Idle(patcher):
+            def process_before_every_sampling(self, *args, **kwargs):
+                Control.samplings[-1]["calls"] += 1
+
+        def recorded(script, p, unit, params, *args, **kwargs):
+            prepare(script, p, unit, params, *args, **kwargs)
+            seen = [params.control_cond[:, :3], params.control_mask[:, :1]]
+            Control.seen.append(np.concatenate([part.detach().float().cpu().numpy() for part in seen], 1))
+        module.ControlNetForForgeOfficial.process_unit_after_click_generate = recorded
+        module.cached_controlnet_loader = lambda path: Idle()
+
+
 class Samplings(scripts.Script):
     """Notes each batch that is sampled."""
 
@@ -94,7 +113,8 @@ def encoded(array):
 
 
 def add_routes(demo, app):
-    for file_name, stand_in in (("!adetailer.py", Detailer), ("sd-webui-controlnet/scripts/controlnet.py", Control)):
+    for file_name, stand_in in (("!adetailer.py", Detailer), ("sd-webui-controlnet/scripts/controlnet.py", Control),
+                                ("sd_forge_controlnet/scripts/controlnet.py", ControlOfForge)):
         if (module := module_of(file_name)) is not None:
             stand_in.install(module)
 
