@@ -153,14 +153,14 @@ def test_controlnet_works_on_each_region_of_each_batch(webui, batches):
     mask = ImageChops.lighter(drawn_disc(radius=20, x=0.25), drawn_disc(radius=20, x=0.75))
     one_by_one = [{"regions_one_by_one": True}]
     request = dict(mask=mask, n_iter=batches, inpaint_full_res_padding=16, steps=4)
-    result, seen, samplings = controlled(webui, "inpaint_only", one_by_one, **request)
+    result, seen, samplings = controlled(webui, "inpaint_global_harmonious", one_by_one, **request)
     assert len(samplings) == len(seen) == 2 * batches
     assert len({sampling["calls"] for sampling in samplings}) == 1
     assert samplings[0]["calls"] > 0
     for image in result.images[:batches]:
         assert_inpainted(image, IMAGE, mask, outside_of(mask, padding=16))
     # With weight 0 it changes nothing, unless a nested run would sample for the host's own run.
-    idle, _, _ = controlled(webui, "inpaint_only", one_by_one, weight=0, **request)
+    idle, _, _ = controlled(webui, "inpaint_global_harmonious", one_by_one, weight=0, **request)
     for image, without in zip(idle.images, webui.inpaint(IMAGE, soft=one_by_one, **request).images):
         assert difference(image, without).max() <= webui.rounding
 
