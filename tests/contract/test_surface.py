@@ -7,7 +7,7 @@ from tests.contract import surface
 from tests.webui import family
 
 RECORDED = json.loads(surface.RECORD.read_text())
-SET_BY_THE_HOSTS_RUN = {"p": {"batch_index"}, "denoiser": {"p"}}
+SET_BY_THE_HOSTS_RUN = {"p": {"batch_index", "iteration"}, "denoiser": {"p"}}
 """Attributes that the host sets from outside the class."""
 
 

@@ -15,6 +15,13 @@ SCENES, INPAINTING, ZERO_SNR, REFINER = sd1_checkpoint.NAME, *(
     f"softinpaint-{kind}" for kind in ("inpainting", "ztsnr", "refiner"))
 """Of Stable Diffusion 1's shape, for every host. The scene model predicts v, and so do the others."""
 
+CONTROLNET = "softinpaint-sd15-inpaint"
+"""The extension ControlNet guesses from the name that it belongs to Stable Diffusion 1."""
+
+HINT_CHANNELS = 16, 16, 32, 32, 96, 96, 256
+"""Of the layers that ControlNet reads an image with, but the last one's, which are the UNet's. Source: Zhang et al. 2023,
+arXiv 2302.05543, its code's input_hint_block."""
+
 FIRST_LAYER, LAST_LAYER = "model.diffusion_model.input_blocks.0.0.weight", "model.diffusion_model.out.2.weight"
 
 
@@ -68,6 +75,31 @@ def refiner_checkpoint() -> Path:
     weights = load_file(checkpoint())
     path = saved(REFINER, {**weights, LAST_LAYER: 0.5 * weights[LAST_LAYER]})
     path.with_suffix(".yaml").write_text(checkpoint().with_suffix(".yaml").read_text())
+    return path
+
+
+def controlnet() -> Path:
+    """A ControlNet for the scene model, in a folder of its own: the model's encoder, with random layers for its hint."""
+    prefix, random = "model.diffusion_model.", torch.Generator().manual_seed(0)
+    encoder = {key.removeprefix(prefix): weight.float() for key, weight in load_file(checkpoint()).items()
+               if key.startswith(tuple(f"{prefix}{part}." for part in ("input_blocks", "time_embed", "middle_block")))}
+
+    def layer(name: str, inputs: int, outputs: int, side: int) -> dict[str, torch.Tensor]:
+        weight = torch.randn(outputs, inputs, side, side, generator=random) / (inputs * side * side) ** 0.5
+        return {f"{name}.weight": weight, f"{name}.bias": torch.zeros(outputs)}
+    hint_channels = [3, *HINT_CHANNELS, len(encoder["input_blocks.0.0.bias"])]
+    layers = [layer(f"input_hint_block.{2 * number}", *channels, 3)
+              for number, channels in enumerate(zip(hint_channels, hint_channels[1:]))]
+    depth = 1 + max(int(key.split(".")[1]) for key in encoder if key.startswith("input_blocks."))
+    # A block ends with its residual's or its downsampling's last layer.
+    widths = [len(next(bias for end in ("0.out_layers.3", "0.op", "0") if (
+        bias := encoder.get(f"input_blocks.{number}.{end}.bias")) is not None)) for number in range(depth)]
+    layers += [layer(f"zero_convs.{number}.0", width, width, 1) for number, width in enumerate(widths)]
+    layers.append(layer("middle_block_out.0", widths[-1], widths[-1], 1))
+    path = FOLDER.parent / "controlnets" / f"{CONTROLNET}.safetensors"
+    path.parent.mkdir(exist_ok=True)
+    weights = {key: weight for part in (encoder, *layers) for key, weight in part.items()}
+    save_file({f"control_model.{key}": weight.contiguous().clone() for key, weight in weights.items()}, path)
     return path
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tests.webui import checkpoints
+from tests.webui import checkpoints, extensions
 from tests.webui.family import NEO, Host
 
 ROOT = Path(__file__).parents[2]
@@ -67,20 +67,30 @@ class WebUI:
         Name and password for its requests, "user:password".
     options
         Settings of the host, beside those that it needs in the tests.
+    others
+        Names of other extensions that it loads, from `tests.webui.extensions`.
+    has_ours
+        Whether it loads this project's extension, and the companion.
     """
 
     def __init__(self, host: Host, name: str, flags: tuple[str, ...] = (), files: dict[str, str] | None = None,
-                 user: str = "", options: dict[str, Any] | None = None):
+                 user: str = "", options: dict[str, Any] | None = None, others: tuple[str, ...] = (),
+                 has_ours: bool = True):
         self.headers = {"Authorization": "Basic " + base64.b64encode(user.encode()).decode()} if user else {}
         self.host = host
         self.data = WORK / host.folder / name
         self.starts = self.rounding = 0
         shutil.rmtree(self.data, ignore_errors=True)
-        for source in EXTENSION_FILES:
+        self.data.mkdir(parents=True)
+        for source in EXTENSION_FILES if has_ours else ():
             target = self.data / "extensions" / "sd-webui-softinpaint" / source
             target.parent.mkdir(parents=True, exist_ok=True)
             (shutil.copytree if (ROOT / source).is_dir() else shutil.copy)(ROOT / source, target)
-        shutil.copytree(COMPANION, self.data / "extensions" / "zz-companion")
+        if has_ours:
+            shutil.copytree(COMPANION, self.data / "extensions" / "zz-companion")
+        for name in others:
+            shutil.copytree(extensions.checkout(name), self.data / "extensions" / name)
+        self._environment = {**quiet_environment(), **({"PYTHONPATH": extensions.python_path()} if others else {})}
         settings = {**host.options, **(options or {})}
         for path, text in {**({"config.json": json.dumps(settings)} if settings else {}), **(files or {})}.items():
             (self.data / path).parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +117,7 @@ class WebUI:
 
     def __enter__(self) -> WebUI:
         with open(self.data / "log.txt", "w") as log:
-            self._process = subprocess.Popen(self._command, cwd=self.host.checkout, env=quiet_environment(), stdout=log,
+            self._process = subprocess.Popen(self._command, cwd=self.host.checkout, env=self._environment, stdout=log,
                                              stderr=subprocess.STDOUT)
         try:
             self.wait()

@@ -19,6 +19,9 @@ from lib_softinpaint.hosts.webui.run import Run, Sampled, region_of, runs
 from lib_softinpaint.images.painted import grey_image
 from lib_softinpaint.settings.settings import DRIFT_APPLIED_KEY
 
+FROM_ELSEWHERE = ("Images that another script added, such as those of another WebUI, were left as they came. Their infotext "
+                  "says whether they are soft-inpainted.")
+
 SLOW_PX = 6_000_000
 """At this many pixels or more, a composite takes about a second, so the page says what it is waiting for."""
 
@@ -48,6 +51,9 @@ def postprocess_image_after_composite(p: Any, pp: Any) -> None:
     """After the host's overlay: composites the decoded image over the original, and inpaints the mask's other regions."""
     run = runs.get(p)
     sampled = None if run is None else run.sampled
+    if sampled is not None and p.batch_index >= len(sampled.images):
+        p.comment(FROM_ELSEWHERE)
+        return
     if run is not None and sampled is not None and sampled.fade is not None and not _composite(p, pp, run, sampled):
         pp.image, _ = processing.apply_overlay(pp.image, None, p.overlay_images[p.batch_index])
     inpaint_others(p, pp)

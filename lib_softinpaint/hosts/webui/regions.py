@@ -5,6 +5,7 @@ Detailers nest runs in the same way. All scripts work in the nested runs too, so
 from __future__ import annotations
 
 import copy
+import inspect
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,11 @@ from lib_softinpaint.settings.settings import NOTE_KEY, regions_done
 NEEDS_OVERLAY = ("The mask was inpainted as a whole: regions one by one need the WebUI's option to overlay the original when "
                  "inpainting, which is off.")
 
+OF_WHOLE_REQUESTS = frozenset({"Distribute"})
+"""Titles of scripts that divide a request among WebUIs. A nested run would make them forget the images still to come."""
+
+PROMPTS = "all_prompts", "all_negative_prompts"
+
 
 def split(p: Any, painted: np.ndarray, notes: list[str]) -> Region | None:
     """The first region of the mask, for the host's own run. None if the host composites nothing.
@@ -35,8 +41,8 @@ def split(p: Any, painted: np.ndarray, notes: list[str]) -> Region | None:
         return None
     region = Region(method.regions(painted))
     region_of.put(p, region)
-    for prompts in (p.all_prompts, p.all_negative_prompts):
-        of_regions(prompts[0], len(region.masks), notes)
+    for prompts in PROMPTS:
+        of_regions(getattr(p, prompts)[0], len(region.masks), notes)
     return region
 
 
@@ -73,6 +79,8 @@ def inpaint_others(p: Any, pp: Any) -> None:
         if image is None:
             break
         pp.image, kept, done = image, region.kept, done + 1
+    if count > 1 and p.batch_index == p.batch_size - 1 and p.iteration < p.n_iter - 1:
+        _prepare_again(p)
     if runs.get(p) is not None:
         p.extra_generation_params.update(regions_done(done, count))
         _keep(p, pp.image, kept, first.shown_mask)
@@ -118,9 +126,26 @@ def _nested(p: Any, image: Image.Image, region: Region) -> Any:
         "_ad_disabled": True}  # ADetailer has worked on the host's own run
     for name, value in changes.items():
         setattr(nested, name, value)
+    # ControlNet and others replace methods of the host's own run. Here, they would sample for that run.
+    for name, value in tuple(vars(nested).items()):
+        if inspect.isfunction(getattr(type(nested), name, None)) or getattr(value, "__self__", None) is p:
+            delattr(nested, name)
+    nested.scripts = copy.copy(p.scripts)
+    nested.scripts.alwayson_scripts = [script for script in p.scripts.alwayson_scripts
+                                       if script.title() not in OF_WHOLE_REQUESTS]
     if hasattr(nested, "extra_result_images"):
         nested.extra_result_images = []
     return nested
+
+
+def _prepare_again(p: Any) -> None:
+    """Lets the scripts prepare for the next batch. ControlNet prepares once for all of them, and ends with a nested run."""
+    again = copy.copy(p)
+    for name in PROMPTS:  # scripts may change these in place
+        setattr(again, name, list(getattr(p, name)))
+    p.scripts.process(again)
+    for table in (runs, region_of, candidates.batches):
+        table.pop(again)
 
 
 def _part(prompt: str, region: Region) -> str:

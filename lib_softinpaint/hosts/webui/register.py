@@ -12,6 +12,7 @@ from lib_softinpaint.hosts.webui.later import Later
 from lib_softinpaint.hosts.webui.names import KEEP_BUILTIN, TITLE
 
 BUILTIN_SCRIPT = os.path.join("extensions-builtin", "soft-inpainting", "scripts", "soft_inpainting.py")
+CONTROLNET_SCRIPT = "controlnet.py"
 
 axes, hooks, options, page, routes, sampling = map(Later, ("axes", "hooks", "options", "page", "routes", "sampling"))
 
@@ -20,6 +21,7 @@ def register(script_class: type) -> type | None:
     """Puts the script into the host's list. Returns the class if the host's loader should still append it, else None.
 
     The built-in's entry is replaced in place, because other scripts read the mask in the same hooks and the order matters.
+    In the Forge family, ControlNet comes before it, and would see a crop and a mask that are not ours. So ours goes first.
     It happens while scripts load, because without a page there is no later moment. Called on each load, even after
     "Reload UI", which clears all callbacks.
     """
@@ -40,7 +42,10 @@ def register(script_class: type) -> type | None:
         return script_class
     module = types.ModuleType(script_class.__module__)  # the loader's own module object is not accessible yet
     vars(module).update(script_class.ui.__globals__)
-    scripts.scripts_data[builtin] = scripts.ScriptClassData(script_class, module.__file__, scripts.basedir(), module)
+    del scripts.scripts_data[builtin]
+    controlnet = next((place for place, entry in enumerate(scripts.scripts_data[:builtin])
+                       if os.path.basename(entry.path) == CONTROLNET_SCRIPT), builtin)
+    scripts.scripts_data.insert(controlnet, scripts.ScriptClassData(script_class, module.__file__, scripts.basedir(), module))
     return None
 
 
