@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import itertools
 import multiprocessing
 import os
 import random
@@ -21,9 +22,11 @@ import tempfile
 import time
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
+import pytest
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.operators import (
@@ -41,8 +44,10 @@ from tests.mutations import AFTERWARDS, MUTATED, TWINS, WITHOUT_EFFECT, tests_of
 ROOT = Path(__file__).parent.parent
 LIMIT_SECONDS = 600
 """Tests that take longer have noticed the change: it made an endless loop."""
-PRELOADED = ("numpy", "PIL.Image", "pytest", "scipy.ndimage", "scipy.stats", "skimage.color", "torch")
+PRELOADED = ("numpy", "PIL.Image", "scipy.ndimage", "scipy.stats", "skimage.color", "torch")
 """Imported once; the tests of each change run in a fork."""
+TIMES = itertools.count(1)
+TIMEOUT = "none ended in time"
 QUICK = "not krita and not gimp"
 """Tests that start other programs take longer than all others."""
 STRYKER = "@stryker-mutator/core@9"
@@ -152,37 +157,62 @@ def copy_of_the_repository(folder: str) -> None:
             target.write_bytes(source.read_bytes())
 
 
-def passes(folder: str, tests: tuple[str, ...]) -> bool:
-    """Whether these tests pass in a copy of the repository."""
-    process = multiprocessing.get_context("fork").Process(target=_run, args=(folder, tests))
+class FirstFailure:
+    """A pytest plugin that ends the process at the first failure, and writes the test's id into a file."""
+
+    def __init__(self, file: Path):
+        self.file = file
+
+    def pytest_collectreport(self, report):
+        if report.failed:
+            self.file.write_text(report.nodeid)
+            os._exit(1)
+
+    pytest_runtest_logreport = pytest_collectreport
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, exitstatus):
+        os._exit(int(exitstatus))  # before the summary, which takes longer than most tests
+
+
+def failing(folder: str, tests: tuple[str, ...]) -> str | None:
+    """The first of these tests that fails in a copy of the repository; None if all pass."""
+    file = Path(folder, "failed.txt")
+    file.unlink(missing_ok=True)
+    process = multiprocessing.get_context("fork").Process(target=_run, args=(folder, tests, file))
     process.start()
     process.join(LIMIT_SECONDS)
     if process.is_alive():
         process.kill()
         process.join()
-        return False
-    return process.exitcode == 0
+        return TIMEOUT
+    return file.read_text() if file.exists() else None if process.exitcode == 0 else TIMEOUT
 
 
-def _run(folder: str, tests: tuple[str, ...]) -> None:
-    import pytest
+def _run(folder: str, tests: tuple[str, ...], file: Path) -> None:
     silent = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
         os.dup2(silent, stream)
     os.chdir(folder)
-    os.setsid()
-    sys.dont_write_bytecode = True
+    sys.dont_write_bytecode = False
     sys.path[:] = [folder, *(entry for entry in sys.path if entry and Path(entry).resolve() != ROOT)]
     for name in [name for name in sys.modules if name.partition(".")[0] in ("tests", "lib_softinpaint", "benchmarks")]:
         del sys.modules[name]
-    os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-k", QUICK, *tests])))
+    pytest.main(["-p", "no:cacheprovider", "-k", QUICK, "-W", "ignore::pytest.PytestAssertRewriteWarning", *tests],
+                [FirstFailure(file)])
 
 
 @cache
-def check_unchanged(folder: str, tests: tuple[str, ...]) -> None:
-    """Raises ClickException if the tests fail without a change."""
-    if not passes(folder, tests):
-        raise click.ClickException(f"These tests must pass without a change, but do not: {', '.join(tests)}")
+def check_unchanged(folder: str, test: str) -> None:
+    """Raises ClickException if the test fails without a change."""
+    if failing(folder, (test,)):
+        raise click.ClickException(f"{test} must pass without a change, but does not.")
+
+
+def write(file: Path, code: str) -> None:
+    """Writes code with a time of its own, by which Python knows that bytecode is of other code."""
+    file.write_text(code, encoding="utf8")
+    os.utime(file, (next(TIMES),) * 2)
 
 
 def is_noticed(folder: str, change: Mutation) -> bool:
@@ -190,11 +220,12 @@ def is_noticed(folder: str, change: Mutation) -> bool:
     file, own = Path(folder, change.path), tests_of(change.path)
     before = file.read_text(encoding="utf8")
     for tests in (own, tuple(each for each in AFTERWARDS if each not in own)):
-        file.write_text(change.code, encoding="utf8")
-        noticed = not passes(folder, tests)
-        file.write_text(before, encoding="utf8")
-        if noticed:
-            check_unchanged(folder, tests)
+        write(file, change.code)
+        test = failing(folder, tests)
+        write(file, before)
+        if test not in (None, TIMEOUT):
+            check_unchanged(folder, test)
+        if test is not None:
             return True
     return False
 
@@ -226,6 +257,8 @@ def main(files: tuple[str, ...], sample: int | None, seed: int, javascript: bool
     changes = chosen(files_of(files), sample, seed)
     for name in PRELOADED:
         importlib.import_module(name)
+    for plugin in entry_points(group="pytest11"):
+        plugin.load()
     importlib.import_module("torch").set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         copy_of_the_repository(folder)

@@ -10,16 +10,16 @@ TWINS = tuple(f"javascript/softInpainting/{name}.mjs" for name in (
 """The JavaScript that computes what Python computes too, or the host."""
 
 TESTS = {
-    "geometry": "geometry mask cut regions", "atomic_file": "atomic",
+    "geometry": "geometry mask cut", "atomic_file": "atomic",
     "method/blend": "blend job", "method/cielab": "content drift score mask_tools", "method/coherence": "coherence",
     "method/composite": "composite kept", "method/content": "content", "method/cut": "cut", "method/difference": "difference",
     "method/distance": "mask surroundings mask_tools", "method/drift": "drift kept", "method/fill": "fill content",
-    "method/grain": "grain", "method/layer": "export", "method/mask": "mask job preview webui_latents",
-    "method/mask_tools": "mask_tools preview", "method/regions": "regions", "method/schedule": "schedule job",
-    "method/smootherstep": "smootherstep", "method/surroundings": "surroundings detours preview",
+    "method/grain": "grain", "method/layer": "export", "method/mask": "mask job",
+    "method/mask_tools": "mask_tools", "method/regions": "regions", "method/schedule": "schedule job",
+    "method/smootherstep": "smootherstep", "method/surroundings": "surroundings detours",
     "generation/candidates": "candidates", "generation/coherent": "coherence", "generation/colours": "image_files export kept",
     "generation/ghosts": "score", "generation/history": "history", "generation/job": "job", "generation/kept": "kept export",
-    "generation/layers": "export regions", "generation/neighbours": "neighbours", "generation/sampled": "job kept cut",
+    "generation/layers": "export", "generation/neighbours": "neighbours", "generation/sampled": "job kept cut",
     "generation/score": "score",
     "generation/seams": "score", "generation/source": "source image_files", "generation/turns": "recompositing",
     "generation/views": "views",

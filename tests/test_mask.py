@@ -138,8 +138,9 @@ def test_a_mask_is_shaped_by_the_settings(blur):
     by_host = Settings(enabled=True, feather_source="host")
     assert (repaint_mask(painted, by_host, Canvas(blur)) == host_blur(painted, blur)).all()
     assert (repaint_mask(painted, Settings(enabled=False, grow_px=3), Canvas(blur)) == host_blur(painted, blur)).all()
-    shrunk = Settings(enabled=True, feather_source="own", feather_width=0, grow_px=-3)
-    assert (repaint_mask(painted, shrunk, Canvas(blur)) == shrink(painted, 3)).all()
+    for pixels in (1, 3):
+        shrunk = Settings(enabled=True, feather_source="own", feather_width=0, grow_px=-pixels)
+        assert (repaint_mask(painted, shrunk, Canvas(blur)) == shrink(painted, pixels)).all()
 
 
 @pytest.mark.parametrize(("size", "stretched_to"), [

@@ -93,6 +93,15 @@ def measured(repaint, new_from=0, box=None):
     return np.append(found.correction.ravel(), 100 * found.trust)
 
 
+def noisy_drift():
+    """Outside the mask, noise in large blocks, and two things that are not drift."""
+    decoded = ORIGINAL + SHIFT + 9 * np.kron(NOISE[:23, :27], np.ones((8, 8, 1)))[:SIZE.height, :SIZE.width]
+    decoded[8:40, 8:48] += 90
+    decoded[8:40, 170:200] -= 90
+    found = drift.measured(ORIGINAL, decoded.astype(np.float32), PAINTED)
+    return np.append(found.correction.ravel(), 100 * found.trust)
+
+
 def scores(repaint, painted, decoded=None):
     found = score.score(ORIGINAL, RESULT, repaint, painted, decoded)
     return [*dataclasses.astuple(found), *score.flaws(found, 0.7, 0.8).values(), score.blend_score(found, 0.7, 0.8)]
@@ -120,8 +129,8 @@ def moved():
 
 RESULTS = {
     "drift, new content": lambda: measured(PAINTED), "drift, partly trusted": lambda: measured(PAINTED, 85),
-    "drift, feather": lambda: measured(REPAINT),
-    "drift, tight crop": lambda: measured(REPAINT, 0, Box(30, 140, 30, 30)),
+    "drift, feather": lambda: measured(REPAINT), "drift, noise and other content": noisy_drift,
+    "drift, tight crop": lambda: measured(REPAINT, 0, Box(30, 128, 60, 30)),
     "grain": lambda: grain.matched(ORIGINAL, DECODED, REPAINT, 0.8, 5),
     "fill from outside": lambda: fill.fill_from_outside(ORIGINAL, REPAINT),
     "fill from rim": lambda: fill.fill_from_rim(ORIGINAL, REPAINT),
@@ -156,6 +165,8 @@ RESULTS = {
     "scores, unknown new image": lambda: scores(REPAINT, PAINTED == 1),
     "seams": along_seams,
     "composited": lambda: kept().composited(RUN), "opacity of a run": lambda: kept().total_opacity_px(RUN),
+    "opacity of a run, mostly by change": lambda: kept().total_opacity_px(
+        dataclasses.replace(RUN, least_opacity=0.3, difference_threshold=0.5, edge_taper_px=9.0)),
     "seam view": lambda: views.seam(kept(), RUN), "difference view": lambda: views.relative_difference(kept(), RUN),
     "amplified": lambda: views.amplified_difference(ORIGINAL, RESULT),
 }
