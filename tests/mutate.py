@@ -47,7 +47,8 @@ LIMIT_SECONDS = 600
 PRELOADED = ("numpy", "PIL.Image", "scipy.ndimage", "scipy.stats", "skimage.color", "torch")
 """Imported once; the tests of each change run in a fork."""
 TIMES = itertools.count(1)
-TIMEOUT = "none ended in time"
+NONE_RAN = "none in particular"
+"""The failing test where the tests could not be started, or did not end in time."""
 QUICK = "not krita and not gimp"
 """Tests that start other programs take longer than all others."""
 STRYKER = "@stryker-mutator/core@9"
@@ -185,8 +186,8 @@ def failing(folder: str, tests: tuple[str, ...]) -> str | None:
     if process.is_alive():
         process.kill()
         process.join()
-        return TIMEOUT
-    return file.read_text() if file.exists() else None if process.exitcode == 0 else TIMEOUT
+        return NONE_RAN
+    return file.read_text() if file.exists() else None if process.exitcode == 0 else NONE_RAN
 
 
 def _run(folder: str, tests: tuple[str, ...], file: Path) -> None:
@@ -198,8 +199,8 @@ def _run(folder: str, tests: tuple[str, ...], file: Path) -> None:
     sys.path[:] = [folder, *(entry for entry in sys.path if entry and Path(entry).resolve() != ROOT)]
     for name in [name for name in sys.modules if name.partition(".")[0] in ("tests", "lib_softinpaint", "benchmarks")]:
         del sys.modules[name]
-    pytest.main(["-p", "no:cacheprovider", "-k", QUICK, "-W", "ignore::pytest.PytestAssertRewriteWarning", *tests],
-                [FirstFailure(file)])
+    os._exit(int(pytest.main(["-p", "no:cacheprovider", "-k", QUICK, "-W", "ignore::pytest.PytestAssertRewriteWarning",
+                              *tests], [FirstFailure(file)])))
 
 
 @cache
@@ -223,7 +224,7 @@ def is_noticed(folder: str, change: Mutation) -> bool:
         write(file, change.code)
         test = failing(folder, tests)
         write(file, before)
-        if test not in (None, TIMEOUT):
+        if test not in (None, NONE_RAN):
             check_unchanged(folder, test)
         if test is not None:
             return True

@@ -46,7 +46,8 @@ def test_steps_reach_up_to_their_largest_values():
     largest = "luminance 0-100, drop specks 512, smooth 512, grow -100, grow 100 %"
     assert [step.values for step in steps_of(largest)] == [(0, 100), (512,), (512,), (-100,), (100,)]
     assert steps_of("colour #ffffff 100")[0].values == (100,)
-    for text in ("luminance 0-100.5", "drop specks 512.5", "smooth 512.5", "grow 100.5", "grow -100.5", "colour #ffffff 100.5"):
+    for text in ("luminance 0-100.5", "drop specks 512.5", "smooth 512.5", "grow 100.5", "grow -100.5",
+                 "colour #ffffff 100.5"):
         with pytest.raises(BadInput):
             steps_of(text)
 
