@@ -38,7 +38,22 @@ OF_FOLDERS = {"settings": "settings presets request", "hosts/webui": "webui_late
 AFTERWARDS = tuple(f"tests/test_{name}.py" for name in ("job", "kept", "webui_latents"))
 """Run where the module's own tests pass."""
 
-WITHOUT_EFFECT: dict[tuple[str, str, str], str] = {}
+_MASK, _QUICKER = "lib_softinpaint/method/mask.py", "It only chooses the quicker way to the same result."
+_SHRUNK = "mask = shrink(painted, -settings.grow_px) if settings.grow_px < 0 else painted"
+_DEPTH = "kept[place] |= stroke_depth > stroke_depth.max() - 0.5"
+_UNIFORM = "if (mask[mask > 0] == strongest).all():"
+
+WITHOUT_EFFECT: dict[tuple[str, str, str], str] = {
+    (_MASK, _UNIFORM, _UNIFORM.replace("==", "<")): _QUICKER,
+    (_MASK, "strongest = mask.max()", "strongest = mask.min()"): _QUICKER,
+    (_MASK, _DEPTH, _DEPTH.replace(" > ", " >= ")): "No two depths, roots of whole numbers, differ by 0.5.",
+    (_MASK, _SHRUNK, _SHRUNK.replace("< 0", "< -1")): "The rim is a pixel deep, so that shrinking by less changes nothing.",
+    (_MASK, _SHRUNK, _SHRUNK.replace("< 0", "<= 0")): "Shrinking by 0 changes nothing.",
+    ("lib_softinpaint/method/cut.py", "if factor == 1:", "if factor == 0:"): _QUICKER,
+    ("lib_softinpaint/settings/prompt.py", "clause = 0", "clause = 1"):
+        "A clause that starts at token 1 is longer than any that is kept together.",
+    ("lib_softinpaint/images/steps.py", "MOST_STEPS = 200", "MOST_STEPS = 201"): "A choice, which no result depends on.",
+}
 """Changes that no test can notice, with the reason: path, line before and line after."""
 
 
