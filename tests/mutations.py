@@ -41,6 +41,9 @@ AFTERWARDS = tuple(f"tests/test_{name}.py" for name in ("job", "kept", "webui_la
 _MASK, _QUICKER = "lib_softinpaint/method/mask.py", "It only chooses the quicker way to the same result."
 _SHRUNK = "mask = shrink(painted, -settings.grow_px) if settings.grow_px < 0 else painted"
 _DEPTH = "kept[place] |= stroke_depth > stroke_depth.max() - 0.5"
+_STEPS = "steps = [max(1, -(-old // new)) for old, new in zip(mask.shape, scaled_to)]"
+_SMOOTHED = "colours = gaussian_filter(lab(np.asarray(reduced)).numpy(), (0, SMOOTHING, SMOOTHING))"
+_MADE = "self._folder.mkdir(parents=True, exist_ok=True)"
 _UNIFORM = "if (mask[mask > 0] == strongest).all():"
 
 WITHOUT_EFFECT: dict[tuple[str, str, str], str] = {
@@ -49,9 +52,13 @@ WITHOUT_EFFECT: dict[tuple[str, str, str], str] = {
     (_MASK, _DEPTH, _DEPTH.replace(" > ", " >= ")): "No two depths, roots of whole numbers, differ by 0.5.",
     (_MASK, _SHRUNK, _SHRUNK.replace("< 0", "< -1")): "The rim is a pixel deep, so that shrinking by less changes nothing.",
     (_MASK, _SHRUNK, _SHRUNK.replace("< 0", "<= 0")): "Shrinking by 0 changes nothing.",
+    (_MASK, _STEPS, _STEPS.replace("max(1,", "max( 0,")): "A side has at least one pixel.",
+    ("lib_softinpaint/method/surroundings.py", _SMOOTHED, _SMOOTHED.replace("(0,", "( -1,")):
+        "SciPy blurs by no deviation below 0.",
     ("lib_softinpaint/method/cut.py", "if factor == 1:", "if factor == 0:"): _QUICKER,
     ("lib_softinpaint/settings/prompt.py", "clause = 0", "clause = 1"):
         "A clause that starts at token 1 is longer than any that is kept together.",
+    ("lib_softinpaint/images/steps.py", _MADE, _MADE.replace("True", "False", 1)): "Images are written first, into the folder.",
     ("lib_softinpaint/images/steps.py", "MOST_STEPS = 200", "MOST_STEPS = 201"): "A choice, which no result depends on.",
 }
 """Changes that no test can notice, with the reason: path, line before and line after."""
