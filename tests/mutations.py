@@ -52,13 +52,15 @@ WITHOUT_EFFECT: dict[tuple[str, str, str], str] = {
     (_MASK, _DEPTH, _DEPTH.replace(" > ", " >= ")): "No two depths, roots of whole numbers, differ by 0.5.",
     (_MASK, _SHRUNK, _SHRUNK.replace("< 0", "< -1")): "The rim is a pixel deep, so that shrinking by less changes nothing.",
     (_MASK, _SHRUNK, _SHRUNK.replace("< 0", "<= 0")): "Shrinking by 0 changes nothing.",
-    (_MASK, _STEPS, _STEPS.replace("max(1,", "max( 0,")): "A side has at least one pixel.",
+    (_MASK, _STEPS, _STEPS.replace("max(1,", "max( 0,")):
+        "A side has at least one pixel.",
     ("lib_softinpaint/method/surroundings.py", _SMOOTHED, _SMOOTHED.replace("(0,", "( -1,")):
         "SciPy blurs by no deviation below 0.",
     ("lib_softinpaint/method/cut.py", "if factor == 1:", "if factor == 0:"): _QUICKER,
     ("lib_softinpaint/settings/prompt.py", "clause = 0", "clause = 1"):
         "A clause that starts at token 1 is longer than any that is kept together.",
-    ("lib_softinpaint/images/steps.py", _MADE, _MADE.replace("True", "False", 1)): "Images are written first, into the folder.",
+    ("lib_softinpaint/images/steps.py", _MADE, _MADE.replace("True", "False", 1)):
+        "Images are written first, into the folder.",
     ("lib_softinpaint/images/steps.py", "MOST_STEPS = 200", "MOST_STEPS = 201"): "A choice, which no result depends on.",
 }
 """Changes that no test can notice, with the reason: path, line before and line after."""
