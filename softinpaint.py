@@ -8,6 +8,7 @@
     python3 softinpaint.py recomposite JOB  re-composites a kept job with other settings, without a model
     python3 softinpaint.py checkpoint DIR   writes the bundled model as a checkpoint for the WebUI
     python3 softinpaint.py test             runs the linter and the tests
+    python3 softinpaint.py mutate           changes the library in one place at a time, and lists what no test notices
     python3 softinpaint.py bench            runs the benchmarks of speed and image quality
 """
 import hashlib
@@ -26,7 +27,7 @@ PAGE = ROOT / "page-requirements.txt"
 DEVELOPMENT = ROOT / "development-requirements.txt"
 RAY = ROOT / "ray-requirements.txt"
 PHOTOSHOP = ROOT / "photoshop-requirements.txt"
-BESIDES = {"page": [PAGE], "test": [PAGE, DEVELOPMENT], "bench": [DEVELOPMENT]}
+BESIDES = {"page": [PAGE], "test": [PAGE, DEVELOPMENT], **dict.fromkeys(("bench", "mutate"), [DEVELOPMENT])}
 OF_OPTIONS = {("batch", "--ray"): RAY, **{(verb, "--photoshop"): PHOTOSHOP for verb in ("inpaint", "batch", "recomposite")}}
 FOR = {PAGE: "the page", RAY: "Ray", PHOTOSHOP: "Photoshop files"}
 INSTALLED = VENV / "installed-requirements.sha256"
@@ -45,7 +46,7 @@ def main(arguments):
     if sys.version_info < (3, 10):  # noqa: UP036 - any Python may run this file
         return complain("Python 3.10 or later is needed; this is {}.{}.".format(*sys.version_info))
     verbs = dict.fromkeys(("demo", "inpaint", "batch", "mask", "page", "recomposite"), command)
-    verbs.update(checkpoint=checkpoint, test=test, bench=bench)
+    verbs.update(checkpoint=checkpoint, test=test, bench=bench, mutate=mutate)
     if not arguments or arguments[0] not in verbs:
         print(__doc__.strip())
         return 0 if arguments[:1] in ([], ["-h"], ["--help"]) else 2
@@ -114,6 +115,10 @@ def lint_javascript():
 
 def bench(arguments):
     return run("-m", "benchmarks", *arguments[1:])
+
+
+def mutate(arguments):
+    return run("-m", "tests.mutate", *arguments[1:])
 
 
 class ForeignEnvironment(Exception):

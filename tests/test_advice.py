@@ -16,6 +16,18 @@ def test_an_ordinary_request_gets_no_advice():
     assert advice(**{**QUIET, "steps": 1}) == []
 
 
+def test_at_each_limit_there_is_none_and_just_beyond_it_one():
+    def count(**changes):
+        return len(advice(**{**QUIET, **changes}))
+    assert [count(steps=steps) for steps in (1, 2, 9, 10)] == [0, 1, 1, 0]
+    assert [count(steps=4, preservation_strength=strength) for strength in (0.1, 0.11)] == [0, 1]
+    assert [count(denoising_strength=strength) for strength in (0.09, 0.1)] == [1, 0]
+    assert [count(masked_content="latent nothing", denoising_strength=strength) for strength in (0.69, 0.7)] == [1, 0]
+    assert [count(padding_px=padding, denoising_strength=0.9) for padding in (15, 16)] == [1, 0]
+    assert [count(padding_px=0, denoising_strength=strength) for strength in (0.8, 0.81)] == [0, 1]
+    assert [count(image=Size(1000, 1000), working=Size(1000, width)) for width in (979, 981, 1019, 1021)] == [1, 0, 0, 1]
+
+
 @pytest.mark.parametrize(("changes", "sentence"), [
     ({"denoising_strength": 0.05}, "Denoising strength 0.05 changes almost nothing; new content needs 0.4 or more."),
     ({"masked_content": "latent noise", "denoising_strength": 0.5},

@@ -53,6 +53,35 @@ def test_where_everything_is_repainted_rounds_follow_the_prediction():
     assert abs(noisy.std() - ratio) < 0.02
 
 
+def small_job(**settings):
+    """A job on a latent of one image whose middle is repainted."""
+    repaint = torch.zeros(1, 1, 4, 6)
+    repaint[..., 1:3, 2:4] = 0.6
+    pixels = np.zeros((32, 48, 3), np.uint8)
+    reference = torch.randn(1, 4, 4, 6, generator=torch.Generator().manual_seed(0))
+    return SoftInpaintJob(Settings(enabled=True, **settings), repaint, reference, [pixels], [np.zeros((32, 48), np.float32)])
+
+
+def test_the_rounds_of_a_step_draw_the_noise_of_its_number():
+    job = small_job(coherence_rounds=1.0, agreement=0.0)
+    calls, noisy, ratio = CoherentCalls(job, [7]), torch.full((1, 4, 4, 6), 2.0), torch.tensor([9.0])
+    for step in range(2):
+        got = calls.begin_step(noisy, torch.ones(1), ratio, ratio, lambda asked: asked / 2)
+        wanted = coherence.moved(noisy, noisy / 2, job.reference, job.repaint_share(noisy, ratio), ratio.view(1, 1, 1, 1),
+                                 coherence.noise_for([7], step, 0, noisy))
+        torch.testing.assert_close(got, wanted)
+        assert not torch.equal(got, noisy)
+
+
+def test_a_call_at_another_size_agrees_with_nothing():
+    job, ratio = small_job(agreement=1.0), torch.tensor([9.0])
+    calls, noisy = CoherentCalls(job, [7]), torch.full((1, 4, 4, 6), 2.0)
+    job.predicted = torch.zeros_like(noisy)
+    for asked, changes in ((noisy[..., :2, :3], False), (noisy, True)):
+        calls.ask(asked, torch.ones(1), ratio)
+        assert torch.equal(calls.begin_step(noisy, torch.ones(1), ratio, ratio, lambda asked: asked), noisy) is not changes
+
+
 def test_rounds_fade_out_with_the_noise():
     assert [coherence.rounds_at(5, ratio) for ratio in (14.0, 2.0, 1.0, 0.6, 0.5)] == [5, 4, 2, 1, 0]
     assert coherence.rounds_at(0, 14.0) == 0

@@ -16,16 +16,18 @@ SCENE = np.full((96, 128, 3), 120, np.uint8)
 SCENE[30:70, 60:90] = 220, 60, 40
 
 
-def png(pixels):
+def file_of(pixels, kind="png"):
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "png")
+    Image.fromarray(pixels).save(file, kind)
     return file.getvalue()
 
 
 def asked(app=None, image=SCENE, painted=PAINTED, **fields):
+    """The answer for an image, as pixels or as a file's bytes."""
     app = app or FastAPI()
     detours.add_route(app)
-    return TestClient(app).post(detours.ROUTE, files={"image": png(image), "painted": png(painted)},
+    image = image if isinstance(image, bytes) else file_of(image)
+    return TestClient(app).post(detours.ROUTE, files={"image": image, "painted": file_of(painted)},
                                 data={"awareness": 1, "reach_px": 30, **fields})
 
 
@@ -45,6 +47,15 @@ def test_anything_else_is_refused_with_the_rule(wrong):
     answer = asked(**wrong)
     assert (answer.status_code, answer.json()["detail"]) == (422, detours.RULE)
     assert TestClient(FastAPI()).post(detours.ROUTE).status_code == 404
+
+
+HUGE = file_of(SCENE, "bmp")[:18] + 2 * (60_000).to_bytes(4, "little") + file_of(SCENE, "bmp")[26:]
+
+
+@pytest.mark.parametrize("image", [HUGE, file_of(SCENE)[:70], file_of(SCENE, "gif")[:40], file_of(SCENE, "bmp")[:30], b""])
+def test_a_broken_or_huge_file_is_refused_with_the_rule(image):
+    answer = asked(image=image)
+    assert (answer.status_code, answer.json()["detail"]) == (422, detours.RULE)
 
 
 def test_a_page_with_a_login_answers_only_visitors_who_have_logged_in():

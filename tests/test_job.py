@@ -192,3 +192,35 @@ def test_nested_masks_count_from_where_the_run_starts():
     job = make_job(batch=1, threshold_mix=1)
     denoised = torch.full_like(job.reference, 5.0)
     assert torch.equal(job.blend(denoised, torch.tensor([0.6])), torch.where(job.repaint == 1, 5.0, job.reference))
+
+
+def ratios_at(*times):
+    """Noise ratios at shares of the training time."""
+    return torch.stack([schedule._log_ratios()[round(1000 * time) - 1] for time in times]).exp()
+
+
+def grey_job(strength, **settings):
+    """A job whose mask is at most this strong."""
+    job = make_job(batch=1, **{"threshold_mix": 1, "agreement": 0.0, **settings})
+    job.repaint = job.repaint * strength
+    return job
+
+
+@pytest.mark.parametrize(("strength", "order", "settings", "skipped"), [
+    (0.5, 1, {}, 3), (0.5, 2, {}, 2), (0.5, 1, {"agreement": 0.1}, 2), (0.5, 2, {"agreement": 1.0}, 1), (0.75, 1, {}, 1),
+    (0.76, 2, {}, 0), (0.99, 2, {"agreement": 1.0}, 0), (0.01, 1, {}, 4), (1, 1, {}, 0), (0, 1, {}, 0),
+    (0.5, 1, {"threshold_mix": 0.9}, 0)])
+def test_steps_before_the_first_pixel_unlocks_are_skipped(strength, order, settings, skipped):
+    """A step also unlocks at exactly its strength, and the last step is never skipped."""
+    assert grey_job(strength, **settings).locked_steps(ratios_at(0.8, 0.6, 0.5, 0.3, 0.1), order) == skipped
+
+
+def test_after_skipped_steps_masks_still_count_from_the_runs_start():
+    ratios = ratios_at(0.8, 0.6, 0.5, 0.3, 0.1)
+    skipping, whole = grey_job(0.5), grey_job(0.5)
+    denoised = torch.full_like(whole.reference, 5.0)
+    steps = [whole.blend(denoised, ratio[None]) for ratio in ratios]
+    skipped = skipping.locked_steps(ratios)
+    for step, ratio in list(zip(steps, ratios))[skipped:]:
+        assert torch.equal(skipping.blend(denoised, ratio[None]), step)
+    assert [torch.equal(step, whole.reference) for step in steps] == [True] * skipped + [False] * 2

@@ -97,6 +97,14 @@ def test_settings_that_cannot_be_changed_raise_one_sentence(changes, sentence):
         kept().settings_with(changes)
 
 
+@pytest.mark.parametrize(("automatic", "floor", "threshold"), [
+    (True, 0.1, 1.5), (True, 0.4, 6), (True, None, 1.5), (False, 0.4, 1.5)])
+def test_an_automatic_threshold_is_scaled_to_the_noise_floor(automatic, floor, threshold):
+    sampled = dataclasses.replace(kept().sampled, noise_floor=floor)
+    chosen = Settings(enabled=True, difference_threshold=1.5, automatic_threshold=automatic)
+    assert sampled.threshold(chosen) == pytest.approx(threshold)
+
+
 @pytest.mark.parametrize("transparent", [False, True])
 def test_a_job_file_makes_the_round_trip(tmp_path, transparent):
     source = np.random.default_rng(1).integers(0, 256, (SIZE, SIZE, 4), dtype=np.uint8) if transparent else None

@@ -81,7 +81,9 @@ def test_a_resized_core_survives_and_nothing_rings(how, stroke, old, new):
 
 def test_resizing_covers_or_contains_as_the_webui_does():
     mask = np.tile(np.float32([0, 0.5, 0.5, 0]).repeat(8), (16, 1))
-    assert resized(mask, Size(16, 16), "cover") == pytest.approx(np.full((16, 16), 0.5), abs=0.26)
+    covered = resized(mask, Size(16, 16), "cover")
+    assert covered.shape == (16, 16)
+    assert covered[:, 1:-1] == pytest.approx(np.full((16, 14), 0.5), abs=0.01)
     contained = resized(np.full((16, 32), 0.5, np.float32), Size(32, 32), "contain")
     assert contained == pytest.approx(np.full((32, 32), 0.5))
 
@@ -136,8 +138,9 @@ def test_a_mask_is_shaped_by_the_settings(blur):
     by_host = Settings(enabled=True, feather_source="host")
     assert (repaint_mask(painted, by_host, Canvas(blur)) == host_blur(painted, blur)).all()
     assert (repaint_mask(painted, Settings(enabled=False, grow_px=3), Canvas(blur)) == host_blur(painted, blur)).all()
-    shrunk = Settings(enabled=True, feather_source="own", feather_width=0, grow_px=-3)
-    assert (repaint_mask(painted, shrunk, Canvas(blur)) == shrink(painted, 3)).all()
+    for pixels in (1, 3):
+        shrunk = Settings(enabled=True, feather_source="own", feather_width=0, grow_px=-pixels)
+        assert (repaint_mask(painted, shrunk, Canvas(blur)) == shrink(painted, pixels)).all()
 
 
 @pytest.mark.parametrize(("size", "stretched_to"), [
@@ -152,6 +155,17 @@ def test_a_painted_mask_is_aligned_with_its_image(size, stretched_to):
     core = np.nonzero(repaint == 1)
     assert abs(core[0].mean() - (15 * down - 0.5)) < 1
     assert abs(core[1].mean() - (35 * across - 0.5)) < 1
+
+
+def test_a_mask_is_cut_or_continued_at_the_lower_right():
+    mask = np.arange(12, dtype=np.float32).reshape(3, 4)
+
+    def placed(size, stretched_to=None):
+        return PaintedMask(mask, Canvas(2), Size(*size), stretched_to and Size(*stretched_to)).placed(mask).tolist()
+    assert placed((2, 3)) == placed((2, 3), (3, 4)) == [[0, 1, 2], [4, 5, 6]]
+    assert placed((3, 3)) == [[0, 1, 2], [4, 5, 6], [8, 9, 10]]
+    assert placed((4, 3)) == [[0, 1, 2], [4, 5, 6], [8, 9, 10], [0, 0, 0]]
+    assert placed((2, 5)) == [[0, 1, 2, 3, 0], [4, 5, 6, 7, 0]]
 
 
 def test_an_own_feather_may_be_a_share_of_the_mask_and_at_most_the_image_width():
@@ -242,9 +256,11 @@ def test_the_remainder_of_the_division_is_cut_off():
     assert to_latent(np.ones((250, 260), np.float32), 31, 32).shape == (31, 32)
 
 
-def test_a_mask_smaller_than_the_latent_is_rejected():
-    with pytest.raises(ValueError, match=r"at least as large as the latent \(8, 8\), got \(4, 4\)"):
-        to_latent(np.ones((4, 4), np.float32), 8, 8)
+@pytest.mark.parametrize("size", [(4, 4), (7, 8), (8, 7)])
+def test_a_mask_smaller_than_the_latent_is_rejected(size):
+    with pytest.raises(ValueError, match=rf"at least as large as the latent \(8, 8\), got \({size[0]}, {size[1]}\)"):
+        to_latent(np.ones(size, np.float32), 8, 8)
+    assert to_latent(np.ones((8, 8), np.float32), 8, 8).min() == 1
 
 
 @pytest.mark.parametrize(("mask_shape", "latent_shape", "wanted"), [

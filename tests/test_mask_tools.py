@@ -42,6 +42,16 @@ def test_a_step_that_cannot_be_read_gets_one_sentence(text):
         steps_of(f"fill holes, {text}")
 
 
+def test_steps_reach_up_to_their_largest_values():
+    largest = "luminance 0-100, drop specks 512, smooth 512, grow -100, grow 100 %"
+    assert [step.values for step in steps_of(largest)] == [(0, 100), (512,), (512,), (-100,), (100,)]
+    assert steps_of("colour #ffffff 100")[0].values == (100,)
+    for text in ("luminance 0-100.5", "drop specks 512.5", "smooth 512.5", "grow 100.5", "grow -100.5",
+                 "colour #ffffff 100.5"):
+        with pytest.raises(BadInput):
+            steps_of(text)
+
+
 @pytest.mark.parametrize("text", ["smooth 2, transparency", "transparency, colour #ffffff 5"])
 def test_a_mask_is_made_from_the_image_once_and_first(text):
     with pytest.raises(BadInput, match=f"^Mask tools may name one of {', '.join(SOURCES)}, and only as the first step, got "):

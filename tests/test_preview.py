@@ -63,13 +63,17 @@ REQUESTS = [(0.75, "original", None, [512, 512], [512, 512], 20, 0.5),
             (0.05, "latent noise", None, [512, 512], [512, 512], 20, 0.5),
             (0.5, "latent nothing", None, [512, 768], [512, 512], 9, 0.1), (0.9, "fill", 4, [512, 768], [512, 512], 10, 0.5),
             (0.9, "fill", 32, [512, 768], [512, 512], 9, 0.5), (0.7, "latent noise", 0, [512, 512], [512, 512], 4, 0.2),
-            (1.0, "original", None, [640, 512], [648, 512], 20, 0.5)]
+            (1.0, "original", None, [640, 512], [648, 512], 20, 0.5), (0.1, "original", 15, [512, 512], [512, 512], 9, 0.1),
+            (0.7, "latent noise", None, [500, 500], [509, 500], 10, 0.5), (0.8, "fill", 15, [512, 512], [512, 512], 1, 0.5),
+            (0.81, "fill", 15, [512, 512], [640, 512], 2, 0.11), (0.81, "original", 16, [512, 512], [512, 512], 20, 0.5),
+            (0.69, "latent nothing", None, [500, 500], [489, 500], 20, 0.5)]
 
 
 TOOLS = [("block", "fill holes"), ("block", "drop specks 4"), ("block", "smooth 2"), ("block", "grow 20 %"),
          ("block", "grow -10 %"), ("rim", "invert"), ("ring", "fill holes, smooth 1.5, grow 5 %"), ("rim", "drop specks 2"),
          ("empty", "transparency, grow 10 %"), ("empty", "luminance 50-70"), ("empty", "colour #dc503c 20, invert"),
-         ("empty", "luminance 40-52"), ("empty", "colour #868686 4"), ("block", "colour #dc503c 20")]
+         ("empty", "luminance 40-52"), ("empty", "colour #868686 4"), ("block", "colour #dc503c 20"),
+         *(("empty", f"colour #{colour} 25") for colour in ("3060c0", "20a040", "c8b428", "b040a0", "141e28"))]
 UNREADABLE = "smoth 4", "grow", "luminance 90", "fill holes, transparency", "colour red 5"
 
 WORKING = 48, 64
@@ -139,10 +143,13 @@ def dots():
 
 
 def layer():
-    """The image with a thing in it, half of it transparent, (HEIGHT, WIDTH, 4) uint8."""
+    """The image with a thing in it, half of it transparent, and all colours below; (HEIGHT, WIDTH, 4) uint8."""
     alpha = np.full((HEIGHT, WIDTH, 1), 255, np.uint8)
     alpha[4:12, 20:24] = 64
-    return np.concatenate([neighbour(), alpha], -1)
+    colours = neighbour()
+    rows, columns = np.mgrid[:HEIGHT - 16, :WIDTH]
+    colours[16:] = np.stack([22 * rows, 7 * columns, 255 - 3 * columns - 12 * rows], -1).clip(0, 255)
+    return np.concatenate([colours, alpha], -1)
 
 
 PAINTED = {paint.__name__: paint() for paint in (block, greys, ramp, stairs, rim)}

@@ -78,3 +78,13 @@ def test_and_is_a_word_in_a_negative_prompt_and_within_words():
     ("a <lora:x:0.3> b <lora:y:1>", 0.8, "a  b <lora:y:1> <lora:x:0.8>")])
 def test_a_lora_is_named_once(text, weight, named):
     assert prompt.with_lora(text, "x", weight) == named
+
+
+@pytest.mark.parametrize(("text", "parts", "note"), [
+    ("a", ["a", "a"], ""), ("a [SEP] b", ["a", "b"], ""), ("a[SEP]", ["a", "a"], ""), ("[SEP] b", ["", "b"], ""),
+    ("a [SEP] b [SEP] c [SEP] d", ["a", "b"],
+     "The prompt has parts for 4 regions, but the mask has 2; the last 2 were not used.")])
+def test_each_region_has_its_part_of_the_prompt_or_the_one_before(text, parts, note):
+    notes = []
+    assert prompt.of_regions(text, 2, notes) == parts
+    assert notes == ([note] if note else [])

@@ -105,3 +105,29 @@ def test_an_exception_releases_the_turn():
         raise ZeroDivisionError
     with turns.turn():
         pass
+
+
+def test_eight_may_wait_and_no_more():
+    turns = Turns()
+
+    def wait():
+        with turns.turn():
+            pass
+    with turns.turn():
+        threads = [started(wait) for _ in range(8)]
+        waits(turns, 9)
+        with pytest.raises(Busy, match="^9 re-composites are running or waiting"), turns.turn():
+            pass
+    for thread in threads:
+        thread.join()
+
+
+def test_the_oldest_callers_are_forgotten(monkeypatch):
+    monkeypatch.setattr("lib_softinpaint.generation.turns.MOST_CALLERS", 2)
+    turns = Turns()
+
+    def remembered():
+        return [caller for caller in "abc" if not turns.is_newest(caller, -1)]
+    for caller, expected in (("a", ["a"]), ("b", ["a", "b"]), ("a", ["a", "b"]), ("c", ["a", "c"])):
+        with turns.turn(caller):
+            assert remembered() == expected

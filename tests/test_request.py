@@ -5,7 +5,16 @@ import pytest
 from lib_softinpaint.errors import BadInput
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.settings import infotext
-from lib_softinpaint.settings.request import FIELDS, MASKED_CONTENTS, Request, from_infotext, to_api, to_infotext, working_size
+from lib_softinpaint.settings.request import (
+    FIELDS,
+    MASKED_CONTENTS,
+    Request,
+    from_infotext,
+    to_api,
+    to_infotext,
+    unstretched,
+    working_size,
+)
 from lib_softinpaint.settings.settings import Settings, as_builtin
 
 FULL = Request(
@@ -41,6 +50,23 @@ def test_a_builtin_infotext_gives_its_settings_and_equivalents_of_later_ones():
             schedule_bias=0.2, preservation_strength=0.05, transition_contrast_boost=1, mask_influence=0,
             difference_threshold=1.25, difference_contrast=1.25))
     assert notes == []
+
+
+def test_a_size_that_would_stretch_the_image_is_replaced_by_its_own():
+    image = Size(400, 600)
+    for width, height, kept in ((600, 400, True), (300, 200, True), (1200, 800, True), (400, 600, False), (600, 600, False),
+                                (512, 512, False)):
+        asked = Request(width=width, height=height)
+        assert (unstretched(asked, image) == asked) is kept
+        assert kept or unstretched(asked, image) == Request()
+        crop = Request(width=width, height=height, inpaint_area="Only masked")
+        assert unstretched(crop, image) == crop
+
+
+def test_seeds_go_up_to_those_of_32_bits():
+    assert Request(seed=2 ** 32 - 1).seed == 4294967295
+    with pytest.raises(BadInput):
+        Request(seed=2 ** 32)
 
 
 def test_the_working_size_is_the_given_or_image_size_in_whole_latent_pixels():

@@ -113,6 +113,8 @@ def test_a_number_out_of_range_is_clamped_and_noted():
     ([True, math.nan], "Schedule bias must be a number from 0 to 8, got nan."),
     ([True, True], "Schedule bias must be a number from 0 to 8, got True."),
     ([True, [1]], r"Schedule bias must be a number from 0 to 8, got \[1\]."),
+    ([True, 10 ** 400], r"Schedule bias must be a number from 0 to 8, got 10{20,30}\.\.\.0{20,30}\.$"),
+    ([True, "iVBOR" * 99_999], r"Schedule bias must be a number from 0 to 8, got 'iVBOR.{30,60}'\.$"),
     (["maybe"], "Soft inpainting must be true or false, got 'maybe'."),
     ([True] + [None] * 6 + ["thick"], "Feather source must be one of Automatic, Mask blur, own, host, got 'thick'."),
     ([{"mask_tools": "smoth 4"}], "Mask tools must be steps such as 'fill holes', .*, got 'smoth 4'"),

@@ -42,6 +42,16 @@ def test_steps_are_accepted_undone_and_redone_and_survive_a_restart(tmp_path):
             Steps(tmp_path).go_to(place)
 
 
+def test_without_a_folder_there_is_no_step(tmp_path):
+    chain = Steps(tmp_path / "none").read()
+    assert (chain.steps, chain.current) == ((), -1)
+
+
+def test_the_folder_is_made_with_those_above_it(tmp_path):
+    accept(Steps(tmp_path / "data" / "steps"), 1)
+    assert levels(tmp_path / "data" / "steps") == [0, 1]
+
+
 def test_what_was_undone_is_replaced_and_a_new_image_is_added(tmp_path):
     for number in (1, 2, 3):
         accept(Steps(tmp_path), number)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import reprlib
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ from typing import Any
 from lib_softinpaint.errors import BadInput
 
 Value = bool | int | float | str
+
+_shown = reprlib.Repr()
+"""Cuts long values in messages, such as an image in the place of a number."""
+_shown.maxstring = _shown.maxother = _shown.maxlong = 60
 
 
 @dataclass(frozen=True)
@@ -99,23 +104,23 @@ def checked(field: Field, value: Any) -> Value:
     """The value, coerced to its field's type. Raises BadInput if it is out of range or of the wrong type."""
     if field.choices:
         if value not in field.choices:
-            raise BadInput(f"{field.name} must be one of {field.choices}, got {value!r}")
+            raise BadInput(f"{field.name} must be one of {field.choices}, got {_shown.repr(value)}")
         return value
     if isinstance(field.default, bool):
         if not isinstance(value, bool):
-            raise BadInput(f"{field.name} must be True or False, got {value!r}")
+            raise BadInput(f"{field.name} must be True or False, got {_shown.repr(value)}")
         return value
     if isinstance(field.default, str):
         if not isinstance(value, str):
-            raise BadInput(f"{field.name} must be text, got {value!r}")
+            raise BadInput(f"{field.name} must be text, got {_shown.repr(value)}")
         if field.check is not None:
             field.check(value)
         return value
     low, high = field.limits
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise BadInput(f"{field.name} must be a number from {low} to {high}, got {value!r}")
+        raise BadInput(f"{field.name} must be a number from {low} to {high}, got {_shown.repr(value)}")
     if isinstance(field.default, int) and value != int(value):
-        raise BadInput(f"{field.name} must be a whole number, got {value!r}")
+        raise BadInput(f"{field.name} must be a whole number, got {_shown.repr(value)}")
     return type(field.default)(value)
 
 
@@ -128,26 +133,26 @@ def read(field: Field, value: Any, notes: list[str]) -> Value:
     if field.choices:
         by_lower_case = {choice.lower(): choice for choice in field.choices}
         if str(value).strip().lower() not in by_lower_case:
-            raise BadInput(f"{label} must be one of {', '.join(by_lower_case.values())}, got {value!r}.")
+            raise BadInput(f"{label} must be one of {', '.join(by_lower_case.values())}, got {_shown.repr(value)}.")
         return by_lower_case[str(value).strip().lower()]
     if isinstance(field.default, bool):
         words = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False, "": False}
         if str(value).strip().lower() not in words:
-            raise BadInput(f"{label} must be true or false, got {value!r}.")
+            raise BadInput(f"{label} must be true or false, got {_shown.repr(value)}.")
         return words[str(value).strip().lower()]
     if isinstance(field.default, str):
         return checked(field, str(value))
     low, high = field.limits
     try:
         number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if math.isnan(number):
-        raise BadInput(f"{label} must be a number from {low} to {high}, got {value!r}.")
+        raise BadInput(f"{label} must be a number from {low} to {high}, got {_shown.repr(value)}.")
     if not low <= number <= high:
         clamped = min(max(number, low), high)
         notes.append(f"{label} must be from {low} to {high}, got {value}; {clamped} is used instead.")
         number = clamped
     if isinstance(field.default, int) and number != int(number):
-        raise BadInput(f"{label} must be a whole number, got {value!r}.")
+        raise BadInput(f"{label} must be a whole number, got {_shown.repr(value)}.")
     return type(field.default)(number)

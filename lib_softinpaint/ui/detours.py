@@ -8,6 +8,7 @@ from fastapi import Depends, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from PIL import Image
 
+from lib_softinpaint.images.read import UNREADABLE
 from lib_softinpaint.method import surroundings
 
 ROUTE, LOGIN_CHECKS = "/softinpaint/detours", ("/login_check", "/login_check/")
@@ -37,7 +38,7 @@ async def _answer(request: Request) -> Response:
     async with request.form() as form:
         try:
             image, painted, awareness, reach_px = _read(dict(form))
-        except (KeyError, AttributeError, TypeError, ValueError, OSError) as fault:
+        except (KeyError, AttributeError, TypeError, *UNREADABLE) as fault:
             raise HTTPException(422, RULE) from fault
     detour = await run_in_threadpool(lambda: surroundings.detours(painted > 0, surroundings.edges(image), awareness, reach_px))
     in_bytes = np.rint(FAR * np.clip(detour / reach_px, 0, 1)).astype(np.uint8)

@@ -115,6 +115,16 @@ test("the crop is widened to the working size's shape, and stays inside", () => 
     assert.deepEqual(cropRegion(mask, 100, 60, 0, 512, 512), [20, 11, 60, 51]);
     assert.deepEqual(cropRegion(mask, 100, 60, 10, 512, 512), [10, 0, 70, 60]);
     assert.deepEqual(cropRegion(mask, 100, 60, 100, 512, 512), [0, 0, 100, 60]);
+    assert.deepEqual(cropRegion(mask, 100, 60, 0, 512, 256), [20, 21, 60, 41]);  // half as high as wide
+    assert.deepEqual(cropRegion(mask, 100, 60, 5, 256, 512), [15, 0, 65, 60]);
+    const tall = new Float32Array(60 * 100);
+    for (let y = 20; y < 60; y++) tall[60 * y + 30] = 1;
+    assert.deepEqual(cropRegion(tall, 60, 100, 0, 512, 512), [11, 20, 51, 60]);
+    assert.deepEqual(cropRegion(tall, 60, 100, 0, 256, 512), [21, 20, 41, 60]);
+    const corner = new Float32Array(100 * 60);
+    corner[59 * 100 + 99] = 1;
+    assert.deepEqual(cropRegion(corner, 100, 60, 7, 512, 512), [92, 52, 100, 60]);
+    assert.deepEqual(cropRegion(corner, 100, 60, 7, 1024, 512), [84, 52, 100, 60]);
 });
 
 test("a mask at a tenth of the size looks like the whole", () => {
@@ -141,6 +151,11 @@ test("a crop has its padding around the paint on every side", () => {
     fill(mask, 0, 30, 70, 70);
     assert.equal(paddingLeft(paint, mask, 100, 100, 32), 22);
     assert.equal(cellSide(paint, 100, 100, [50, 50], 0), 3.2);
+    assert.equal(cellSide(paint, 100, 100, [50, 50], 9.5), 6.4);
+    assert.equal(cellSide(paint, 100, 100, [100, 50], 10), 6.4);
+    assert.equal(cellSide(paint, 100, 100, [50, 100], 10), 6.4);
+    assert.equal(cellSide(paint, 100, 100, [50, 50], 99), 16);
+    assert.equal(cellSide(paint, 100, 100, [50, 25], null), 32);
 });
 
 test("Forge Classic names the schedule type after the sampler", () => {

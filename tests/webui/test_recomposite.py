@@ -91,7 +91,9 @@ def test_an_invalid_request_is_rejected_with_a_message(webui):
             ({"id": identity, "settings": {"grain": "much"}}, "grain must be a number from 0 to 1, got 'much'"),
             ({"id": identity, "settings": {"schedule_bias": 1}}, "got 'schedule_bias'"),
             ({"id": identity, "settings": [1]}, "settings must be an object"),
+            ({"id": [identity]}, "id must be the id of a kept image, got ["),
             ({"id": identity, "format": "gif"}, "format must be one of png, jpeg, webp, got 'gif'."),
+            ({"id": identity, "format": ["png"]}, "format must be one of png, jpeg, webp, got ['png']."),
             ({"id": identity, "seed": 1}, "the body may only contain id, settings, format and save, got seed.")):
         code, detail = refusal(webui, body)
         assert code == 422

@@ -38,12 +38,12 @@ def gallery_image(entry: Any) -> Any:
     return image
 
 
-def kept_image(identity: str) -> KeptImage:
+def kept_image(identity: Any) -> KeptImage:
     try:
         image = history.get(identity)
         history.shrink(history_mb())  # re-rendering may have added to it
         return image
-    except KeyError as missing:
+    except (KeyError, TypeError) as missing:  # a list or an object has no hash
         raise LookupError(f"id must be the id of a kept image, got {identity!r}.") from missing
 
 

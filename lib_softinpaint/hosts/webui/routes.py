@@ -25,6 +25,12 @@ ANSWER_FORMATS = {"png": {"compress_level": 1}, "jpeg": {"quality": 90}, "webp":
 EXPORT_ROUTE = "/softinpaint/export"
 RECOMPOSITE_ROUTE, ROUTE_OF_THE_HOST = "/softinpaint/recomposite", "/sdapi/v1/options"
 
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    code: {"description": description, "content": {"application/json": {"schema": {
+        "type": "object", "required": ["detail"], "properties": {"detail": {}}}}}}
+    for code, description in ((422, "The rule that the body breaks, and what came"), (429, "Too many requests wait"))}
+"""Responses to requests that are refused, as OpenAPI describes them."""
+
 
 def add_routes(app: Any) -> None:
     """Adds the page's route and, if the host has an API, two for kept images, with its authentication."""
@@ -33,7 +39,8 @@ def add_routes(app: Any) -> None:
     if host is not None:
         for route, answer, summary in ((RECOMPOSITE_ROUTE, _recomposite, "Re-composite a finished image"),
                                        (EXPORT_ROUTE, _export, "Export a finished image as layers and masks")):
-            app.add_api_route(route, answer, methods=["POST"], dependencies=host.dependencies, summary=summary)
+            app.add_api_route(route, answer, methods=["POST"], dependencies=host.dependencies, summary=summary,
+                              responses=REFUSALS)
 
 
 def _recomposite(body: dict[str, Any]) -> dict[str, str]:
@@ -46,7 +53,7 @@ def _recomposite(body: dict[str, Any]) -> dict[str, str]:
     with _refusing():
         file_format = body.get("format", "png")
         image, settings = _asked_for(body, "format", "save")
-        if file_format not in ANSWER_FORMATS:
+        if file_format not in tuple(ANSWER_FORMATS):  # a list or an object has no hash
             raise ValueError(f"format must be one of {', '.join(ANSWER_FORMATS)}, got {file_format!r}.")
         if not isinstance(body.get("save", False), bool):
             raise ValueError(f"save must be true or false, got {body['save']!r}.")

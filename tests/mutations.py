@@ -1,0 +1,75 @@
+"""Which tests belong to a module, and which changes to it make no difference. For `mutate.py`."""
+
+MUTATED = ("lib_softinpaint/geometry.py", "lib_softinpaint/atomic_file.py", "lib_softinpaint/method",
+           "lib_softinpaint/generation", "lib_softinpaint/images", "lib_softinpaint/settings",
+           *(f"lib_softinpaint/hosts/webui/{name}.py" for name in ("job", "masks", "run", "run_table", "sampling")))
+"""What is changed unless files are named: what tests without a host reach. tests/webui tests the other hooks."""
+
+TWINS = tuple(f"javascript/softInpainting/{name}.mjs" for name in (
+    "advice", "crop", "distance", "gaussian", "mask", "maskTools", "painted", "samplers", "schedule", "scheduleTypes"))
+"""The JavaScript that computes what Python computes too, or the host."""
+
+TESTS = {
+    "geometry": "geometry mask cut", "atomic_file": "atomic",
+    "method/blend": "blend job", "method/cielab": "content drift score mask_tools", "method/coherence": "coherence",
+    "method/composite": "composite kept", "method/content": "content", "method/cut": "cut", "method/difference": "difference",
+    "method/distance": "mask surroundings mask_tools", "method/drift": "drift kept", "method/fill": "fill content",
+    "method/grain": "grain", "method/layer": "export", "method/mask": "mask job",
+    "method/mask_tools": "mask_tools", "method/regions": "regions", "method/schedule": "schedule job",
+    "method/smootherstep": "smootherstep", "method/surroundings": "surroundings detours",
+    "generation/candidates": "candidates", "generation/coherent": "coherence", "generation/colours": "image_files export kept",
+    "generation/ghosts": "score", "generation/history": "history", "generation/job": "job", "generation/kept": "kept export",
+    "generation/layers": "export", "generation/neighbours": "neighbours", "generation/sampled": "job kept cut",
+    "generation/score": "score",
+    "generation/seams": "score", "generation/source": "source image_files", "generation/turns": "recompositing",
+    "generation/views": "views",
+    "images/encoded": "painted webui_api", "images/export": "export", "images/files": "image_files",
+    "images/infotext_files": "infotext", "images/job_file": "kept", "images/openraster": "export", "images/painted": "painted",
+    "images/painted_masks": "steps", "images/photoshop": "export", "images/read": "image_files", "images/sheet": "sheet",
+    "images/steps": "steps",
+    "settings/advice": "advice", "settings/infotext": "infotext", "settings/mask_tools": "mask_tools",
+    "settings/presets": "presets", "settings/prompt": "prompt", "settings/request": "request",
+    "hosts/webui/run_table": "runs", "hosts/webui/run": "runs webui_latents random_runs",
+}
+"""Unit tests by module; of a folder's other modules, those below. The names leave out `tests/test_` and `.py`."""
+OF_FOLDERS = {"settings": "settings presets request", "hosts/webui": "webui_latents random_runs", "images": "painted",
+              "generation": "job kept", "method": "mask job"}
+
+AFTERWARDS = tuple(f"tests/test_{name}.py" for name in ("job", "kept", "webui_latents"))
+"""Run where the module's own tests pass."""
+
+_MASK, _QUICKER = "lib_softinpaint/method/mask.py", "It only chooses the quicker way to the same result."
+_SHRUNK = "mask = shrink(painted, -settings.grow_px) if settings.grow_px < 0 else painted"
+_DEPTH = "kept[place] |= stroke_depth > stroke_depth.max() - 0.5"
+_STEPS = "steps = [max(1, -(-old // new)) for old, new in zip(mask.shape, scaled_to)]"
+_SMOOTHED = "colours = gaussian_filter(lab(np.asarray(reduced)).numpy(), (0, SMOOTHING, SMOOTHING))"
+_MADE = "self._folder.mkdir(parents=True, exist_ok=True)"
+_UNIFORM = "if (mask[mask > 0] == strongest).all():"
+
+WITHOUT_EFFECT: dict[tuple[str, str, str], str] = {
+    (_MASK, _UNIFORM, _UNIFORM.replace("==", "<")): _QUICKER,
+    (_MASK, "strongest = mask.max()", "strongest = mask.min()"): _QUICKER,
+    (_MASK, _DEPTH, _DEPTH.replace(" > ", " >= ")): "No two depths, roots of whole numbers, differ by 0.5.",
+    (_MASK, _SHRUNK, _SHRUNK.replace("< 0", "< -1")): "The rim is a pixel deep, so that shrinking by less changes nothing.",
+    (_MASK, _SHRUNK, _SHRUNK.replace("< 0", "<= 0")): "Shrinking by 0 changes nothing.",
+    (_MASK, _STEPS, _STEPS.replace("max(1,", "max( 0,")):
+        "A side has at least one pixel.",
+    ("lib_softinpaint/method/surroundings.py", _SMOOTHED, _SMOOTHED.replace("(0,", "( -1,")):
+        "SciPy blurs by no deviation below 0.",
+    ("lib_softinpaint/method/cut.py", "if factor == 1:", "if factor == 0:"): _QUICKER,
+    ("lib_softinpaint/settings/prompt.py", "clause = 0", "clause = 1"):
+        "A clause that starts at token 1 is longer than any that is kept together.",
+    ("lib_softinpaint/images/steps.py", _MADE, _MADE.replace("True", "False", 1)):
+        "Images are written first, into the folder.",
+    ("lib_softinpaint/images/steps.py", "MOST_STEPS = 200", "MOST_STEPS = 201"): "A choice, which no result depends on.",
+}
+"""Changes that no test can notice, with the reason: path, line before and line after."""
+
+
+def tests_of(path: str) -> tuple[str, ...]:
+    """Unit tests of a module, the quickest first."""
+    module = path.removeprefix("lib_softinpaint/").removesuffix(".py")
+    folder = next((name for name in OF_FOLDERS if module.startswith(name + "/")), "method")
+    names = TESTS.get(module, OF_FOLDERS[folder]).split()
+    first = ["recorded"] if folder in ("method", "generation") else []
+    return tuple(f"tests/test_{name}.py" for name in (*first, *names))
