@@ -51,7 +51,7 @@ def exported(page, folder):
         page.wait_for_function(
             "([selector, name, before, least]) => { const now = [...document.querySelectorAll(selector)].map("
             "(element) => element[name]); return now.length >= least && now[0] !== before[0]; }",
-            arg=[selector, name, before, least])
+            arg=[selector, name, before, least], timeout=GENERATION_MS)
     files = {}
     for link in page.locator(links).all():
         address = link.evaluate("link => link.href")
@@ -64,7 +64,7 @@ def exported(page, folder):
 def use_task(page, name, denoising_strength):
     page.click(f"#softinpaint_task_{name}")
     page.wait_for_function("value => +document.querySelector('#img2img_denoising_strength input').value === value",
-                           arg=denoising_strength)
+                           arg=denoising_strength, timeout=GENERATION_MS)
     page.wait_for_timeout(500)  # the other fields follow
 
 
