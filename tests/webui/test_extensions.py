@@ -103,7 +103,7 @@ def test_adetailer_details_softly_without_an_outer_mask(webui):
     assert "Soft inpainting" not in result.infotexts[0]
 
 
-@pytest.mark.automatic1111  # Forge compares boxes in the crop with the mask of the whole image, also when inpainting hard
+@pytest.mark.automatic1111  # in Forge, ADetailer leaves the box out
 def test_adetailer_details_the_first_region_only(webui):
     mask = ImageChops.lighter(drawn_disc(radius=20, x=0.25), drawn_disc(radius=20, x=0.75))
     settings = [{"regions_one_by_one": True}]
