@@ -19,8 +19,8 @@ from benchmarks.machine import facts
 from benchmarks.options import OUTPUT, Options
 from benchmarks.tables import MISSED
 
-NAMES = ("quality", "coherence", "content", "photos", "composites", "judged", "sliders", "presets", "few_steps", "masks",
-         "speed")
+NAMES = ("quality", "coherence", "content", "photos", "composites", "judged", "sliders", "presets", "few_steps", "rounds",
+         "masks", "speed")
 """Modules, each with a function `tables`."""
 USUAL = "speed", "quality"
 ALL = "all"

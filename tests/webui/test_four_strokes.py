@@ -7,7 +7,16 @@ from tests import browser as driven
 from tests.browser import number_in, open_advanced
 from tests.programs import in_krita
 from tests.webui.test_requests import soft_keys
-from tests.webui.test_staging import GENERATION_MS, on_canvas, prepare, press, wait_for_canvas, wait_for_preview
+from tests.webui.test_staging import (
+    GENERATION_MS,
+    generated_files,
+    on_canvas,
+    prepare,
+    press,
+    read,
+    wait_for_canvas,
+    wait_for_preview,
+)
 from training.scenes import HELD_OUT, Scene
 
 pytestmark = [pytest.mark.every_host, pytest.mark.usefixtures("clean_log")]
@@ -30,16 +39,9 @@ def quarters(changed):
 
 
 def generate(webui, page):
-    """The new image, (H, W, 3) int, its infotext and its file."""
-    before = set((webui.outputs / "img2img-images").rglob("*.png"))
-    page.click("#img2img_generate")
-    page.wait_for_selector("#img2img_interrupt", state="visible")
-    page.wait_for_selector("#img2img_interrupt", state="hidden", timeout=GENERATION_MS)
-    page.wait_for_selector("#img2img_gallery img")
-    page.wait_for_timeout(500)  # the gallery shows the new image
-    new, = set((webui.outputs / "img2img-images").rglob("*.png")) - before
-    with Image.open(new) as image:
-        return np.asarray(image.convert("RGB")).astype(int), image.info["parameters"], new
+    """The new image, (H, W, 3) int, and its infotext."""
+    file, = generated_files(webui, page)
+    return read(file)
 
 
 def exported(page, folder):
@@ -81,7 +83,7 @@ def test_four_strokes_with_prompts_of_their_own_are_retouched_and_exported(webui
         stroke(page, number)
     wait_for_preview(page, "White: ")
     original = on_canvas(page)
-    painted, text, file = generate(webui, page)
+    painted, text = generate(webui, page)
     page.screenshot(path=webui.data / "four-strokes.png", full_page=True)
     keys = soft_keys(text)
     assert (keys["regions one by one"], keys["regions"]) == ("True", "4")
@@ -104,7 +106,7 @@ def test_four_strokes_with_prompts_of_their_own_are_retouched_and_exported(webui
         page.wait_for_timeout(1000)
         stroke(page, number)
         wait_for_preview(page, "White: ")
-        result, text, file = generate(webui, page)
+        result, text = generate(webui, page)
         assert f"Denoising strength: {strength}" in text
         assert ("Inpaint area: Only masked" in text) == (name == "retouch")
         shares = quarters((result != current).any(axis=-1))

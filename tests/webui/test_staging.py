@@ -54,19 +54,27 @@ def paint(page):
     driven.squiggle(page, "#img2maskimg canvas")
 
 
-def generate(webui, page):
-    """Pixels (H, W, 3) int of the new files by their seed."""
+def generated_files(webui, page):
+    """The files that Generate adds."""
     before = set((webui.outputs / "img2img-images").rglob("*.png"))
     page.click("#img2img_generate")
     page.wait_for_selector("#img2img_interrupt", state="visible")
     page.wait_for_selector("#img2img_interrupt", state="hidden", timeout=GENERATION_MS)
     page.wait_for_selector("#img2img_gallery img")
     page.wait_for_timeout(500)  # the gallery shows the new images
-    new = {}
-    for path in set((webui.outputs / "img2img-images").rglob("*.png")) - before:
-        with Image.open(path) as image:
-            new[int(infotext.parse(image.info["parameters"])["Seed"])] = np.asarray(image.convert("RGB")).astype(int)
-    return new
+    return set((webui.outputs / "img2img-images").rglob("*.png")) - before
+
+
+def read(path):
+    """Pixels, (H, W, 3) int, and infotext."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB")).astype(int), image.info["parameters"]
+
+
+def generate(webui, page):
+    """Pixels (H, W, 3) int of the new files by their seed."""
+    made = [read(path) for path in generated_files(webui, page)]
+    return {int(infotext.parse(text)["Seed"]): pixels for pixels, text in made}
 
 
 def press(page, name, expected):
