@@ -23,10 +23,9 @@ SHIFT = LONG // 2
 SHOWN_ROUNDS = 1, 2, 5, 10
 SHEET_SCENES = 6
 
-METHODS = {"soft": {"enabled": True}, "soft, without agreement": {"enabled": True, "agreement": 0.0},
-           "hard": {"enabled": False}}
+METHODS = {"soft": {"enabled": True}, "hard": {"enabled": False}}
 """Settings by name."""
-STRENGTHS = 0.75, 1.0
+STRENGTH, ALL_STRENGTHS = 0.75, (0.75, 1.0)
 
 
 def fine_detail(image: np.ndarray) -> float:
@@ -54,7 +53,7 @@ def tables(options: Options) -> Iterator[str]:
     first = HELD_OUT + (0 if options.tuning else 500)
     scenes = [Scene.from_seed(first + number) for number in range(MORE_SCENES if options.full else SCENES)]
     rows, strips = [], []
-    for strength in STRENGTHS:
+    for strength in ALL_STRENGTHS if options.full else (STRENGTH,):
         for name, changed in METHODS.items():
             made = [[fine_detail(image) for image in images] for images in _shown(scenes, strength, name, changed, strips)]
             of_first = np.log(np.array(made) / np.array(made)[:, 1:2])
@@ -69,7 +68,7 @@ def _shown(scenes: list[Scene], strength: float, name: str, changed: dict, strip
     for number, scene in enumerate(scenes):
         images = list(painted_on(scene, strength, changed))
         if number < SHEET_SCENES:
-            strips.append(side_by_side({f"{name.partition(',')[0]}, {strength:g}: {place}": Image.fromarray(images[place])
+            strips.append(side_by_side({f"{name}, {strength:g}: {place}": Image.fromarray(images[place])
                                         for place in (0, *SHOWN_ROUNDS)}))
         yield images
 
