@@ -43,11 +43,12 @@ def hooks(monkeypatch, tmp_path):
         monkeypatch.setitem(sys.modules, f"modules.{name}", module)
     host.paths.data_path = tmp_path
     host.errors.report = lambda sentence, exc_info: FAULTS.append(str(sys.exc_info()[1]))
-    before = set(sys.modules)
-    yield importlib.import_module("lib_softinpaint.hosts.webui.hooks")
-    for name in set(sys.modules) - before:
-        if name.startswith("lib_softinpaint.hosts.webui"):
-            monkeypatch.delitem(sys.modules, name)
+    ours = "lib_softinpaint.hosts.webui"
+    for name in [name for name in sys.modules if name.startswith(ours)]:  # loaded by other tests, with other stand-ins
+        monkeypatch.delitem(sys.modules, name)
+    yield importlib.import_module(f"{ours}.hooks")
+    for name in [name for name in sys.modules if name.startswith(ours)]:
+        monkeypatch.delitem(sys.modules, name)
 
 
 class Processing(types.SimpleNamespace):
