@@ -366,9 +366,9 @@ def test_an_infotext_of_the_builtin_pastes_its_equivalents(page):
     page.locator("#mask_blend_scale").first.wait_for(state="visible")  # the accordion has opened
     assert not page.locator("#mask_blend_power").first.is_visible()
     page.wait_for_function("document.querySelector('#softinpaint_preview .changed').innerText === 'Changed under Advanced: "
-                           "Schedule bias 0.2, Transition contrast boost 1, Difference threshold 1.25, Difference contrast "
-                           "1.25, Edge taper 0, Least opacity 0, Drift correction 0, Seam search 0, "
-                           "Agreement with the surroundings 0.'")
+                           "Schedule bias 0.2, Transition contrast boost 1, Agreement with the surroundings 0, Difference "
+                           "threshold 1.25, Difference contrast 1.25, Edge taper 0, Least opacity 0, Drift correction 0, "
+                           "Seam search 0.'")
     page.wait_for_function("+document.querySelector('#softinpaint_edge_taper input[type=number]').value == 0")
     assert [number_in(page, elem_id) for elem_id in SLIDERS] == GUIDE
     assert page.locator("#softinpaint_feather_source input:checked").first.input_value() == "host"
