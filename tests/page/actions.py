@@ -34,6 +34,14 @@ def captions(page):
     return [(float(score), int(seed)) for score, seed in (text.split("seed") for text in texts)]
 
 
+def scores_best_first(page):
+    """Blend scores as shown. They are sorted, but those of unchanged candidates come last."""
+    shown = [("unchanged" in card.locator(".mark").all_inner_texts(), -score)
+             for card, (score, _) in zip(page.locator(CARDS).all(), captions(page))]
+    assert shown == sorted(shown)
+    return [-score for _, score in shown]
+
+
 def wait_for_status(page, sentence):
     page.wait_for_function("sentence => document.querySelector('#softinpaint_paint .status').innerText.includes(sentence)",
                            arg=sentence)
