@@ -21,6 +21,11 @@ def generate(page, count):
     wait_for_candidates(page, before + count)
 
 
+def stop(page):
+    page.click("#img2img_interrupt")
+    page.wait_for_function("!document.querySelector('#softinpaint_live progress')", timeout=GENERATION_MS)
+
+
 def wait_for_candidates(page, count):
     page.wait_for_function(
         "([cards, count]) => document.querySelectorAll(cards).length === count "

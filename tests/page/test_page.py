@@ -38,6 +38,7 @@ from tests.page.actions import (
     saved,
     scores_best_first,
     shown_infotext,
+    stop,
 )
 from tests.page.serving import PYTHON, START
 
@@ -286,8 +287,7 @@ def test_stopping_keeps_finished_images(served, page):
     set_number(page, "img2img_batch_count", 20)
     page.click("#img2img_generate")
     page.wait_for_selector("#softinpaint_live img", timeout=GENERATION_MS)
-    page.click("#img2img_interrupt")
-    page.wait_for_function("!document.querySelector('#softinpaint_live progress')", timeout=GENERATION_MS)
+    stop(page)
     assert page.locator("#img2img_generate").is_enabled()
     made = len(saved(served)) - before
     assert made < 20
@@ -306,8 +306,7 @@ def test_stopping_keeps_finished_regions(served, page, tmp_path):
     set_number(page, "img2img_steps", 60)
     page.click("#img2img_generate")
     page.wait_for_function("document.querySelector('#softinpaint_live progress')?.value > 0.55", timeout=GENERATION_MS)
-    page.click("#img2img_interrupt")
-    page.wait_for_function("!document.querySelector('#softinpaint_live progress')", timeout=GENERATION_MS)
+    stop(page)
     assert page.locator("#softinpaint_status").inner_text() == "Stopped after 1 of 2 regions."
     pixels, text = read(saved(served)[-1])
     assert "Soft inpainting regions: 1 of 2" in text
@@ -398,8 +397,7 @@ def test_stopping_a_waiting_request_is_immediate(served, page, browser):
     second.wait_for_function("document.querySelector('#softinpaint_status').innerText === 'Stopped after 0 of 4 images.'")
     assert page.locator("#softinpaint_live progress").count() == 1
     second.close()
-    page.click("#img2img_interrupt")
-    page.wait_for_function("!document.querySelector('#softinpaint_live progress')", timeout=GENERATION_MS)
+    stop(page)
 
 
 def test_after_an_error_of_the_model_the_button_is_enabled(page):
