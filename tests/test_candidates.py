@@ -59,6 +59,7 @@ def test_grain_alone_makes_no_difference():
 @pytest.mark.parametrize(("strength", "content", "advice"), [
     (0.4, "original", 'Raise denoising strength (now 0.4) or set masked content to "latent noise" (now "original").'),
     (1, "fill", 'Set masked content to "latent noise" (now "fill").'),
+    (1, "recolour", 'Set own masked content to "host\'s" and masked content to "latent noise".'),
     (0.75, "latent noise", "Raise denoising strength (now 0.75)."),
     (1, "latent nothing", "Change the prompt or paint a larger area.")])
 def test_the_remarks_say_what_to_change(strength, content, advice):

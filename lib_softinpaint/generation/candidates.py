@@ -14,7 +14,7 @@ from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.method.cielab import lab
 from lib_softinpaint.method.composite import over_white
 from lib_softinpaint.method.mask import resized
-from lib_softinpaint.settings.settings import Settings
+from lib_softinpaint.settings.settings import HOSTS, OWN_CONTENTS, Settings
 
 SAME = 3.0
 """CIELAB units. In the mean over the painted area, images that differ by less are nearly alike. 2.3 is just noticeable, and
@@ -182,7 +182,9 @@ def _what_to_change(denoising_strength: float, masked_content: str) -> str:
     ways = []
     if denoising_strength < ENOUGH_STRENGTH:
         ways.append(f"raise denoising strength (now {denoising_strength:g})")
-    if masked_content not in NOISE:
+    if masked_content in OWN_CONTENTS:
+        ways.append(f'set own masked content to "{HOSTS}" and masked content to "{NOISE[0]}"')
+    elif masked_content not in NOISE:
         ways.append(f'set masked content to "{NOISE[0]}" (now "{masked_content}")')
     sentence = " or ".join(ways) or "change the prompt or paint a larger area"
     return f"{sentence[0].upper()}{sentence[1:]}."

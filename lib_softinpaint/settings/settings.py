@@ -176,6 +176,10 @@ class Settings:
     def __post_init__(self):
         coerce_all(self)
 
+    def masked_content(self, hosts: str) -> str:
+        """What is in the painted area before noise is added, where the host's field says `hosts`."""
+        return hosts if self.own_masked_content == HOSTS else self.own_masked_content
+
 
 FIELDS = fields_of(Settings)
 """Fields by name, in the order of the API."""

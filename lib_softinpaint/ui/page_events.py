@@ -76,7 +76,8 @@ def connect(page: Page, host: PageHost, own_presets: PresetFile) -> None:
                 yield {page.results: shown(found, "complete")}
             if len(found) > 1:
                 compared = _compared(found)
-                notes += remarks([*compared.values()], wanted.denoising_strength, wanted.masked_content, [*compared])
+                content = wanted.settings.masked_content(wanted.masked_content)
+                notes += remarks([*compared.values()], wanted.denoising_strength, content, [*compared])
                 yield {page.status: " ".join(notes)}
         except ValueError as fault:
             yield {page.status: str(fault)}

@@ -126,7 +126,7 @@ def finish(p: Any, processed: Any) -> list[int] | None:
         order = best_first(candidates)[:batch.most]
         order = order if batch.settings.best_first else sorted(order)
         _reorder(processed, order, shown // made)
-        _report(p, processed, [candidates[place] for place in order], made)
+        _report(p, processed, batch.settings, [candidates[place] for place in order], made)
     elif batch.fields:
         processed.comments += NOT_ALL_COMPARED
     if batch.fields.get("do_not_save_samples") is False and p.save_samples():
@@ -149,10 +149,10 @@ def _reorder(processed: Any, order: Sequence[int], of_one: int) -> None:
     processed.info = processed.infotexts[0]
 
 
-def _report(p: Any, processed: Any, kept: Sequence[Candidate], made: int) -> None:
+def _report(p: Any, processed: Any, settings: Settings, kept: Sequence[Candidate], made: int) -> None:
     """Adds scores and remarks to the host's result, in the order of its images."""
     content = dict(enumerate(MASKED_CONTENTS)).get(p.inpainting_fill, "")
-    sentences = remarks(kept, p.denoising_strength, content)
+    sentences = remarks(kept, p.denoising_strength, settings.masked_content(content))
     processed.extra_generation_params = {
         **processed.extra_generation_params,
         SCORES_KEY: [None if math.isnan(each.score) else round(each.score, 1) for each in kept],

@@ -36,7 +36,7 @@ from lib_softinpaint.method.mask import Canvas, resized
 from lib_softinpaint.settings.advice import EMPTY, EMPTY_OF_ALL, advice
 from lib_softinpaint.settings.mask_tools import source_of
 from lib_softinpaint.settings.request import MASKED_CONTENTS
-from lib_softinpaint.settings.settings import HARD, HOSTS, read_args, to_infotext
+from lib_softinpaint.settings.settings import HARD, read_args, to_infotext
 
 __all__ = ["process", "before_process_batch", "process_batch", "on_mask_blend", "post_sample", "postprocess_batch_list",
            "postprocess_maskoverlay", "postprocess_image_after_composite", "postprocess"]
@@ -92,9 +92,8 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
         run.changes.set(p, "inpaint_full_res", True)
     padding = p.inpaint_full_res_padding if p.inpaint_full_res else None
     content = dict(enumerate(MASKED_CONTENTS)).get(p.inpainting_fill, "")  # other scripts use their own numbers
-    content = content if settings.own_masked_content == HOSTS else settings.own_masked_content
     stretches = p.resize_mode in (JUST_RESIZE, JUST_RESIZE_LATENT)
-    for sentence in advice(p.denoising_strength, content, padding, image_size,
+    for sentence in advice(p.denoising_strength, settings.masked_content(content), padding, image_size,
                            Size(p.height, p.width) if stretches else image_size, p.steps, settings.preservation_strength):
         p.comment(sentence)
     run.canvas = canvas_of(p, painted)
