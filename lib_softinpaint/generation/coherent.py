@@ -1,7 +1,6 @@
 """Makes new content agree with its surroundings, before the model calls of one batch. Knows no host."""
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -72,7 +71,7 @@ class CoherentCalls:
         step, self._step = self._step, self._step + 1
         settings, highest = self.job.settings, float(ratio.max())
         count = coherence.rounds_at(settings.coherence_rounds, highest)
-        agrees = settings.agreement > 0 and self._asked is not None and coherence.LEAST_RATIO < highest < math.inf
+        agrees = settings.agreement > 0 and self._asked is not None and coherence.LEAST_RATIO < highest < coherence.MOST_RATIO
         share = self.job.repaint_share(noisy, ratio) if count or agrees else None
         if share is None or not share.any():  # nothing may change in this step
             return noisy

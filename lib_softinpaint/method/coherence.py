@@ -15,8 +15,9 @@ import torch
 
 from lib_softinpaint.method.blend import channel_norm
 
-LEAST_RATIO = 0.05
-"""Noise-to-signal ratio below which the noise outside the painted area is left alone: hardly anything is decided there."""
+LEAST_RATIO, MOST_RATIO = 0.05, 3.0
+"""Noise-to-signal ratios between which the noise outside the painted area is changed. Above, the model decides what it paints,
+and with changed noise it more often leaves out what was asked for. Below, hardly anything is decided."""
 
 LEAST_NOISE = 0.25
 """Share of noise in the latent's variance, 1 - alpha_bar, below which there are no rounds: large shapes are settled there."""
