@@ -47,7 +47,8 @@ TASKS = {
     "Squiggle": "thin stroke", "Merge an element": "over an edge", "Replace a subject": "replace",
     "Fix a detail (only masked)": RETOUCH, "New background": "background", "Recolour": "recolour",
     "Outpaint edge": "large area", "Light touch": RETOUCH, "Few steps": "replace"}
-"""Task by preset. Not listed: "Built-in defaults", which is for no task, and those that only have one in ANSWERED."""
+"""Task by preset. Not listed: "Built-in defaults", which is for no task, "Continue what is there", which is "rounds 2" in
+`coherence`, and those that only have one in ANSWERED."""
 
 ANSWERED = {"Remove an object": REMOVE, "Fix a detail (only masked)": RESTORE, "Outpaint edge": EXTEND}
 """Task with one right answer, by preset."""
