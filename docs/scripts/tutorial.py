@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 
 from docs.scripts.pages import ROOT, blocks_of
 from lib_softinpaint.cli import main as cli
-from lib_softinpaint.images.sheet import side_by_side, stacked
+from lib_softinpaint.images.sheet import side_by_side
 
 IMAGES = ROOT / "docs" / "images" / "tutorial"
 
@@ -68,10 +68,10 @@ def figures(folder: Path) -> dict[str, Image.Image]:
         return Image.open(folder / name)
     original = made("demo/image.png")
     sheet = made("squiggle/image-sheet.png").convert("RGB")
-    first = side_by_side({"what was painted": tile(marked(original, mask("squiggle")))})
+    sheet_size = 3 * TILE_PX, round(sheet.height * 3 * TILE_PX / sheet.width)
     return {
-        "squiggle": stacked([first, sheet.resize((3 * TILE_PX, round(sheet.height * 3 * TILE_PX / sheet.width)),
-                                                 Image.Resampling.LANCZOS)]),
+        "painted": side_by_side({"original": tile(original), "what was painted": tile(marked(original, mask("squiggle")))}),
+        "squiggle": sheet.resize(sheet_size, Image.Resampling.LANCZOS),
         "recomposite": side_by_side({"the best candidate": tile(made("squiggle/image-1.png")),
                                      "only what changed much": tile(made("clearer.png"))}),
         "edits": side_by_side({
