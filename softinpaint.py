@@ -10,6 +10,7 @@
     python3 softinpaint.py test             runs the linter and the tests
     python3 softinpaint.py mutate           changes the library in one place at a time, and lists what no test notices
     python3 softinpaint.py bench            runs the benchmarks of speed and image quality
+    python3 softinpaint.py docs             builds the documentation site in outputs/site; docs serve shows it
 """
 import hashlib
 import os
@@ -27,9 +28,11 @@ PAGE = ROOT / "page-requirements.txt"
 DEVELOPMENT = ROOT / "development-requirements.txt"
 RAY = ROOT / "ray-requirements.txt"
 PHOTOSHOP = ROOT / "photoshop-requirements.txt"
-BESIDES = {"page": [PAGE], "test": [PAGE, DEVELOPMENT], **dict.fromkeys(("bench", "mutate"), [DEVELOPMENT])}
+DOCS = ROOT / "docs-requirements.txt"
+BESIDES = {"page": [PAGE], "test": [PAGE, DEVELOPMENT, DOCS], "docs": [DOCS],
+           **dict.fromkeys(("bench", "mutate"), [DEVELOPMENT])}
 OF_OPTIONS = {("batch", "--ray"): RAY, **{(verb, "--photoshop"): PHOTOSHOP for verb in ("inpaint", "batch", "recomposite")}}
-FOR = {PAGE: "the page", RAY: "Ray", PHOTOSHOP: "Photoshop files"}
+FOR = {PAGE: "the page", DOCS: "the documentation site", RAY: "Ray", PHOTOSHOP: "Photoshop files"}
 INSTALLED = VENV / "installed-requirements.sha256"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
@@ -46,7 +49,7 @@ def main(arguments):
     if sys.version_info < (3, 10):  # noqa: UP036 - any Python may run this file
         return complain("Python 3.10 or later is needed; this is {}.{}.".format(*sys.version_info))
     verbs = dict.fromkeys(("demo", "inpaint", "batch", "mask", "page", "recomposite"), command)
-    verbs.update(checkpoint=checkpoint, test=test, bench=bench, mutate=mutate)
+    verbs.update(checkpoint=checkpoint, test=test, bench=bench, mutate=mutate, docs=docs)
     if not arguments or arguments[0] not in verbs:
         print(__doc__.strip())
         return 0 if arguments[:1] in ([], ["-h"], ["--help"]) else 2
@@ -115,6 +118,10 @@ def lint_javascript():
 
 def bench(arguments):
     return run("-m", "benchmarks", *arguments[1:])
+
+
+def docs(arguments):
+    return run("-m", "mkdocs", *(arguments[1:] or ["build", "--strict"]))
 
 
 def mutate(arguments):

@@ -10,7 +10,7 @@ TWINS = tuple(f"javascript/softInpainting/{name}.mjs" for name in (
 """The JavaScript that computes what Python computes too, or the host."""
 
 TESTS = {
-    "geometry": "geometry mask cut", "atomic_file": "atomic",
+    "geometry": "geometry mask cut", "atomic_file": "atomic", "version": "version",
     "method/blend": "blend job", "method/cielab": "content drift score mask_tools", "method/coherence": "coherence",
     "method/composite": "composite kept", "method/content": "content", "method/cut": "cut", "method/difference": "difference",
     "method/distance": "mask surroundings mask_tools", "method/drift": "drift kept", "method/fill": "fill content",

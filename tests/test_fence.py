@@ -49,8 +49,8 @@ def test_the_script_is_short():
     assert len((ROOT / "scripts/soft_inpainting.py").read_text(encoding="utf8").splitlines()) <= 40
 
 
-ORDER = ("geometry", "errors", "atomic_file", "bundled"), ("settings",), ("method",), ("generation",), ("images",), (
-    "hosts", "ui"), ("batch",), ("cli",)
+ORDER = ("geometry", "errors", "atomic_file", "bundled", "version"), ("settings",), ("method",), ("generation",), (
+    "images",), ("hosts", "ui"), ("batch",), ("cli",)
 """Packages of the library. Each may import itself and those before it."""
 
 

@@ -103,7 +103,7 @@ def test_the_metadata(distribution):
     metadata = distribution.metadata
     expected = {"Name": "sd-webui-softinpaint", "Version": __version__, "License-Expression": "MIT", "License-File": "LICENSE"}
     assert {key: metadata[key] for key in expected} == expected
-    assert set(metadata.get_all("Provides-Extra")) == {"diffusers", "page", "photoshop", "ray", "dev"}
+    assert set(metadata.get_all("Provides-Extra")) == {"diffusers", "page", "photoshop", "ray", "docs", "dev"}
 
 
 def lines_of(file):
@@ -120,6 +120,7 @@ def test_the_requirements_files_equal_the_extras():
     assert lines_of("page-requirements.txt") | {"sd-webui-softinpaint[diffusers]"} == extras["page"]
     assert lines_of("ray-requirements.txt") | {"sd-webui-softinpaint[diffusers]"} == extras["ray"]
     assert lines_of("photoshop-requirements.txt") == extras["photoshop"]
+    assert lines_of("docs-requirements.txt") == extras["docs"]
     assert lines_of("development-requirements.txt") == extras["dev"]
 
 

@@ -127,13 +127,15 @@ def test_an_invalid_job_file_raises_one_sentence(tmp_path):
             job_file.load(tmp_path / name)
 
 
-def written(path, left_out=(), sampled=None, **arrays):
-    """A job file with some of its arrays or metadata changed."""
+def written(path, left_out=(), sampled=None, settings=None, **arrays):
+    """A job file with some of its arrays or metadata changed. Settings that are None are left out."""
     job_file.save(kept(), path)
     with np.load(path) as file:
         held = {name: file[name] for name in file.files if name not in left_out}
     metadata = json.loads(str(held["about"]))
     metadata["sampled"] |= sampled or {}
+    metadata["settings"] = {name: value for name, value in {**metadata["settings"], **(settings or {})}.items()
+                            if value is not None}
     np.savez(path, **{**held, **arrays, "about": np.array(json.dumps(metadata))})
     return path
 
@@ -143,7 +145,13 @@ def test_arrays_of_a_later_version_are_ignored(tmp_path):
     np.testing.assert_array_equal(back.composited(RUN), kept().composited(RUN))
 
 
+def test_settings_that_an_earlier_version_lacked_give_its_results(tmp_path):
+    path = written(tmp_path / "earlier.npz", settings={"seam_search": None, "extra_noise": None})
+    assert job_file.load(path).settings == dataclasses.replace(RUN, seam_search=0.0)
+
+
 @pytest.mark.parametrize(("changed", "sentence"), [
+    ({"settings": {"shine": 1, "seam_search": None}}, "a later version wrote its settings shine"),
     ({"repaint_px": np.zeros((5, 5), np.float32)}, r"its repaint_px must be of shape \(64, 64\), got \(5, 5\)"),
     ({"decoded": np.zeros((SIZE, SIZE), np.float32)}, "its decoded must have 3 dimensions of uint8 or float32, got 2"),
     ({"decoded": np.zeros((SIZE, SIZE, 4), np.float32)}, r"its decoded must be of shape \(64, 64, 3\), got \(64, 64, 4\)"),

@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from lib_softinpaint import __version__
 from lib_softinpaint.settings.settings import (
     FIELDS,
     VERSION_KEY,
@@ -16,6 +15,7 @@ from lib_softinpaint.settings.settings import (
     saved_fields,
     to_infotext,
 )
+from lib_softinpaint.version import version
 
 BUILTIN_INFOTEXT = {
     "Soft inpainting enabled": "True", "Soft inpainting schedule bias": "0.2", "Soft inpainting preservation strength": "0.05",
@@ -143,7 +143,7 @@ def test_infotext_makes_the_round_trip():
                        "Soft inpainting agreement": "0.4", "Soft inpainting regions one by one": "True",
                        "Soft inpainting mask tools": "fill holes, grow 10 %",
                        "Soft inpainting own masked content": "local fill", "Soft inpainting extra noise": "0.3",
-                       VERSION_KEY: __version__}
+                       VERSION_KEY: version()}
     read = {field.name: from_infotext(field, written) for field in saved_fields()}
     assert Settings(**read, mask_image="an image") == settings
 

@@ -128,14 +128,14 @@ class SoftInpaintJob:
     def locked_steps(self, ratios: torch.Tensor, order: int = 1) -> int:
         """How many of a run's first steps can be skipped, because no pixel is unlocked yet.
 
+        Source: Levin and Fried, arXiv 2306.00950, section 4.
+
         Parameters
         ----------
         ratios : (N,) float
             Noise-to-signal ratio of each step, first to last.
         order
             Order of the sampler. Above 1, a step also predicts at its end, where a pixel may already be unlocked.
-
-        Source: Levin and Fried, arXiv 2306.00950, section 4.
         """
         if self.settings.threshold_mix < 1 or not 0 < self.repaint.max() < 1:
             return 0

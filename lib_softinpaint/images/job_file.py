@@ -17,7 +17,7 @@ from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.generation.sampled import SampledImage
 from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.method.mask import Canvas, PaintedMask
-from lib_softinpaint.settings.settings import Settings
+from lib_softinpaint.settings.settings import FIELDS, Settings
 
 FILE_FORMAT = 1
 FILE_KIND = "softinpaint picture"
@@ -100,7 +100,18 @@ def _region(header: Mapping[str, Any], of_region: Mapping[str, Any], arrays: dic
     decoded, source = arrays.pop("decoded"), arrays.pop("source", None)
     sampled = SampledImage(**{"distance": None, **arrays, **_typed(of_region["sampled"])},
                            painted_px=painted.placed(painted.strengths))
-    return KeptImage(Settings(**header["settings"]), sampled, decoded, painted, header["infotext"], source, colours, before)
+    return KeptImage(_settings(header["settings"]), sampled, decoded, painted, header["infotext"], source, colours, before)
+
+
+def _settings(given: Mapping[str, Any]) -> Settings:
+    """The settings of a job file. Those that an earlier version lacked get the value that gives its results.
+
+    Raises ValueError if a later version wrote settings that this one lacks.
+    """
+    if unknown := given.keys() - FIELDS.keys():
+        raise ValueError(f"a later version wrote its settings {', '.join(sorted(unknown))}")
+    earlier = {name: field.earlier for name, field in FIELDS.items() if field.earlier is not None}
+    return Settings(**{**earlier, **given})
 
 
 def _demand_fitting(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> None:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
-from lib_softinpaint import __version__
 from lib_softinpaint.errors import BadInput
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.settings import settings
 from lib_softinpaint.settings.fields import Field, Range, coerce_all, fields_of, read
 from lib_softinpaint.settings.settings import Settings
+from lib_softinpaint.version import version
 
 INPAINT_MASKED, INPAINT_NOT_MASKED = MASK_MODES = ("Inpaint masked", "Inpaint not masked")
 WHOLE_PICTURE, ONLY_MASKED = INPAINT_AREAS = ("Whole picture", "Only masked")
@@ -121,7 +121,7 @@ def to_infotext(request: Request, **others: Any) -> dict[str, Any]:
     whole = {key: int(value) for key, value in params.items() if isinstance(value, float) and value.is_integer()}
     soft = settings.to_infotext(request.settings) if request.settings.enabled else {}
     return {"Prompt": request.prompt, "Negative prompt": request.negative_prompt, **params, **whole, **others, **soft,
-            "Version": f"softinpaint {__version__}"}
+            "Version": f"softinpaint {version()}"}
 
 
 def from_infotext(params: Mapping[str, str]) -> tuple[Request, list[str]]:

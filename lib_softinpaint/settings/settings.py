@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from lib_softinpaint import __version__
 from lib_softinpaint.settings.fields import Field, Range, Value, coerce_all, fields_of, read
 from lib_softinpaint.settings.mask_tools import steps_of
+from lib_softinpaint.version import version
 
 INFOTEXT_PREFIX = "Soft inpainting "
 VERSION_KEY = INFOTEXT_PREFIX + "version"
@@ -258,7 +258,7 @@ def to_infotext(settings: Settings) -> dict[str, Any]:
     params = {infotext_key(field): getattr(settings, field.name) for field in saved_fields()
               if getattr(settings, field.name) != field.unsaid}
     whole = {key: int(value) for key, value in params.items() if isinstance(value, float) and value.is_integer()}
-    return {**params, **whole, VERSION_KEY: __version__}
+    return {**params, **whole, VERSION_KEY: version()}
 
 
 def from_infotext(field: Field, params: Mapping[str, Any]) -> Value | None:

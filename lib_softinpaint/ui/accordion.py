@@ -5,6 +5,7 @@ import base64
 import functools
 import html
 import json
+import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ INTRODUCTION = ("What you paint is repainted in full. Around it, the change fade
                 "neighbours. Pixels beyond that do not change.")
 
 DOCUMENTATION = bundled("docs/settings.md")
+IMAGE = re.compile(r"^!\[.*\n*", re.MULTILINE)
 
 BASICS, ADVANCED = "Basics", ("Mask", "Sampling", "Coherence", "Composite")
 """Groups of fields: the one that is always shown, and those in the closed section below it."""
@@ -142,8 +144,9 @@ def _group(group: str) -> dict[str, Any]:
 
 
 def documented(group: str) -> str:
-    """The section of docs/settings.md about one group, as Markdown."""
-    return DOCUMENTATION.read_text(encoding="utf8").partition(f"\n## {group}\n")[2].partition("\n## ")[0].strip()
+    """The section of docs/settings.md about one group, as Markdown, without its images."""
+    section = DOCUMENTATION.read_text(encoding="utf8").partition(f"\n## {group}\n")[2].partition("\n## ")[0]
+    return IMAGE.sub("", section).strip()
 
 
 def _tool_buttons(text: Any) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from lib_softinpaint import __version__
 from lib_softinpaint.generation.history import identify
+from tests.test_version import checked_in
 from tests.webui import host
 from tests.webui.test_requests import GUIDE, IMAGE, MASK, soft_keys
 
@@ -95,6 +96,14 @@ def test_an_unsupported_host_keeps_its_builtin_and_a_message_says_why(member):
         assert works(webui)["enabled"] == "True"
         assert "version" not in works(webui)
         assert "Error" not in webui.log
+
+
+@pytest.mark.every_host
+def test_infotext_names_the_commit_of_a_checkout(member):
+    installed = host.WebUI(member, "checkout")
+    commit = checked_in(installed.data / "extensions" / "sd-webui-softinpaint")
+    with installed as webui:
+        assert works(webui)["version"] == f"{__version__}+{commit}"
 
 
 @pytest.mark.usefixtures("clean_log")

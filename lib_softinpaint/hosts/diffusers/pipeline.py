@@ -267,8 +267,10 @@ class SoftInpainting(_ImageToImagePipeline):
                 Same aspect ratio as `image`. White is repainted, grey partly. A PIL image of any mode, read as described in
                 [`~lib_softinpaint.images.painted`], or `(H, W)` bool, uint8, uint16 or float in `[0, 1]`. Also a list of
                 them, one per prompt. May be left out if `settings.mask_tools` makes a mask from the image.
-            height, width (`int`, *optional*, defaults to the image's, rounded down to whole latent pixels or patches):
-                The model's working size. The result always has the size of `image`.
+            height (`int`, *optional*, defaults to the image's, rounded down to whole latent pixels or patches):
+                Height at which the model works. The result always has the size of `image`.
+            width (`int`, *optional*, defaults as `height`):
+                Width at which the model works.
             padding_mask_crop (`int`, *optional*):
                 Padding around the painted area, in pixels. Only that crop is inpainted, at `height` and `width`. `None`
                 inpaints the whole image.

@@ -10,6 +10,7 @@ from modules import script_callbacks, scripts, shared
 
 from lib_softinpaint.hosts.webui.later import Later
 from lib_softinpaint.hosts.webui.names import KEEP_BUILTIN, TITLE
+from lib_softinpaint.version import version
 
 BUILTIN_SCRIPT = os.path.join("extensions-builtin", "soft-inpainting", "scripts", "soft_inpainting.py")
 CONTROLNET_SCRIPT = "controlnet.py"
@@ -51,4 +52,4 @@ def register(script_class: type) -> type | None:
 
 def _load_hooks(demo: Any, app: Any) -> None:
     """Loads what the first image needs once the WebUI has started, so an update on disk cannot mix versions."""
-    threading.Thread(target=lambda: hooks.module, daemon=True).start()
+    threading.Thread(target=lambda: (hooks.module, version()), daemon=True).start()
