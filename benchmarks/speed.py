@@ -43,6 +43,8 @@ from lib_softinpaint.method import blend, composite, difference, mask, schedule
 from lib_softinpaint.settings.request import LATENT_PX, Request
 from lib_softinpaint.settings.settings import Settings
 
+SCRIPT = ROOT / "scripts" / "soft_inpainting.py"
+
 CASES = ((512, 1), (1024, 1), (2048, 1), (4096, 1), (1024, 4), (1024, 9))
 """Side in pixels, and batch size."""
 DEFINED_AT = 512, 1
@@ -380,9 +382,14 @@ def exponents(figures: list[Row]) -> dict[str, float]:
 
 def import_seconds(builtin_script: Path | None) -> dict[str, float]:
     """Time that loading a script adds to the WebUI's start. Modules that the WebUI loads anyway are not counted."""
-    scripts = {OURS: ROOT / "scripts" / "soft_inpainting.py"} | ({BUILTIN: builtin_script} if builtin_script else {})
+    scripts = {OURS: SCRIPT} | ({BUILTIN: builtin_script} if builtin_script else {})
+    return {method: statistics.median(loaded(script)[0] for _ in range(3)) for method, script in scripts.items()}
+
+
+def loaded(script: Path) -> tuple[float, list[str]]:
+    """Seconds that loading a script takes in a new process, and the modules that it adds to those of the WebUI."""
     code = """
-import runpy, sys, time
+import json, runpy, sys, time
 from unittest import mock
 import numpy, torch, PIL.Image, PIL.ImageFilter, scipy.ndimage
 for name in ("gradio", "fastapi", "modules", *("modules." + part for part in sys.argv[2].split())):
@@ -390,18 +397,17 @@ for name in ("gradio", "fastapi", "modules", *("modules." + part for part in sys
 sys.modules["modules.scripts"].Script = sys.modules["modules"].scripts.Script = object
 from lib_softinpaint.hosts.webui import detect
 detect.missing = list  # the mocks have every attribute
+before = set(sys.modules)
 start = time.perf_counter()
 runpy.run_path(sys.argv[1])
-print(time.perf_counter() - start)
+print(json.dumps([time.perf_counter() - start, sorted(set(sys.modules) - before)]))
 """
     parts = ("devices errors images infotext_utils processing script_callbacks scripts sd_models sd_samplers_common shared "
              "torch_utils ui_components sd_samplers sd_vae_approx masking rng call_queue paths")
-    times = {}
-    for method, script in scripts.items():
-        runs = [subprocess.run([sys.executable, "-c", code, str(script), parts], capture_output=True, text=True,
-                               check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}) for _ in range(3)]
-        times[method] = statistics.median(float(run.stdout) for run in runs)
-    return times
+    run = subprocess.run([sys.executable, "-c", code, str(script), parts], capture_output=True, text=True, check=True,
+                         env={**os.environ, "PYTHONPATH": str(ROOT)})
+    seconds, modules = json.loads(run.stdout)
+    return seconds, modules
 
 
 def load_builtin(script: Path) -> ModuleType:

@@ -43,7 +43,9 @@ from tests.mutations import AFTERWARDS, MUTATED, TWINS, WITHOUT_EFFECT, tests_of
 
 ROOT = Path(__file__).parent.parent
 LIMIT_SECONDS = 600
-"""Tests that take longer have noticed the change: it made an endless loop."""
+"""Seconds of the processor. Tests that take more have noticed the change: it made an endless loop."""
+STUCK_SECONDS = 6 * LIMIT_SECONDS
+"""Seconds after which they wait for one another. On a busy machine, tests may take many times as long as alone."""
 PRELOADED = ("numpy", "PIL.Image", "scipy.ndimage", "scipy.stats", "skimage.color", "torch")
 """Imported once; the tests of each change run in a fork."""
 TIMES = itertools.count(1)
@@ -134,12 +136,22 @@ def mutation(path: str, place: tuple[int, int], operator: Operator, occurrence: 
 
 
 def chosen(files: tuple[str, ...], sample: int | None, seed: int) -> list[Mutation]:
-    """The same for the same code and seed. Each place is changed at most once."""
+    """The same for the same code and seed. Each place is changed at most once, and never into what is not Python."""
     dice = random.Random(seed)
     options = [(path, place, ways) for path in files for place, ways in sorted(places(path).items())]
     if sample is not None:
-        options = dice.sample(options, min(sample, len(options)))
-    return [mutation(path, place, *dice.choice(ways)) for path, place, ways in options]
+        dice.shuffle(options)
+    changes = (mutation(path, place, *dice.choice(ways)) for path, place, ways in options)
+    return list(itertools.islice(filter(is_python, changes), sample))
+
+
+def is_python(change: Mutation) -> bool:
+    """False, for example, where ** of a dict becomes another operator."""
+    try:
+        ast.parse(change.code)
+    except SyntaxError:
+        return False
+    return True
 
 
 def files_of(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -182,7 +194,7 @@ def failing(folder: str, tests: tuple[str, ...]) -> str | None:
     file.unlink(missing_ok=True)
     process = multiprocessing.get_context("fork").Process(target=_run, args=(folder, tests, file))
     process.start()
-    process.join(LIMIT_SECONDS)
+    process.join(STUCK_SECONDS)
     if process.is_alive():
         process.kill()
         process.join()
@@ -191,6 +203,9 @@ def failing(folder: str, tests: tuple[str, ...]) -> str | None:
 
 
 def _run(folder: str, tests: tuple[str, ...], file: Path) -> None:
+    import resource  # not in Windows
+
+    resource.setrlimit(resource.RLIMIT_CPU, (LIMIT_SECONDS, LIMIT_SECONDS))
     silent = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
         os.dup2(silent, stream)

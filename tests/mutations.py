@@ -46,6 +46,10 @@ _SMOOTHED = "colours = gaussian_filter(lab(np.asarray(reduced)).numpy(), (0, SMO
 _MADE = "self._folder.mkdir(parents=True, exist_ok=True)"
 _UNIFORM = "if (mask[mask > 0] == strongest).all():"
 
+_SHAPE = "if abs(mask.width * image.height / (mask.height * image.width) - 1) > SAME_SHAPE:"
+_ROWS = "rows, columns = (slice(max(min(start // block_px, blocks - 1) - 1, 0), (stop - 1) // block_px + 2)"
+_MAP = "image = Image.fromarray(values if values.ndim == 3 else values.astype(np.float32))"
+
 WITHOUT_EFFECT: dict[tuple[str, str, str], str] = {
     (_MASK, _UNIFORM, _UNIFORM.replace("==", "<")): _QUICKER,
     (_MASK, "strongest = mask.max()", "strongest = mask.min()"): _QUICKER,
@@ -57,6 +61,12 @@ WITHOUT_EFFECT: dict[tuple[str, str, str], str] = {
     ("lib_softinpaint/method/surroundings.py", _SMOOTHED, _SMOOTHED.replace("(0,", "( -1,")):
         "SciPy blurs by no deviation below 0.",
     ("lib_softinpaint/method/cut.py", "if factor == 1:", "if factor == 0:"): _QUICKER,
+    ("lib_softinpaint/method/cut.py", _MAP, _MAP.replace("==", ">=")): "An image has three dimensions, a map two.",
+    ("lib_softinpaint/method/drift.py", _ROWS, _ROWS.replace("blocks - 1", "blocks - 2")):
+        "One more block before the part: none of its pixels is interpolated from it.",
+    ("lib_softinpaint/images/painted.py", _SHAPE, _SHAPE.replace(" > ", " >= ")):
+        "No quotient less 1 equals 0.02 in floating point.",
+    ("lib_softinpaint/generation/history.py", "ID_BYTES = 16", "ID_BYTES = 17"): "A choice, which no result depends on.",
     ("lib_softinpaint/settings/prompt.py", "clause = 0", "clause = 1"):
         "A clause that starts at token 1 is longer than any that is kept together.",
     ("lib_softinpaint/images/steps.py", _MADE, _MADE.replace("True", "False", 1)):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from lib_softinpaint.generation.sampled import SampledImage
+from lib_softinpaint.generation.sampled import Findings, SampledImage
 from lib_softinpaint.geometry import Box, Size
 from lib_softinpaint.method import cut
 from lib_softinpaint.method.mask import feather_outward
@@ -114,6 +114,15 @@ def test_the_path_is_searched_once_for_all_composite_settings(monkeypatch):
     for changes in ({}, {"difference_threshold": 3.0}, {"least_opacity": 0.3}, {"seam_search": 0.4}, {"edge_taper_px": 3.0}):
         shown(image, decoded, replace(SEARCHED, **changes))
     assert len(searched) == 1
+
+
+def test_what_was_found_in_an_image_counts_as_memory():
+    image, decoded = sampled(), with_disc(105)[0]
+    assert Findings(decoded).arrays() == []
+    image.composited(replace(SEARCHED, drift_correction=1.0), decoded)
+    found, = image.findings
+    assert list(map(id, found.arrays())) == list(map(id, [found.drift.correction, *found.cut.arrays()]))
+    assert found.cut.share.nbytes > 0
 
 
 def test_an_object_does_not_flip_when_the_mask_is_reshaped_a_little():

@@ -80,6 +80,17 @@ def test_sizes_that_are_not_multiples_of_a_block(size):
     assert corrected.dtype == np.float32
 
 
+def test_unobserved_tones_are_shifted_like_the_nearest_observed_ones():
+    """The darkest and the brightest hundredth of the known pixels count as unobserved."""
+    known = np.ones((100, 102), bool)
+    known[:, 100:] = False
+    decoded = np.full((*known.shape, 3), 0, np.float32)
+    decoded[known] = np.linspace(50, 150, 10_000)[:, None]
+    decoded[:, 101] = 255
+    correction = drift.colour_map(0.9 * decoded, decoded, known)
+    np.testing.assert_allclose(correction[0, 100:, 0], [-0.1 * 51, -0.1 * 149], atol=0.01)
+
+
 def test_lost_texture_is_not_lost_contrast():
     """The decoder smooths a tight crop of dark grainy surroundings. A bright object in it must not shift."""
     grainy = np.clip(40 + np.random.default_rng(0).normal(0, 6, ORIGINAL.shape), 0, 255)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, features
+from PIL import Image, JpegImagePlugin, features
 from PIL.PngImagePlugin import PngInfo
 
 from lib_softinpaint.errors import BadInput
@@ -138,6 +138,15 @@ def test_a_failed_save_keeps_the_existing_file(tmp_path):
     with pytest.raises(OSError):  # JPEG has no alpha
         infotext_files.save(IMAGE.convert("RGBA"), tmp_path / "a.jpg", TEXT)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".jpeg"])
+def test_jpeg_files_have_quality_95_and_colours_in_full_size(tmp_path, suffix):
+    IMAGE.save(tmp_path / "wanted.jpg", quality=95, subsampling=0)
+    infotext_files.save(IMAGE, tmp_path / f"a{suffix}", TEXT)
+    with Image.open(tmp_path / "wanted.jpg") as wanted, Image.open(tmp_path / f"a{suffix}") as saved:
+        assert saved.quantization == wanted.quantization
+        assert JpegImagePlugin.get_sampling(saved) == JpegImagePlugin.get_sampling(wanted) == 0
 
 
 def test_a_colour_profile_is_kept(tmp_path):

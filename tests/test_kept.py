@@ -4,13 +4,16 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from lib_softinpaint.errors import BadInput
+from lib_softinpaint.generation import score
 from lib_softinpaint.generation.colours import Colours
 from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.images import job_file
+from lib_softinpaint.method.composite import over_white
 from lib_softinpaint.method.mask import Canvas, PaintedMask, to_latent
 from lib_softinpaint.settings import infotext, settings
 from lib_softinpaint.settings.settings import Settings, composite_fields
@@ -122,9 +125,27 @@ def test_an_invalid_job_file_raises_one_sentence(tmp_path):
     (tmp_path / "text.npz").write_text("text")
     np.savez(tmp_path / "other.npz", about=np.array('{"kind": "other", "format": 1}'))
     np.savez(tmp_path / "bare.npz", image=np.zeros(3))
-    for name in ("missing.npz", "cut.npz", "text.npz", "other.npz", "bare.npz"):
-        with pytest.raises(ValueError, match=f"a job file must be from inpaint --keep, .*{name} is not: ."):
+    for name, reason in (("missing.npz", "it does not exist"), ("cut.npz", "it is not an archive"),
+                         ("text.npz", "it is not an archive"), ("other.npz", "."), ("bare.npz", ".")):
+        with pytest.raises(ValueError, match=f"a job file must be from inpaint --keep, .*{name} is not: {reason}"):
             job_file.load(tmp_path / name)
+
+
+class Hostile:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_a_job_file_runs_no_code(tmp_path):
+    np.savez(tmp_path / "hostile.npz", about=np.array(Hostile(tmp_path / "run"), dtype=object))
+    with pytest.raises(BadInput, match="a job file must be from inpaint --keep"):
+        job_file.load(tmp_path / "hostile.npz")
+    assert not (tmp_path / "run").exists()
 
 
 def written(path, left_out=(), sampled=None, settings=None, **arrays):
@@ -186,11 +207,38 @@ def test_the_noise_floor_is_measured_outside_the_mask():
     assert job.noise_floors(2) == [None, None]
 
 
+def test_the_new_content_is_scored_as_a_decoder_s_values_are_shown(monkeypatch):
+    handed, scored = [], score.score
+    monkeypatch.setattr(score, "score", lambda *given: handed.append(given[-1]) or scored(*given))
+    image = kept(dataclasses.replace(RUN, drift_correction=0.0))
+    image.decoded[0, :5] = np.float32([-3, -0.4, 0.6, 254.6, 258])[:, None]
+    image.scores(image.settings)
+    assert handed[0][0, :5, 0].tolist() == [0, 0, 1, 255, 255]
+
+
 def test_the_blend_score_ignores_transparency():
     image = kept()
-    score = image.blend_score(RUN)
-    assert 0 <= score <= 100
+    opaque = image.blend_score(RUN)
+    assert 0 <= opaque <= 100
     source = np.dstack([image.sampled.original, np.full((SIZE, SIZE), 128, np.uint8)])
-    assert dataclasses.replace(image, source=source).blend_score(RUN) == score
+    assert dataclasses.replace(image, source=source).blend_score(RUN) == opaque
     unseen = image.settings_with({"least_opacity": 0.0, "difference_threshold": 8.0, "difference_contrast": 8.0})
-    assert image.blend_score(unseen) < score  # hidden content has no seam, but was asked for
+    assert image.blend_score(unseen) < opaque  # hidden content has no seam, but was asked for
+
+
+def test_a_region_lies_over_the_region_before_it_as_the_settings_show_that_one():
+    """Where the region before is unchanged, the original keeps the colours in which the host showed its transparent pixels."""
+    source = np.dstack([kept().sampled.original, np.full((SIZE, SIZE), 128, np.uint8)])
+    first = kept(source=source)
+    flat = np.full((SIZE, SIZE, 3), (10, 20, 200), np.uint8)  # on the host's own background
+    sampled = dataclasses.replace(first.sampled, original=flat, repaint_px=np.zeros_like(PAINTED))
+    second = dataclasses.replace(first, sampled=sampled, source=first.composited(RUN), before=first)
+    weak = second.settings_with({"mask_influence": 1.0, "least_opacity": 0.0, "difference_threshold": 8.0})
+    below, source = second._over_regions_before(weak)
+    np.testing.assert_array_equal(source, first.composited(weak))
+    same = (source == first.composited(RUN)).all(-1)
+    assert 0.1 < same.mean() < 0.9
+    np.testing.assert_array_equal(below.original[same], flat[same])
+    np.testing.assert_array_equal(below.original[~same], np.asarray(over_white(Image.fromarray(source)))[~same])
+    shown, source = second._over_regions_before(RUN)
+    assert (shown is sampled, source is second.source) == (True, True)

@@ -7,6 +7,7 @@ The other tests say what the results must be like. These notice a constant or an
 import dataclasses
 import json
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from lib_softinpaint.method import (
     coherence,
     composite,
     content,
+    cut,
     difference,
     drift,
     fill,
@@ -102,6 +104,18 @@ def noisy_drift():
     return np.append(found.correction.ravel(), 100 * found.trust)
 
 
+def in_larger_blocks():
+    with mock.patch.object(drift, "MOST_BLOCKS", 30):
+        return measured(PAINTED)
+
+
+def seam_between(strengths, most_cells=cut.MOST_CELLS):
+    """Share of the new image on both sides of the path, and how visible the path is."""
+    with mock.patch.object(cut, "MOST_CELLS", most_cells):
+        found = cut.search(ORIGINAL, NEW, masks.feather_outward(strengths, 26), strengths, Box.whole(SIZE), 0.4)
+    return np.stack([found.share, found.seen])
+
+
 def scores(repaint, painted, decoded=None):
     found = score.score(ORIGINAL, RESULT, repaint, painted, decoded)
     return [*dataclasses.astuple(found), *score.flaws(found, 0.7, 0.8).values(), score.blend_score(found, 0.7, 0.8)]
@@ -131,6 +145,10 @@ RESULTS = {
     "drift, new content": lambda: measured(PAINTED), "drift, partly trusted": lambda: measured(PAINTED, 85),
     "drift, feather": lambda: measured(REPAINT), "drift, noise and other content": noisy_drift,
     "drift, tight crop": lambda: measured(REPAINT, 0, Box(30, 128, 60, 30)),
+    "drift, at the image's corner": lambda: measured(np.float32(disc(172, 205, 30))),
+    "drift, larger blocks": in_larger_blocks,
+    "seam, whole": lambda: seam_between(np.float32(PAINTED == 1)), "seam, grey": lambda: seam_between(PAINTED),
+    "seam, larger cells": lambda: seam_between(np.float32(PAINTED == 1), 500),
     "grain": lambda: grain.matched(ORIGINAL, DECODED, REPAINT, 0.8, 5),
     "fill from outside": lambda: fill.fill_from_outside(ORIGINAL, REPAINT),
     "fill from rim": lambda: fill.fill_from_rim(ORIGINAL, REPAINT),

@@ -80,6 +80,13 @@ def test_no_line_of_the_original_stays_behind():
     assert (np.diff(row) <= 1e-6).all()
 
 
+def test_at_the_images_edge_the_feather_also_goes_straight():
+    for side in (np.s_[:56, 60:116], np.s_[-56:, 60:116], np.s_[100:156, :56], np.s_[100:156, -56:]):
+        painted = np.zeros_like(PAINTED)
+        painted[side] = 1
+        assert np.abs(shaped(plain(), painted=painted) - feather_outward(painted, REACH)).max() < 0.01
+
+
 @pytest.mark.parametrize("factor", [0.5, 2, 4])
 def test_an_outline_means_the_same_at_every_size(factor):
     side = int(256 * factor)
@@ -106,3 +113,14 @@ def test_detours_are_0_in_the_painted_area_and_never_negative():
     near = distance_transform_edt(PAINTED == 0) < REACH
     assert detour[95:165, 134:176][near[95:165, 134:176]].min() > 5
     assert surroundings.detours(np.ones((256, 256), bool), edges, 1.0, REACH).max() == 0
+
+
+def test_no_pixel_of_a_thin_stroke_is_lost_on_the_grid():
+    """In an image that is wider than the grid, and lower."""
+    painted = np.zeros((300, 640), bool)
+    painted[::7, ::11] = True
+    cells = surroundings._on_grid(painted, surroundings.grid_size(Size(300, 640)))
+    rows, columns = (np.arange(side)[::step] * 512 // 640 for side, step in zip(painted.shape, (7, 11)))
+    assert cells.shape == (240, 512)
+    assert cells[np.ix_(rows, columns)].all()
+    assert cells.sum() < 2 * painted.sum()

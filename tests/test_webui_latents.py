@@ -126,6 +126,49 @@ def test_the_surroundings_stay_and_the_core_is_free(hooks, name):
     assert not sys.modules["lib_softinpaint.hosts.webui.run"].runs.get(p)
 
 
+def test_an_outpainted_side_fades_into_the_original_and_its_latent_mask_stays_as_wide(hooks):
+    """With Mask blur 8: the fade is 12.8 pixels wide, and the latent mask fades over its outer 2 pixels."""
+    p = processing(SHAPES["Stable Diffusion"])
+    columns = np.mgrid[:SIDE, :SIDE][1]
+    p.image_mask, p.latent_mask = (Image.fromarray(np.uint8(255 * (columns >= first))) for first in (192, 186))
+    hooks.process(p, (True, *[None] * (len(FIELDS) - 1)))
+    for mask, first, white_from in ((p.image_mask, 180, 192), (p.latent_mask, 187, 188)):
+        row = np.asarray(mask)[SIDE // 2]
+        assert (np.flatnonzero(row)[0], np.flatnonzero(row == 255)[0]) == (first, white_from)
+        assert (np.diff(row.astype(int)) >= 0).all()
+
+
+@pytest.mark.parametrize(("changes", "known"), [
+    ({}, True), ({"latent_mask": "an outpainting script's"}, False), ({"init_images": 2}, False),
+    ({"painted": np.zeros((SIDE, SIDE + 8), np.float32)}, False)])
+def test_outlines_count_for_the_one_image_that_was_painted_on(hooks, changes, known):
+    p, painted = processing(SHAPES["Stable Diffusion"]), changes.pop("painted", np.ones((SIDE, SIDE), np.float32))
+    if "init_images" in changes:
+        changes = {"init_images": p.init_images * changes["init_images"]}
+    vars(p).update(changes)
+    masks = importlib.import_module("lib_softinpaint.hosts.webui.masks")
+    assert (masks.canvas_of(p, painted).edges is not None) is known
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_without_a_hook_in_the_steps_the_callback_after_cfg_blends(hooks, name):
+    """As in Forge Classic."""
+    p, sampling = processing(SHAPES[name]), importlib.import_module("lib_softinpaint.hosts.webui.sampling")
+    hooks.process(p, (True, *[None] * (len(FIELDS) - 1)))
+    host_init(p)
+    outside = p.nmask.expand_as(p.init_latent) == 0
+    hooks.process_batch(p)
+    denoiser = types.SimpleNamespace(p=p, inner_model=types.SimpleNamespace(sigmas=SIGMAS), sampler=p.sampler)
+    for sigma in SIGMAS:
+        predicted = torch.randn(p.init_latent.shape, generator=torch.Generator().manual_seed(1))
+        sampling.on_cfg_denoiser(types.SimpleNamespace(denoiser=denoiser, x=predicted, sigma=sigma[None]))
+        after = types.SimpleNamespace(x=predicted)
+        sampling.on_cfg_after_cfg(after)
+        torch.testing.assert_close(after.x[outside], p.init_latent[outside], rtol=1e-4, atol=1e-4)
+        assert torch.equal(p.sampler.last_latent, after.x)
+    assert FAULTS == []
+
+
 @pytest.mark.parametrize("name", SHAPES)
 def test_where_the_sampler_gives_nan_the_original_is_shown(hooks, name):
     p = processing(SHAPES[name])

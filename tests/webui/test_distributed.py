@@ -10,7 +10,7 @@ import pytest
 from PIL import ImageChops
 
 from tests.webui import extensions
-from tests.webui.host import WebUI, drawn_disc, drawn_image
+from tests.webui.host import WebUI, drawn_disc, drawn_image, encoded
 from tests.webui.test_requests import soft_keys
 from tests.webui.test_runs import assert_inpainted, outside_of
 
@@ -62,13 +62,17 @@ def assert_clean(webui, before):
     assert webui.get("/companion/runs") == 0
 
 
-@pytest.mark.parametrize(("settings", "mask"), [({"preservation_strength": 0.1}, GREYS), ({"regions_one_by_one": True}, TWO)])
-def test_the_workers_images_are_as_from_one_webui(webuis, settings, mask):
+@pytest.mark.parametrize(("settings", "mask", "is_sent"), [
+    ({"preservation_strength": 0.1}, GREYS, False), ({"regions_one_by_one": True}, TWO, False),
+    ({"mask_image": encoded(GREYS)}, GREYS, True)])
+def test_the_workers_images_are_as_from_one_webui(webuis, settings, mask, is_sent):
+    """With a painted mask, or with the setting *Mask image* alone."""
     master, worker = webuis
     before = len(master.log)
-    both = master.inpaint(IMAGE, mask, [settings], batch_size=2, n_iter=2)
+    on_canvas = None if is_sent else mask
+    both = master.inpaint(IMAGE, on_canvas, [settings], batch_size=2, n_iter=2)
     sentences = master.get("/companion/witness")["comments"]
-    local, remote = (running.inpaint(IMAGE, mask, [settings], seed=seed, n_iter=2)
+    local, remote = (running.inpaint(IMAGE, on_canvas, [settings], seed=seed, n_iter=2)
                      for running, seed in ((master, 1), (worker, 3)))
     assert of_worker(both) == [False, False, True, True]
     for place, (webui, single) in enumerate(((local, 0), (local, 1), (remote, 0), (remote, 1))):
