@@ -435,7 +435,8 @@ def test_the_progress_bar_is_full_at_the_end():
 
 def test_every_command_in_the_entry_points_help_exists(tmp_path):
     verbs = re.findall(r"python3 softinpaint.py (\w+)", run(tmp_path).stdout)
-    assert {"demo", "inpaint", "batch", "mask", "page", "recomposite", "checkpoint", "test", "mutate", "bench"} == set(verbs)
+    assert set(verbs) == {
+        "demo", "inpaint", "batch", "mask", "page", "recomposite", "checkpoint", "test", "mutate", "bench", "docs"}
     done = run(tmp_path, "checkpoint", "models")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "models" / "softinpaint-scenes.yaml").exists()

@@ -10,7 +10,6 @@ from modules import script_callbacks, scripts, shared
 
 from lib_softinpaint.hosts.webui.later import Later
 from lib_softinpaint.hosts.webui.names import KEEP_BUILTIN, TITLE
-from lib_softinpaint.version import version
 
 BUILTIN_SCRIPT = os.path.join("extensions-builtin", "soft-inpainting", "scripts", "soft_inpainting.py")
 CONTROLNET_SCRIPT = "controlnet.py"
@@ -52,4 +51,7 @@ def register(script_class: type) -> type | None:
 
 def _load_hooks(demo: Any, app: Any) -> None:
     """Loads what the first image needs once the WebUI has started, so an update on disk cannot mix versions."""
-    threading.Thread(target=lambda: (hooks.module, version()), daemon=True).start()
+    def load() -> tuple[types.ModuleType, str]:
+        from lib_softinpaint.version import version
+        return hooks.module, version()
+    threading.Thread(target=load, daemon=True).start()
