@@ -12,14 +12,13 @@ import numpy as np
 from PIL import Image
 
 from lib_softinpaint.bundled import bundled
+from lib_softinpaint.cli.requested import demo_request
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Box
 from lib_softinpaint.hosts.makers import local_maker
 from lib_softinpaint.images.files import read_image, read_mask
 from lib_softinpaint.images.sheet import side_by_side, stacked
-from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.fields import Value
-from lib_softinpaint.settings.request import Request, from_infotext
 from lib_softinpaint.settings.settings import FIELDS
 
 IMAGES = Path(__file__).parents[1] / "images"
@@ -39,11 +38,6 @@ STRIPS: Mapping[str, tuple[tuple[Value, ...], Mapping[str, Value]]] = {
 MARGIN_PX, TILE_WIDTH_PX = 56, 190
 SHOWN_LEVELS, MOST_AMPLIFIED = 200, 64
 """The largest difference of a strip is amplified by a power of two to at most this level."""
-
-
-def demo_request() -> Request:
-    """The request of the command demo."""
-    return from_infotext(infotext.parse(bundled("demo/infotext.txt").read_text(encoding="utf8")))[0]
 
 
 def finished() -> KeptImage:

@@ -10,12 +10,11 @@ import click
 from lib_softinpaint.cli.command import OUTPUTS, Command
 from lib_softinpaint.cli.files import DEMO, make_folders, rescuing, unused_paths
 from lib_softinpaint.cli.progress import Progress
+from lib_softinpaint.cli.requested import demo_request
 from lib_softinpaint.hosts.makers import local_maker
 from lib_softinpaint.images import infotext_files
 from lib_softinpaint.images.files import read_image, read_mask
 from lib_softinpaint.images.sheet import side_by_side
-from lib_softinpaint.settings import infotext
-from lib_softinpaint.settings.request import from_infotext
 from lib_softinpaint.settings.settings import Settings
 
 
@@ -26,7 +25,7 @@ def demo(output: Path) -> None:
     image, mask = read_image(DEMO / "image.png"), read_mask(DEMO / "mask.png")
     result, compared = unused_paths(output / "demo.png", output / "demo-compared.png")
     make_folders([result])
-    soft, _ = from_infotext(infotext.parse((DEMO / "infotext.txt").read_text(encoding="utf8")))
+    soft = demo_request()
     hard = replace(soft, settings=Settings(enabled=False))
     click.echo(f'Inpainting "{soft.prompt}" with the bundled model')
     with Progress(2) as advance:

@@ -8,11 +8,11 @@ import click
 
 from lib_softinpaint.cli.command import OUTPUTS, Command
 from lib_softinpaint.cli.files import DEMO, make_folders
+from lib_softinpaint.cli.requested import demo_request
 from lib_softinpaint.errors import judging_input
 from lib_softinpaint.images.files import read_image, read_mask
-from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.presets import PRESETS_FILE, PresetFile
-from lib_softinpaint.settings.request import Request, from_infotext
+from lib_softinpaint.settings.request import Request
 
 
 @click.command(cls=Command)
@@ -39,11 +39,10 @@ def page(path: Path | None, output: Path, model: str, device: str | None, port: 
         click.echo(f"Loading {name}", err=True)
     with judging_input():
         models.load(name or str(models.SCENE_MODEL), device)
-    start, _ = from_infotext(infotext.parse((DEMO / "infotext.txt").read_text(encoding="utf8")))
-    mask = read_mask(DEMO / "mask.png") if path is None else None
+    start, mask = (demo_request(), read_mask(DEMO / "mask.png")) if path is None else (Request(), None)
     try:
-        serve(Painter(output, device).host(), PresetFile(output / PRESETS_FILE), start if path is None else Request(), image,
-              mask, output, name, port, browser, lambda address: click.echo(f"Page ready at {address} (Ctrl+C to stop)"))
+        serve(Painter(output, device).host(), PresetFile(output / PRESETS_FILE), start, image, mask, output, name, port,
+              browser, lambda address: click.echo(f"Page ready at {address} (Ctrl+C to stop)"))
     except PortTaken as fault:
         raise click.UsageError(f"--port {port} is already in use") from fault
     except OSError as fault:

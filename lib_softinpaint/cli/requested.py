@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from lib_softinpaint.cli.command import options_of, print_note
+from lib_softinpaint.cli.files import DEMO
 from lib_softinpaint.images import infotext_files
 from lib_softinpaint.images.files import read_image
 from lib_softinpaint.settings import infotext
@@ -94,6 +95,11 @@ def requested(context: click.Context, like: Path | None, model: str | None, lora
     return Requested(with_values(_from_image(like, model) if like else Request(), given),
                      like is not None and not given.keys() & {"width", "height"}, files,
                      (*(each.file for each in files), lora_dir))
+
+
+def demo_request() -> Request:
+    """The request that belongs to the bundled image and mask."""
+    return from_infotext(infotext.parse((DEMO / "infotext.txt").read_text(encoding="utf8")))[0]
 
 
 def with_values(start: Request, given: Mapping[str, Any]) -> Request:

@@ -13,11 +13,11 @@ from PIL import Image
 
 from lib_softinpaint.generation.candidates import Candidate, best_first, labels, of_kept, remarks
 from lib_softinpaint.generation.kept import KeptImage
+from lib_softinpaint.hosts.webui.content import content_of
 from lib_softinpaint.hosts.webui.kept import history, history_mb
 from lib_softinpaint.hosts.webui.run import Run
 from lib_softinpaint.hosts.webui.run_table import RunTable, put_back
 from lib_softinpaint.images.sheet import contact_sheet
-from lib_softinpaint.settings.request import MASKED_CONTENTS
 from lib_softinpaint.settings.settings import Settings
 
 SCORES_KEY, REMARKS_KEY = "Soft inpainting scores", "Soft inpainting remarks"
@@ -151,8 +151,7 @@ def _reorder(processed: Any, order: Sequence[int], of_one: int) -> None:
 
 def _report(p: Any, processed: Any, settings: Settings, kept: Sequence[Candidate], made: int) -> None:
     """Adds scores and remarks to the host's result, in the order of its images."""
-    content = dict(enumerate(MASKED_CONTENTS)).get(p.inpainting_fill, "")
-    sentences = remarks(kept, p.denoising_strength, settings.masked_content(content))
+    sentences = remarks(kept, p.denoising_strength, content_of(p, settings))
     processed.extra_generation_params = {
         **processed.extra_generation_params,
         SCORES_KEY: [None if math.isnan(each.score) else round(each.score, 1) for each in kept],

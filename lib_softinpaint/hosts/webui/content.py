@@ -15,7 +15,12 @@ from lib_softinpaint.images.painted import strengths
 from lib_softinpaint.method.content import prepared, with_extra_noise
 from lib_softinpaint.method.mask import resized
 from lib_softinpaint.settings.request import MASKED_CONTENTS
-from lib_softinpaint.settings.settings import HOSTS
+from lib_softinpaint.settings.settings import HOSTS, Settings
+
+
+def content_of(p: Any, settings: Settings) -> str:
+    """What is in the painted area before noise is added, by its name; "" if another script has filled it."""
+    return settings.masked_content(dict(enumerate(MASKED_CONTENTS)).get(p.inpainting_fill, ""))
 
 
 def prepare_content(p: Any, run: Run) -> None:

@@ -11,7 +11,7 @@ from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.webui import candidates, detect, regions
 from lib_softinpaint.hosts.webui.coherent import let_agree
 from lib_softinpaint.hosts.webui.compositing import postprocess_image_after_composite, postprocess_maskoverlay
-from lib_softinpaint.hosts.webui.content import add_extra_noise, prepare_content
+from lib_softinpaint.hosts.webui.content import add_extra_noise, content_of, prepare_content
 from lib_softinpaint.hosts.webui.decoding import finite_latents, postprocess_batch_list
 from lib_softinpaint.hosts.webui.faults import MASK_IMAGE_KEY, guarded, tell_user, withdraw
 from lib_softinpaint.hosts.webui.job import start_sampling
@@ -35,7 +35,6 @@ from lib_softinpaint.images.painted import LEAST_VALUE
 from lib_softinpaint.method.mask import Canvas, resized
 from lib_softinpaint.settings.advice import EMPTY, EMPTY_OF_ALL, advice
 from lib_softinpaint.settings.mask_tools import source_of
-from lib_softinpaint.settings.request import MASKED_CONTENTS
 from lib_softinpaint.settings.settings import HARD, read_args, to_infotext
 
 __all__ = ["process", "before_process_batch", "process_batch", "on_mask_blend", "post_sample", "postprocess_batch_list",
@@ -91,9 +90,8 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     if region is not None:
         run.changes.set(p, "inpaint_full_res", True)
     padding = p.inpaint_full_res_padding if p.inpaint_full_res else None
-    content = dict(enumerate(MASKED_CONTENTS)).get(p.inpainting_fill, "")  # other scripts use their own numbers
     stretches = p.resize_mode in (JUST_RESIZE, JUST_RESIZE_LATENT)
-    for sentence in advice(p.denoising_strength, settings.masked_content(content), padding, image_size,
+    for sentence in advice(p.denoising_strength, content_of(p, settings), padding, image_size,
                            Size(p.height, p.width) if stretches else image_size, p.steps, settings.preservation_strength):
         p.comment(sentence)
     run.canvas = canvas_of(p, painted)
