@@ -18,9 +18,9 @@ TESTS = {
     "method/mask_tools": "mask_tools", "method/regions": "regions", "method/schedule": "schedule job",
     "method/smootherstep": "smootherstep", "method/surroundings": "surroundings detours",
     "generation/candidates": "candidates", "generation/coherent": "coherence", "generation/colours": "image_files export kept",
-    "generation/ghosts": "score", "generation/history": "history", "generation/job": "job", "generation/kept": "kept export",
-    "generation/layers": "export", "generation/neighbours": "neighbours", "generation/sampled": "job kept cut",
-    "generation/score": "score",
+    "generation/ghosts": "score", "generation/history": "history scripts", "generation/job": "job",
+    "generation/kept": "kept export history", "generation/layers": "export", "generation/neighbours": "neighbours",
+    "generation/sampled": "job kept cut", "generation/score": "score",
     "generation/seams": "score", "generation/source": "source image_files", "generation/turns": "recompositing",
     "generation/views": "views",
     "images/encoded": "painted webui_api", "images/export": "export", "images/files": "image_files",
@@ -29,6 +29,7 @@ TESTS = {
     "images/steps": "steps",
     "settings/advice": "advice", "settings/infotext": "infotext", "settings/mask_tools": "mask_tools",
     "settings/presets": "presets", "settings/prompt": "prompt", "settings/request": "request",
+    "settings/settings": "settings presets request advice",
     "hosts/webui/run_table": "runs", "hosts/webui/run": "runs webui_latents random_runs",
 }
 """Unit tests by module; of a folder's other modules, those below. The names leave out `tests/test_` and `.py`."""
@@ -45,6 +46,13 @@ _STEPS = "steps = [max(1, -(-old // new)) for old, new in zip(mask.shape, scaled
 _SMOOTHED = "colours = gaussian_filter(lab(np.asarray(reduced)).numpy(), (0, SMOOTHING, SMOOTHING))"
 _MADE = "self._folder.mkdir(parents=True, exist_ok=True)"
 _UNIFORM = "if (mask[mask > 0] == strongest).all():"
+
+_RIM = "filled[box] = np.rint(near + share * (_membrane(weight * near, weight) - near)).clip(0, 255)"
+_CLOSED = "cost[start & ~rim] = -1 # closed: ways begin at the rim"
+_BOX = "box = Box.around(mask > 0, max(reach_px, 0) + max(grow_px, 0)).inside"
+_SCALED = "scaled = np.where(is_core, 1, values.clip(0, 1)).astype(np.float32)"
+_SAMPLED = "drift = _without_content(np.where(clear, difference, 0), clear).reshape(3, -1)[:, sample].T"
+_LEVELS = "_LEVELS = torch.arange(256, dtype=torch.float64) / 255"
 
 _SHAPE = "if abs(mask.width * image.height / (mask.height * image.width) - 1) > SAME_SHAPE:"
 _ROWS = "rows, columns = (slice(max(min(start // block_px, blocks - 1) - 1, 0), (stop - 1) // block_px + 2)"
@@ -71,6 +79,18 @@ WITHOUT_EFFECT: dict[tuple[str, str, str], str] = {
         "A clause that starts at token 1 is longer than any that is kept together.",
     ("lib_softinpaint/images/steps.py", _MADE, _MADE.replace("True", "False", 1)):
         "Images are written first, into the folder.",
+    ("lib_softinpaint/method/fill.py", _RIM, _RIM.replace("clip(0,", "clip( -1,")):
+        "The membrane stays between the colours at the rim.",
+    ("lib_softinpaint/method/surroundings.py", _CLOSED, _CLOSED.replace("-1", "- 2")): "Any negative cost closes a cell.",
+    (_MASK, _BOX, _BOX.replace("> 0", "> -1")): _QUICKER,
+    (_MASK, _SCALED, _SCALED.replace("clip(0,", "clip( -1,")): "Values of a mask are 0 or more.",
+    (_MASK, "if blur_px > 0:", "if blur_px >= 0:"): "A Gaussian of deviation 0 changes nothing.",
+    ("lib_softinpaint/method/cut.py", "numbers = np.full(free.shape, -1)", "numbers = np.full(free.shape, 1)"):
+        "Only numbers of free cells are read.",
+    ("lib_softinpaint/method/cielab.py", _LEVELS, _LEVELS.replace("arange(256", "arange( 257")):
+        "The table may be longer than what is looked up in it.",
+    ("lib_softinpaint/method/drift.py", _SAMPLED, _SAMPLED.replace("-1)", "~1)")):
+        "NumPy takes any negative number for the unknown dimension.",
     ("lib_softinpaint/images/steps.py", "MOST_STEPS = 200", "MOST_STEPS = 201"): "A choice, which no result depends on.",
 }
 """Changes that no test can notice, with the reason: path, line before and line after."""

@@ -76,12 +76,12 @@ def test_the_rounds_of_a_step_draw_the_noise_of_its_number():
 @pytest.mark.parametrize("size", [(4, 6), (2, 3)])
 @pytest.mark.parametrize("ratio", [0.04, 0.06, 2.9, 3.1])
 def test_agreement_needs_a_last_call_of_the_same_size_and_a_middling_noise(size, ratio):
-    job, ratio = small_job(agreement=1.0), torch.tensor([ratio])
+    changes = size == (4, 6) and 0.05 < ratio < 3
+    job, sigma = small_job(agreement=1.0), torch.tensor([ratio])
     calls, noisy = CoherentCalls(job, [7]), torch.full((1, 4, 4, 6), 2.0)
     job.predicted = torch.zeros_like(noisy)
-    changes = size == (4, 6) and 0.05 < ratio < 3
-    calls.ask(noisy[..., :size[0], :size[1]], torch.ones(1), ratio)
-    assert torch.equal(calls.begin_step(noisy, torch.ones(1), ratio, ratio, lambda asked: asked), noisy) is not changes
+    calls.ask(noisy[..., :size[0], :size[1]], torch.ones(1), sigma)
+    assert torch.equal(calls.begin_step(noisy, torch.ones(1), sigma, sigma, lambda asked: asked), noisy) is not changes
 
 
 def test_rounds_fade_out_with_the_noise():

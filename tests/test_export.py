@@ -62,6 +62,16 @@ def test_the_change_over_the_original_gives_the_result(changes, image):
     np.testing.assert_array_equal(one, change)
 
 
+def test_where_the_result_is_larger_the_background_is_the_enlarged_original():
+    made = kept()
+    assert layers.background(made) is made.sampled.original
+    larger = dataclasses.replace(made, decoded=made.decoded.repeat(2, 0).repeat(2, 1))
+    background = layers.background(larger)
+    assert background.shape == (2 * SIZE, 2 * SIZE, 3)
+    halved = np.asarray(Image.fromarray(background).reduce(2), np.float32)
+    assert np.abs(halved - made.sampled.original).mean() < 20  # two random colours are 85 apart
+
+
 def test_the_files(image):
     files = export.files_of(image, RUN)
     assert tuple(files) == export.NAMES

@@ -80,6 +80,15 @@ def test_the_local_fill_of_everything_or_nothing_is_the_image():
         assert (fill_from_rim(image, np.full((64, 96), value)) == image).all()
 
 
+def test_the_local_fill_of_greys_without_a_white_or_black_pixel_smooths():
+    image, _ = two_colours()
+    greys = np.full((64, 96), 0.2)
+    greys[:, 40:60] = 0.9
+    filled = fill_from_rim(image, greys)
+    assert np.abs(filled[:, 47].astype(int) - image[:, 47]).max() > 20
+    assert np.abs(filled[:, :20].astype(int) - image[:, :20]).max() < 8
+
+
 def test_the_local_fill_of_greys_lies_between():
     image, mask = two_colours()
     image[mask == 1] = (0, 255, 0)

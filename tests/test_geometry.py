@@ -38,7 +38,8 @@ def test_overlaps_and_margins_stay_inside_both():
 
 
 @pytest.mark.parametrize(("box", "fits"), [
-    (Box(0, 0, 30, 20), True), (Box(29, 19, 1, 1), True), (Box(-1, 0, 5, 5), False), (Box(0, -1, 5, 5), False),
+    (Box(0, 0, 30, 20), True), (Box(29, 19, 1, 1), True), (Box(3, 2, 4, 5), True),
+    (Box(-1, 0, 5, 5), False), (Box(0, -1, 5, 5), False),
     (Box(3, 3, 0, 5), False), (Box(3, 3, 5, 0), False), (Box(0, 0, 31, 20), False), (Box(0, 0, 30, 21), False)])
 def test_a_box_fits_if_it_has_pixels_and_lies_in_the_image(box, fits):
     assert box.fits(Size(20, 30)) is fits

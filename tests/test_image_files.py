@@ -1,16 +1,21 @@
 """Reading image files of every kind."""
+import contextlib
 import io
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
+from lib_softinpaint.errors import BadInput
 from lib_softinpaint.generation.colours import COLOUR_CHUNKS
 from lib_softinpaint.geometry import Size
-from lib_softinpaint.images.read import as_original, opened, upright_size
+from lib_softinpaint.images.files import painted_in
+from lib_softinpaint.images.read import as_original, at_own_scale, gamma_note, opened, upright_size
+from lib_softinpaint.settings.request import Request
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (6, 10, 3)).astype(np.uint8)
 IMAGE = Image.fromarray(COLOURS)
@@ -63,6 +68,13 @@ def test_16_bit_and_float_images_keep_their_brightness(values, kind, expected_no
     original, notes = read(Image.fromarray(values), kind)
     np.testing.assert_array_equal(np.asarray(original), np.repeat(COLOURS[..., :1], 3, -1))
     assert notes == expected_notes
+
+
+@pytest.mark.parametrize(("peak", "white"), [(1, 1), (254, 255), (255, 255), (256, 65535), (65535, 65535)])
+def test_a_deep_image_with_few_levels_has_its_own_white(peak, white):
+    values, notes = np.full((20, 20), peak, np.uint16), []
+    np.testing.assert_allclose(at_own_scale(values, "I;16", "the mask", notes), peak / white, rtol=1e-6)
+    assert notes == ([f"The mask's largest value is {peak}, so {white} was read as white."] if white <= 255 else [])
 
 
 @pytest.mark.parametrize("bad", [np.nan, -1])
@@ -142,6 +154,15 @@ def test_png_colour_chunks_are_found():
     assert notes == []
 
 
+@pytest.mark.parametrize(("info", "noted"), [
+    ({}, False), ({"gamma": 1 / 2.2}, False), ({"gamma": 1.0}, True), ({"gamma": 1.0, "srgb": 0}, False),
+    ({"gamma": 1.0, "icc_profile": SRGB}, False), ({"gamma": 1 / 2.2, "icc_profile": SRGB}, False)])
+def test_a_gamma_that_a_host_drops_is_noted(info, noted):
+    image = IMAGE.copy()
+    image.info.update(info)
+    assert (gamma_note(image) is not None) is noted
+
+
 # Sizes and limits
 
 def with_chunk(name, content):
@@ -165,6 +186,13 @@ def test_only_the_first_frame_of_an_animation_is_used_and_noted():
     original, notes = read(IMAGE.quantize(16), "GIF", save_all=True, append_images=[IMAGE.quantize(16).rotate(180)])
     assert notes == ["The image has 2 frames; the first one was used."]
     assert original.size == IMAGE.size
+
+
+@pytest.mark.parametrize(("size", "accepted"), [((8, 8), True), ((7, 300), False), ((300, 7), False)])
+def test_a_small_image_is_rejected(size, accepted):
+    image, mask = Image.new("RGB", size), Image.new("L", size, 255)
+    with contextlib.nullcontext() if accepted else pytest.raises(BadInput, match="at least 8 pixels wide and high; a.png is"):
+        assert (painted_in(mask, Path("b.png"), image, Path("a.png"), Request(), []) == 1).all()
 
 
 def test_the_size_is_read_without_decoding():

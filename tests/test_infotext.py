@@ -117,11 +117,17 @@ def test_a_negative_prompt_starts_a_line():
 @pytest.mark.parametrize(("name", "size", "letters", "profile", "sentence"), [
     ("a.webp", (16384, 8), 0, 0, "a.webp can have at most 16383 pixels a side, the image has 16384x8; .png has no "),
     ("a.JPG", (8, 65536), 0, 0, "at most 65535 pixels a side"), ("a.jpg", (8, 8), 33000, 0, "bytes of infotext, this has"),
+    ("a.jpeg", (65536, 8), 0, 0, "at most 65535 pixels a side"),
     ("a.jpeg", (8, 8), 0, 255 * 65519 + 1, "can hold a colour profile of at most 16707345 bytes")])
 def test_exceeding_a_formats_limits_is_one_sentence(name, size, letters, profile, sentence):
     with pytest.raises(BadInput, match="^[^\n]*$") as refused:
         infotext_files.demand_room(Path(name), Size(*reversed(size)), "a" * letters, Colours(bytes(profile)))
     assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize(("name", "size"), [("a.webp", (16383, 8)), ("a.jpg", (8, 65535)), ("a.jpeg", (65535, 8))])
+def test_a_formats_largest_size_is_accepted(name, size):
+    infotext_files.demand_room(Path(name), Size(*reversed(size)), TEXT, Colours(b""))
 
 
 @pytest.mark.parametrize("name", ["a.webp", "a.png", "a.jpg"])

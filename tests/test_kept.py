@@ -240,5 +240,6 @@ def test_a_region_lies_over_the_region_before_it_as_the_settings_show_that_one()
     assert 0.1 < same.mean() < 0.9
     np.testing.assert_array_equal(below.original[same], flat[same])
     np.testing.assert_array_equal(below.original[~same], np.asarray(over_white(Image.fromarray(source)))[~same])
+    assert {id(each) for each in first.arrays()} < {id(each) for each in second.arrays()}
     shown, source = second._over_regions_before(RUN)
     assert (shown is sampled, source is second.source) == (True, True)

@@ -146,9 +146,10 @@ def test_a_dark_mask_of_16_bits_with_few_pixels_at_its_peak_is_dark():
     assert not strengths(Image.fromarray(faint)).any()
 
 
-@pytest.mark.parametrize("values", [[[0, np.nan]], [[0, np.inf]], [[0, -1]]])
-def test_values_that_are_not_levels_are_rejected(values):
-    with pytest.raises(ValueError, match="^the mask's values must be numbers from 0 up, got "):
+@pytest.mark.parametrize(("values", "found"), [
+    ([[0, np.nan]], "infinity or NaN"), ([[0, np.inf]], "infinity or NaN"), ([[0, -1]], "negative ones")])
+def test_values_that_are_not_levels_are_rejected(values, found):
+    with pytest.raises(ValueError, match=f"^the mask's values must be numbers from 0 up, got {found}"):
         strengths(Image.fromarray(np.array(values, np.float32)))
 
 
@@ -189,7 +190,7 @@ def stray(value):
 
 @pytest.mark.parametrize(("image", "painted"), [
     (stray(254), PAINTED), (stray(0), PAINTED), (stray(128), PAINTED),
-    (Image.merge("LA", (DISC, Image.new("L", DISC.size, 0))), PAINTED)])
+    *((Image.merge("LA", (DISC, Image.new("L", DISC.size, alpha))), PAINTED) for alpha in (0, 8))])
 def test_stray_pixels_and_shapeless_transparency_are_ignored(image, painted):
     mask, notes = read(as_file(image))
     np.testing.assert_array_equal(mask, painted)
@@ -219,6 +220,13 @@ def test_any_colour_on_black_is_paint(colour, kind):
     if kind == "PNG":
         np.testing.assert_array_equal(mask, PAINTED)
     assert (mask[PAINTED] > 0.9).mean() > 0.99
+    assert "The mask is coloured; its strongest channel was read as its strength." in notes
+
+
+def test_nearly_black_is_the_background_of_a_colour():
+    image = Image.composite(Image.new("RGB", DISC.size, (255, 0, 0)), Image.new("RGB", DISC.size, (8, 8, 8)), DISC)
+    mask, notes = read(image)
+    assert (mask[PAINTED] == 1).all()
     assert "The mask is coloured; its strongest channel was read as its strength." in notes
 
 

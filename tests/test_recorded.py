@@ -12,9 +12,10 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from lib_softinpaint.generation import score, views
+from lib_softinpaint.generation import candidates, ghosts, score, views
 from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.generation.seams import seams
@@ -104,6 +105,11 @@ def noisy_drift():
     return np.append(found.correction.ravel(), 100 * found.trust)
 
 
+def hardly_any_drift():
+    found = drift.measured(ORIGINAL, ORIGINAL + np.float32(0.004) * SHIFT, PAINTED)
+    return np.append(1000 * found.correction.ravel(), 100 * found.trust)
+
+
 def in_larger_blocks():
     with mock.patch.object(drift, "MOST_BLOCKS", 30):
         return measured(PAINTED)
@@ -119,6 +125,60 @@ def seam_between(strengths, most_cells=cut.MOST_CELLS):
 def scores(repaint, painted, decoded=None):
     found = score.score(ORIGINAL, RESULT, repaint, painted, decoded)
     return [*dataclasses.astuple(found), *score.flaws(found, 0.7, 0.8).values(), score.blend_score(found, 0.7, 0.8)]
+
+
+def scores_of_a_large_image(decoded_too):
+    """Of a small painted part, with a change far from it."""
+    height, width = 3 * SIZE.height, 3 * SIZE.width
+    original = np.tile(ORIGINAL, (3, 3, 1))
+    painted = np.zeros((height, width), bool)
+    painted[150:190, 200:260] = True
+    repaint = masks.feather_outward(painted.astype(np.float32), 40)
+    new = np.clip(original[::-1, ::-1] + np.float32((9, -6, 4)), 0, 255)
+    result = composite.composite(original, new, repaint)
+    result[480:500, 520:560] += 7
+    found = score.score(original, result, repaint, painted, np.uint8(new) if decoded_too else None)
+    return [*dataclasses.astuple(found), score.blend_score(found, 0.7, 0.8)]
+
+
+def faint_mixture():
+    """Of images that differ nowhere, hardly, and plainly; the mixture has less contrast."""
+    before = lab(ORIGINAL)
+    after = before + torch.from_numpy((COLUMNS - 90) / 8).clamp(0.4, 16) * torch.tensor([0.6, -0.5, 0.6])[:, None, None]
+    mixed = before + 0.4 * (after - before)
+    mixed[0] = torch.from_numpy(gaussian_filter(mixed[0].numpy(), 0.4))
+    ghost_px, contrast = ghosts.mixture(before, mixed, after)
+    return ghost_px / 1e4, contrast
+
+
+def antialiased():
+    paint = np.zeros(SIZE, np.float32)
+    for row, column, radius, strength in ((70, 60, 30, 1), (120, 150, 40, 0.6)):
+        paint = np.maximum(paint, strength * np.clip(radius + 0.5 - np.hypot(ROWS - row, COLUMNS - column), 0, 1))
+    return masks.feather_outward(paint.astype(np.float32), 26)
+
+
+def kept_path():
+    """The path through a wider feather, with the same images, and with images that leave it open."""
+    core = np.float32(PAINTED == 1)
+    before = cut.search(ORIGINAL, NEW, masks.feather_outward(core, 20), core, Box.whole(SIZE), 0.4)
+    found = [cut.search(ORIGINAL, new, masks.feather_outward(core, 26), core, Box.whole(SIZE), 0.4, before)
+             for new in (NEW[::-1], ORIGINAL + np.float32(1))]
+    return np.stack([each.share for each in found])
+
+
+def candidate(side):
+    painted = np.zeros(SIZE, np.float32)
+    painted[60:60 + side, 70:70 + side] = 1
+    found = candidates.of_images(Image.fromarray(ORIGINAL), Image.fromarray(RESULT), painted)
+    return [found.score, found.effect, *found.look.ravel(), *found.weight.ravel()]
+
+
+def fill_of_a_long_image():
+    image = np.tile(ORIGINAL[:40], (1, 9, 1))
+    mask = np.ones(image.shape[:2], np.float32)
+    mask[:, :12] = mask[:10, -3:] = 0
+    return fill.fill_from_outside(image, mask)
 
 
 def along_seams():
@@ -145,12 +205,15 @@ RESULTS = {
     "drift, new content": lambda: measured(PAINTED), "drift, partly trusted": lambda: measured(PAINTED, 85),
     "drift, feather": lambda: measured(REPAINT), "drift, noise and other content": noisy_drift,
     "drift, tight crop": lambda: measured(REPAINT, 0, Box(30, 128, 60, 30)),
+    "drift, hardly any": hardly_any_drift,
     "drift, at the image's corner": lambda: measured(np.float32(disc(172, 205, 30))),
     "drift, larger blocks": in_larger_blocks,
     "seam, whole": lambda: seam_between(np.float32(PAINTED == 1)), "seam, grey": lambda: seam_between(PAINTED),
+    "seam, kept path": kept_path,
     "seam, larger cells": lambda: seam_between(np.float32(PAINTED == 1), 500),
     "grain": lambda: grain.matched(ORIGINAL, DECODED, REPAINT, 0.8, 5),
     "fill from outside": lambda: fill.fill_from_outside(ORIGINAL, REPAINT),
+    "fill from far outside": fill_of_a_long_image,
     "fill from rim": lambda: fill.fill_from_rim(ORIGINAL, REPAINT),
     "local fill": lambda: content.prepared(ORIGINAL, REPAINT, "local fill"),
     "recolour": lambda: content.prepared(ORIGINAL, REPAINT, "recolour"),
@@ -158,6 +221,8 @@ RESULTS = {
     "edges": lambda: surroundings.edges(ORIGINAL),
     "detours": lambda: surroundings.detours(PAINTED > 0, surroundings.edges(ORIGINAL), 0.7, 60),
     "regions": lambda: np.stack(regions.regions(PAINTED)),
+    "layer, nearly white": lambda: layer.layer_between(ORIGINAL // 64 + 252, RESULT // 64 + 252, REPAINT),
+    "levels": lambda: cut.levels(np.float32([-9, 0.4, 0.6, 254.4, 254.6, 255, 300, np.nan, np.inf, -np.inf])),
     "layer": lambda: layer.layer_between(ORIGINAL, RESULT, REPAINT),
     "lab": lambda: lab(ORIGINAL),
     **{f"mask tools: {text}": lambda text=text: edited(text) for text in (
@@ -166,12 +231,14 @@ RESULTS = {
     "mask, own": lambda: shaped(feather_source="own", feather_width=30.0, feather_unit="% of the mask", padding=17),
     "mask, shrunk": lambda: shaped(feather_source="Mask blur", grow_px=-7.0),
     "mask, host": lambda: shaped(feather_source="host", grow_px=3.0),
+    "mask, antialiased": antialiased,
     "taper": lambda: masks.edge_taper(REPAINT, 14), "latent mask": latent_mask,
     **{f"resized, {how}": lambda how=how: masks.resized(REPAINT, Size(96, 160), how)
        for how in ("stretch", "cover", "contain")},
     "opacity": lambda: composite.opacity(LATENT_NOISE[0, 0].abs(), latent_mask()[0].expand(4, -1, -1), 0.3, 0.7, 0.8, 2.5),
     "mask opacity": lambda: composite.mask_opacity(latent_mask(), 0.7),
     "enlarged": lambda: composite.enlarge(LATENT_NOISE[0, 0, 0].abs().numpy(), SIZE),
+    "placed, of a resized crop": lambda: composite.place(REPAINT, Box(20, 30, 90, 70), SIZE),
     "placed": lambda: composite.place(REPAINT, Box(20, 30, 70, 90), SIZE),
     "difference": lambda: difference.difference_map(LATENT_NOISE[0], LATENT_NOISE[1]),
     "blend": lambda: blend.blend(LATENT_NOISE[0], blend.channel_norm(LATENT_NOISE[0]), LATENT_NOISE[1], latent_mask(), 4.0),
@@ -181,6 +248,9 @@ RESULTS = {
     "moved": moved, "noise": lambda: coherence.noise_for([4, 5], 3, 2, LATENT_NOISE[0]),
     "scores, mixed": lambda: scores(REPAINT, PAINTED == 1, np.uint8(NEW)),
     "scores, unknown new image": lambda: scores(REPAINT, PAINTED == 1),
+    "scores, large image": lambda: scores_of_a_large_image(True),
+    "scores, large image, unknown new image": lambda: scores_of_a_large_image(False),
+    "faint mixture": faint_mixture, "candidate": lambda: candidate(90), "candidate, small": lambda: candidate(9),
     "seams": along_seams,
     "composited": lambda: kept().composited(RUN), "opacity of a run": lambda: kept().total_opacity_px(RUN),
     "opacity of a run, mostly by change": lambda: kept().total_opacity_px(

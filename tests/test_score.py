@@ -11,6 +11,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from skimage.color import rgb2lab
 
 from lib_softinpaint.generation import score
+from lib_softinpaint.generation.ghosts import mixture
 from lib_softinpaint.method.cielab import lab
 from lib_softinpaint.method.mask import feather_outward
 from training.scenes import HELD_OUT, Scene
@@ -74,6 +75,16 @@ def test_ghosts_score_worse_the_more_the_fainter_image_shows():
     assert all(lesser.ghost <= greater.ghost for lesser, greater in zip(ghosts, ghosts[1:]))
     assert ghosts[-1].ghost > 0.3
     assert ghosts[0].contrast_retention > ghosts[3].contrast_retention > ghosts[-1].contrast_retention
+
+
+def test_a_flat_mixture_has_lost_its_contrast():
+    stripes = np.indices((96, 96))[1] // 3 % 2
+    light, dark = (np.float32(40 + 20 * each)[None] * np.float32((1, 0, 0))[:, None, None] for each in (stripes, 1 - stripes))
+    flat = (light + dark) / 2 + np.float32(0.1)
+    flat[0, :9, :9] = 90
+    ghost_px, contrast = mixture(*(torch.from_numpy(each) for each in (light, flat, dark)))
+    assert ghost_px > 0.8 * 96 ** 2
+    assert contrast < 0.05
 
 
 def test_a_wider_feather_has_more_ghosts():

@@ -5,6 +5,8 @@ import pytest
 
 from lib_softinpaint.settings.settings import (
     FIELDS,
+    HOSTS,
+    OWN_CONTENTS,
     VERSION_KEY,
     Settings,
     as_builtin,
@@ -126,6 +128,12 @@ def test_an_invalid_setting_raises_one_sentence(args, sentence):
 
 def test_settings_are_not_read_when_switched_off():
     assert read_args([False, "much"]) == (Settings(), [])
+
+
+def test_own_masked_content_replaces_the_hosts():
+    assert Settings().masked_content("fill") == "fill"
+    assert {name: Settings(own_masked_content=name).masked_content("fill") for name in OWN_CONTENTS} == {
+        name: "fill" if name == HOSTS else name for name in OWN_CONTENTS}
 
 
 def test_infotext_makes_the_round_trip():

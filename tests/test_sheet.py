@@ -1,7 +1,7 @@
 import numpy as np
 from PIL import Image
 
-from lib_softinpaint.images.sheet import GAP_PX, LABEL_PX, side_by_side
+from lib_softinpaint.images.sheet import GAP_PX, LABEL_PX, side_by_side, stacked
 
 
 def test_tiles_are_side_by_side_with_labels():
@@ -12,3 +12,11 @@ def test_tiles_are_side_by_side_with_labels():
     assert (sheet[LABEL_PX:, 60 + GAP_PX:] == 99).all()
     assert (sheet[:LABEL_PX, :60] < 128).any()
     assert (sheet[:LABEL_PX, 60 + GAP_PX:] < 128).any()
+    rows, columns = np.nonzero((sheet[:LABEL_PX, :60] < 128).any(-1))
+    assert abs(rows.mean() - LABEL_PX / 2) < 3 and abs(columns.mean() - 30) < 3
+
+
+def test_strips_are_stacked_from_the_left_edge():
+    sheet = np.asarray(stacked([Image.new("RGB", (30, 5), (1, 2, 3)), Image.new("RGB", (40, 7), (4, 5, 6))]))
+    assert sheet.shape == (12, 40, 3)
+    assert (sheet[:5, :30] == (1, 2, 3)).all() and (sheet[:5, 30:] == 0).all() and (sheet[5:] == (4, 5, 6)).all()

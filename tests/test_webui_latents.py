@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from lib_softinpaint.method.mask import to_latent
-from lib_softinpaint.settings.settings import FIELDS
+from lib_softinpaint.settings.settings import FIELDS, Settings
 
 SIDE, STEPS = 256, 4
 SIGMAS = torch.tensor([1.0, 0.9, 0.75, 0.5])
@@ -150,6 +150,17 @@ def test_outlines_count_for_the_one_image_that_was_painted_on(hooks, changes, kn
     assert (masks.canvas_of(p, painted).edges is not None) is known
 
 
+def test_mask_tools_see_the_alpha_channel(hooks):
+    p, masks = processing(SHAPES["Stable Diffusion"]), importlib.import_module("lib_softinpaint.hosts.webui.masks")
+    clear = Image.new("L", (SIDE, SIDE), 255)
+    clear.paste(0, (0, 0, 40, 40))
+    p.image_mask = None
+    p.init_images[0].putalpha(clear)
+    painted, _ = masks.painted_mask(p, Settings(enabled=True, mask_tools="transparency"), [])
+    assert (painted[:40, :40] == 1).all()
+    assert not painted[200:, 200:].any()
+
+
 @pytest.mark.parametrize("name", SHAPES)
 def test_without_a_hook_in_the_steps_the_callback_after_cfg_blends(hooks, name):
     """As in Forge Classic."""
@@ -166,6 +177,45 @@ def test_without_a_hook_in_the_steps_the_callback_after_cfg_blends(hooks, name):
         sampling.on_cfg_after_cfg(after)
         torch.testing.assert_close(after.x[outside], p.init_latent[outside], rtol=1e-4, atol=1e-4)
         assert torch.equal(p.sampler.last_latent, after.x)
+    assert FAULTS == []
+
+
+def test_what_the_hook_has_blended_is_not_blended_again(hooks):
+    p, sampling = processing(SHAPES["Stable Diffusion"]), importlib.import_module("lib_softinpaint.hosts.webui.sampling")
+    hooks.process(p, (True, *[None] * (len(FIELDS) - 1)))
+    host_init(p)
+    hooks.process_batch(p)
+    denoiser = types.SimpleNamespace(p=p, inner_model=types.SimpleNamespace(sigmas=SIGMAS), sampler=p.sampler)
+    predicted = torch.randn(p.init_latent.shape, generator=torch.Generator().manual_seed(1))
+    for sigma in SIGMAS[:2]:
+        call = types.SimpleNamespace(current_latent=predicted, denoiser=denoiser, sigma=sigma[None], is_final_blend=False)
+        sampling.on_cfg_denoiser(types.SimpleNamespace(denoiser=denoiser, x=predicted, sigma=sigma[None]))
+        hooks.on_mask_blend(p, call)
+        assert not torch.equal(call.blended_latent, predicted)
+        after = types.SimpleNamespace(x=call.blended_latent)
+        sampling.on_cfg_after_cfg(after)
+        assert torch.equal(after.x, call.blended_latent)
+    assert FAULTS == []
+
+
+@pytest.mark.parametrize("shape", ["Stable Diffusion", "Wan and Qwen, one frame"])
+def test_a_sampler_that_steps_along_the_unconditional_noise_keeps_the_surroundings(hooks, shape):
+    """As DDIM CFG++ in Forge: of the noise and the noisy latent, the original remains outside the mask."""
+    p, sampling = processing(SHAPES[shape]), importlib.import_module("lib_softinpaint.hosts.webui.sampling")
+    p.init_latent = p.init_latent.repeat_interleave(2, 0)
+    hooks.process(p, (True, *[None] * (len(FIELDS) - 1)))
+    host_init(p)
+    outside = p.nmask.expand_as(p.init_latent) == 0
+    hooks.process_batch(p)
+    noisy, denoised, uncond = torch.randn((3, *p.init_latent.shape), generator=torch.Generator().manual_seed(1))
+    denoiser = types.SimpleNamespace(p=p, inner_model=types.SimpleNamespace(sigmas=SIGMAS), sampler=p.sampler,
+                                     need_last_noise_uncond=True, last_noise_uncond=uncond)
+    sigma = SIGMAS[2].repeat(2)
+    sampling.on_cfg_denoiser(types.SimpleNamespace(denoiser=denoiser, x=noisy, sigma=sigma))
+    sampling.on_cfg_after_cfg(types.SimpleNamespace(x=denoised))
+    kept = noisy - SIGMAS[2] * denoiser.last_noise_uncond
+    torch.testing.assert_close(kept[outside], p.init_latent[outside], rtol=1e-4, atol=1e-4)
+    assert not torch.equal(kept[~outside], p.init_latent[~outside])
     assert FAULTS == []
 
 
