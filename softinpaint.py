@@ -7,7 +7,7 @@
     python3 softinpaint.py page             opens a page in the browser for painting and inpainting
     python3 softinpaint.py recomposite JOB  re-composites a kept job with other settings, without a model
     python3 softinpaint.py checkpoint DIR   writes the bundled model as a checkpoint for the WebUI
-    python3 softinpaint.py test             runs the linter and the tests
+    python3 softinpaint.py test             runs the linter and the tests; --matrix: with oldest and newest packages too
     python3 softinpaint.py mutate           changes the library in one place at a time, and lists what no test notices
     python3 softinpaint.py bench            runs the benchmarks of speed and image quality
     python3 softinpaint.py docs             builds the documentation site in outputs/site; docs serve shows it
@@ -36,13 +36,13 @@ FOR = {PAGE: "the page", DOCS: "the documentation site", RAY: "Ray", PHOTOSHOP: 
 INSTALLED = VENV / "installed-requirements.sha256"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
-CPU_BUILDS_OF_TORCH = "https://download.pytorch.org/whl/cpu"
+BUILDS_OF_TORCH = "https://download.pytorch.org/whl/cpu"
+"""PyTorch's index, of which uv chooses a part."""
 ANSWER_SECONDS = 5
 ESLINT, JAVASCRIPT = "eslint@9", ("javascript", "lib_softinpaint/ui", "tests/javascript")
 ALONE = "tests/test_guards.py", "tests/page", "tests/webui"
 """Tests that measure time or drive a browser."""
 MOST_WORKERS = 4
-DOWNLOAD_SIZE = {"CPU": "about 0.4 GB", "GPU": "about 4 GB"}
 
 
 def main(arguments):
@@ -87,6 +87,8 @@ def become(start, arguments):
 
 
 def test(arguments):
+    if "--matrix" in arguments:
+        return run("-m", "tests.matrix", *(word for word in arguments[1:] if word != "--matrix"))
     say("linter")
     linted = run("-m", "ruff", "check", ".")
     linted = lint_javascript() or linted
@@ -146,16 +148,29 @@ def prepare(*requirements):
         if installed().get(file.name) == wanted:
             continue
         if file == REQUIREMENTS:
-            # The package index has PyTorch with CUDA for Linux only.
-            build = "GPU" if sys.platform == "linux" and shutil.which("nvidia-smi") else "CPU"
-            say(f"PyTorch, {build} build, and the other packages: {DOWNLOAD_SIZE[build]} to download, once")
-            torch = [line for line in file.read_text().splitlines() if line.startswith("torch")]
-            pip(*torch, *(["-i", CPU_BUILDS_OF_TORCH] if build == "CPU" and answers(CPU_BUILDS_OF_TORCH) else []))
+            say("PyTorch and the other packages: 0.4 GB to download, with a GPU up to 4 GB, once")
+            install_torch([line for line in file.read_text().splitlines() if line.startswith("torch")])
         else:
             say(f"packages for {FOR.get(file, 'tests and benchmarks')}: about 0.1 GB to download, once")
         pip("-r", str(file))
         note_installed({**installed(), file.name: wanted})
         say("set-up done")
+
+
+def install_torch(requirements):
+    """Installs the build for this machine's GPU, which uv finds: CUDA, ROCm or XPU, else the one for the CPU.
+
+    Where PyTorch's own index cannot be reached or lacks that build, the package index has another: with CUDA on Linux.
+    """
+    if answers(BUILDS_OF_TORCH):
+        try:
+            pip("uv")
+            subprocess.run([str(PYTHON), "-m", "uv", "pip", "install", "--quiet", "--python", str(PYTHON),
+                            "--torch-backend", "auto", *requirements], check=True, capture_output=True, text=True)
+            return
+        except subprocess.CalledProcessError as fault:
+            say(f"PyTorch's build for this machine could not be installed; another one is. {reason(fault)}")
+    pip(*requirements)
 
 
 def installed():

@@ -13,6 +13,7 @@ from lib_softinpaint import Settings, soft_inpaint
 from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.hosts.diffusers import models
 from lib_softinpaint.hosts.diffusers.painter import Painter
+from lib_softinpaint.hosts.placement import Placement
 from lib_softinpaint.settings.request import Request
 from tests import tiny_models
 from tests.test_cli import IMAGE, MASK, outside, pixels
@@ -128,17 +129,10 @@ def test_a_broken_installation_is_not_reported_as_a_bad_model(monkeypatch, load,
         models.load("some/model", "cpu")
 
 
-@pytest.mark.parametrize(("cuda", "mps", "chosen"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")])
-def test_the_best_available_device_is_chosen(monkeypatch, cuda, mps, chosen):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
-    assert models.chosen_device() == chosen
-
-
 def test_the_page_gets_progress_and_a_preview_of_each_image(tmp_path):
     seen = []
     with Image.open(IMAGE) as image, Image.open(MASK) as mask:
-        events = Painter(tmp_path, "cpu").paint(
+        events = Painter(tmp_path, Placement("cpu")).paint(
             replace(REQUEST, steps=2), image, mask, 2, "", lambda share, preview: seen.append((share, preview)))
         finished = list(events)
     assert len(finished) == 2

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from lib_softinpaint.generation.colours import with_colours
+from lib_softinpaint.hosts.placement import Placement
 from lib_softinpaint.images.painted import strengths
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.request import from_infotext
@@ -109,7 +110,7 @@ def test_an_exception_reaches_its_caller_and_frees_the_queue():
 def painter(tmp_path_factory):
     pytest.importorskip("gradio", reason="gradio is not installed", exc_type=ImportError)
     from lib_softinpaint.hosts.diffusers.painter import Painter
-    return Painter(tmp_path_factory.mktemp("painted"), "cpu")
+    return Painter(tmp_path_factory.mktemp("painted"), Placement("cpu"))
 
 
 @pytest.fixture(scope="module")

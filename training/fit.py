@@ -19,8 +19,9 @@ RUNS = Path(__file__).parent / "runs"
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 BATCHES = 32 if DEVICE.type == "cuda" else 1  # batches are this many times larger on a GPU
-# Without the processor's own bfloat16 arithmetic, autocast makes training slower.
-HALF = DEVICE.type == "cuda" or torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+# Without the processor's own bfloat16 arithmetic, autocast makes training slower. Before PyTorch 2.4 nothing tells.
+HALF = DEVICE.type == "cuda" or any(
+    getattr(torch.cpu, name, bool)() for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
 
 SAVE_SECONDS = 180  # an interruption costs at most this much
 LOG_STEPS = 50

@@ -43,7 +43,7 @@ SHOWN_LEVELS, MOST_AMPLIFIED = 200, 64
 def finished() -> KeptImage:
     """The demo's image, with all that a re-composite needs."""
     kept: list[KeptImage] = []
-    make = local_maker(demo_request(), None, None)
+    make = local_maker(demo_request(), None)
     make(demo_request(), read_image(bundled("demo/image.png")), read_mask(bundled("demo/mask.png")), kept.append)
     return kept[0]
 

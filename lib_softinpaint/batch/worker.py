@@ -18,6 +18,7 @@ from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.generation.source import completed
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.makers import Maker, local_maker, quieten_libraries, remote_maker
+from lib_softinpaint.hosts.placement import USUAL, Placement
 from lib_softinpaint.images import export
 from lib_softinpaint.images.files import painted_in, read_image, read_mask, reading, save_result
 from lib_softinpaint.settings.mask_tools import source_of
@@ -30,15 +31,15 @@ class LocalSetup:
 
     request
         Checked once at the start, so that a wrong setting is found before the first image.
-    device
-        As in `hosts.diffusers.models.load`.
+    placement
+        Arguments of `hosts.diffusers.models.load`.
     threads
         PyTorch's threads on the CPU; None keeps the usual number.
     """
 
     request: Request
     model: str | None = None
-    device: str | None = None
+    placement: Placement = USUAL
     loras: tuple[Path, ...] = ()
     threads: int | None = None
 
@@ -103,10 +104,10 @@ def local_worker(setup: LocalSetup, number: int = 0) -> Worker:
     quieten_libraries()
     if setup.threads:
         torch.set_num_threads(setup.threads)
-    device = setup.device
-    if device in (None, "cuda") and torch.cuda.device_count() > 1:
-        device = f"cuda:{number % torch.cuda.device_count()}"
-    return Worker(local_maker(setup.request, setup.model, device, loras=setup.loras))
+    placement = setup.placement
+    if placement.device in (None, "cuda") and torch.cuda.device_count() > 1:
+        placement = placement._replace(device=f"cuda:{number % torch.cuda.device_count()}")
+    return Worker(local_maker(setup.request, setup.model, placement, loras=setup.loras))
 
 
 def rejected(prepare: Callable[[], object]) -> str:

@@ -25,6 +25,7 @@ from lib_softinpaint.cli.masks import MaskOf, by_name, by_suffix
 from lib_softinpaint.cli.progress import Progress
 from lib_softinpaint.cli.requested import Requested, request_options, requested, with_values
 from lib_softinpaint.errors import BadInput
+from lib_softinpaint.hosts.placement import Placement
 from lib_softinpaint.settings.fields import Value
 from lib_softinpaint.settings.mask_tools import SOURCES, source_of
 from lib_softinpaint.settings.request import Request, with_seed
@@ -72,7 +73,7 @@ def batch(context: click.Context, paths: tuple[Path, ...], mask: Path | None, ma
           prompts: Path | None, caption_suffix: str | None, output: Path, force: bool, best_of: int, retries: int,
           timeout: float | None, workers: int | None, ray_address: str | None, cpus_per_worker: float,
           gpus_per_worker: float | None, webuis: tuple[str, ...], like: Path | None, model: str | None,
-          loras: tuple[str, ...], lora_dir: Path, device: str | None, export_folder: Path | None, photoshop: bool,
+          loras: tuple[str, ...], lora_dir: Path, placement: Placement, export_folder: Path | None, photoshop: bool,
           **values: Value) -> None:
     """Inpaint all images in FOLDER on one or many workers.
 
@@ -113,7 +114,7 @@ def batch(context: click.Context, paths: tuple[Path, ...], mask: Path | None, ma
             request = wanted.with_loras(wanted.request)
             places = tuple(path.absolute() for path in wanted.lora_places)
             model = os.path.abspath(model) if model and Path(model).exists() and not webuis else model
-            setup = LocalSetup(request, model, device, places)
+            setup = LocalSetup(request, model, placement, places)
             with (_seats(setup, webuis, ray_address, workers, cpus_per_worker, gpus_per_worker) as seats,
                   Progress(len(left)) as advance):
                 failed = _run(left, planner, manifest, Dispatch(seats, retries, timeout, print_note), advance)
@@ -218,7 +219,7 @@ def _seats(setup: LocalSetup, webuis: Sequence[str], ray_address: str | None, wo
         with ray_seats(ray_address, replace(setup, threads=threads), workers, cpus, gpus) as seats:
             yield seats
     else:
-        count = workers or (torch.cuda.device_count() if setup.device in (None, "cuda") else 0) or 1
+        count = workers or (torch.cuda.device_count() if setup.placement.device in (None, "cuda") else 0) or 1
         # Without this, each process would take all cores. One process alone gives the bytes of the command inpaint.
         share = None if count == 1 or THREADS_VARIABLE in os.environ else max(1, (os.cpu_count() or 1) // count)
         yield [ProcessSeat(replace(setup, threads=share), number) for number in range(count)]

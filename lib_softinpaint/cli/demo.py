@@ -29,7 +29,7 @@ def demo(output: Path) -> None:
     hard = replace(soft, settings=Settings(enabled=False))
     click.echo(f'Inpainting "{soft.prompt}" with the bundled model')
     with Progress(2) as advance:
-        make = local_maker(soft, None, None, advance)
+        make = local_maker(soft, None, advance=advance)
         (by_hard, _), (by_soft, text) = make(hard, image, mask), make(soft, image, mask)
     tiles = {"original": image, "mask": mask, "hard inpainting": by_hard, "soft inpainting": by_soft}
     for image, target in ((side_by_side(tiles), compared), (by_soft, result)):

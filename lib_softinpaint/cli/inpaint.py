@@ -23,6 +23,7 @@ from lib_softinpaint.generation.colours import colours_of
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.makers import local_maker, remote_maker
+from lib_softinpaint.hosts.placement import Placement
 from lib_softinpaint.images import infotext_files
 from lib_softinpaint.images.files import painted_in, read_image, read_mask, save_result
 from lib_softinpaint.settings import infotext
@@ -64,7 +65,7 @@ LETTERS_MORE = 500  # characters reserved in the infotext for later additions: L
 @click.pass_context
 def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force: bool, count: int, best_first: bool,
             keep_best: int | None, sheet: bool, like: Path | None, model: str | None, keep: bool, loras: tuple[str, ...],
-            lora_dir: Path, device: str | None, webui: str | None, export_folder: Path | None, photoshop: bool,
+            lora_dir: Path, placement: Placement, webui: str | None, export_folder: Path | None, photoshop: bool,
             **values: Value) -> None:
     """Inpaint IMAGE where MASK is white. Several images or folders of images also work.
 
@@ -95,7 +96,7 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
     requests = [_request_of(job, request, wanted.may_fit, model) for job in jobs]
     make_folders(job.target for job in jobs)
     with Progress(len(jobs)) as advance:
-        make = (local_maker(request, model, device, advance, wanted.lora_places, print_note,
+        make = (local_maker(request, model, placement, advance, wanted.lora_places, print_note,
                             lambda sentence: click.echo(sentence, err=True)) if webui is None
                 else remote_maker(webui, model, advance))
         for _, group in groupby(zip(jobs, requests), lambda pair: pair[0].image):

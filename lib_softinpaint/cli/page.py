@@ -8,8 +8,9 @@ import click
 
 from lib_softinpaint.cli.command import OUTPUTS, Command
 from lib_softinpaint.cli.files import DEMO, make_folders
-from lib_softinpaint.cli.requested import demo_request
+from lib_softinpaint.cli.requested import demo_request, placement_options
 from lib_softinpaint.errors import judging_input
+from lib_softinpaint.hosts.placement import Placement
 from lib_softinpaint.images.files import read_image, read_mask
 from lib_softinpaint.settings.presets import PRESETS_FILE, PresetFile
 from lib_softinpaint.settings.request import Request
@@ -21,11 +22,10 @@ from lib_softinpaint.settings.request import Request
               help="Folder for the results and for your own presets.")
 @click.option("--model", default="", help="Diffusers folder, .safetensors file or name on the Hugging Face Hub. Default: the "
                                           "bundled model.")
-@click.option("--device", help="PyTorch device. Default: an NVIDIA or AMD GPU if there is one, else an Apple GPU, else the "
-                               "CPU.")
+@placement_options
 @click.option("--port", type=click.IntRange(1, 65535), help="Port on this machine. Default: the first free port from 7860 up.")
 @click.option("--browser/--no-browser", default=True, help="Open the page in a browser.")
-def page(path: Path | None, output: Path, model: str, device: str | None, port: int | None, browser: bool) -> None:
+def page(path: Path | None, output: Path, model: str, placement: Placement, port: int | None, browser: bool) -> None:
     """Open a page in the browser to paint on IMAGE, or on the bundled image. Ctrl+C stops it."""
     image = read_image(path or DEMO / "image.png")
     make_folders([output / PRESETS_FILE])
@@ -38,10 +38,10 @@ def page(path: Path | None, output: Path, model: str, device: str | None, port: 
     if name:
         click.echo(f"Loading {name}", err=True)
     with judging_input():
-        models.load(name or str(models.SCENE_MODEL), device)
+        models.load(name or str(models.SCENE_MODEL), *placement)
     start, mask = (demo_request(), read_mask(DEMO / "mask.png")) if path is None else (Request(), None)
     try:
-        serve(Painter(output, device).host(), PresetFile(output / PRESETS_FILE), start, image, mask, output, name, port,
+        serve(Painter(output, placement).host(), PresetFile(output / PRESETS_FILE), start, image, mask, output, name, port,
               browser, lambda address: click.echo(f"Page ready at {address} (Ctrl+C to stop)"))
     except PortTaken as fault:
         raise click.UsageError(f"--port {port} is already in use") from fault

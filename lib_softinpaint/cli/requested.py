@@ -1,6 +1,7 @@
 """The options that say what a model is asked to do, shared by the commands that generate images."""
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from click.core import ParameterSource
 
 from lib_softinpaint.cli.command import options_of, print_note
 from lib_softinpaint.cli.files import DEMO
+from lib_softinpaint.hosts.placement import AUTOMATIC, OFFLOADS, PRECISIONS, WHOLE, Placement
 from lib_softinpaint.images import infotext_files
 from lib_softinpaint.images.files import read_image
 from lib_softinpaint.settings import infotext
@@ -18,6 +20,24 @@ from lib_softinpaint.settings.fields import Value
 from lib_softinpaint.settings.prompt import LORA_FOLDER, with_lora
 from lib_softinpaint.settings.request import FIELDS, SCENES, Request, from_infotext
 from lib_softinpaint.settings.settings import saved_fields
+
+
+def placement_options(command: Callable) -> Callable:
+    """Decorator that adds --device, --offload and --precision. The command gets them as `placement`."""
+    @functools.wraps(command)
+    def with_placement(*arguments: Any, device: str | None, offload: str, precision: str, **named: Any) -> Any:
+        return command(*arguments, placement=Placement(device, offload, precision), **named)
+    for option in (
+            click.option("--precision", type=click.Choice(PRECISIONS), default=AUTOMATIC,
+                         help="Automatic: half precision on NVIDIA, AMD and Intel GPUs, float32 elsewhere."),
+            click.option("--offload", type=click.Choice(OFFLOADS), default=WHOLE,
+                         help="Saves GPU memory and takes longer: one of the pipeline's models is on the GPU at a time, or "
+                              "one layer, which is much slower."),
+            click.option("--device", help="PyTorch device. Default: an NVIDIA or AMD GPU if there is one, else an Intel or "
+                                          "Apple GPU, else the CPU.")):
+        with_placement = option(with_placement)
+    return with_placement
+
 
 _OPTIONS = (
     click.option("--like", type=click.Path(path_type=Path), metavar="IMAGE",
@@ -29,8 +49,7 @@ _OPTIONS = (
                  help="Add a LoRA, like <lora:name:weight> in the prompt. Can be repeated."),
     click.option("--lora-dir", type=click.Path(path_type=Path), default=LORA_FOLDER,
                  help="Folder to search for LoRA files (.safetensors) that the prompt names."),
-    click.option("--device", help="PyTorch device. Default: an NVIDIA or AMD GPU if there is one, else an Apple GPU, else "
-                                  "the CPU."),
+    placement_options,
     options_of(FIELDS),
     options_of(tuple(saved_fields()), lambda field: field.name == "enabled" or field.default))
 

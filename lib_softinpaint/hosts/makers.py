@@ -13,6 +13,7 @@ from PIL import Image
 from lib_softinpaint.errors import judging_input
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
+from lib_softinpaint.hosts.placement import USUAL, Placement
 from lib_softinpaint.settings.prompt import demand_supported
 from lib_softinpaint.settings.request import Request
 
@@ -34,9 +35,9 @@ def quieten_libraries() -> None:
     warnings.simplefilter("ignore")  # diffusers and transformers warn about each other's changes
 
 
-def local_maker(request: Request, model: str | None, device: str | None, advance: Callable[[float], None] = unheard,
-                loras: Sequence[Path] = (), on_note: Callable[[str], None] = unheard,
-                on_loading: Callable[[str], None] = unheard) -> Maker:
+def local_maker(request: Request, model: str | None, placement: Placement = USUAL,
+                advance: Callable[[float], None] = unheard, loras: Sequence[Path] = (),
+                on_note: Callable[[str], None] = unheard, on_loading: Callable[[str], None] = unheard) -> Maker:
     """Generates with a local model. Imports diffusers only after the input is checked, because the import takes seconds.
 
     Raises BadInput if the model cannot be loaded or cannot run the request.
@@ -51,7 +52,7 @@ def local_maker(request: Request, model: str | None, device: str | None, advance
         models.scheduler_class(request.sampler, request.schedule_type)
         if model:
             on_loading(f"Loading {model}")
-        pipeline = models.load(str(model or models.SCENE_MODEL), device)
+        pipeline = models.load(str(model or models.SCENE_MODEL), *placement)
     prepared(pipeline, request, loras)
     for note in notes_on(pipeline, request):
         on_note(note)

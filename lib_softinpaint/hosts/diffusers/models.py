@@ -16,6 +16,7 @@ import diffusers
 import numpy as np
 import torch
 from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
+from diffusers.hooks import apply_group_offloading
 from diffusers.utils import logging
 from PIL import Image
 
@@ -27,6 +28,8 @@ from lib_softinpaint.hosts.diffusers.inputs import source_image
 from lib_softinpaint.hosts.diffusers.lora import infotext_hashes
 from lib_softinpaint.hosts.diffusers.pipeline import DTYPE, SoftInpaintPipeline, running_alone
 from lib_softinpaint.hosts.diffusers.prompts import LORA_PLACES, prepared
+from lib_softinpaint.hosts.placement import AUTOMATIC as AUTOMATIC_PRECISION
+from lib_softinpaint.hosts.placement import BY_MODEL, OFFLOADS, PRECISIONS, WHOLE
 from lib_softinpaint.images.painted import fitted, strengths
 from lib_softinpaint.images.read import as_original
 from lib_softinpaint.method.mask_tools import edited
@@ -70,7 +73,8 @@ SCHEDULE_TYPES: dict[str, dict[str, bool]] = {
 
 
 def soft_inpaint(image: Image.Image, mask: Image.Image, prompt: str = "", *, model: str | Path = SCENE_MODEL,
-                 settings: Settings | None = None, device: str | None = None, **fields: Any) -> Image.Image:
+                 settings: Settings | None = None, device: str | None = None, offload: str = WHOLE,
+                 precision: str = AUTOMATIC_PRECISION, **fields: Any) -> Image.Image:
     """The image with its masked area repainted softly. Pixels outside the mask and its feather stay unchanged.
 
     Parameters
@@ -80,8 +84,8 @@ def soft_inpaint(image: Image.Image, mask: Image.Image, prompt: str = "", *, mod
         are read. White is repainted, grey partly. A transparent image gives a transparent result.
     model
         A diffusers folder, a .safetensors file of the original format, or a name on the Hugging Face Hub.
-    device
-        PyTorch device name. The result of `chosen_device` if not given.
+    device, offload, precision
+        As in `load`.
     fields
         Other fields of `lib_softinpaint.settings.request.Request`, such as `seed`, `steps` and `mask_blur`.
 
@@ -91,34 +95,59 @@ def soft_inpaint(image: Image.Image, mask: Image.Image, prompt: str = "", *, mod
         If the sizes do not match, the mask is empty, a value is out of range or the model cannot be loaded.
     """
     request = Request(prompt=prompt, settings=settings or Settings(enabled=True), **fields)
-    return inpaint(load(str(model), device), request, image, mask, on_note=functools.partial(warnings.warn, stacklevel=3))
+    pipeline = load(str(model), device, offload, precision)
+    return inpaint(pipeline, request, image, mask, on_note=functools.partial(warnings.warn, stacklevel=3))
 
 
 def chosen_device() -> str:
-    """An NVIDIA or AMD GPU if there is one, else an Apple GPU, else the CPU."""
+    """An NVIDIA or AMD GPU if there is one, else an Intel or Apple GPU, else the CPU."""
     if torch.cuda.is_available():
         return "cuda"
+    if hasattr(torch, "xpu") and torch.xpu.is_available():  # since PyTorch 2.3
+        return "xpu"
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 @lru_cache(maxsize=1)
-def load(model: str, device: str | None = None) -> DiffusionPipeline:
-    """A soft-inpainting pipeline for the model on its device: half precision with CUDA, float32 elsewhere.
+def load(model: str, device: str | None = None, offload: str = WHOLE,
+         precision: str = AUTOMATIC_PRECISION) -> DiffusionPipeline:
+    """A soft-inpainting pipeline for the model on its device.
 
-    Raises ValueError if the model cannot be loaded or is not supported, and ImportError if a package is missing or
-    incompatible with the others.
+    Parameters
+    ----------
+    device
+        PyTorch device name. The result of `chosen_device` if not given.
+    offload
+        What is on the GPU at a time, which saves memory and costs time: "none" keeps everything there, "model" one of the
+        pipeline's models, "layer" one layer.
+    precision
+        "float32", "float16" or "bfloat16". "automatic" is half precision on NVIDIA, AMD and Intel GPUs, float32 elsewhere.
+        Where a VAE overflows in half precision, it runs in float32.
+
+    Raises
+    ------
+    ValueError
+        If the model cannot be loaded or is not supported, or the device cannot be used.
+    ImportError
+        If a package is missing or incompatible with the others.
     """
+    if offload not in OFFLOADS:
+        raise ValueError(f"offload must be one of {', '.join(OFFLOADS)}, got {offload!r}")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     logging.disable_progress_bar()
     if Path(model).is_absolute() and not Path(model).exists():
         raise ValueError(f"model must be a diffusers folder or a .safetensors file that exists, got {model!r}")
     device = device or chosen_device()
-    half = device.startswith("cuda")
+    if offload != WHOLE and device == "cpu":
+        raise ValueError(f"offload {offload!r} needs a GPU, got the device 'cpu'")
+    half = device.startswith(("cuda", "xpu"))
     try:
         if Path(model).is_file():
-            dtype = torch.float16 if half else torch.float32
+            dtype = _dtype(precision) or (torch.float16 if half else torch.float32)
             pipeline = SoftInpaintPipeline.from_pipe(_single_file(model, dtype), **{DTYPE: dtype})
         else:
-            dtype = _half_precision(model) if half else torch.float32
+            dtype = _dtype(precision) or (_half_precision(model) if half else torch.float32)
             pipeline = SoftInpaintPipeline.from_pretrained(
                 model, local_files_only=Path(model).is_dir(), **{DTYPE: dtype})
     except MemoryError:
@@ -134,9 +163,28 @@ def load(model: str, device: str | None = None) -> DiffusionPipeline:
                          f"once from the Hugging Face Hub) or a name on the Hub, got {model!r}: {reason}") from fault
     pipeline.set_progress_bar_config(disable=True)
     try:
-        return pipeline.to(device)
+        return placed(pipeline, device, offload)
     except (RuntimeError, AssertionError) as fault:
         raise ValueError(f"device must be available to PyTorch, got {device!r}") from fault
+
+
+def placed(pipeline: DiffusionPipeline, device: str, offload: str) -> DiffusionPipeline:
+    """The pipeline, ready to run on the device. `offload` as in `load`."""
+    if offload == WHOLE:
+        return pipeline.to(device)
+    if offload == BY_MODEL:
+        pipeline.enable_model_cpu_offload(device=device)
+    else:
+        for part in pipeline.components.values():
+            if isinstance(part, torch.nn.Module):
+                apply_group_offloading(part, torch.device(device), offload_type="leaf_level")
+    if hasattr(pipeline.vae, "enable_slicing"):
+        pipeline.vae.enable_slicing()  # one image of a batch at a time
+    return pipeline
+
+
+def _dtype(precision: str) -> torch.dtype | None:
+    return None if precision == AUTOMATIC_PRECISION else getattr(torch, precision)
 
 
 def _half_precision(model: str) -> torch.dtype:

@@ -19,6 +19,7 @@ from lib_softinpaint.generation.source import completed
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.diffusers import models
 from lib_softinpaint.hosts.diffusers.prompts import as_run, notes_on
+from lib_softinpaint.hosts.placement import USUAL, Placement
 from lib_softinpaint.images import infotext_files
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.request import LARGEST_SEED, Request
@@ -53,13 +54,13 @@ class Painter:
 
     Parameters
     ----------
-    device
-        As in `models.load`.
+    placement
+        Arguments of `models.load`.
     """
 
-    def __init__(self, output: Path, device: str | None = None):
+    def __init__(self, output: Path, placement: Placement = USUAL):
         self.output = output
-        self.device = device
+        self.placement = placement
         self.history = History()
 
     def host(self) -> PageHost:
@@ -69,7 +70,7 @@ class Painter:
     def paint(self, request: Request, image: Image.Image, mask: Image.Image, count: int, model: str,
               on_step: Step) -> Iterator[Finished]:
         """Implements `ui.page_host.PageHost.paint`."""
-        pipeline = models.load(model or str(models.SCENE_MODEL), self.device)
+        pipeline = models.load(model or str(models.SCENE_MODEL), *self.placement)
         unused, request = notes_on(pipeline, request), as_run(pipeline, request)
         previews = _Previews()
         for number in range(count):
