@@ -213,6 +213,10 @@ def test_a_preview_shows_the_last_steps_prediction(small):
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision(models, dtype):
+    try:
+        torch.nn.functional.layer_norm(torch.ones(2, dtype=dtype), [2])
+    except RuntimeError:
+        pytest.skip("this PyTorch lacks half precision on CPUs")
     pipeline = quiet(SoftInpaintPipeline.from_pipe(models["SD1"], **{DTYPE: dtype}))
     try:
         assert_inpainted(inpaint(pipeline))

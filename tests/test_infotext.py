@@ -68,7 +68,7 @@ WIDE = "ein Fuß, 雪, é\nNegative prompt: blur\nSteps: 20, Sampler: Euler a, S
     b"ASCII\0\0\0" + WIDE.replace("雪", "").encode("cp1252")])
 def test_every_encoding_of_a_user_comment_is_read(tmp_path, suffix, comment):
     exif = Image.Exif()
-    exif.get_ifd(infotext_files.EXIF_IFD)[infotext_files.USER_COMMENT] = comment
+    exif[infotext_files.EXIF_IFD] = {infotext_files.USER_COMMENT: comment}
     IMAGE.save(tmp_path / f"other{suffix}", exif=exif.tobytes())
     found = infotext_files.read(tmp_path / f"other{suffix}")
     assert found in (WIDE, WIDE.replace("ß", "ss").replace("é", "e"), WIDE.replace("雪", ""))
@@ -102,7 +102,7 @@ def test_gif_and_jpeg_comments_are_read(tmp_path):
     b"ASCII\0\0\0a house", "a house", b"ASCII\0\0\0f: 2.8, ISO: 100, Mode: auto, Scene: night", bytes(64), b"\xff" * 63])
 def test_a_camera_comment_is_not_infotext(tmp_path, comment):
     exif = Image.Exif()
-    exif.get_ifd(infotext_files.EXIF_IFD)[infotext_files.USER_COMMENT] = comment
+    exif[infotext_files.EXIF_IFD] = {infotext_files.USER_COMMENT: comment}
     IMAGE.save(tmp_path / "photo.jpg", exif=exif)
     assert infotext_files.read(tmp_path / "photo.jpg") is None
 

@@ -125,5 +125,5 @@ def save(image: Image.Image, path: Path, text: str, colours: Colours = SRGB) -> 
 
 def _exif(text: str) -> Image.Exif:
     exif = Image.Exif()
-    exif.get_ifd(EXIF_IFD)[USER_COMMENT] = UNICODE + text.encode("utf-16-be")
+    exif[EXIF_IFD] = {USER_COMMENT: UNICODE + text.encode("utf-16-be")}
     return exif

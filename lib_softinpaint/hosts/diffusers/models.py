@@ -156,7 +156,7 @@ def load(model: str, device: str | None = None, offload: str = WHOLE,
         if missing := _failed_import(fault):
             raise ImportError("diffusers and its dependencies must be installed in compatible versions, "
                               f"got {type(missing).__name__}: {missing}") from fault
-        if isinstance(fault, torch.OutOfMemoryError):
+        if isinstance(fault, torch.cuda.OutOfMemoryError):
             raise
         reason = str(fault).strip().partition("\n")[0] or type(fault).__name__
         raise ValueError("model must be a diffusers folder, a .safetensors file (its configuration is downloaded "
