@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from tests.browser import set_number
-from tests.webui.family import AUTOMATIC1111, NEO, REFORGE
+from tests.webui.family import AUTOMATIC1111, REFORGE
 from tests.webui.host import drawn_disc, drawn_image
 from tests.webui.test_models import options
 from tests.webui.test_page import GENERATION_MS, page, squiggle  # noqa: F401 - the fixture
@@ -33,7 +33,7 @@ HYPERTILE = {"hypertile_enable_unet": True, "hypertile_max_tile_unet": 128, "hyp
     ({}, HYPERTILE, "Hypertile U-Net")], ids=["token merging", "tiling", "hypertile"])
 def test_options_that_change_the_model(webui, fields, settings, infotext):
     """The bundled model lacks the attention layers that token merging and hypertile change, so its image stays the same."""
-    if settings is HYPERTILE and webui.host.name != AUTOMATIC1111 or "tiling" in fields and webui.host.name == NEO:
+    if settings is HYPERTILE and webui.host.name != AUTOMATIC1111 or "tiling" in fields and webui.host.has_forge_canvas:
         pytest.skip(f"{webui.host.name} has no such option")
     plain = inpaint(webui)
     with options(webui, **settings):
