@@ -25,12 +25,13 @@ from lib_softinpaint.images import infotext_files
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.request import Request
 from lib_softinpaint.settings.settings import Settings
+from tests.tiny_models import KNOWN_WARNINGS
 
 ROOT = Path(__file__).parent.parent
 SIDE_PX = 64
 FINISH_SECONDS = 150
 WORDS = ("--prompt", "a tree", "--steps", "2", "--seed", "5")
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+pytestmark = KNOWN_WARNINGS
 
 
 def write_images(folder, count):

@@ -14,7 +14,6 @@ if importlib.util.find_spec("ray") is None or os.name != "posix":
 
 from tests.ray_cluster import Cluster, kill_tree
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 IMAGES = 24
 
 

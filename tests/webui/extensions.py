@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-ADETAILER, CONTROLNET, ULTIMATE_UPSCALE, DISTRIBUTED, CYANIC, OPENOUTPAINT = (
-    "adetailer", "sd-webui-controlnet", "ultimate-upscale-for-automatic1111", "stable-diffusion-webui-distributed",
-    "cyanic-sd-krita", "openOutpaint")
+ADETAILER, ADETAILER_NEO, CONTROLNET, ULTIMATE_UPSCALE, DISTRIBUTED, CYANIC, OPENOUTPAINT = (
+    "adetailer", "ADetailer-Neo", "sd-webui-controlnet", "ultimate-upscale-for-automatic1111",
+    "stable-diffusion-webui-distributed", "cyanic-sd-krita", "openOutpaint")
 """Names of the subfolders: those of the extensions' repositories."""
 
 PACKAGES = "packages"

@@ -27,7 +27,7 @@ FLAGS = {
     CLASSIC: ("--use-cpu", "all", "--no-half", "--no-download-sd-model", "--always-cpu", "--all-in-fp32", "--clip-in-fp32",
               "--vae-in-fp32")}
 
-OPTIONS = {REFORGE: {"show_progress_type": "Approx cheap"}}
+OPTIONS = dict.fromkeys((REFORGE, CLASSIC), {"show_progress_type": "Approx cheap"})
 """Settings that keep a host from downloading a model."""
 
 NEO_VERSION = "VERSION_UID"

@@ -70,7 +70,7 @@ class WebUI:
     others
         Names of other extensions that it loads, from `tests.webui.extensions`.
     has_ours
-        Whether it loads this project's extension, and the companion.
+        Whether it loads this project's extension. If not, it loads only the part of the companion that adds small models.
     """
 
     def __init__(self, host: Host, name: str, flags: tuple[str, ...] = (), files: dict[str, str] | None = None,
@@ -86,8 +86,8 @@ class WebUI:
             target = self.data / "extensions" / "sd-webui-softinpaint" / source
             target.parent.mkdir(parents=True, exist_ok=True)
             (shutil.copytree if (ROOT / source).is_dir() else shutil.copy)(ROOT / source, target)
-        if has_ours:
-            shutil.copytree(COMPANION, self.data / "extensions" / "zz-companion")
+        shutil.copytree(COMPANION, self.data / "extensions" / "zz-companion",
+                        ignore=None if has_ours else shutil.ignore_patterns("companion.py", "stand_ins.py"))
         for name in others:
             shutil.copytree(extensions.checkout(name), self.data / "extensions" / name)
         self._environment = {**quiet_environment(), **({"PYTHONPATH": extensions.python_path()} if others else {})}

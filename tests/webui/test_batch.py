@@ -11,7 +11,6 @@ from tests.test_batch import lines, single, started, wait_for, write_images
 from tests.test_cli import pixels
 from tests.webui import host
 
-pytestmark = [pytest.mark.filterwarnings("ignore")]
 WORDS = ("--prompt", "an orange tree", "--sampler", "Euler", "--steps", "3", "--seed", "5")
 IMAGES = 60
 TIMEOUT_SECONDS = 25

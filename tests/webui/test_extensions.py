@@ -11,7 +11,7 @@ from lib_softinpaint.method.mask import Canvas, repaint_mask
 from lib_softinpaint.settings.settings import Settings
 from tests.tolerances import default_reach
 from tests.webui import checkpoints, extensions
-from tests.webui.family import AUTOMATIC1111
+from tests.webui.family import AUTOMATIC1111, NEO
 from tests.webui.host import WebUI, drawn_disc, drawn_image
 from tests.webui.test_requests import same, soft_keys
 from tests.webui.test_runs import assert_inpainted, outside_of
@@ -22,21 +22,27 @@ pytestmark = [pytest.mark.every_host, pytest.mark.usefixtures("clean_log")]
 IMAGE, MASK = drawn_image(), drawn_disc()
 
 
+DETECTOR = "mediapipe_face_full"
+TABS = {"ad_max_models": 2}
+"""Without it, Forge Classic's API gives the scripts after ADetailer wrong arguments, also without this extension."""
+
+
 @pytest.fixture(scope="module")
 def webui(member):
-    """A WebUI with all three, because people have them installed together. Forge and its kin have their own ControlNet."""
-    others = [extensions.ADETAILER, extensions.ULTIMATE_UPSCALE]
+    """A WebUI with all three, because people have them installed together. Forge and its kin have their own ControlNet, and
+    Forge Neo has a fork of ADetailer, because ADetailer itself does not start there."""
+    others = [extensions.ADETAILER_NEO if member.name == NEO else extensions.ADETAILER, extensions.ULTIMATE_UPSCALE]
     if member.name == AUTOMATIC1111:
         others.append(extensions.CONTROLNET)
     for name in others:
         extensions.checkout(name)
-    flags = "--controlnet-dir", str(checkpoints.controlnet().parent)
-    with WebUI(member, "extensions", flags, others=tuple(others)) as running:
+    flags = "--controlnet-dir", str(checkpoints.controlnet().parent), "--ad-no-huggingface"
+    detector = {f"models/adetailer/{DETECTOR}.tflite": ""}  # the fork lists files only
+    with WebUI(member, "extensions", flags, detector, options=TABS, others=tuple(others)) as running:
         running.inpaint(IMAGE, MASK, [True])  # the first image after a start may differ
         yield running
 
 
-DETAILER = {"ADetailer": [True, False, {"ad_model": "mediapipe_face_full"}]}
 IN_MASK, IN_FEATHER, APART = [112, 112, 144, 144], [168, 120, 178, 136], [20, 180, 60, 220]
 """Boxes (left, top, right, bottom) in MASK, beyond its edge, and far from it."""
 
@@ -44,7 +50,8 @@ IN_MASK, IN_FEATHER, APART = [112, 112, 144, 144], [168, 120, 178, 136], [20, 18
 def detailed(webui, boxes, soft, mask=MASK, **fields):
     """A run in which ADetailer finds these boxes, and what its inner runs were."""
     webui.post("/companion/boxes", boxes)
-    result = webui.inpaint(IMAGE, mask, soft, others=DETAILER, **fields)
+    model = {"ad_model": f"{DETECTOR}.tflite" if webui.host.name == NEO else DETECTOR}
+    result = webui.inpaint(IMAGE, mask, soft, others={"ADetailer": [True, False, model]}, **fields)
     return result, webui.get("/companion/detailed")
 
 
@@ -72,15 +79,15 @@ def test_adetailers_inner_runs_are_soft_and_stay_inside_the_outer_mask(webui, ba
         assert difference(with_detail, without)[112:145, 112:145].mean() > 1
         assert difference(with_detail, without)[reach].max() <= webui.rounding
     assert soft_keys(result.infotexts[-1]) == soft_keys(plain.infotexts[-1])
-    assert "ADetailer model: mediapipe_face_full" in result.infotexts[-1]
+    assert f"ADetailer model: {DETECTOR}" in result.infotexts[-1]
     painted = [text.split("painted mask: ")[1].split(",")[0] for text in (result.infotexts[0], plain.infotexts[0])]
     assert painted[0] == painted[1]
 
 
 @pytest.mark.parametrize(("boxes", "inner_runs"), [([IN_FEATHER], 0), ([APART], 0), ([IN_MASK, IN_FEATHER], 1)])
 def test_adetailer_compares_its_boxes_with_the_mask_as_painted(webui, boxes, inner_runs):
-    """It leaves out what lies outside the mask. Our feather must not count as mask."""
-    _, inner = detailed(webui, boxes, [True])
+    """It leaves out what lies outside the mask, and its fork only with *Only masked*. Our feather must not count as mask."""
+    _, inner = detailed(webui, boxes, [True], inpaint_full_res=webui.host.name == NEO)
     assert len(inner) == inner_runs
 
 
@@ -103,11 +110,12 @@ def test_adetailer_details_softly_without_an_outer_mask(webui):
     assert "Soft inpainting" not in result.infotexts[0]
 
 
-@pytest.mark.automatic1111  # in Forge, ADetailer leaves the box out
 def test_adetailer_details_the_first_region_only(webui):
+    """Boxes are places in the region's crop, so ADetailer must not compare them with the mask. Its fork does."""
+    box = IN_MASK if webui.host.name != NEO else [40, 112, 88, 144]
     mask = ImageChops.lighter(drawn_disc(radius=20, x=0.25), drawn_disc(radius=20, x=0.75))
     settings = [{"regions_one_by_one": True}]
-    result, inner = detailed(webui, [IN_MASK], settings, mask=mask, inpaint_full_res_padding=16)
+    result, inner = detailed(webui, [box], settings, mask=mask, inpaint_full_res_padding=16)
     plain = webui.inpaint(IMAGE, mask, settings, inpaint_full_res_padding=16)
     assert [run["soft"] for run in inner] == [True]
     assert_inpainted(result.images[0], IMAGE, mask, outside_of(mask, padding=16))

@@ -162,6 +162,8 @@ def post_sample(p: Any, ps: Any) -> None:
     if run is None or run.sampling is None:
         return
     run.changes.put_back(p)
+    if region_of.get(p) is not None:  # ADetailer finds its boxes in the crop, and asks whether it is one
+        run.changes.set(p, "inpaint_full_res", True)
     job, size = run.sampling.job, decoded_size(p)
     if getattr(ps.samples, "already_decoded", False):
         run.sampled = Sampled(run.sampling, job.measure_by_mask(len(ps.samples), size, p.seeds))

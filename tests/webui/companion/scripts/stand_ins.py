@@ -22,14 +22,13 @@ class Detailer:
 
     @classmethod
     def detect(cls, model, image, confidence=0.3):
-        from adetailer import PredictOutput
         if not cls.boxes:
-            return PredictOutput()
+            return cls.Output()
         masks = []
         for box in cls.boxes:
             masks.append(Image.new("L", image.size))
             ImageDraw.Draw(masks[-1]).rectangle(tuple(box), fill=255)
-        return PredictOutput(cls.boxes, masks, [1.0] * len(masks), image.copy())
+        return cls.Output(cls.boxes, masks, [1.0] * len(masks), image.copy())
 
     @classmethod
     def install(cls, module):
@@ -41,7 +40,7 @@ class Detailer:
             cls.runs.append({"painted": int((mask > 0).sum()), "soft": "Soft inpainting enabled" in processed.infotexts[0],
                              "mask_is_unchanged": bool((np.asarray(p.image_mask.convert("L")) == mask).all())})
             return processed
-        module.process_images, module.mediapipe_predict = recorded, cls.detect
+        cls.Output, module.process_images, module.mediapipe_predict = module.PredictOutput, recorded, cls.detect
 
 
 class Control:
@@ -75,7 +74,7 @@ class Control:
 
 
 class ControlOfForge:
-    """The same for Forge's own ControlNet, with a model that does nothing."""
+    """The same for the ControlNet that Forge and its kin have, with a model that does nothing."""
 
     @classmethod
     def install(cls, module):
@@ -86,11 +85,12 @@ class ControlOfForge:
                 Control.samplings[-1]["calls"] += 1
 
         def recorded(script, p, unit, params, *args, **kwargs):
-            prepare(script, p, unit, params, *args, **kwargs)
+            result = prepare(script, p, unit, params, *args, **kwargs)
             seen = [params.control_cond[:, :3], params.control_mask[:, :1]]
             Control.seen.append(np.concatenate([part.detach().float().cpu().numpy() for part in seen], 1))
+            return result  # in Forge Classic, whether the unit works
         module.ControlNetForForgeOfficial.process_unit_after_click_generate = recorded
-        module.cached_controlnet_loader = lambda path: Idle()
+        module.try_load_supported_control_model = lambda path: Idle()
 
 
 class Samplings(scripts.Script):
@@ -113,7 +113,8 @@ def encoded(array):
 
 
 def add_routes(demo, app):
-    for file_name, stand_in in (("!adetailer.py", Detailer), ("sd-webui-controlnet/scripts/controlnet.py", Control),
+    for file_name, stand_in in (("scripts/!adetailer.py", Detailer), ("scripts/adetailer.py", Detailer),
+                                ("sd-webui-controlnet/scripts/controlnet.py", Control),
                                 ("sd_forge_controlnet/scripts/controlnet.py", ControlOfForge)):
         if (module := module_of(file_name)) is not None:
             stand_in.install(module)
