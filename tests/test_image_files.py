@@ -149,6 +149,8 @@ def test_png_colour_chunks_are_found():
     chunks = PngInfo()
     chunks.add(b"gAMA", struct.pack(">I", 100000))
     chunks.add(b"cICP", bytes([9, 16, 0, 1]))
+    if b"cICP" not in stored(IMAGE, pnginfo=chunks).getvalue():
+        pytest.skip("this version of Pillow writes no cICP chunk")
     original, notes = read(IMAGE, pnginfo=chunks)
     assert dict(original.info[COLOUR_CHUNKS]) == {b"gAMA": struct.pack(">I", 100000), b"cICP": bytes([9, 16, 0, 1])}
     assert notes == []

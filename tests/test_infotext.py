@@ -165,8 +165,11 @@ def test_a_colour_profile_is_kept(tmp_path):
 def test_png_colour_chunks_are_kept(tmp_path):
     chunks = (b"cICP", bytes([9, 16, 0, 1])), (b"gAMA", bytes([0, 1, 134, 160])), (b"cHRM", bytes(range(32)))
     infotext_files.save(IMAGE, tmp_path / "a.png", TEXT, Colours(None, chunks))
+    kept = dict(chunks)
+    if features.version("pil") < "11.2":
+        del kept[b"cICP"]  # which Pillow did not write
     with open(tmp_path / "a.png", "rb") as file:
-        assert dict(image_files.opened(file).info[image_files.COLOUR_CHUNKS]) == dict(chunks)
+        assert dict(image_files.opened(file).info[image_files.COLOUR_CHUNKS]) == kept
     assert infotext_files.read(tmp_path / "a.png") == TEXT
 
 
