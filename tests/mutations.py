@@ -40,6 +40,7 @@ AFTERWARDS = tuple(f"tests/test_{name}.py" for name in ("job", "kept", "webui_la
 """Run where the module's own tests pass."""
 
 _MASK, _QUICKER = "lib_softinpaint/method/mask.py", "It only chooses the quicker way to the same result."
+_SHOWN = "It only changes how an object looks in a debugger."
 _SHRUNK = "mask = shrink(painted, -settings.grow_px) if settings.grow_px < 0 else painted"
 _DEPTH = "kept[place] |= stroke_depth > stroke_depth.max() - 0.5"
 _STEPS = "steps = [max(1, -(-old // new)) for old, new in zip(mask.shape, scaled_to)]"
@@ -53,6 +54,16 @@ _BOX = "box = Box.around(mask > 0, max(reach_px, 0) + max(grow_px, 0)).inside"
 _SCALED = "scaled = np.where(is_core, 1, values.clip(0, 1)).astype(np.float32)"
 _SAMPLED = "drift = _without_content(np.where(clear, difference, 0), clear).reshape(3, -1)[:, sample].T"
 _LEVELS = "_LEVELS = torch.arange(256, dtype=torch.float64) / 255"
+
+_FRAMES = "return latent if latent.ndim == 4 else latent.transpose(1, 2).flatten(0, 1)"
+_BESIDE = "one = slice(0, height - down), slice(max(0, -across), width - max(0, across))"
+_STRETCHES = "return np.where(painted, 0.5 - inside, outside - 0.5), rows * (width // STRETCH_PX + 1) + columns"
+_ALL_PAINTED = "return np.full(painted.shape, -float(sum(painted.shape))), np.zeros(painted.shape, np.int64)"
+_TAPERS = "tapers: dict[float, np.ndarray] = field(default_factory=dict, repr=False)"
+_START = "straight, rim = depth(~start), start & maximum_filter(~start, 3)"
+_CANDIDATE = "scores = score.score(before, after, np.ones(painted.shape, np.float32), painted > 0)"
+_PLACES = ("boxes = {number: Box(place[1].start, place[0].start, place[1].stop - place[1].start, "
+           "place[0].stop - place[0].start)")
 
 _SHAPE = "if abs(mask.width * image.height / (mask.height * image.width) - 1) > SAME_SHAPE:"
 _ROWS = "rows, columns = (slice(max(min(start // block_px, blocks - 1) - 1, 0), (stop - 1) // block_px + 2)"
@@ -91,6 +102,19 @@ WITHOUT_EFFECT: dict[tuple[str, str, str], str] = {
         "The table may be longer than what is looked up in it.",
     ("lib_softinpaint/method/drift.py", _SAMPLED, _SAMPLED.replace("-1)", "~1)")):
         "NumPy takes any negative number for the unknown dimension.",
+    ("lib_softinpaint/generation/job.py", _FRAMES, _FRAMES.replace("==", "<=")): "A latent has four dimensions or five.",
+    ("lib_softinpaint/method/cut.py", _BESIDE, _BESIDE.replace("width - max(0,", "width - max( -1,")):
+        "A slice may end beyond the width.",
+    ("lib_softinpaint/generation/seams.py", _STRETCHES, _STRETCHES.replace("//", "-")):
+        "Any factor above the number of the last column tells stretches apart.",
+    ("lib_softinpaint/generation/seams.py", _ALL_PAINTED, _ALL_PAINTED.replace("-float", "not float")):
+        "Without an edge, no stretch has two sides.",
+    ("lib_softinpaint/generation/sampled.py", _TAPERS, _TAPERS.replace("False", "True")): _SHOWN,
+    ("lib_softinpaint/method/surroundings.py", _START, _START.replace("3", "4")):
+        "A way that begins deeper in the painted area passes its rim.",
+    ("lib_softinpaint/generation/candidates.py", _CANDIDATE, _CANDIDATE.replace(">", "!=")): "Strengths are 0 or more.",
+    ("lib_softinpaint/method/regions.py", _PLACES, _PLACES.replace("- place[1]", "- place[ 0]")):
+        "The order of regions depends on no width.",
     ("lib_softinpaint/images/steps.py", "MOST_STEPS = 200", "MOST_STEPS = 201"): "A choice, which no result depends on.",
 }
 """Changes that no test can notice, with the reason: path, line before and line after."""

@@ -179,3 +179,10 @@ def test_the_trusted_share_is_none_without_anything_unchanged_and_all_without_an
     nothing_known = np.ones_like(MASK)
     assert drift.measured(ORIGINAL, CONTINUED, np.zeros_like(MASK)).trust == 1
     assert not drift.measured(ORIGINAL, CONTINUED + SHIFT, nothing_known).correction.any()
+
+
+@pytest.mark.parametrize("part", [Box(0, 0, 40, 24), Box(8, 16, 3, 2), Box(11, 19, 20, 4), Box(15, 7, 1, 1), Box(17, 12, 23, 12)])
+def test_a_part_is_interpolated_as_in_the_whole(part):
+    field = np.random.default_rng(0).random((3, 3, 5)).astype(np.float32)
+    whole = drift._enlarged(field, Box(0, 0, 40, 24), 8)
+    np.testing.assert_allclose(drift._enlarged(field, part, 8), whole[part.inside], atol=1e-6)

@@ -96,6 +96,7 @@ def test_the_openraster_file_follows_the_specification(image):
         first = archive.infolist()[0]
         assert (first.filename, first.compress_type, archive.read(first)) == ("mimetype", 0, b"image/openraster")
         assert content[30:54] == b"mimetypeimage/openraster"
+        assert archive.read("stack.xml").startswith(b"<?xml version='1.0' encoding='UTF-8'?>")
         root = ElementTree.fromstring(archive.read("stack.xml"))
         assert (root.attrib["w"], root.attrib["h"], root.attrib["version"]) == (str(SIZE), str(SIZE), "0.0.6")
         found = root.findall("./stack/layer")

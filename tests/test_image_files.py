@@ -11,7 +11,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
 from lib_softinpaint.errors import BadInput
-from lib_softinpaint.generation.colours import COLOUR_CHUNKS
+from lib_softinpaint.generation.colours import COLOUR_CHUNKS, USUAL_CICP_CHUNK, USUAL_GAMMA_CHUNK, Colours
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.images.files import painted_in
 from lib_softinpaint.images.read import as_original, at_own_scale, gamma_note, opened, upright_size
@@ -203,3 +203,13 @@ def test_the_size_is_read_without_decoding():
         size = struct.pack(">II", 20000, 10000)
         ihdr = header[12:16] + size + header[24:29]
         upright_size(io.BytesIO(header[:12] + ihdr + struct.pack(">I", zlib.crc32(ihdr)) + header[33:]))
+
+
+@pytest.mark.parametrize(("profile", "chunks", "needs_png"), [
+    (None, {}, []), (None, {b"gAMA": USUAL_GAMMA_CHUNK, b"cICP": USUAL_CICP_CHUNK}, []),
+    (None, {b"gAMA": bytes(4)}, ["gAMA"]), (SRGB, {b"gAMA": bytes(4)}, []), (None, {b"gAMA": bytes(4), b"sRGB": b"0"}, []),
+    (SRGB, {b"cICP": bytes(4), b"sRGB": b"0", b"gAMA": bytes(4)}, ["cICP"]),
+    (None, {b"cICP": bytes(4), b"gAMA": bytes(4)}, ["cICP", "gAMA"])])
+def test_chunks_that_change_the_colours_need_a_png(profile, chunks, needs_png):
+    """A profile or sRGB chunk comes before the gamma, and cICP before all."""
+    assert Colours(profile, tuple(chunks.items())).kept_by_png_alone == needs_png

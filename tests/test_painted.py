@@ -84,6 +84,16 @@ def test_compression_noise_is_not_paint(kind, coded, options):
     np.testing.assert_array_equal(strengths(image), np.asarray(strokes) > 0)
 
 
+@pytest.mark.parametrize(("grey", "is_noise"), [(31, True), (32, False), (223, False), (224, True)])
+def test_a_noisy_mask_with_many_greys_is_grey(grey, is_noise):
+    """Up to level 31 and from 224 on, pixels of a noisy mask are not grey."""
+    levels = np.zeros((64, 64), np.uint8)
+    levels[:, ::8], levels[:, 2::4], levels[50:, 50:] = 20, grey, 255
+    mask, notes = read(Image.fromarray(levels))
+    assert bool(notes) is is_noise
+    assert bool(np.isin(mask, (0, 1)).all()) is is_noise
+
+
 def test_compressed_noise_is_not_paint():
     image = Image.fromarray(np.where(PAINTED, 255 - NOISE, NOISE).astype(np.uint8))
     np.testing.assert_array_equal(strengths(as_file(image, "JPEG", quality=75)), PAINTED)

@@ -151,6 +151,35 @@ def faint_mixture():
     return ghost_px / 1e4, contrast
 
 
+def grain_of_each_tone():
+    """The grain that is added to a smooth slope from white to black, where the original has more of it in brighter tones."""
+    tone = COLUMNS[..., None] * np.float32(255 / (SIZE.width - 1))
+    smooth = 255 - tone + 0 * NOISE
+    return grain.matched(tone + NOISE * (1 + tone / 25), smooth, np.float32(disc(90, 107, 70)), 0.8, 5) - smooth
+
+
+def black_and_white(height, width):
+    """Patches without greys, on which a fill has to average much."""
+    rows, columns = np.mgrid[:height, :width]
+    return np.stack([255 * (columns < 0.4 * width), 255 * (rows < 0.3 * height), 255 * ((rows + columns) % 37 < 9)], -1).astype(
+        np.uint8)
+
+
+def fill_of_patches(fill_from, height, width, left):
+    """Of a mask that leaves a margin, and is grey in one part."""
+    image, mask = black_and_white(height, width), np.zeros((height, width), np.float32)
+    mask[left:-left, left:-left] = 1
+    mask[height // 2:, left + 2:left + 5] *= np.float32(0.7)
+    return fill_from(image, mask)[mask > 0]
+
+
+def shares_of_a_batch():
+    """Of two images at two noise levels, in proportion and by time."""
+    job = SoftInpaintJob(dataclasses.replace(RUN, threshold_mix=0.5, schedule_bias=0.8), latent_mask(), LATENT_NOISE[0],
+                         [ORIGINAL], [REPAINT])
+    return torch.stack([job.repaint_share(LATENT_NOISE[0], torch.tensor(ratios)) for ratios in ([0.3, 5.0], [1.2, 0.7])])
+
+
 def antialiased():
     paint = np.zeros(SIZE, np.float32)
     for row, column, radius, strength in ((70, 60, 30, 1), (120, 150, 40, 0.6)):
@@ -212,11 +241,17 @@ RESULTS = {
     "seam, kept path": kept_path,
     "seam, larger cells": lambda: seam_between(np.float32(PAINTED == 1), 500),
     "grain": lambda: grain.matched(ORIGINAL, DECODED, REPAINT, 0.8, 5),
+    "grain of each tone": grain_of_each_tone,
+    "fill from outside, patches": lambda: fill_of_patches(fill.fill_from_outside, 130, 190, 30),
+    "fill from outside, high patches": lambda: fill_of_patches(fill.fill_from_outside, 400, 60, 6),
+    "fill from rim, patches": lambda: fill_of_patches(fill.fill_from_rim, 51, 40, 2),
+    "fill from rim, wide patches": lambda: fill_of_patches(fill.fill_from_rim, 70, 230, 20),
     "fill from outside": lambda: fill.fill_from_outside(ORIGINAL, REPAINT),
     "fill from far outside": fill_of_a_long_image,
     "fill from rim": lambda: fill.fill_from_rim(ORIGINAL, REPAINT),
     "local fill": lambda: content.prepared(ORIGINAL, REPAINT, "local fill"),
     "recolour": lambda: content.prepared(ORIGINAL, REPAINT, "recolour"),
+    "recolour of dark": lambda: content.prepared(ORIGINAL // 16, REPAINT, "recolour"),
     "extra noise": lambda: content.with_extra_noise(LATENT_NOISE[0], latent_mask(), 0.6, [4, 5]),
     "edges": lambda: surroundings.edges(ORIGINAL),
     "detours": lambda: surroundings.detours(PAINTED > 0, surroundings.edges(ORIGINAL), 0.7, 60),
@@ -243,6 +278,7 @@ RESULTS = {
     "difference": lambda: difference.difference_map(LATENT_NOISE[0], LATENT_NOISE[1]),
     "blend": lambda: blend.blend(LATENT_NOISE[0], blend.channel_norm(LATENT_NOISE[0]), LATENT_NOISE[1], latent_mask(), 4.0),
     "repaint share": lambda: schedule.repaint_share(latent_mask().log(), torch.tensor([0.9]), 0.8, 0.5),
+    "shares of a batch": shares_of_a_batch,
     "training time": lambda: schedule.training_time(torch.logspace(-3, 1.2, 40)),
     "agreed": lambda: coherence.agreed(*LATENT_NOISE[:3], latent_mask(), latent_mask(), torch.tensor(1.3), 0.7),
     "moved": moved, "noise": lambda: coherence.noise_for([4, 5], 3, 2, LATENT_NOISE[0]),

@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from lib_softinpaint.method.mask import to_latent
+from lib_softinpaint.geometry import Size
+from lib_softinpaint.method.mask import resized, to_latent
 from lib_softinpaint.settings.settings import FIELDS, Settings
 
 SIDE, STEPS = 256, 4
@@ -126,14 +127,18 @@ def test_the_surroundings_stay_and_the_core_is_free(hooks, name):
     assert not sys.modules["lib_softinpaint.hosts.webui.run"].runs.get(p)
 
 
-def test_an_outpainted_side_fades_into_the_original_and_its_latent_mask_stays_as_wide(hooks):
+@pytest.mark.parametrize(("grow_px", "shown", "sampled"), [
+    (0, (180, 192), (187, 188)), (5, (175, 187), (182, 183)), (-5, (185, 197), (192, 193))])
+@pytest.mark.parametrize("is_below", [False, True])
+def test_an_outpainted_side_fades_into_the_original_and_its_latent_mask_stays_as_wide(hooks, grow_px, shown, sampled, is_below):
     """With Mask blur 8: the fade is 12.8 pixels wide, and the latent mask fades over its outer 2 pixels."""
     p = processing(SHAPES["Stable Diffusion"])
-    columns = np.mgrid[:SIDE, :SIDE][1]
-    p.image_mask, p.latent_mask = (Image.fromarray(np.uint8(255 * (columns >= first))) for first in (192, 186))
-    hooks.process(p, (True, *[None] * (len(FIELDS) - 1)))
-    for mask, first, white_from in ((p.image_mask, 180, 192), (p.latent_mask, 187, 188)):
-        row = np.asarray(mask)[SIDE // 2]
+    across = np.mgrid[:SIDE, :SIDE][0 if is_below else 1]
+    p.image_mask, p.latent_mask = (Image.fromarray(np.uint8(255 * (across >= first))) for first in (192, 186))
+    hooks.process(p, ({"grow_px": grow_px},))
+    assert FAULTS == []
+    for mask, (first, white_from) in ((p.image_mask, shown), (p.latent_mask, sampled)):
+        row = np.asarray(mask)[:, SIDE // 2] if is_below else np.asarray(mask)[SIDE // 2]
         assert (np.flatnonzero(row)[0], np.flatnonzero(row == 255)[0]) == (first, white_from)
         assert (np.diff(row.astype(int)) >= 0).all()
 
@@ -236,3 +241,16 @@ def test_where_the_sampler_gives_nan_the_original_is_shown(hooks, name):
     share = lost.float().mean()
     assert f"The sampler failed on {share:.0%} of the latents" in p.extra_generation_params["Soft inpainting note"]
     assert FAULTS == []
+
+
+@pytest.mark.parametrize(("excess", "is_cut"), [((0, 0), True), ((0, 7), True), ((7, 0), True), ((8, 0), False), ((0, 8), False),
+                                                ((-1, 3), False)])
+def test_an_overlay_is_larger_by_less_than_a_latent_pixel_or_of_another_scale(hooks, excess, is_cut):
+    p, masks = processing(SHAPES["Stable Diffusion"]), importlib.import_module("lib_softinpaint.hosts.webui.masks")
+    precise = np.random.default_rng(0).random((40 + excess[0], 56 + excess[1])).astype(np.float32)
+    image = Image.fromarray(np.zeros((*precise.shape, 4), np.uint8))
+    image.putalpha(Image.fromarray(np.uint8(255 * precise)))
+    for overlay, whole in (((image, precise), precise), (image, 1 - np.float32(np.uint8(255 * precise)) / 255)):
+        mask = masks.overlay_mask(p, overlay, Size(40, 56))
+        wanted = whole[:40, :56] if is_cut else resized(whole, Size(40, 56))
+        np.testing.assert_allclose(mask, wanted, atol=1e-6)
