@@ -57,6 +57,8 @@ _LEVELS = "_LEVELS = torch.arange(256, dtype=torch.float64) / 255"
 
 _FRAMES = "return latent if latent.ndim == 4 else latent.transpose(1, 2).flatten(0, 1)"
 _BESIDE = "one = slice(0, height - down), slice(max(0, -across), width - max(0, across))"
+_AREA = "area = Box.around(opacity_px > 0) if settings.grain == 0 else Box.whole(size)"
+_FILLED = "return np.rint(image * known + filled * (1 - known)).clip(0, 255).astype(np.uint8)"
 _STRETCHES = "return np.where(painted, 0.5 - inside, outside - 0.5), rows * (width // STRETCH_PX + 1) + columns"
 _ALL_PAINTED = "return np.full(painted.shape, -float(sum(painted.shape))), np.zeros(painted.shape, np.int64)"
 _TAPERS = "tapers: dict[float, np.ndarray] = field(default_factory=dict, repr=False)"
@@ -83,6 +85,8 @@ WITHOUT_EFFECT: dict[tuple[str, str, str], str] = {
     ("lib_softinpaint/method/cut.py", _MAP, _MAP.replace("==", ">=")): "An image has three dimensions, a map two.",
     ("lib_softinpaint/method/drift.py", _ROWS, _ROWS.replace("blocks - 1", "blocks - 2")):
         "One more block before the part: none of its pixels is interpolated from it.",
+    ("lib_softinpaint/method/drift.py", _ROWS, _ROWS.replace("blocks - 1", "blocks + 1")):
+        "Beyond the middle of the last block, nothing is interpolated.",
     ("lib_softinpaint/images/painted.py", _SHAPE, _SHAPE.replace(" > ", " >= ")):
         "No quotient less 1 equals 0.02 in floating point.",
     ("lib_softinpaint/generation/history.py", "ID_BYTES = 16", "ID_BYTES = 17"): "A choice, which no result depends on.",
@@ -109,6 +113,9 @@ WITHOUT_EFFECT: dict[tuple[str, str, str], str] = {
         "Any factor above the number of the last column tells stretches apart.",
     ("lib_softinpaint/generation/seams.py", _ALL_PAINTED, _ALL_PAINTED.replace("-float", "not float")):
         "Without an edge, no stretch has two sides.",
+    ("lib_softinpaint/generation/sampled.py", _AREA, _AREA.replace("> 0", "< 0")): _QUICKER,
+    ("lib_softinpaint/method/fill.py", _FILLED, _FILLED.replace("clip(0,", "clip( -1,")):
+        "Means of colours stay between the colours.",
     ("lib_softinpaint/generation/sampled.py", _TAPERS, _TAPERS.replace("False", "True")): _SHOWN,
     ("lib_softinpaint/method/surroundings.py", _START, _START.replace("3", "4")):
         "A way that begins deeper in the painted area passes its rim.",

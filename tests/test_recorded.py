@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from lib_softinpaint.generation import candidates, ghosts, score, views
+from lib_softinpaint.generation import candidates, ghosts, neighbours, score, views
 from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.generation.seams import seams
@@ -89,6 +89,24 @@ def kept():
     return KeptImage(RUN, sampled, DECODED, over, "")
 
 
+def change_of(image, **changes):
+    return (image.composited(dataclasses.replace(RUN, **changes)).astype(np.float32) - ORIGINAL)[REPAINT > 0]
+
+
+def enlarged_by_a_host():
+    """One and a half times as high, and twice as wide."""
+    image = kept()
+    decoded = Image.fromarray(np.uint8(DECODED.clip(0, 255))).resize((2 * SIZE.width, SIZE.height * 3 // 2))
+    return dataclasses.replace(image, decoded=np.asarray(decoded)).composited(dataclasses.replace(RUN, drift_correction=0.7))
+
+
+def of_a_crop(**changes):
+    image = kept()
+    sampled = dataclasses.replace(image.sampled, **{
+        "box": Box(6, 11, 190, 160), "decoded_size": Size(160, 190), "noise_floor": 0.3, **changes})
+    return dataclasses.replace(image, sampled=sampled)
+
+
 def measured(repaint, new_from=0, box=None):
     """The correction, and the trust in percent. From the column `new_from` on, the mask holds new content."""
     decoded = np.where(COLUMNS[..., None] >= new_from, DECODED, ORIGINAL + SHIFT + NOISE)
@@ -110,9 +128,9 @@ def hardly_any_drift():
     return np.append(1000 * found.correction.ravel(), 100 * found.trust)
 
 
-def in_larger_blocks():
+def in_larger_blocks(decoded=None):
     with mock.patch.object(drift, "MOST_BLOCKS", 30):
-        return measured(PAINTED)
+        return measured(PAINTED) if decoded is None else drift.measured(ORIGINAL, decoded, PAINTED).correction
 
 
 def seam_between(strengths, most_cells=cut.MOST_CELLS):
@@ -127,18 +145,32 @@ def scores(repaint, painted, decoded=None):
     return [*dataclasses.astuple(found), *score.flaws(found, 0.7, 0.8).values(), score.blend_score(found, 0.7, 0.8)]
 
 
-def scores_of_a_large_image(decoded_too):
+def in_logarithms(numbers):
+    """So that none of them hides a change of smaller ones."""
+    return np.log(np.abs(numbers) + 1e-3)
+
+
+def scores_of_a_large_image(decoded_too, where=np.s_[150:190, 200:260]):
     """Of a small painted part, with a change far from it."""
     height, width = 3 * SIZE.height, 3 * SIZE.width
     original = np.tile(ORIGINAL, (3, 3, 1))
     painted = np.zeros((height, width), bool)
-    painted[150:190, 200:260] = True
+    painted[where] = True
     repaint = masks.feather_outward(painted.astype(np.float32), 40)
     new = np.clip(original[::-1, ::-1] + np.float32((9, -6, 4)), 0, 255)
     result = composite.composite(original, new, repaint)
     result[480:500, 520:560] += 7
     found = score.score(original, result, repaint, painted, np.uint8(new) if decoded_too else None)
     return [*dataclasses.astuple(found), score.blend_score(found, 0.7, 0.8)]
+
+
+def scores_of_an_upright_image():
+    """Of the left half, with a seam along the image's border too."""
+    original, new = (np.ascontiguousarray(each.transpose(1, 0, 2)) for each in (ORIGINAL, np.uint8(NEW)))
+    painted = (ROWS < 70).T & (COLUMNS > 30).T
+    repaint = masks.feather_outward(painted.astype(np.float32), 14)
+    found = score.score(original, composite.composite(original, new, np.sqrt(repaint)), repaint, painted, new)
+    return dataclasses.astuple(found)
 
 
 def faint_mixture():
@@ -158,11 +190,19 @@ def grain_of_each_tone():
     return grain.matched(tone + NOISE * (1 + tone / 25), smooth, np.float32(disc(90, 107, 70)), 0.8, 5) - smooth
 
 
+def grain_of_a_large_image():
+    """Of which only every second pixel is looked at."""
+    original = np.tile(np.float32(ORIGINAL), (2, 2, 1)) + np.tile(NOISE * NOISE, (2, 2, 1))
+    smooth, repaint = np.full_like(original, 120), np.zeros(original.shape[:2], np.float32)
+    repaint[100:140, 60:90] = 1
+    return (grain.matched(original, smooth, repaint, 1.0, 5) - smooth)[100:140, 60:90]
+
+
 def black_and_white(height, width):
     """Patches without greys, on which a fill has to average much."""
     rows, columns = np.mgrid[:height, :width]
-    return np.stack([255 * (columns < 0.4 * width), 255 * (rows < 0.3 * height), 255 * ((rows + columns) % 37 < 9)], -1).astype(
-        np.uint8)
+    patches = columns < 0.4 * width, rows < 0.3 * height, (rows + columns) % 37 < 9
+    return 255 * np.stack(patches, -1).astype(np.uint8)
 
 
 def fill_of_patches(fill_from, height, width, left):
@@ -196,11 +236,23 @@ def kept_path():
     return np.stack([each.share for each in found])
 
 
-def candidate(side):
+def candidate(height, width):
     painted = np.zeros(SIZE, np.float32)
-    painted[60:60 + side, 70:70 + side] = 1
+    painted[60:60 + height, 70:70 + width] = 1
     found = candidates.of_images(Image.fromarray(ORIGINAL), Image.fromarray(RESULT), painted)
     return [found.score, found.effect, *found.look.ravel(), *found.weight.ravel()]
+
+
+def candidate_of_another_size():
+    found = candidates.of_images(Image.fromarray(ORIGINAL), Image.fromarray(RESULT).resize((208, 176)), REPAINT)
+    return [found.score, found.effect, *found.look.ravel(), *(100 * found.weight.ravel())]
+
+
+def halves_eaten():
+    """At several distances and scales, of a result that mixes both images."""
+    half = composite.composite(ORIGINAL, NEW, np.full(SIZE, 0.5, np.float32))
+    return [neighbours.half_eaten(lab(ORIGINAL), lab(half), np.float32(COLUMNS - shift) / scale, scale)
+            for shift in (0, 60, 130) for scale in (0.4, 1.0, 2.5)]
 
 
 def fill_of_a_long_image():
@@ -210,8 +262,8 @@ def fill_of_a_long_image():
     return fill.fill_from_outside(image, mask)
 
 
-def along_seams():
-    found = seams(lab(ORIGINAL), lab(RESULT), PAINTED == 1)
+def along_seams(painted=PAINTED == 1):
+    found = seams(lab(ORIGINAL), lab(RESULT), painted)
     return [number for reach, curve in found.items() for number in (reach, *dataclasses.astuple(curve))
             if isinstance(number, (int, float))]
 
@@ -223,6 +275,12 @@ def edited(text):
 def shaped(**changes):
     canvas = masks.Canvas(9, changes.pop("padding", None), 8.0, surroundings.edges(ORIGINAL))
     return masks.repaint_mask(PAINTED, Settings(enabled=True, **changes), canvas)
+
+
+def detours_in_a_large_image():
+    image, painted = np.tile(ORIGINAL, (3, 2, 1)), np.tile(PAINTED > 0, (3, 2))
+    painted[:SIZE.height] = painted[:, SIZE.width:] = False
+    return surroundings.detours(painted, surroundings.edges(image), 0.7, 90)
 
 
 def moved():
@@ -237,11 +295,12 @@ RESULTS = {
     "drift, hardly any": hardly_any_drift,
     "drift, at the image's corner": lambda: measured(np.float32(disc(172, 205, 30))),
     "drift, larger blocks": in_larger_blocks,
+    "drift, larger blocks with the same content": lambda: in_larger_blocks(ORIGINAL + SHIFT),
     "seam, whole": lambda: seam_between(np.float32(PAINTED == 1)), "seam, grey": lambda: seam_between(PAINTED),
     "seam, kept path": kept_path,
     "seam, larger cells": lambda: seam_between(np.float32(PAINTED == 1), 500),
     "grain": lambda: grain.matched(ORIGINAL, DECODED, REPAINT, 0.8, 5),
-    "grain of each tone": grain_of_each_tone,
+    "grain of each tone": grain_of_each_tone, "grain of a large image": grain_of_a_large_image,
     "fill from outside, patches": lambda: fill_of_patches(fill.fill_from_outside, 130, 190, 30),
     "fill from outside, high patches": lambda: fill_of_patches(fill.fill_from_outside, 400, 60, 6),
     "fill from rim, patches": lambda: fill_of_patches(fill.fill_from_rim, 51, 40, 2),
@@ -255,6 +314,7 @@ RESULTS = {
     "extra noise": lambda: content.with_extra_noise(LATENT_NOISE[0], latent_mask(), 0.6, [4, 5]),
     "edges": lambda: surroundings.edges(ORIGINAL),
     "detours": lambda: surroundings.detours(PAINTED > 0, surroundings.edges(ORIGINAL), 0.7, 60),
+    "detours in a large image": detours_in_a_large_image,
     "regions": lambda: np.stack(regions.regions(PAINTED)),
     "layer, nearly white": lambda: layer.layer_between(ORIGINAL // 64 + 252, RESULT // 64 + 252, REPAINT),
     "levels": lambda: cut.levels(np.float32([-9, 0.4, 0.6, 254.4, 254.6, 255, 300, np.nan, np.inf, -np.inf])),
@@ -286,8 +346,26 @@ RESULTS = {
     "scores, unknown new image": lambda: scores(REPAINT, PAINTED == 1),
     "scores, large image": lambda: scores_of_a_large_image(True),
     "scores, large image, unknown new image": lambda: scores_of_a_large_image(False),
-    "faint mixture": faint_mixture, "candidate": lambda: candidate(90), "candidate, small": lambda: candidate(9),
+    "faint mixture": faint_mixture, "candidate": lambda: candidate(90, 90), "candidate, small": lambda: candidate(9, 9),
+    "candidate, high": lambda: candidate(33, 15), "candidate, wide": lambda: candidate(12, 17),
+    "candidate of another size": candidate_of_another_size,
+    **{f"logarithms of {name}": lambda make=make: in_logarithms(make()) for name, make in {
+        "scores": lambda: scores(REPAINT, PAINTED == 1, np.uint8(NEW)),
+        "scores of a large image": lambda: scores_of_a_large_image(True, np.s_[151:190, 201:262]),
+        "scores of a line in a large image": lambda: scores_of_a_large_image(True, np.s_[151, 201:262]),
+        "scores of an upright image": scores_of_an_upright_image, "seams": lambda: along_seams(),
+        "seams of a line": lambda: along_seams((np.abs(ROWS - 90) < 2) & (COLUMNS < 120))}.items()},
+    "half eaten": halves_eaten,
     "seams": along_seams,
+    "change within a wider mask": lambda: change_of(kept(), feather_source="own", grow_px=4.0),
+    "change within a narrower mask": lambda: change_of(
+        kept(), feather_source="own", feather_width=9.0, grow_px=-5.0, grain=0.0),
+    "change without drift": lambda: change_of(kept(), drift_correction=0.0, grain=1.0, seam_search=0.0),
+    "change in a crop": lambda: change_of(of_a_crop()), "composited, enlarged": enlarged_by_a_host,
+    "opacity of a crop": lambda: of_a_crop().total_opacity_px(
+        dataclasses.replace(RUN, least_opacity=0.2, automatic_threshold=True, seam_search=0.6)),
+    "opacity by the mask alone": lambda: of_a_crop(distance=None).total_opacity_px(
+        dataclasses.replace(RUN, least_opacity=0.2, preservation_strength=0.9)),
     "composited": lambda: kept().composited(RUN), "opacity of a run": lambda: kept().total_opacity_px(RUN),
     "opacity of a run, mostly by change": lambda: kept().total_opacity_px(
         dataclasses.replace(RUN, least_opacity=0.3, difference_threshold=0.5, edge_taper_px=9.0)),
@@ -314,10 +392,10 @@ def test_a_result_is_as_recorded(name):
     assert got["shape"] == wanted["shape"]
     scale = max(wanted["deviation"], 1e-3)
     for part in ("mean", "deviation"):
-        assert got[part] == pytest.approx(wanted[part], abs=2e-4 * scale)
+        assert got[part] == pytest.approx(wanted[part], abs=5e-5 * scale + 1e-5)
     apart = np.abs(np.subtract(got["values"], wanted["values"]))
     # A pixel at a limit, or a path that two ways suit equally, may differ where libraries round differently.
-    assert (apart > 2e-3 * scale + 1e-4 * np.abs(wanted["values"])).mean() <= 0.03
+    assert (apart > 2e-4 * scale + 1e-4 * np.abs(wanted["values"])).mean() <= 0.03
 
 
 if __name__ == "__main__":

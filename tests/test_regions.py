@@ -81,6 +81,8 @@ def test_an_empty_mask_has_no_region():
 
 def test_too_many_areas_raise_one_sentence():
     dust = np.zeros((200, 200), np.float32)
+    dust[:160:20, :160:20] = 1
+    assert len(regions(dust)) == MOST_REGIONS == 64
     dust[::20, ::20] = 1
     with pytest.raises(BadInput, match=f"^a mask for regions one by one must have at most {MOST_REGIONS} separate areas, "
                                        "got 100$"):

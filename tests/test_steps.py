@@ -84,7 +84,8 @@ def test_the_oldest_steps_are_deleted(tmp_path, monkeypatch):
     assert len(list(tmp_path.glob("*.png"))) == 3
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"steps": [], "current": -2}', '{"steps": [], "current": 0}', '{"steps": [{"file": "../secret.png", "about": ""}], "current": 0}',
+@pytest.mark.parametrize("text", ["{", "[]", '{"steps": [], "current": -2}', '{"steps": [], "current": 0}',
+                                  '{"steps": [{"file": "../secret.png", "about": ""}], "current": 0}',
                                   '{"steps": [], "current": 5}', '{"steps": [{"folder": ""}], "current": 0}'])
 def test_a_damaged_history_is_said_in_one_sentence_and_not_overwritten(tmp_path, text):
     (tmp_path / steps.INDEX).write_text(text)
