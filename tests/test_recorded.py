@@ -38,6 +38,7 @@ from lib_softinpaint.method import (
 )
 from lib_softinpaint.method import mask as masks
 from lib_softinpaint.method.cielab import lab
+from lib_softinpaint.method.distance import depth
 from lib_softinpaint.settings.settings import Settings
 
 RECORD = Path(__file__).parent / "recorded.json"
@@ -262,8 +263,8 @@ def fill_of_a_long_image():
     return fill.fill_from_outside(image, mask)
 
 
-def along_seams(painted=PAINTED == 1):
-    found = seams(lab(ORIGINAL), lab(RESULT), painted)
+def along_seams(painted=PAINTED == 1, result=RESULT):
+    found = seams(lab(ORIGINAL), lab(result), painted)
     return [number for reach, curve in found.items() for number in (reach, *dataclasses.astuple(curve))
             if isinstance(number, (int, float))]
 
@@ -354,6 +355,8 @@ RESULTS = {
         "scores of a large image": lambda: scores_of_a_large_image(True, np.s_[151:190, 201:262]),
         "scores of a line in a large image": lambda: scores_of_a_large_image(True, np.s_[151, 201:262]),
         "scores of an upright image": scores_of_an_upright_image, "seams": lambda: along_seams(),
+        "seams of a fading change": lambda: along_seams(result=np.uint8(np.clip(
+            ORIGINAL + 25 * np.exp(-depth(PAINTED < 1) / 12)[..., None], 0, 255))),
         "seams of a line": lambda: along_seams((np.abs(ROWS - 90) < 2) & (COLUMNS < 120))}.items()},
     "half eaten": halves_eaten,
     "seams": along_seams,
