@@ -115,6 +115,15 @@ def measured(repaint, new_from=0, box=None):
     return np.append(found.correction.ravel(), 100 * found.trust)
 
 
+def drift_of_a_long_image():
+    """Of which the ends are too far from the mask to tell anything about it."""
+    original = np.ascontiguousarray(np.tile(ORIGINAL, (1, 3, 1))[:40])
+    columns = np.arange(original.shape[1], dtype=np.float32)[:, None]
+    repaint = np.zeros(original.shape[:2], np.float32)
+    repaint[10:30, 264:304] = 1
+    return drift.measured(original, original + np.float32(0.02) * columns * np.float32((1, -1, 2)), repaint).correction
+
+
 def noisy_drift():
     """Outside the mask, noise in large blocks, and two things that are not drift."""
     decoded = ORIGINAL + SHIFT + 9 * np.kron(NOISE[:23, :27], np.ones((8, 8, 1)))[:SIZE.height, :SIZE.width]
@@ -293,7 +302,7 @@ RESULTS = {
     "drift, new content": lambda: measured(PAINTED), "drift, partly trusted": lambda: measured(PAINTED, 85),
     "drift, feather": lambda: measured(REPAINT), "drift, noise and other content": noisy_drift,
     "drift, tight crop": lambda: measured(REPAINT, 0, Box(30, 128, 60, 30)),
-    "drift, hardly any": hardly_any_drift,
+    "drift, hardly any": hardly_any_drift, "drift in a long image": drift_of_a_long_image,
     "drift, at the image's corner": lambda: measured(np.float32(disc(172, 205, 30))),
     "drift, larger blocks": in_larger_blocks,
     "drift, larger blocks with the same content": lambda: in_larger_blocks(ORIGINAL + SHIFT),
