@@ -87,6 +87,8 @@ WITHOUT_EFFECT: dict[tuple[str, str, str], str] = {
         "One more block before the part: none of its pixels is interpolated from it.",
     ("lib_softinpaint/method/drift.py", _ROWS, _ROWS.replace("blocks - 1", "blocks + 1")):
         "Beyond the middle of the last block, nothing is interpolated.",
+    ("lib_softinpaint/method/drift.py", _ROWS, _ROWS.replace("stop - 1", "stop - 0")):
+        "One more block after the part: none of its pixels is interpolated from it.",
     ("lib_softinpaint/images/painted.py", _SHAPE, _SHAPE.replace(" > ", " >= ")):
         "No quotient less 1 equals 0.02 in floating point.",
     ("lib_softinpaint/generation/history.py", "ID_BYTES = 16", "ID_BYTES = 17"): "A choice, which no result depends on.",

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from lib_softinpaint.generation import candidates, ghosts, neighbours, score, views
+from lib_softinpaint.generation import candidates, ghosts, layers, neighbours, score, views
 from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.generation.seams import seams
@@ -78,16 +78,26 @@ def latent_mask():
     return torch.from_numpy(masks.to_latent(REPAINT, 22, 26))[None, None]
 
 
-def kept():
-    over = masks.PaintedMask(PAINTED, masks.Canvas(11), SIZE)
+def kept(painted=PAINTED, original=ORIGINAL, **fields):
+    over = masks.PaintedMask(painted, masks.Canvas(11), SIZE)
     repaint = over.repaint_px(RUN)
     reference, noise = LATENT_NOISE[0, :1], LATENT_NOISE[1, :1]
-    job = SoftInpaintJob(RUN, torch.from_numpy(masks.to_latent(repaint, 22, 26))[None], reference, [ORIGINAL], [repaint],
-                         painted_px=[PAINTED])
+    job = SoftInpaintJob(RUN, torch.from_numpy(masks.to_latent(repaint, 22, 26))[None], reference, [original], [repaint],
+                         painted_px=[painted])
     samples = job.finish(job.blend(reference + 0.3 * noise, torch.tensor([0.6])))
     sampled, = job.measure(samples, Size(176, 208), [3])
     sampled = dataclasses.replace(sampled, decoded_size=SIZE)
-    return KeptImage(RUN, sampled, DECODED, over, "")
+    return KeptImage(RUN, sampled, DECODED, over, "", **fields)
+
+
+def two_regions():
+    """The second begins in the first one's feather."""
+    first = kept()
+    return kept(0.8 * disc(75, 145, 22).astype(np.float32), first.composited(RUN), before=first)
+
+
+OTHERWISE = dataclasses.replace(RUN, seam_search=0.4, edge_taper_px=5.0, least_opacity=0.6, grain=0.0)
+"""Other settings of the composite."""
 
 
 def change_of(image, **changes):
@@ -381,7 +391,15 @@ RESULTS = {
     "composited": lambda: kept().composited(RUN), "opacity of a run": lambda: kept().total_opacity_px(RUN),
     "opacity of a run, mostly by change": lambda: kept().total_opacity_px(
         dataclasses.replace(RUN, least_opacity=0.3, difference_threshold=0.5, edge_taper_px=9.0)),
-    "seam view": lambda: views.seam(kept(), RUN), "difference view": lambda: views.relative_difference(kept(), RUN),
+    "seam view": lambda: views.seam(kept(), RUN), "opacity of two regions": lambda: two_regions().total_opacity_px(OTHERWISE),
+    "change of two regions": lambda: change_of(two_regions(), **{
+        name: getattr(OTHERWISE, name) for name in ("seam_search", "edge_taper_px", "least_opacity", "grain")}),
+    "layers of two regions": lambda: np.stack(layers.layers(two_regions(), OTHERWISE)),
+    "masks of two regions": lambda: np.stack(list(layers.masks(two_regions(), OTHERWISE).values())),
+    "seam view of two regions": lambda: views.seam(two_regions(), OTHERWISE),
+    "logarithms of scores of two regions": lambda: in_logarithms(
+        [*dataclasses.astuple(two_regions().scores(OTHERWISE)), two_regions().blend_score(OTHERWISE)]),
+    "difference view": lambda: views.relative_difference(kept(), RUN),
     "amplified": lambda: views.amplified_difference(ORIGINAL, RESULT),
 }
 
