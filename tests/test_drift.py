@@ -206,3 +206,15 @@ def test_the_gain_of_a_colour_map_is_limited(gain, limited):
     part = decoded[5:14, 3:11]
     slope = np.polyfit(part[..., 0].ravel(), (part + correction)[..., 0].ravel(), 1)[0]
     assert slope == pytest.approx(limited, abs=0.02)
+
+
+@pytest.mark.parametrize(("blocks", "trust"), [(13, 1), (14, 0)])
+def test_drift_is_predicted_and_checked_from_twelve_blocks_clear_of_the_mask_on(blocks, trust):
+    """With fewer, all of a colour map is trusted."""
+    original = np.random.default_rng(0).integers(40, 90, (8, 8 * blocks, 3), dtype=np.uint8)
+    mask = np.zeros(original.shape[:2], np.float32)
+    mask[:, :8] = 1
+    decoded = np.where(mask[..., None] == 1, 250, original + SHIFT)
+    for turned in (False, True):
+        given = [each.swapaxes(0, 1) if turned else each for each in (original, decoded, mask)]
+        assert drift.measured(*given).trust == pytest.approx(trust, abs=0.01)

@@ -237,7 +237,8 @@ def test_a_dark_image_has_its_own_scale_if_a_hundredth_is_at_its_peak(size, is_o
     assert len(notes) == is_own
 
 
-@pytest.mark.parametrize(("size", "is_large_enough"), [((8, 8), True), ((9, 30), True), ((30, 9), True), ((7, 8), False), ((8, 7), False)])
+@pytest.mark.parametrize(("size", "is_large_enough"), [
+    ((8, 8), True), ((9, 30), True), ((30, 9), True), ((7, 8), False), ((8, 7), False)])
 def test_the_smallest_image(size, is_large_enough):
     image, mask = Image.new("RGB", size), Image.new("L", size, 255)
     rule = "^images must be at least 8 pixels wide and high"
