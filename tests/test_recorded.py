@@ -20,6 +20,7 @@ from lib_softinpaint.generation.job import SoftInpaintJob
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.generation.seams import seams
 from lib_softinpaint.geometry import Box, Size
+from lib_softinpaint.images.painted import strengths
 from lib_softinpaint.method import (
     blend,
     coherence,
@@ -256,6 +257,15 @@ def kept_path():
     return np.stack([each.share for each in found])
 
 
+def read_through_noise(turned=False):
+    """A mask with a hard disc, a thin line, a grey patch and a feathered disc, and noise as from lossy compression."""
+    levels = 255 * masks.feather_outward(np.float32(disc(50, 60, 25)), 3) + 90 * (disc(130, 60, 22) & (COLUMNS > 50))
+    levels += 255 * masks.feather_outward(np.float32(disc(90, 165, 8)), 22) + 255 * (np.abs(ROWS - 12) < 2)
+    noise = 11 * NOISE[..., 0] * (levels > 0) + 6 * np.abs(NOISE[..., 1]) * disc(90, 100, 85)
+    levels = np.uint8(np.clip(levels + noise, 0, 255))
+    return strengths(Image.fromarray(levels.T.copy() if turned else levels))
+
+
 def candidate(height, width):
     painted = np.zeros(SIZE, np.float32)
     painted[60:60 + height, 70:70 + width] = 1
@@ -377,7 +387,8 @@ RESULTS = {
         "seams of a fading change": lambda: along_seams(result=np.uint8(np.clip(
             ORIGINAL + 25 * np.exp(-depth(PAINTED < 1) / 12)[..., None], 0, 255))),
         "seams of a line": lambda: along_seams((np.abs(ROWS - 90) < 2) & (COLUMNS < 120))}.items()},
-    "half eaten": halves_eaten,
+    "half eaten": halves_eaten, "read through noise": read_through_noise,
+    "read through noise, turned": lambda: read_through_noise(True),
     "seams": along_seams,
     "change within a wider mask": lambda: change_of(kept(), feather_source="own", grow_px=4.0),
     "change within a narrower mask": lambda: change_of(
