@@ -235,5 +235,6 @@ def test_each_image_is_measured_with_its_own_mask(batch, frames):
     job.repaint = job.repaint.unsqueeze(2) if frames else job.repaint
     found = job.measure(job.reference + 0.1, Size(SIZE, SIZE), list(range(batch)))
     assert len(found) == batch * (frames or 1)
+    assert frames or [each.seed for each in found] == list(range(batch))
     wanted = masks.flatten().repeat_interleave(frames or 1).tolist()
     assert [float(each.repaint.max()) for each in found] == pytest.approx(wanted)
