@@ -122,6 +122,8 @@ WITHOUT_EFFECT: dict[tuple[str, str, str], str] = {
     ("lib_softinpaint/method/surroundings.py", _START, _START.replace("3", "4")):
         "A way that begins deeper in the painted area passes its rim.",
     ("lib_softinpaint/generation/candidates.py", _CANDIDATE, _CANDIDATE.replace(">", "!=")): "Strengths are 0 or more.",
+    ("lib_softinpaint/method/regions.py", "numbers[painted == 0] = 0", "numbers[painted == 0] = -1"):
+        "SciPy finds only objects with numbers above 0.",
     ("lib_softinpaint/method/regions.py", _PLACES, _PLACES.replace("- place[1]", "- place[ 0]")):
         "The order of regions depends on no width.",
     ("lib_softinpaint/images/steps.py", "MOST_STEPS = 200", "MOST_STEPS = 201"): "A choice, which no result depends on.",
