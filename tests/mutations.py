@@ -24,9 +24,9 @@ TESTS = {
     "generation/seams": "score", "generation/source": "source image_files", "generation/turns": "recompositing",
     "generation/views": "views",
     "images/encoded": "painted webui_api", "images/export": "export", "images/files": "image_files",
-    "images/infotext_files": "infotext", "images/job_file": "kept", "images/openraster": "export", "images/painted": "painted",
-    "images/painted_masks": "steps", "images/photoshop": "export", "images/read": "image_files", "images/sheet": "sheet",
-    "images/steps": "steps",
+    "images/infotext_files": "infotext", "images/job_file": "kept", "images/openraster": "export",
+    "images/painted": "painted recorded", "images/painted_masks": "steps", "images/photoshop": "export",
+    "images/read": "image_files", "images/sheet": "sheet", "images/steps": "steps",
     "settings/advice": "advice", "settings/infotext": "infotext", "settings/mask_tools": "mask_tools",
     "settings/presets": "presets", "settings/prompt": "prompt", "settings/request": "request",
     "settings/settings": "settings presets request advice",
@@ -40,6 +40,7 @@ AFTERWARDS = tuple(f"tests/test_{name}.py" for name in ("job", "kept", "webui_la
 """Run where the module's own tests pass."""
 
 _MASK, _QUICKER = "lib_softinpaint/method/mask.py", "It only chooses the quicker way to the same result."
+_SHOWN = "It only changes how an object looks in a debugger."
 _SHRUNK = "mask = shrink(painted, -settings.grow_px) if settings.grow_px < 0 else painted"
 _DEPTH = "kept[place] |= stroke_depth > stroke_depth.max() - 0.5"
 _STEPS = "steps = [max(1, -(-old // new)) for old, new in zip(mask.shape, scaled_to)]"
@@ -53,6 +54,18 @@ _BOX = "box = Box.around(mask > 0, max(reach_px, 0) + max(grow_px, 0)).inside"
 _SCALED = "scaled = np.where(is_core, 1, values.clip(0, 1)).astype(np.float32)"
 _SAMPLED = "drift = _without_content(np.where(clear, difference, 0), clear).reshape(3, -1)[:, sample].T"
 _LEVELS = "_LEVELS = torch.arange(256, dtype=torch.float64) / 255"
+
+_FRAMES = "return latent if latent.ndim == 4 else latent.transpose(1, 2).flatten(0, 1)"
+_BESIDE = "one = slice(0, height - down), slice(max(0, -across), width - max(0, across))"
+_AREA = "area = Box.around(opacity_px > 0) if settings.grain == 0 else Box.whole(size)"
+_FILLED = "return np.rint(image * known + filled * (1 - known)).clip(0, 255).astype(np.uint8)"
+_STRETCHES = "return np.where(painted, 0.5 - inside, outside - 0.5), rows * (width // STRETCH_PX + 1) + columns"
+_ALL_PAINTED = "return np.full(painted.shape, -float(sum(painted.shape))), np.zeros(painted.shape, np.int64)"
+_TAPERS = "tapers: dict[float, np.ndarray] = field(default_factory=dict, repr=False)"
+_START = "straight, rim = depth(~start), start & maximum_filter(~start, 3)"
+_CANDIDATE = "scores = score.score(before, after, np.ones(painted.shape, np.float32), painted > 0)"
+_PLACES = ("boxes = {number: Box(place[1].start, place[0].start, place[1].stop - place[1].start, "
+           "place[0].stop - place[0].start)")
 
 _SHAPE = "if abs(mask.width * image.height / (mask.height * image.width) - 1) > SAME_SHAPE:"
 _ROWS = "rows, columns = (slice(max(min(start // block_px, blocks - 1) - 1, 0), (stop - 1) // block_px + 2)"
@@ -72,6 +85,10 @@ WITHOUT_EFFECT: dict[tuple[str, str, str], str] = {
     ("lib_softinpaint/method/cut.py", _MAP, _MAP.replace("==", ">=")): "An image has three dimensions, a map two.",
     ("lib_softinpaint/method/drift.py", _ROWS, _ROWS.replace("blocks - 1", "blocks - 2")):
         "One more block before the part: none of its pixels is interpolated from it.",
+    ("lib_softinpaint/method/drift.py", _ROWS, _ROWS.replace("blocks - 1", "blocks + 1")):
+        "Beyond the middle of the last block, nothing is interpolated.",
+    ("lib_softinpaint/method/drift.py", _ROWS, _ROWS.replace("stop - 1", "stop - 0")):
+        "One more block after the part: none of its pixels is interpolated from it.",
     ("lib_softinpaint/images/painted.py", _SHAPE, _SHAPE.replace(" > ", " >= ")):
         "No quotient less 1 equals 0.02 in floating point.",
     ("lib_softinpaint/generation/history.py", "ID_BYTES = 16", "ID_BYTES = 17"): "A choice, which no result depends on.",
@@ -91,6 +108,24 @@ WITHOUT_EFFECT: dict[tuple[str, str, str], str] = {
         "The table may be longer than what is looked up in it.",
     ("lib_softinpaint/method/drift.py", _SAMPLED, _SAMPLED.replace("-1)", "~1)")):
         "NumPy takes any negative number for the unknown dimension.",
+    ("lib_softinpaint/generation/job.py", _FRAMES, _FRAMES.replace("==", "<=")): "A latent has four dimensions or five.",
+    ("lib_softinpaint/method/cut.py", _BESIDE, _BESIDE.replace("width - max(0,", "width - max( -1,")):
+        "A slice may end beyond the width.",
+    ("lib_softinpaint/generation/seams.py", _STRETCHES, _STRETCHES.replace("//", "-")):
+        "Any factor above the number of the last column tells stretches apart.",
+    ("lib_softinpaint/generation/seams.py", _ALL_PAINTED, _ALL_PAINTED.replace("-float", "not float")):
+        "Without an edge, no stretch has two sides.",
+    ("lib_softinpaint/generation/sampled.py", _AREA, _AREA.replace("> 0", "< 0")): _QUICKER,
+    ("lib_softinpaint/method/fill.py", _FILLED, _FILLED.replace("clip(0,", "clip( -1,")):
+        "Means of colours stay between the colours.",
+    ("lib_softinpaint/generation/sampled.py", _TAPERS, _TAPERS.replace("False", "True")): _SHOWN,
+    ("lib_softinpaint/method/surroundings.py", _START, _START.replace("3", "4")):
+        "A way that begins deeper in the painted area passes its rim.",
+    ("lib_softinpaint/generation/candidates.py", _CANDIDATE, _CANDIDATE.replace(">", "!=")): "Strengths are 0 or more.",
+    ("lib_softinpaint/method/regions.py", "numbers[painted == 0] = 0", "numbers[painted == 0] = -1"):
+        "SciPy finds only objects with numbers above 0.",
+    ("lib_softinpaint/method/regions.py", _PLACES, _PLACES.replace("- place[1]", "- place[ 0]")):
+        "The order of regions depends on no width.",
     ("lib_softinpaint/images/steps.py", "MOST_STEPS = 200", "MOST_STEPS = 201"): "A choice, which no result depends on.",
 }
 """Changes that no test can notice, with the reason: path, line before and line after."""

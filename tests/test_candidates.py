@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_softinpaint.generation.candidates import SAME, alike, best_first, labels, of_images, of_kept, remarks
+from lib_softinpaint.generation.candidates import (
+    SAME,
+    Candidate,
+    alike,
+    best_first,
+    labels,
+    of_images,
+    of_kept,
+    remarks,
+)
 from lib_softinpaint.settings.settings import FIELDS
 from tests.test_kept import RUN, kept
 
@@ -42,6 +51,17 @@ def test_nearly_equal_images_are_grouped():
     assert GOOD.distance(dataclasses.replace(GOOD_AGAIN, weight=GOOD.weight[:5], look=GOOD.look[:5])) == math.inf
     assert labels([GOOD, UNCHANGED, GOOD_AGAIN]) == [
         f"1: {GOOD.score:.0f}", f"2: {UNCHANGED.score:.0f}, unchanged", f"3: {GOOD_AGAIN.score:.0f}, nearly like 1"]
+
+
+def test_images_differ_from_a_distance_of_3_on():
+    def at(lightness, effect):
+        return Candidate(50.0, effect, np.full((2, 3, 3), (lightness, 0, 0), np.float32), np.ones((2, 3), np.float32))
+    assert [at(0, effect).unchanged for effect in (2.99, 3.0)] == [True, False]
+    assert alike([at(0, 9), at(3, 9)]) == []
+    assert alike([at(0, 9), at(2.99, 9), at(5.9, 9), at(8.8, 9)]) == [[0, 1], [2, 3]]  # alike to the first of its group
+    half = dataclasses.replace(at(8, 9), weight=np.float32([[1, 0, 0], [0, 0, 0]]))
+    other = dataclasses.replace(half, look=np.stack([half.look[0] + [[4, 0, 3], [9, 9, 9], [0, 0, 0]], half.look[1]]))
+    assert half.distance(other) == 5
 
 
 def test_grain_alone_makes_no_difference():

@@ -222,3 +222,9 @@ def test_a_mask_of_less_than_two_cells_is_not_cut():
     mask, image = np.where(painted > 0, 1, 0.5).astype(np.float32), np.zeros((3, 40, 3), np.uint8)
     wide = cut.search(SKY, SKY, feather_outward(PAINTED, REACH), PAINTED, Box.whole(Size.of(PAINTED)), 0.5)
     assert cut.search(image, image, mask, painted, Box.whole(Size.of(mask)), 0.5, replace(wide, cell_px=8)) is None
+
+
+def test_what_keeps_its_strength_to_half_a_level_is_core():
+    strengths, less = np.full((1, 4), 0.5), np.array([[0, 1 / 510.5, 1 / 509.5, 0.3]])
+    assert cut.core_of(strengths - less, strengths).tolist() == [[True, True, False, False]]
+    assert not cut.core_of(strengths, 0 * strengths).any()

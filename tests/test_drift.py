@@ -179,3 +179,42 @@ def test_the_trusted_share_is_none_without_anything_unchanged_and_all_without_an
     nothing_known = np.ones_like(MASK)
     assert drift.measured(ORIGINAL, CONTINUED, np.zeros_like(MASK)).trust == 1
     assert not drift.measured(ORIGINAL, CONTINUED + SHIFT, nothing_known).correction.any()
+
+
+@pytest.mark.parametrize("part", [
+    Box(0, 0, 40, 24), Box(8, 16, 3, 2), Box(11, 19, 20, 4), Box(15, 7, 1, 1), Box(17, 12, 23, 12)])
+def test_a_part_is_interpolated_as_in_the_whole(part):
+    field = np.random.default_rng(0).random((3, 3, 5)).astype(np.float32)
+    whole = drift._enlarged(field, Box(0, 0, 40, 24), 8)
+    np.testing.assert_allclose(drift._enlarged(field, part, 8), whole[part.inside], atol=1e-6)
+
+
+@pytest.mark.parametrize(("count", "is_enough"), [(255, False), (256, True)])
+def test_a_colour_map_needs_so_many_pixels(count, is_enough):
+    known = np.zeros((20, 30), bool)
+    known.ravel()[:count] = True
+    decoded = np.random.default_rng(0).uniform(0, 255, (20, 30, 3)).astype(np.float32)
+    assert drift.colour_map(decoded + 5, decoded, known).any() == is_enough
+    decoded.reshape(-1, 3)[0, 1] = np.inf
+    assert drift.colour_map(decoded + 5, decoded, known).any() == (count - 1 >= 256)
+
+
+@pytest.mark.parametrize(("gain", "limited"), [(0.5, 0.8), (0.9, 0.9), (2.0, 1.25)])
+def test_the_gain_of_a_colour_map_is_limited(gain, limited):
+    decoded = np.random.default_rng(0).uniform(100, 150, (30, 30, 3)).astype(np.float32)
+    correction = drift.colour_map(gain * decoded, decoded, np.ones((30, 30), bool), Box(3, 5, 8, 9))
+    part = decoded[5:14, 3:11]
+    slope = np.polyfit(part[..., 0].ravel(), (part + correction)[..., 0].ravel(), 1)[0]
+    assert slope == pytest.approx(limited, abs=0.02)
+
+
+@pytest.mark.parametrize(("blocks", "trust"), [(13, 1), (14, 0)])
+def test_drift_is_predicted_and_checked_from_twelve_blocks_clear_of_the_mask_on(blocks, trust):
+    """With fewer, all of a colour map is trusted."""
+    original = np.random.default_rng(0).integers(40, 90, (8, 8 * blocks, 3), dtype=np.uint8)
+    mask = np.zeros(original.shape[:2], np.float32)
+    mask[:, :8] = 1
+    decoded = np.where(mask[..., None] == 1, 250, original + SHIFT)
+    for turned in (False, True):
+        given = [each.swapaxes(0, 1) if turned else each for each in (original, decoded, mask)]
+        assert drift.measured(*given).trust == pytest.approx(trust, abs=0.01)

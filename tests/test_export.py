@@ -96,6 +96,7 @@ def test_the_openraster_file_follows_the_specification(image):
         first = archive.infolist()[0]
         assert (first.filename, first.compress_type, archive.read(first)) == ("mimetype", 0, b"image/openraster")
         assert content[30:54] == b"mimetypeimage/openraster"
+        assert archive.read("stack.xml").startswith(b"<?xml version='1.0' encoding='UTF-8'?>")
         root = ElementTree.fromstring(archive.read("stack.xml"))
         assert (root.attrib["w"], root.attrib["h"], root.attrib["version"]) == (str(SIZE), str(SIZE), "0.0.6")
         found = root.findall("./stack/layer")
@@ -107,6 +108,21 @@ def test_the_openraster_file_follows_the_specification(image):
         placed = Image.new("RGBA", (SIZE, SIZE))
         placed.paste(top, (int(found[0].attrib["x"]), int(found[0].attrib["y"])))
         np.testing.assert_array_equal(np.asarray(placed), layers.change(image, RUN))
+
+
+@pytest.mark.parametrize(("size", "thumbnail"), [((300, 512), (256, 150)), ((512, 200), (100, 256)), ((256, 40), (40, 256))])
+def test_a_layered_file_has_a_small_thumbnail_and_layers_without_empty_margins(tmp_path, size, thumbnail):
+    image, layer = RNG.integers(0, 256, (*size, 3), dtype=np.uint8), np.zeros((*size, 4), np.uint8)
+    layer[20:31, 7:12] = 200
+    layer[25, 9, 3] = 1
+    with open(tmp_path / "layers.ora", "wb") as file:
+        openraster.write(file, [Layer("Original", image), Layer("New", layer)], image)
+    with zipfile.ZipFile(tmp_path / "layers.ora") as archive:
+        assert Image.open(io.BytesIO(archive.read("Thumbnails/thumbnail.png"))).size == thumbnail
+        new, original = ElementTree.fromstring(archive.read("stack.xml")).findall("./stack/layer")
+        assert (new.attrib["x"], new.attrib["y"], original.attrib["x"], original.attrib["y"]) == ("7", "20", "0", "0")
+        assert Image.open(io.BytesIO(archive.read(new.attrib["src"]))).size == (5, 11)
+        assert Image.open(io.BytesIO(archive.read(original.attrib["src"]))).size == size[::-1]
 
 
 def test_saving_writes_all_files_or_says_why(tmp_path):

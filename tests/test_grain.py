@@ -63,3 +63,10 @@ def test_finite_pixels_get_grain_despite_an_overflow():
     np.testing.assert_allclose(matched[sound], grain.matched(original, SMOOTH, MASK, 1.0, 0)[sound], atol=0.5)
     broken[INSIDE] = np.nan
     np.testing.assert_array_equal(grain.matched(original, broken, MASK, 1.0, 0)[OUTSIDE], broken[OUTSIDE])
+
+
+@pytest.mark.parametrize(("count", "is_enough"), [(255, False), (256, True)])
+def test_grain_is_measured_on_so_many_pixels(count, is_enough):
+    repaint = np.ones_like(MASK)
+    repaint.ravel()[:count] = 0
+    assert (grain.matched(grainy(6), SMOOTH, repaint, 1.0, 0) != SMOOTH).any() == is_enough

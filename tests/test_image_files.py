@@ -11,10 +11,10 @@ from PIL import Image, ImageCms, PngImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
 from lib_softinpaint.errors import BadInput
-from lib_softinpaint.generation.colours import COLOUR_CHUNKS
+from lib_softinpaint.generation.colours import COLOUR_CHUNKS, USUAL_CICP_CHUNK, USUAL_GAMMA_CHUNK, Colours
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.images.files import painted_in
-from lib_softinpaint.images.read import as_original, at_own_scale, gamma_note, opened, upright_size
+from lib_softinpaint.images.read import as_original, at_own_scale, gamma_note, opened, upright_size, without_idle_alpha
 from lib_softinpaint.settings.request import Request
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (6, 10, 3)).astype(np.uint8)
@@ -134,6 +134,13 @@ def test_a_grey_image_with_a_profile_keeps_its_alpha():
     assert original.mode == "RGBA" and original.getchannel("A").getextrema() == (77, 77)
 
 
+def test_grey_bits_with_a_profile_stay_black_and_white():
+    bits = IMAGE.convert("1")
+    original, notes = read(bits, icc_profile=grey_profile(1.0))
+    np.testing.assert_allclose(np.asarray(original), np.asarray(bits.convert("RGB")), atol=1)
+    assert notes == []
+
+
 @pytest.mark.parametrize(("image", "profile", "note"), [
     (IMAGE, b"no profile at all", "The image's colour profile cannot be read and was dropped: "),
     (IMAGE.convert("CMYK"), SRGB, "The image's colour profile is for RGB and was not used."),
@@ -205,3 +212,37 @@ def test_the_size_is_read_without_decoding():
         size = struct.pack(">II", 20000, 10000)
         ihdr = header[12:16] + size + header[24:29]
         upright_size(io.BytesIO(header[:12] + ihdr + struct.pack(">I", zlib.crc32(ihdr)) + header[33:]))
+
+
+@pytest.mark.parametrize(("profile", "chunks", "needs_png"), [
+    (None, {}, []), (None, {b"gAMA": USUAL_GAMMA_CHUNK, b"cICP": USUAL_CICP_CHUNK}, []),
+    (None, {b"gAMA": bytes(4)}, ["gAMA"]), (SRGB, {b"gAMA": bytes(4)}, []), (None, {b"gAMA": bytes(4), b"sRGB": b"0"}, []),
+    (SRGB, {b"cICP": bytes(4), b"sRGB": b"0", b"gAMA": bytes(4)}, ["cICP"]),
+    (None, {b"cICP": bytes(4), b"gAMA": bytes(4)}, ["cICP", "gAMA"])])
+def test_chunks_that_change_the_colours_need_a_png(profile, chunks, needs_png):
+    """A profile or sRGB chunk comes before the gamma, and cICP before all."""
+    assert Colours(profile, tuple(chunks.items())).kept_by_png_alone == needs_png
+
+
+@pytest.mark.parametrize(("least", "hides"), [(254, False), (253, True)])
+def test_an_alpha_channel_that_hides_nothing_is_left_out(least, hides):
+    image = IMAGE.convert("RGBA")
+    image.putpixel((2, 3), (1, 2, 3, least))
+    assert without_idle_alpha(image).mode == ("RGBA" if hides else "RGB")
+
+
+@pytest.mark.parametrize(("size", "is_own"), [((10, 10), True), ((10, 11), False)])
+def test_a_dark_image_has_its_own_scale_if_a_hundredth_is_at_its_peak(size, is_own):
+    values, notes = np.full(size, 3, np.uint16), []
+    values[0, 0] = 200
+    assert at_own_scale(values, "I;16", "the mask", notes).max() == pytest.approx(200 / (255 if is_own else 65535))
+    assert len(notes) == is_own
+
+
+@pytest.mark.parametrize(("size", "is_large_enough"), [
+    ((8, 8), True), ((9, 30), True), ((30, 9), True), ((7, 8), False), ((8, 7), False)])
+def test_the_smallest_image(size, is_large_enough):
+    image, mask = Image.new("RGB", size), Image.new("L", size, 255)
+    rule = "^images must be at least 8 pixels wide and high"
+    with contextlib.nullcontext() if is_large_enough else pytest.raises(BadInput, match=rule):
+        assert (painted_in(mask, Path("mask.png"), image, Path("image.png"), Request(), []) == 1).all()

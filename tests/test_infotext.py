@@ -128,6 +128,7 @@ def test_exceeding_a_formats_limits_is_one_sentence(name, size, letters, profile
 @pytest.mark.parametrize(("name", "size"), [("a.webp", (16383, 8)), ("a.jpg", (8, 65535)), ("a.jpeg", (65535, 8))])
 def test_a_formats_largest_size_is_accepted(name, size):
     infotext_files.demand_room(Path(name), Size(*reversed(size)), TEXT, Colours(b""))
+    infotext_files.demand_room(Path("a.jpg"), Size(8, 8), TEXT, Colours(bytes(255 * 65519)))
 
 
 @pytest.mark.parametrize("name", ["a.webp", "a.png", "a.jpg"])

@@ -224,3 +224,17 @@ def test_after_skipped_steps_masks_still_count_from_the_runs_start():
     for step, ratio in list(zip(steps, ratios))[skipped:]:
         assert torch.equal(skipping.blend(denoised, ratio[None]), step)
     assert [torch.equal(step, whole.reference) for step in steps] == [True] * skipped + [False] * 2
+
+
+@pytest.mark.parametrize("frames", [None, 3])
+@pytest.mark.parametrize("batch", [2, 5])
+def test_each_image_is_measured_with_its_own_mask(batch, frames):
+    job = make_job(batch=batch, frames=frames)
+    masks = torch.linspace(0.2, 0.9, batch).view(-1, 1, 1, 1)
+    job.repaint = (job.repaint[:, :, 0] if frames else job.repaint) * masks
+    job.repaint = job.repaint.unsqueeze(2) if frames else job.repaint
+    found = job.measure(job.reference + 0.1, Size(SIZE, SIZE), list(range(batch)))
+    assert len(found) == batch * (frames or 1)
+    assert frames or [each.seed for each in found] == list(range(batch))
+    wanted = masks.flatten().repeat_interleave(frames or 1).tolist()
+    assert [float(each.repaint.max()) for each in found] == pytest.approx(wanted)

@@ -85,6 +85,9 @@ def test_another_feather_shows_less_and_is_noted():
     np.testing.assert_array_equal(changed(image, feather_width=100.0) & ~changed(image), False)
     params = infotext.parse(image.infotext_with(image.settings_with({"feather_width": 2.0, "grain": 0.5})))
     assert params.pop("Soft inpainting note") == "Re-composited with Feather width 2."
+    noted = kept(text=f"{INFOTEXT}, Soft inpainting note: One step failed.")
+    again = infotext.parse(noted.infotext_with(noted.settings_with({"feather_width": 2.0})))
+    assert again["Soft inpainting note"] == "One step failed. Re-composited with Feather width 2."
     assert params.pop("Soft inpainting grain") == "0.5"
     original = infotext.parse(INFOTEXT)
     del original["Soft inpainting grain"]

@@ -168,6 +168,18 @@ def test_a_mask_is_cut_or_continued_at_the_lower_right():
     assert placed((2, 5)) == [[0, 1, 2, 3, 0], [4, 5, 6, 7, 0]]
 
 
+@pytest.mark.parametrize(("old", "new"), [(Size(8, 9), Size(8, 8)), (Size(9, 8), Size(8, 8)), (Size(8, 8), Size(7, 8)),
+                                          (Size(8, 8), Size(8, 7)), (Size(8, 11), Size(8, 8)), (Size(11, 8), Size(8, 8))])
+def test_what_covers_a_size_is_cut_to_it_and_what_is_contained_in_it_is_filled(old, new):
+    """From the middle: of an odd excess, one pixel more at the lower right."""
+    mask = np.random.default_rng(0).random(old).astype(np.float32)
+    scaled_up = Size(*(max(sides) for sides in zip(old, new)))
+    assert resized(mask, new, "cover").shape == resized(mask, new, "contain").shape == new
+    if scaled_up == old:
+        above, left = (there // 2 - here // 2 for there, here in zip(old, new))
+        np.testing.assert_array_equal(resized(mask, new, "cover"), mask[above:above + new.height, left:left + new.width])
+
+
 def test_an_own_feather_may_be_a_share_of_the_mask_and_at_most_the_image_width():
     painted = np.zeros((100, 200), np.float32)
     painted[10:50, 10:50] = 1

@@ -58,6 +58,10 @@ def test_a_mask_is_made_from_the_image_once_and_first(text):
         Settings(mask_tools=text)
 
 
+def test_an_image_without_alpha_is_nowhere_transparent():
+    assert edited(0 * RING, "transparency").tolist() == (0 * RING).tolist()
+
+
 def test_holes_are_filled_and_the_outline_stays():
     filled = edited(RING, "fill holes")
     assert filled.dtype == np.float32

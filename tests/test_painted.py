@@ -84,6 +84,16 @@ def test_compression_noise_is_not_paint(kind, coded, options):
     np.testing.assert_array_equal(strengths(image), np.asarray(strokes) > 0)
 
 
+@pytest.mark.parametrize(("grey", "is_noise"), [(31, True), (32, False), (223, False), (224, True)])
+def test_a_noisy_mask_with_many_greys_is_grey(grey, is_noise):
+    """Up to level 31 and from 224 on, pixels of a noisy mask are not grey."""
+    levels = np.zeros((64, 64), np.uint8)
+    levels[:, ::8], levels[:, 2::4], levels[50:, 50:] = 20, grey, 255
+    mask, notes = read(Image.fromarray(levels))
+    assert bool(notes) is is_noise
+    assert bool(np.isin(mask, (0, 1)).all()) is is_noise
+
+
 def test_compressed_noise_is_not_paint():
     image = Image.fromarray(np.where(PAINTED, 255 - NOISE, NOISE).astype(np.uint8))
     np.testing.assert_array_equal(strengths(as_file(image, "JPEG", quality=75)), PAINTED)
@@ -123,6 +133,66 @@ def test_a_feather_without_a_full_strength_core_is_noted():
     wide = np.rint(gaussian_filter(np.where(PAINTED, 255.0, 0), 16)).astype(np.uint8)
     assert read(Image.fromarray(wide))[1] == [
         "The strongest level in the mask is 222 of 255, so nothing is repainted at more than 87% strength."]
+
+
+@pytest.mark.parametrize(("share", "is_rare"), [(0.009, True), (0.011, False)])
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_a_strongest_level_that_is_rare_is_noted(share, is_rare, depth):
+    levels = np.full((100, 100), 130, depth)
+    levels.ravel()[:round(share * 7500)] = 230
+    levels[50:, 50:] = 0
+    note = "The strongest level in the mask is 230 of 255, so nothing is repainted at more than 90% strength."
+    assert read(Image.fromarray(levels * depth(np.iinfo(depth).max // 255)))[1] == [note] * is_rare
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+@pytest.mark.parametrize(("count", "is_most"), [(50, False), (51, True)])
+def test_nearly_white_is_noted_if_most_of_the_paint_is(depth, count, is_most):
+    levels = np.zeros((20, 20), depth)
+    levels.ravel()[:100] = 120
+    levels.ravel()[:count] = 253
+    notes = read(Image.fromarray(levels * depth(np.iinfo(depth).max // 255)))[1]
+    assert notes == ["The mask's white is 253 of 255 and was read as 255."] * is_most
+
+
+@pytest.mark.parametrize(("least", "most", "is_used"), [(8, 255, True), (9, 255, False), (0, 9, True), (0, 8, False)])
+def test_an_alpha_channel_with_a_shape_is_the_mask(least, most, is_used):
+    white, alpha = Image.new("RGB", (20, 20), "white"), np.full((20, 20), least, np.uint8)
+    alpha[5:9, 3:15] = most
+    white.putalpha(Image.fromarray(alpha))
+    mask, notes = read(white)
+    np.testing.assert_allclose(mask, np.where(alpha > 8, alpha / np.float32(255), 0) if is_used else 1)
+    assert ("The mask's alpha channel holds no shape, so the mask's lightness was used." in notes) is not is_used
+
+
+@pytest.mark.parametrize(("size", "is_stray"), [((20, 50), False), ((20, 51), True)])
+def test_a_few_transparent_pixels_are_no_shape(size, is_stray):
+    levels = np.zeros(size, np.uint8)
+    levels[:, :20] = 255
+    image, alpha = Image.fromarray(levels).convert("RGB"), np.full(size, 255, np.uint8)
+    alpha[3, 4] = 0
+    image.putalpha(Image.fromarray(alpha))
+    np.testing.assert_array_equal(strengths(image), levels == 255 if is_stray else alpha == 255)
+
+
+@pytest.mark.parametrize(("difference", "count", "is_coloured"), [(64, 11, True), (63, 11, False), (64, 10, False)])
+@pytest.mark.parametrize("channel", [0, 1, 2])
+def test_colour_counts_from_a_difference_and_a_share_on(difference, count, is_coloured, channel):
+    colours = np.zeros((40, 50, 3), np.uint8)
+    colours[:20] = 60
+    colours[0, :count, channel] = 60 + difference
+    mask, notes = read(Image.fromarray(colours))
+    assert ("The mask is coloured; its strongest channel was read as its strength." in notes) is is_coloured
+    assert (mask.max() == np.float32((60 + difference) / 255)) == is_coloured
+
+
+@pytest.mark.parametrize(("rows", "is_background"), [(5, True), (4, False)])
+def test_black_is_a_background_from_a_quarter_on(rows, is_background):
+    colours = np.full((20, 30, 3), (200, 0, 0), np.uint8)
+    colours[:rows] = 8
+    mask, notes = read(Image.fromarray(colours))
+    assert (mask.max() == np.float32(200 / 255)) == is_background
+    assert ("The mask has colours and no black background; its lightness was read." in notes) is not is_background
 
 
 # Scales

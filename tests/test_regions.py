@@ -55,6 +55,12 @@ def test_separate_areas_are_regions_in_reading_order():
     assert max((each > 0).astype(int) for each in [np.sum([part > 0 for part in found], axis=0)]).max() == 1
 
 
+@pytest.mark.parametrize(("top", "bottom", "is_first"), [(12, 26, True), (12, 28, False), (12, 30, False), (19, 21, False)])
+def test_a_region_is_in_a_row_if_its_middle_is_above_the_bottom_of_the_rows_highest(top, bottom, is_first):
+    places = places_of(regions(painted((40, 2, 60, 20), (4, top, 20, bottom))))
+    assert places == ([(4, top), (40, 2)] if is_first else [(40, 2), (4, top)])
+
+
 def test_greys_keep_their_strength():
     mask = painted((4, 4, 12, 12), value=0.25) + painted((40, 4, 50, 12), value=0.5)
     assert [part.max() for part in regions(mask)] == [0.25, 0.5]
@@ -75,6 +81,8 @@ def test_an_empty_mask_has_no_region():
 
 def test_too_many_areas_raise_one_sentence():
     dust = np.zeros((200, 200), np.float32)
+    dust[:160:20, :160:20] = 1
+    assert len(regions(dust)) == MOST_REGIONS == 64
     dust[::20, ::20] = 1
     with pytest.raises(BadInput, match=f"^a mask for regions one by one must have at most {MOST_REGIONS} separate areas, "
                                        "got 100$"):

@@ -8,6 +8,7 @@ from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.request import (
     FIELDS,
     MASKED_CONTENTS,
+    ONLY_MASKED,
     Request,
     from_infotext,
     to_api,
@@ -164,3 +165,9 @@ def test_the_constructor_validates(name, value):
 
 def test_defaults_are_within_their_ranges():
     assert Request() == Request(**{field.name: field.default for field in FIELDS})
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+def test_regions_are_inpainted_only_masked_if_soft_inpainting_is_on(enabled):
+    request = Request(settings=Settings(enabled=enabled, regions_one_by_one=True))
+    assert request.inpaint_area == (ONLY_MASKED if enabled else "Whole picture")

@@ -268,6 +268,13 @@ def test_without_the_decoded_image_the_ghost_score_is_nan():
     assert math.isfinite(score.blend_score(unknown))
 
 
+def test_a_large_image_without_an_outside_at_viewing_size_changed_nothing_there():
+    original, repaint = np.full((8, 1030, 3), 90, np.uint8), np.ones((8, 1030), np.float32)
+    repaint[0, 0] = 0
+    found = score.score(original, original + np.uint8(9), repaint, np.ones((8, 1030), bool))
+    assert (found.outside_largest, found.outside_changed, found.outside_mean) == (9, 1, 0)
+
+
 def test_mismatched_images_are_rejected():
     image = SCENE.draw(SIDE)
     with pytest.raises(ValueError, match=r"images and masks must have the same size, got \[\(500, 512\), \(512, 512\)\]"):

@@ -36,6 +36,7 @@ def test_steps_are_accepted_undone_and_redone_and_survive_a_restart(tmp_path):
     assert Steps(tmp_path).image(chain.steps[2]).info["parameters"] == "a hill\nSeed: 2"
     assert Steps(tmp_path).go_to(1).current == 1
     assert Steps(tmp_path).read().current == 1
+    assert Steps(tmp_path).go_to(0) == Steps(tmp_path).read()
     assert levels(tmp_path) == [0, 1, 2, 3]
     for place, word in ((-1, "undo"), (4, "redo")):
         with pytest.raises(LookupError, match=f"There is nothing to {word}."):
@@ -63,7 +64,8 @@ def test_what_was_undone_is_replaced_and_a_new_image_is_added(tmp_path):
     Steps(tmp_path).accept(None, "", image(70), "", "image")
     assert levels(tmp_path) == [0, 1, 9, 50, 60, 70]
     assert len(list(tmp_path.glob("*.png"))) == 6  # what left the history is deleted
-    assert Steps(tmp_path).clear().steps == ()
+    assert Steps(tmp_path).clear().steps == Steps(tmp_path).read().steps == ()
+    assert Steps(tmp_path).read().current == -1
     assert [path.name for path in tmp_path.iterdir()] == [steps.INDEX]
 
 
@@ -82,7 +84,8 @@ def test_the_oldest_steps_are_deleted(tmp_path, monkeypatch):
     assert len(list(tmp_path.glob("*.png"))) == 3
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"steps": [{"file": "../secret.png", "about": ""}], "current": 0}',
+@pytest.mark.parametrize("text", ["{", "[]", '{"steps": [], "current": -2}', '{"steps": [], "current": 0}',
+                                  '{"steps": [{"file": "../secret.png", "about": ""}], "current": 0}',
                                   '{"steps": [], "current": 5}', '{"steps": [{"folder": ""}], "current": 0}'])
 def test_a_damaged_history_is_said_in_one_sentence_and_not_overwritten(tmp_path, text):
     (tmp_path / steps.INDEX).write_text(text)

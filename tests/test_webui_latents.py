@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from lib_softinpaint.method.mask import to_latent
+from lib_softinpaint.geometry import Box, Size
+from lib_softinpaint.method.mask import resized, to_latent
 from lib_softinpaint.settings.settings import FIELDS, Settings
 
 SIDE, STEPS = 256, 4
@@ -126,14 +127,19 @@ def test_the_surroundings_stay_and_the_core_is_free(hooks, name):
     assert not sys.modules["lib_softinpaint.hosts.webui.run"].runs.get(p)
 
 
-def test_an_outpainted_side_fades_into_the_original_and_its_latent_mask_stays_as_wide(hooks):
+@pytest.mark.parametrize(("grow_px", "shown", "sampled"), [
+    (0, (180, 192), (187, 188)), (5, (175, 187), (182, 183)), (-5, (185, 197), (192, 193))])
+@pytest.mark.parametrize("is_below", [False, True])
+def test_an_outpainted_side_fades_into_the_original_and_its_latent_mask_stays_as_wide(hooks, grow_px, shown, sampled,
+                                                                                     is_below):
     """With Mask blur 8: the fade is 12.8 pixels wide, and the latent mask fades over its outer 2 pixels."""
     p = processing(SHAPES["Stable Diffusion"])
-    columns = np.mgrid[:SIDE, :SIDE][1]
-    p.image_mask, p.latent_mask = (Image.fromarray(np.uint8(255 * (columns >= first))) for first in (192, 186))
-    hooks.process(p, (True, *[None] * (len(FIELDS) - 1)))
-    for mask, first, white_from in ((p.image_mask, 180, 192), (p.latent_mask, 187, 188)):
-        row = np.asarray(mask)[SIDE // 2]
+    across = np.mgrid[:SIDE, :SIDE][0 if is_below else 1]
+    p.image_mask, p.latent_mask = (Image.fromarray(np.uint8(255 * (across >= first))) for first in (192, 186))
+    hooks.process(p, ({"grow_px": grow_px},))
+    assert FAULTS == []
+    for mask, (first, white_from) in ((p.image_mask, shown), (p.latent_mask, sampled)):
+        row = np.asarray(mask)[:, SIDE // 2] if is_below else np.asarray(mask)[SIDE // 2]
         assert (np.flatnonzero(row)[0], np.flatnonzero(row == 255)[0]) == (first, white_from)
         assert (np.diff(row.astype(int)) >= 0).all()
 
@@ -236,3 +242,73 @@ def test_where_the_sampler_gives_nan_the_original_is_shown(hooks, name):
     share = lost.float().mean()
     assert f"The sampler failed on {share:.0%} of the latents" in p.extra_generation_params["Soft inpainting note"]
     assert FAULTS == []
+
+
+@pytest.mark.parametrize(("excess", "is_cut"), [
+    ((0, 0), True), ((0, 7), True), ((7, 0), True), ((8, 0), False), ((0, 8), False), ((-1, 3), False)])
+def test_an_overlay_is_larger_by_less_than_a_latent_pixel_or_of_another_scale(hooks, excess, is_cut):
+    p, masks = processing(SHAPES["Stable Diffusion"]), importlib.import_module("lib_softinpaint.hosts.webui.masks")
+    precise = np.random.default_rng(0).random((40 + excess[0], 56 + excess[1])).astype(np.float32)
+    image = Image.fromarray(np.zeros((*precise.shape, 4), np.uint8))
+    image.putalpha(Image.fromarray(np.uint8(255 * precise)))
+    for overlay, whole in (((image, precise), precise), (image, 1 - np.float32(np.uint8(255 * precise)) / 255)):
+        mask = masks.overlay_mask(p, overlay, Size(40, 56))
+        wanted = whole[:40, :56] if is_cut else resized(whole, Size(40, 56))
+        np.testing.assert_allclose(mask, wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize(("stage", "ready"), [("process", 0), ("process_batch", 1)])
+def test_after_a_fault_the_host_makes_its_masks_again_if_it_has_made_any(hooks, stage, ready):
+    p, asked = processing(SHAPES["Stable Diffusion"]), []
+    p.init, p.all_prompts, p.all_seeds, p.all_subseeds = (lambda *args: asked.append(args)), ["a house"], [1], [2]
+    mask = p.image_mask
+    if stage == "process":
+        del p.mask_round
+    hooks.process(p, (True, *[None] * (len(FIELDS) - 1)))
+    if stage == "process_batch":
+        host_init(p)
+        p.init_latent = None
+        hooks.process_batch(p)
+    assert len(FAULTS) == 1
+    assert asked == [(["a house"], [1], [2])] * ready
+    assert p.image_mask is mask
+
+
+@pytest.mark.parametrize(("mode", "how"), [(0, "stretch"), (1, "cover"), (2, "contain"), (3, "stretch")])
+@pytest.mark.parametrize("size", [(100, 180), (180, 100)])
+def test_a_latent_mask_is_resized_as_the_image_is(hooks, mode, how, size):
+    p, masks = processing(SHAPES["Stable Diffusion"]), importlib.import_module("lib_softinpaint.hosts.webui.masks")
+    p.resize_mode, mask = mode, np.random.default_rng(0).random(size).astype(np.float32)
+    found = masks.latent_mask_of(p, mask, None)[0].numpy()
+    np.testing.assert_array_equal(found, to_latent(resized(mask, Size(SIDE, SIDE), how), 32, 32))
+    of_crop = masks.latent_mask_of(p, mask, Box(10, 20, 60, 70))[0].numpy()
+    np.testing.assert_array_equal(of_crop, to_latent(resized(mask[20:90, 10:70], Size(SIDE, SIDE), "contain"), 32, 32))
+
+
+@pytest.mark.parametrize(("images", "batch"), [(1, 1), (1, 2), (2, 2)])
+def test_each_image_of_a_batch_has_its_mask_and_its_transparency(hooks, images, batch):
+    p = processing(SHAPES["Stable Diffusion"])
+    p.init_images, p.batch_size, p.seeds = p.init_images * images, batch, [1, 2][:batch]
+    p.init_latent = p.init_latent.repeat(batch, 1, 1, 1)
+    hooks.process(p, (True, *[None] * (len(FIELDS) - 1)))
+    host_init(p)
+    hooks.process_batch(p)
+    assert FAULTS == []
+    sampling = sys.modules["lib_softinpaint.hosts.webui.run"].runs.get(p).sampling
+    job = sampling.job
+    of_each = job.originals, job.repaint_px, job.painted_px, sampling.painted, sampling.sources
+    assert [len(each) for each in of_each] == [batch] * 5
+    assert all(mask is job.repaint_px[0] or images > 1 for mask in job.repaint_px)
+
+
+@pytest.mark.parametrize("invert", [0, 1])
+def test_an_inverted_mask_repaints_what_was_not_painted(hooks, invert):
+    p, masks = processing(SHAPES["Stable Diffusion"]), importlib.import_module("lib_softinpaint.hosts.webui.masks")
+    p.inpainting_mask_invert, drawn = invert, np.asarray(p.image_mask) / np.float32(255)
+    painted, is_sent = masks.painted_mask(p, Settings(enabled=True), [])
+    np.testing.assert_array_equal(painted, 1 - drawn if invert else drawn)
+    assert not is_sent
+    hooks.process(p, (True, *[None] * (len(FIELDS) - 1)))
+    assert p.inpainting_mask_invert == 0
+    assert (p.extra_generation_params.get("Mask mode") == "Inpaint not masked") is bool(invert)
+    assert np.asarray(p.image_mask)[128, 128] == 255 * (1 - invert)

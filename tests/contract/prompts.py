@@ -21,11 +21,12 @@ PROMPTS = (
     "a\nBREAK\nb BREAK BREAK c", "BREAK", "(a BREAK b:1.2)", "(red, (blue:0.5) [green (x)]:1.4), tail",
     "ratio 16:9, time: 5", "(a:-1.0) (b: 1.5 ) (c:+2)", "[[[faint]]] ((strong))", "((a:1.1)", "(a [b) c]",
     "snow, 雪 (山:1.3), café", r"masterpiece, (best quality:1.4), 1girl, \(series\), [lowres]", "(a:b:1.5)", "(:1.5)",
-    "()[]", "breakBREAKbreak BREAK, x", "a :1.2) b")
+    "()[]", "breakBREAKbreak BREAK, x", "a :1.2) b", "[faint", "a] [b [c", "a (b [c:1.2) d")
 CHANGING = (
     "[a:b:0.5]", "[a:0.5]", "[a|b]", "[a:b:c:1]", "[a:b]", "(x [a|b] y:1.2)", "[a:b:1", "a|b", "(a|b)", "[x:(y:1.2):3]",
     "[(a:1.2)]", "[a : : 5 ]", "[:5]", r"\[a|b\]", r"[a\|b]", "[a:b:-2]", "[(a|b)]", "[a:b(c:5]", "[a:b:1.5.2]", "[a:b:1e3]",
-    "[[a:b:5]|c]", "[a]:5]", "[a:5)]", "[a:(b:5]", "(a:b) [c:d:2]", "a [b|c] \\")
+    "[[a:b:5]|c]", "[a]:5]", "[a:5)]", "[a:(b:5]", "(a:b) [c:d:2]",
+    "[a [b:c:d:e] f:0.5]", "[a [b] c:0.5]", "[(a:b:c) d:0.5]", "[(a:b) c:0.5]", "a [b|c] \\")
 LONG = ("", "a " * 75, "a " * 76, "a " * 160, "a, " * 40, "a " * 60 + ", " + "b " * 30, "a " * 54 + ", " + "b " * 30,
         "a " * 55 + ", " + "b " * 30, "a " * 74 + ", b", "a " * 75 + ", b", "(" + "a " * 60 + ":1.2), " + "b " * 30,
         "a BREAK " + "b " * 80, "BREAK", "BREAK a BREAK")
