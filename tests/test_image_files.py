@@ -105,6 +105,13 @@ def test_transparency_becomes_a_channel(image):
         assert original.getchannel("A").getextrema() == (128, 128)
 
 
+def test_the_a_of_lab_is_no_alpha_channel():
+    original, notes = read(Image.frombytes("LAB", (2, 1), bytes([128, 60, 40, 128, 0, 0])), "TIFF")
+    assert (original.mode, notes) == ("RGB", [])
+    (red, green, blue), grey = np.asarray(original)[0].astype(int)
+    assert red > green + 60 > blue + 60 and np.ptp(grey) < 3
+
+
 def test_a_colour_marked_transparent_is_transparent():
     original, _ = read(IMAGE.convert("L"), transparency=int(np.asarray(IMAGE.convert("L"))[0, 0]))
     assert original.mode == "RGBA" and original.getpixel((0, 0))[3] == 0

@@ -122,7 +122,8 @@ def as_original(image: Image.Image, notes: MutableSequence[str] | None = None) -
         levels = at_own_scale(np.asarray(image), image.mode, "the image", notes)
         image = Image.fromarray(np.rint(levels * LARGEST_BYTE).clip(0, LARGEST_BYTE).astype(np.uint8))
     alpha = None
-    if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
+    has_alpha = not {"A", "a"}.isdisjoint(image.getbands()) and image.mode != "LAB"
+    if has_alpha or "transparency" in image.info:
         image = image.convert("RGBA") if image.mode not in ("LA", "La") else image.convert("LA")
         alpha = image.getchannel("A")
         image = image.convert("L" if image.mode == "LA" else "RGB")
