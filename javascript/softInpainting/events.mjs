@@ -3,6 +3,7 @@ import {nameControls} from "./controls.mjs";
 import {drawPreview} from "./preview.mjs";
 import {MASK_FILE, SKETCHED} from "./scene.mjs";
 import {keepOriginal} from "./sketch.mjs";
+import {watchTexts} from "./translation.mjs";
 
 const SETTLED_MS = 200;  // by then Gradio has drawn a new stroke or image
 const ACCORDION = "#soft_inpainting_enabled";
@@ -56,4 +57,5 @@ function watchPage() {
     ask();  // the page may have been built before this module was loaded
 }
 
+watchTexts();
 watchPage();

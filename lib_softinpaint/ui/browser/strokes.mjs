@@ -1,5 +1,6 @@
 // The painted mask: edits with undo and redo. The mask's alpha channel is the strength.
 import {announce, find} from "./elements.mjs";
+import {translated} from "../../../javascript/softInpainting/translation.mjs";
 
 const PAINT = "#ffffff";  // a fully painted mask has no shape in its alpha channel, so its lightness is read
 
@@ -121,6 +122,16 @@ export function clearMask() {
 export function putMask(image) {
     add(image);
     edited();
+}
+
+/** Says in words how much is painted. */
+export function describeMask() {
+    const canvas = find("canvas"), {width, height} = canvas;
+    const {data} = canvas.getContext("2d").getImageData(0, 0, width, height);
+    let painted = 0;
+    for (let at = 3; at < data.length; at += 4) painted += data[at] > 0;
+    canvas.ariaLabel = translated("The mask: {share} % of the image is painted.",
+        {share: (100 * painted / (width * height)).toFixed(1)});
 }
 
 /** Starts over on an image of this size, with a mask or null. What was painted before cannot be undone. */

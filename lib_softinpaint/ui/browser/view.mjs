@@ -67,4 +67,7 @@ export function pointOf(event) {
     return [(event.clientX - box.left) * canvas.width / box.width, (event.clientY - box.top) * canvas.height / box.height];
 }
 
+/** Where a point of the image is in the stage. Both in pixels. */
+export const inStage = ([x, y]) => [view.left + x * view.scale, view.top + y * view.scale];
+
 export const scaleOfView = () => view.scale;
