@@ -1,13 +1,14 @@
 """The texts that users see: what is built for the accordion and the page, what their scripts write, and what the server says.
 
-`python -m tests.texts` prints what each language lacks.
+`python -m tests.texts` prints them as JSON.
 """
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
@@ -31,8 +32,11 @@ SERVER = [LIBRARY / path for path in (
 """Files whose messages are shown in the accordion or on the page."""
 
 OPTIONS = LIBRARY / "hosts/webui/options.py"
-SENTENCE = re.compile(r" ?[A-Z{].* .*[.!?}d]")
+SENTENCE = re.compile(r" ?[A-Z{].* .*([.!?}]|amplified)")
 """A message, a label with a value, or an image's name. Other strings are labels, which are in what is built, or code."""
+IN_HTML = re.compile(r"[A-Z{].* .*")
+USUAL_NAMES = {"name", "fault", "view"}
+"""Names of placeholders that are kept where two templates differ in nothing else."""
 
 NOT_SHOWN = re.compile(r"id must be|newer request from this panel|as it was written")
 """Messages of the API, of faults in our own files, and those that are caught."""
@@ -64,14 +68,14 @@ class _Html(HTMLParser):
 
 @contextmanager
 def _input_accordion(value: bool, label: str, elem_id: str) -> Iterator[object]:
-    import gradio
+    gradio = importlib.import_module("gradio")
     with gradio.Accordion(label, elem_id=elem_id):
         yield gradio.Checkbox(value, visible=False)
 
 
 def built() -> set[str]:
     """Texts of the components of the accordion and of the page, as Gradio sends them to the browser."""
-    import gradio
+    gradio = importlib.import_module("gradio")
     from PIL import Image
 
     from lib_softinpaint.ui import accordion
@@ -119,8 +123,8 @@ def untranslated_in_scripts() -> list[str]:
     for path in SCRIPTS:
         code = re.sub(r"^\s*(//|/\*\*|\*).*$|\s// .*$|/\*\*.*?\*/", "", path.read_text(encoding="utf8"), flags=re.MULTILINE)
         code = TEXT_OF_SCRIPT.sub("", TRANSLATED.sub("", code))
-        found += [text for text in re.findall(rf"{LITERAL}|`[^`]*`", code) if re.match(r".[A-Z][a-z'-]* (?!Uniform)[a-z]", text)]
-    return found
+        found += re.findall(rf"{LITERAL}|`[^`]*`", code)
+    return [text for text in found if re.match(r".[A-Z][a-z'-]* [a-z]", text)]
 
 
 def _name_of(value: ast.expr) -> str:
@@ -175,10 +179,12 @@ def of_server() -> set[str]:
         for node in ast.walk(tree):
             if isinstance(node, (ast.Constant, ast.JoinedStr)) and id(node) not in inner | alone:
                 found.update(sentence.strip() for filled in _filled(node) for text in _Html(filled).found
-                             if SENTENCE.fullmatch(text) and text not in known and not NOT_SHOWN.search(text)
+                             if (IN_HTML if "<" in filled else SENTENCE).fullmatch(text)
+                             and text not in known and not NOT_SHOWN.search(text)
                              for sentence in _sentences(text))
     found = {text.replace("{AMPLIFIED}", f"{AMPLIFIED}") for text in found if re.search(r"[A-Za-z]", VALUE.sub("", text))}
-    found = set({VALUE.sub("{}", text): text for text in sorted(found, reverse=True)}.values())  # one for each form
+    usual_last = sorted(sorted(found), key=lambda text: not USUAL_NAMES.isdisjoint(VALUE.findall(text)))
+    found = set({VALUE.sub("{}", text): text for text in usual_last}.values())
     presets = {text for preset in bundled().values() for text in (preset.about, preset.prompt) if text}
     return found | presets | _about_candidates() | {"Also set {values_besides}", "and", "image {number}", "the original"}
 
@@ -219,10 +225,5 @@ def language(path: Path) -> dict[str, str]:
     return json.loads(path.read_text(encoding="utf8"))
 
 
-def lacking(known: Iterable[str]) -> list[str]:
-    return sorted(all_texts() - set(known))
-
-
 if __name__ == "__main__":
-    for file in sorted((ROOT / "localizations").glob("*.json")):
-        print(file.name, json.dumps(lacking(language(file)), indent=1, ensure_ascii=False))
+    print(json.dumps(sorted(all_texts()), indent=1))

@@ -6,7 +6,8 @@ const WORDS = ["title", "placeholder", "aria-label", "alt"];  // attributes that
 const ACCORDION = "#soft_inpainting_enabled", PAGE = "#softinpaint_paint";
 const DATA = "textarea, pre, script, style, [role=listbox]";
 
-/** Templates that the server fills, with the pattern of the filled text. Made at the first use. */
+/** Templates that the server fills, with the pattern of the filled text. No value goes beyond its sentence. Made at the first
+ *  use. */
 let patterns = null;
 
 const dictionary = () => globalThis.localization ?? {};
@@ -35,7 +36,8 @@ function whole(text) {
 function filledTemplates() {
     return Object.keys(dictionary()).filter((key) => key.includes("{") && (!key.startsWith("{") || key.endsWith(".")))
         .flatMap((template) => {
-            const source = template.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&").replaceAll(ESCAPED_VALUE, "(?<$1>.+?)");
+            const source = template.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&")
+                .replaceAll(ESCAPED_VALUE, "(?<$1>(?:(?![.!?] ).)+?)");
             try {
                 return {template, pattern: new RegExp(`^${source}$`, "s")};
             } catch {

@@ -40,8 +40,8 @@ EXPORTED = "softinpaint"
 FOLDERS = 4
 """Exports whose temporary files are kept. Gradio copies them before it offers them."""
 
-EXPORTED_HELP = ("Click a file to download it. Krita and GIMP open the layers (.ora). The layer change is the new content with its "
-                 "opacity; the masks have 16 bits.")
+EXPORTED_HELP = ("Click a file to download it. Krita and GIMP open the layers (.ora). The layer change is the new content "
+                 "with its opacity; the masks have 16 bits.")
 
 
 @dataclass(frozen=True)

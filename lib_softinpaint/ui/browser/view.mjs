@@ -20,6 +20,7 @@ function apply() {
     view.top = within(view.top, height * view.scale, stage.clientHeight);
     sheet.style.width = `${width}px`;
     sheet.style.height = `${height}px`;
+    sheet.style.setProperty("--scale", view.scale);
     sheet.style.transform = `translate(${view.left}px, ${view.top}px) scale(${view.scale})`;
     sheet.classList.toggle("pixelated", view.scale >= PIXELATED_SCALE);
     find(".zoom").textContent = `${Math.round(100 * view.scale)} %`;
