@@ -22,10 +22,8 @@ function watchPage() {
             const preview = find("#softinpaint_preview");
             if (!preview) return;
             preview.hidden = false;
-            if (watched !== preview) {
-                opened.observe(watched = preview);
-                nameControls(preview.closest(ACCORDION));
-            }
+            if (watched !== preview) opened.observe(watched = preview);
+            nameControls(preview.closest(ACCORDION));  // the WebUI adds some after the accordion
             keepMask();
             if (preview.offsetParent) drawPreview(preview, find, kept, ask);
         });
