@@ -150,8 +150,17 @@ def cut_texts(page, selector):
         const shown = (each) => each.checkVisibility({visibilityProperty: true}) && each.innerText?.trim();
         const all = [...document.querySelectorAll(selector)].flatMap((part) => [...part.querySelectorAll(
             "button, label, summary, h1, h2, h3, th, td, legend, .label-wrap, [data-testid=block-info]")]).filter(shown);
-        const cut = all.filter((each) => each.clientWidth && each.scrollWidth > each.clientWidth + 1
-            || each.getBoundingClientRect().right > window.innerWidth + 1 && !each.closest("ol, .wrap .tabs"));
+        const textsOf = (each) => {
+            const walk = document.createTreeWalker(each, NodeFilter.SHOW_TEXT), rights = [];
+            for (let node; (node = walk.nextNode());) {
+                const range = document.createRange();
+                range.selectNodeContents(node);
+                if (node.data.trim()) rights.push(range.getBoundingClientRect().right);
+            }
+            return Math.max(...rights);
+        };
+        const cut = all.filter((each) => !each.closest("ol, .wrap .tabs")
+            && textsOf(each) > Math.min(each.getBoundingClientRect().right, window.innerWidth) + 1);
         const buttons = all.filter((each) => each.matches("button")), overlap = (one, other) => {
             const [a, b] = [one, other].map((each) => each.getBoundingClientRect());
             return !one.contains(other) && !other.contains(one) && a.left < b.right - 1 && b.left < a.right - 1

@@ -3,7 +3,7 @@
 
 const VALUE = /\{(\w+)\}/g, ESCAPED_VALUE = /\\\{(\w+)\\\}/g, LETTER = /[a-z]/i, SENTENCES = /.+?[.!?](?= |$)|.+$/g;
 const WORDS = ["title", "placeholder", "aria-label", "alt"];  // attributes that users see or hear
-const ACCORDION = "#soft_inpainting_enabled", PAGE = "#softinpaint_paint";
+const ACCORDION = "#soft_inpainting_enabled", PAGE = "[data-softinpaint=page] body";  // ui/languages.py marks the page
 const DATA = "textarea, pre, script, style, [role=listbox]";
 
 /** Templates that the server fills, with the pattern of the filled text. No value goes beyond its sentence. Made at the first
@@ -93,8 +93,7 @@ function translateWords(element, name) {
 /** Keeps the accordion, or on the stand-alone page all of it, in the user's language. Does nothing in English. */
 export function watchTexts() {
     if (!Object.keys(dictionary()).length) return;
-    const isOurs = (node) => (node.nodeType === Node.TEXT_NODE ? node.parentElement : node)?.closest(
-        document.querySelector(PAGE) ? "body" : ACCORDION);
+    const isOurs = (node) => (node.nodeType === Node.TEXT_NODE ? node.parentElement : node)?.closest(`${PAGE}, ${ACCORDION}`);
     const isData = (node) => node.parentElement?.closest(DATA);
     const translate = (node) => {
         if (!isData(node)) translateTree(node);
@@ -107,7 +106,7 @@ export function watchTexts() {
             else addedNodes.forEach(translate);
         }
     }).observe(document.documentElement, {childList: true, subtree: true, characterData: true, attributeFilter: WORDS});
-    const root = document.querySelector(document.querySelector(PAGE) ? "body" : ACCORDION);
+    const page = document.querySelector(PAGE), root = page ?? document.querySelector(ACCORDION);
     if (root) translate(root);
-    document.title = document.querySelector(PAGE) ? translatedText(document.title) : document.title;
+    if (page) document.title = translatedText(document.title);
 }

@@ -19,6 +19,7 @@ SCRIPT = Template("""<script>
         const code = name.split("-")[0], chosen = languages[code];
         if (!chosen && code !== "$english") continue;
         document.documentElement.lang = code;
+        document.documentElement.dataset.softinpaint = "page";
         window.localization = chosen ?? {};
         return;
     }

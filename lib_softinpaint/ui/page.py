@@ -49,6 +49,7 @@ def serve(host: PageHost, own_presets: PresetFile, start: Request, image: Image.
     """
     theme = Default(primary_hue="indigo", neutral_hue="slate", radius_size="lg", font=FONTS, font_mono=("monospace",)).set(
         block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300",  # Gradio's own greys are hard to read
+        button_primary_background_fill="*primary_600", button_primary_background_fill_dark="*primary_600",
         body_text_color_subdued="*neutral_500", body_text_color_subdued_dark="*neutral_400")
     look = {"theme": theme, "head": languages.script(language) + scripts.inlined(),
             "css": "\n".join(path.read_text(encoding="utf8") for path in STYLES)}

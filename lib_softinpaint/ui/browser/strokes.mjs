@@ -4,6 +4,8 @@ import {translated} from "../../../javascript/softInpainting/translation.mjs";
 
 const PAINT = "#ffffff";  // a fully painted mask has no shape in its alpha channel, so its lightness is read
 
+const DOT_PX = 0.01;  // a line of no length would not be drawn
+
 /** Edits since the image was opened: strokes, masks, and clearing. Those that were undone are in `undone`, last first. */
 const done = [], undone = [];
 const CLEARED = {};
@@ -16,6 +18,7 @@ function drawStroke(pen, {points, width, strength, filled}) {
     pen.strokeStyle = pen.fillStyle = PAINT;
     pen.beginPath();
     pen.moveTo(...points[0]);
+    pen.lineTo(points[0][0] + DOT_PX, points[0][1]);
     for (const point of points) pen.lineTo(...point);
     for (const [operation, alpha] of [["destination-out", 1], ["source-over", strength]]) {
         pen.globalCompositeOperation = operation;
