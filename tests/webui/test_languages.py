@@ -12,7 +12,7 @@ from tests.webui.test_requests import soft_keys
 
 pytestmark = pytest.mark.every_host
 
-ACCORDION = "#soft_inpainting_enabled"
+ACCORDION = ".input-accordion:has(#softinpaint_feather_source)"  # the built-in has the same id
 CHINESE = language(ROOT / "localizations" / "zh_CN.json")
 GRADIOS_OWN = ()
 """Findings in Gradio's own markup, which we cannot change: the rule, and a pattern of the element's HTML."""
