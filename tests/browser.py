@@ -155,7 +155,7 @@ def cut_texts(page, selector):
             for (let node; (node = walk.nextNode());) {
                 const range = document.createRange();
                 range.selectNodeContents(node);
-                if (node.data.trim()) rights.push(range.getBoundingClientRect().right);
+                if (/\\p{L}/u.test(node.data)) rights.push(range.getBoundingClientRect().right);
             }
             return Math.max(...rights);
         };
