@@ -64,7 +64,8 @@ def test_the_page_takes_the_option_or_the_browsers_language(option, browsers, wa
     script = languages.script(option)
     assert script.count("</") == 1
     code = script.partition("<script>")[2].partition("</script>")[0]
-    globals_ = f"window = {{}}, document = {{documentElement: {{dataset: {{}}}}}}, navigator = {{languages: {json.dumps(browsers)}}}"
+    globals_ = ("window = {}, document = {documentElement: {dataset: {}}}, "
+                f"navigator = {{languages: {json.dumps(browsers)}}}")
     (tmp_path / "run.cjs").write_text(
         f"const {globals_};\n{code}"
         "console.log(JSON.stringify([document.documentElement.lang ?? null, window.localization?.['Mask blur'] ?? null]))")
