@@ -3,7 +3,7 @@
 
 const VALUE = /\{(\w+)\}/g, ESCAPED_VALUE = /\\\{(\w+)\\\}/g, LETTER = /[a-z]/i, SENTENCES = /.+?[.!?](?= |$)|.+$/g;
 const WORDS = ["title", "placeholder", "aria-label", "alt"];  // attributes that users see or hear
-const ACCORDION = "#soft_inpainting_enabled", PAGE = "[data-softinpaint=page] body";  // ui/languages.py marks the page
+const ACCORDION = "#soft_inpainting_enabled", PAGE = "[data-softinpaint=page]";  // ui/languages.py marks the page
 const DATA = "textarea, pre, script, style, [role=listbox]";
 
 /** Templates that the server fills, with the pattern of the filled text. No value goes beyond its sentence. Made at the first
@@ -106,7 +106,6 @@ export function watchTexts() {
             else addedNodes.forEach(translate);
         }
     }).observe(document.documentElement, {childList: true, subtree: true, characterData: true, attributeFilter: WORDS});
-    const page = document.querySelector(PAGE), root = page ?? document.querySelector(ACCORDION);
+    const root = document.querySelector(PAGE) ?? document.querySelector(ACCORDION);
     if (root) translate(root);
-    if (page) document.title = translatedText(document.title);
 }
