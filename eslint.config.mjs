@@ -1,7 +1,7 @@
 // Run by `python3 softinpaint.py test` where npx is installed.
 const BROWSER = ["document", "window", "getComputedStyle", "requestAnimationFrame", "OffscreenCanvas", "ResizeObserver",
     "Event", "Element", "FileReader", "HTMLTextAreaElement", "Image", "URL", "createImageBitmap", "fetch",
-    "setTimeout", "clearTimeout", "FormData", "MutationObserver", "indexedDB", "IDBKeyRange"];
+    "setTimeout", "clearTimeout", "FormData", "MutationObserver", "Node", "indexedDB", "IDBKeyRange"];
 
 export default [{
     files: ["**/*.mjs"],

@@ -5,7 +5,8 @@
 
 const MODULES = ["advice", "controls", "crop", "distance", "drawing", "events", "gaussian", "mask", "maskTools",
     "notes", "painted",
-    "pixels", "preview", "regions", "samplers", "scene", "schedule", "scheduleTypes", "sketch", "surroundings"];
+    "pixels", "preview", "regions", "samplers", "scene", "schedule", "scheduleTypes", "sketch", "surroundings",
+    "translation"];
 
 await Promise.all(MODULES.map(async (name) =>
     (await fetch(new URL(`softInpainting/${name}.mjs`, import.meta.url), {cache: "no-cache"})).text()));

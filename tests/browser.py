@@ -1,8 +1,11 @@
 """Actions on the WebUI's page and on the stand-alone page, whose elements have the same ids."""
 import base64
+import importlib.util
 import re
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 CONTROLS = {"button", "checkbox", "combobox", "listbox", "radio", "slider", "spinbutton", "switch", "tab", "textbox"}
 BASE64 = "((bytes) => btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), '')))"
@@ -94,3 +97,75 @@ def nameless_controls(page, selector):
     nodes = session.send("Accessibility.queryAXTree", {"nodeId": element})["nodes"]
     return [(node["role"]["value"], node["properties"]) for node in nodes
             if not node["ignored"] and node["role"]["value"] in CONTROLS and not node.get("name", {}).get("value", "").strip()]
+
+
+def serious_findings(page, parts, left_out):
+    """Serious and critical findings of axe-core in some parts of a page: the rule and the element's HTML.
+
+    Parameters
+    ----------
+    parts
+        Selectors of the parts. Those that are not on the page are ignored.
+    left_out
+        Rules with patterns of the HTML of elements that are Gradio's own.
+    """
+    found = importlib.util.find_spec("axe_playwright_python")
+    if found is None:
+        pytest.skip("axe-playwright-python is not installed")
+    page.evaluate((Path(found.origin).with_name("axe.min.js")).read_text(encoding="utf8"))
+    violations = page.evaluate("""async (parts) => (await axe.run(
+        {include: parts.filter((part) => document.querySelector(part)).map((part) => [part])},
+        {resultTypes: ["violations"]})).violations
+        .filter(({impact}) => ["serious", "critical"].includes(impact))
+        .flatMap(({id, nodes}) => nodes.map(({html, target}) => [id, `${html} ${target}`]))""", list(parts))
+    return [(rule, element) for rule, element in violations
+            if not any(rule == each and re.search(pattern, element) for each, pattern in left_out)]
+
+
+def without_visible_focus(page, selector):
+    """Controls within an element that look the same with and without the keyboard's focus, as HTML."""
+    page.add_style_tag(content="* {transition: none !important; animation: none !important}")
+    page.keyboard.press("Tab")  # from here on, focus comes from the keyboard
+    return page.evaluate("""(selector) => {
+        const around = (element) => [element, element.parentElement, element.closest("label, .block, .stage")].filter(Boolean);
+        const look = (element) => around(element).map((each) => ["", "::after"].map((part) => {
+            const style = getComputedStyle(each, part || null);
+            return [style.outlineStyle === "none" ? "" : style.outline, style.boxShadow, style.borderColor].join();
+        }).join()).join();
+        const controls = "button, input, textarea, select, summary, a[href], [tabindex='0']";
+        return [...document.querySelectorAll(selector)].flatMap((part) => [...part.querySelectorAll(controls)])
+            .filter((element) => element.checkVisibility() && !element.disabled && element.type !== "file")
+            .filter((element) => {
+                element.blur();
+                const before = look(element);
+                element.focus({preventScroll: true});
+                return document.activeElement === element && look(element) === before;
+            }).map((element) => element.outerHTML.slice(0, 200));
+    }""", selector)
+
+
+def cut_texts(page, selector):
+    """Labels and buttons within an element whose text does not fit into them or the window, and buttons that overlap."""
+    return page.evaluate("""(selector) => {
+        const shown = (each) => each.checkVisibility({visibilityProperty: true}) && each.innerText?.trim();
+        const all = [...document.querySelectorAll(selector)].flatMap((part) => [...part.querySelectorAll(
+            "button, label, summary, h1, h2, h3, th, td, legend, .label-wrap, [data-testid=block-info]")]).filter(shown);
+        const textsOf = (each) => {
+            const walk = document.createTreeWalker(each, NodeFilter.SHOW_TEXT), rights = [];
+            for (let node; (node = walk.nextNode());) {
+                const range = document.createRange();
+                range.selectNodeContents(node);
+                if (/\\p{L}/u.test(node.data)) rights.push(range.getBoundingClientRect().right);
+            }
+            return Math.max(...rights);
+        };
+        const cut = all.filter((each) => !each.closest("ol, .wrap .tabs")
+            && textsOf(each) > Math.min(each.getBoundingClientRect().right, window.innerWidth) + 1);
+        const buttons = all.filter((each) => each.matches("button")), overlap = (one, other) => {
+            const [a, b] = [one, other].map((each) => each.getBoundingClientRect());
+            return !one.contains(other) && !other.contains(one) && a.left < b.right - 1 && b.left < a.right - 1
+                && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+        };
+        return [...cut, ...buttons.filter((one) => buttons.some((other) => one !== other && overlap(one, other)))]
+            .map((each) => `${each.innerText.slice(0, 60)} ${each.scrollWidth}/${each.clientWidth}`);
+    }""", selector)

@@ -20,7 +20,7 @@ from lib_softinpaint.cli import main as cli
 
 ROOT = Path(__file__).parent.parent
 OF_THE_REPOSITORY = ("demo/infotext.txt", "demo/mask.png", "demo/model", "demo/image.png", "docs/settings.md", "javascript",
-                     "style.css")
+                     "localizations", "style.css")
 """Files that `lib_softinpaint.bundled` finds."""
 BUNDLED = "lib_softinpaint/bundled/"
 BROUGHT_ALONG = {"fastapi": "gradio", "safetensors": "diffusers", "tqdm": "diffusers"}

@@ -1,5 +1,6 @@
 // Likely problems with a request. Python twin: lib_softinpaint/settings/advice.py. Here each problem also has the label of
-// the button that fixes it.
+// the button that fixes it, in English.
+import {translated} from "./translation.mjs";
 
 const LEAST_STRENGTH = 0.1, LEAST_STRENGTH_OF_NOISE = 0.7, LEAST_CONTEXT_PX = 16, HIGH_STRENGTH = 0.8;
 const LARGEST_STRETCH = 0.02, FEW_STEPS = 9;
@@ -9,24 +10,29 @@ export const FEW_STEP_SETTINGS = {scheduleBias: 1.5, preservationStrength: 0.1};
 export function advice({strength, content, paddingPx, image, working, steps, settings}) {
     const found = [];
     if (steps > 1 && steps <= FEW_STEPS && settings.preservation_strength > FEW_STEP_SETTINGS.preservationStrength) {
-        found.push({sentence: `With ${steps} steps, the original may show through in the feather. The preset "Few ` +
-                              'steps" prevents this.', fix: "Use few-step settings"});
+        found.push({sentence: translated("With {steps} steps, the original may show through in the feather. " +
+                                         "The preset \"Few steps\" prevents this.", {steps}), fix: "Use few-step settings"});
     }
     if (strength < LEAST_STRENGTH) {
-        found.push({sentence: `Denoising strength ${strength} changes almost nothing; new content needs 0.4 or more.`,
+        found.push({sentence: translated("Denoising strength {strength} changes almost nothing; " +
+                                         "new content needs 0.4 or more.", {strength}),
                     fix: "Raise denoising"});
     } else if (content.startsWith("latent") && strength < LEAST_STRENGTH_OF_NOISE) {
-        found.push({sentence: `Masked content ${content} needs denoising strength ${LEAST_STRENGTH_OF_NOISE} or more. At ` +
-                              `${strength} the fill will show through.`, fix: "Raise denoising"});
+        found.push({sentence: translated("Masked content {content} needs denoising strength {least} or more. At {strength} " +
+                                         "the fill will show through.",
+                                         {content: translated(content), least: LEAST_STRENGTH_OF_NOISE, strength}),
+                    fix: "Raise denoising"});
     }
     if (paddingPx === null) {
         if (Math.abs(working[0] * image[1] / (working[1] * image[0]) - 1) > LARGEST_STRETCH) {
-            found.push({sentence: `Width and height (${working.join("x")}) will stretch the image (${image.join("x")}).`,
+            found.push({sentence: translated("Width and height ({working}) will stretch the image ({image}).",
+                                             {working: working.join("x"), image: image.join("x")}),
                         fix: "Set size from image"});
         }
     } else if (paddingPx < LEAST_CONTEXT_PX && strength > HIGH_STRENGTH) {
-        found.push({sentence: `With padding ${paddingPx}, the model sees too little around the mask. At denoising strength ` +
-                              `${strength}, new content may not fit in.`, fix: "Set padding to 32"});
+        found.push({sentence: translated("With padding {padding}, the model sees too little around the mask. " +
+                                         "At denoising strength {strength}, new content may not fit in.",
+                                         {padding: paddingPx, strength}), fix: "Set padding to 32"});
     }
     return found;
 }

@@ -42,7 +42,8 @@ export function setNumber(input, value) {
 /** Gives accessible names to controls that Gradio 3 leaves without one: a slider's number, and the box that switches the
  *  accordion. */
 export function nameControls(accordion) {
-    for (const input of accordion.querySelectorAll("input[type=number]:not([aria-label]), .input-accordion-checkbox")) {
+    const nameless = "input[type=number]:not([aria-label]), .input-accordion-checkbox:not([aria-label])";
+    for (const input of accordion.querySelectorAll(nameless)) {
         const label = input.closest("div[id]").querySelector("label span, .label-wrap span");
         if (label) input.ariaLabel = label.textContent.trim();
     }

@@ -1,12 +1,15 @@
-// Draws the preview: the mask over the image, and how much is repainted in each step.
+// Draws the preview: the mask over the image, and how much is repainted in each step. Lines differ in lightness and pattern,
+// not only in hue.
+import {translated} from "./translation.mjs";
 
-const CURVE_WIDTH = 384, CURVE_HEIGHT = 120, CURVE_MARGIN = 18;
-const CORE = [255, 255, 255], HALF = [255, 190, 60], RIM = [255, 90, 90], TINT = [255, 120, 60];
+const CURVE_WIDTH = 384, CURVE_HEIGHT = 120, CURVE_MARGIN = 18, CURVE_LINE_PX = 1.5;
+const CORE = [255, 255, 255], HALF = [255, 190, 60], RIM = [220, 30, 50], GAP = [0, 0, 0], TINT = [255, 120, 60];
+const DASH = [5, 8], DOT = [2, 5];  // pixels in colour, and of the whole period
 const OUTSIDE = "rgba(0, 0, 0, 0.45)", LABEL_PX = 12;  // of the crops that Only masked generates
-const CURVE_COLOURS = ["#4f8ef7", "#e0803c", "#3aa76d"];
+const CURVES = [{colour: "#4f8ef7", dashes: [2, 3]}, {colour: "#d06a1c", dashes: [7, 3]}, {colour: "#2b8a57", dashes: []}];
 
-/** Draws the image, tinted as much as it is repainted. The outermost reach, the half and the core are outlined. What lies
- *  outside the crops is darker, and each crop has a label. */
+/** Draws the image, tinted as much as it is repainted. The core has a white outline, the half a dashed and the outermost
+ *  reach a dotted one, with black gaps. What lies outside the crops is darker, and each crop has a label. */
 export function drawMask(canvas, image, mask, width, height, crops, labels) {
     canvas.width = width;
     canvas.height = height;
@@ -57,9 +60,11 @@ function outline(mask, place, width) {
     const beside = (place + 1) % width ? place + 1 : place, below = place + width < mask.length ? place + width : place;
     const crosses = (level) => (mask[place] >= level) !== (mask[beside] >= level)
         || (mask[place] >= level) !== (mask[below] >= level);
+    const along = place % width + 2 * Math.floor(place / width), patterned = (colour, [length, period]) =>
+        (along % period < length ? colour : GAP);
     if (crosses(1)) return CORE;
-    if (crosses(0.5)) return HALF;
-    return crosses(0.5 / 255) ? RIM : null;
+    if (crosses(0.5)) return patterned(HALF, DASH);
+    return crosses(0.5 / 255) ? patterned(RIM, DOT) : null;
 }
 
 /** Draws one curve for each mask value: the shares that are repainted, by step. */
@@ -76,15 +81,22 @@ export function drawCurves(canvas, curves) {
     pen.globalAlpha = 0.4;
     pen.strokeRect(CURVE_MARGIN, CURVE_MARGIN, CURVE_WIDTH - 2 * CURVE_MARGIN, CURVE_HEIGHT - 2 * CURVE_MARGIN);
     pen.globalAlpha = 1;
-    pen.fillText("repainted", 2, 12);
+    pen.fillText(translated("repainted"), 2, 12);
     pen.textAlign = "right";
-    pen.fillText(`${curves[0].shares.length} steps`, CURVE_WIDTH - 2, CURVE_HEIGHT - 4);
+    pen.fillText(translated("{steps} steps", {steps: curves[0].shares.length}), CURVE_WIDTH - 2, CURVE_HEIGHT - 4);
     pen.textAlign = "left";
-    curves.forEach(({maskValue, shares}, place) => {
-        pen.strokeStyle = pen.fillStyle = CURVE_COLOURS[place];
+    pen.lineWidth = CURVE_LINE_PX;
+    curves.forEach(({maskValue, shares}, number) => {
+        const {colour, dashes} = CURVES[number], left = 92 + 98 * number;
+        pen.strokeStyle = colour;
+        pen.setLineDash(dashes);
         pen.beginPath();
         shares.forEach((share, step) => pen.lineTo(across(step, shares.length), down(share)));
         pen.stroke();
-        pen.fillText(`grey ${maskValue}`, 80 + 70 * place, 12);
+        pen.beginPath();
+        pen.moveTo(left, 8);
+        pen.lineTo(left + 22, 8);
+        pen.stroke();
+        pen.fillText(translated("grey {value}", {value: maskValue}), left + 26, 12);
     });
 }

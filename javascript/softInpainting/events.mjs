@@ -3,6 +3,7 @@ import {nameControls} from "./controls.mjs";
 import {drawPreview} from "./preview.mjs";
 import {MASK_FILE, SKETCHED} from "./scene.mjs";
 import {keepOriginal} from "./sketch.mjs";
+import {watchTexts} from "./translation.mjs";
 
 const SETTLED_MS = 200;  // by then Gradio has drawn a new stroke or image
 const ACCORDION = "#soft_inpainting_enabled";
@@ -21,10 +22,8 @@ function watchPage() {
             const preview = find("#softinpaint_preview");
             if (!preview) return;
             preview.hidden = false;
-            if (watched !== preview) {
-                opened.observe(watched = preview);
-                nameControls(preview.closest(ACCORDION));
-            }
+            if (watched !== preview) opened.observe(watched = preview);
+            nameControls(preview.closest(ACCORDION));  // the WebUI adds some after the accordion
             keepMask();
             if (preview.offsetParent) drawPreview(preview, find, kept, ask);
         });
@@ -56,4 +55,5 @@ function watchPage() {
     ask();  // the page may have been built before this module was loaded
 }
 
+watchTexts();
 watchPage();

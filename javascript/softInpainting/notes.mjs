@@ -1,6 +1,7 @@
 // What would otherwise be a surprise: changed settings that are out of sight, and settings that have no effect.
 // lib_softinpaint/ui/accordion.py builds their elements.
 import {MASK_FILE} from "./scene.mjs";
+import {translated} from "./translation.mjs";
 
 /** Fills in both notes. `find` is that of readControls. */
 export function writeNotes(find) {
@@ -14,9 +15,12 @@ export function writeNotes(find) {
 export function changedLine(fields, find) {
     const found = fields.map((field) => ({...field, value: valueOf(field, find) ?? field.default}))
         .filter(({value, default: usual}) => value !== usual)
-        .map(({label, value}) => (value === true ? label : `${label} ${value}`));
-    return found.length ? `Changed under Advanced: ${found.join(", ")}.` : "";
+        .map(({label, value}) => [nameOf(label), ...value === true ? [] : [translated(String(value))]].join(" "));
+    return found.length ? translated("Changed under Advanced: {settings}.", {settings: found.join(", ")}) : "";
 }
+
+/** A label without its unit. */
+const nameOf = (label) => translated(label).split(/[,、，]/)[0];
 
 /** A control's value, of its default's type. Undefined if it is not on the page. */
 function valueOf({id, isText, default: usual}, find) {
@@ -34,8 +38,8 @@ function showsAll(find) {
 
 function withoutEffectLine(find) {
     return showsAll(find)
-        ? "At Least opacity 1, everything you paint is shown. Mask influence, Difference threshold and Difference contrast " +
-          "then only act in the feather, and with Seam search only where it fades."
+        ? translated("At Least opacity 1, everything you paint is shown. Mask influence, Difference threshold and " +
+                     "Difference contrast then only act in the feather, and with Seam search only where it fades.")
         : "";
 }
 

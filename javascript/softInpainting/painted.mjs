@@ -1,5 +1,6 @@
 // What is painted in a mask image. Python twin: lib_softinpaint/images/painted.py, which states the rules and why its
 // constants have these values.
+import {translated} from "./translation.mjs";
 
 const NOISE_LEVEL = 8, WHITE_LEVEL = 250, FAINT_LEVEL = 63, GREY_LEVELS = [31, 224], COLOUR_LEVEL = 64, HARD_STEP = 80;
 const NOTABLE_SHARE = 0.01, OSCILLATING_SHARE = 0.06, GREY_SHARE = 0.15, GREY_SHARE_NEAR_EDGES = 0.3, BLACK_SHARE = 0.25;
@@ -121,6 +122,6 @@ function codedBox(levels, width, height, above) {
 /** The sentence on a mask image whose shape is not that of its image, else "". As check_shape. */
 export function shapeFault(mask, [width, height]) {
     const differs = Math.abs(mask.width * height / (mask.height * width) - 1) > SAME_SHAPE;
-    return differs ? `Mask image must have the aspect ratio of its image, ${width}x${height}, ` +
-                     `got ${mask.width}x${mask.height}.` : "";
+    return differs ? translated("Mask image must have the aspect ratio of its image, {image}, got {mask}.",
+                                {image: `${width}x${height}`, mask: `${mask.width}x${mask.height}`}) : "";
 }

@@ -11,22 +11,23 @@ import {ratios} from "./samplers.mjs";
 import {readScene} from "./scene.mjs";
 import {repaintShares} from "./schedule.mjs";
 import {detours} from "./surroundings.mjs";
+import {translated} from "./translation.mjs";
 
 const CURVE_VALUES = [0.25, 0.5, 0.75];
-const TOO_MANY = "The mask has too many separate areas to inpaint them one by one: 64 at most.";
-const NO_GREY = " Without a feather, Preservation strength has no effect.";
 
 /** Draws all of the preview. `find` and `kept` are those of readControls and readScene. `redraw` is called when more is
  *  known. */
 export function drawPreview(preview, find, kept, redraw) {
     const controls = readControls(find);
     const stepRatios = ratios(controls);
-    drawCurves(preview.querySelector(".curves"), CURVE_VALUES.map((maskValue) =>
-        ({maskValue, shares: repaintShares(maskValue, stepRatios, controls.settings)})));
+    const curves = CURVE_VALUES.map((maskValue) =>
+        ({maskValue, shares: repaintShares(maskValue, stepRatios, controls.settings)}));
+    drawCurves(preview.querySelector(".curves"), curves);
+    preview.querySelector(".curves").ariaLabel = aboutCurves(curves);
     const scene = readScene(controls, find, kept);
     const shown = preview.querySelector(".mask");
     shown.hidden = !scene;
-    let sentence = "Load an image and paint, or choose a mask. The preview appears here.", problems = [];
+    let sentence = translated("Load an image and paint, or choose a mask. The preview appears here."), problems = [];
     if (scene) {
         const {size} = scene, {resizeBy, resizeTo} = controls;
         const requested = resizeBy === null ? resizeTo : size.map((side) => Math.trunc(side * resizeBy));
@@ -56,24 +57,45 @@ function drawScene(shown, scene, controls, working, known, redraw) {
         byHost ? padding : paddingLeft(parts[number], part, ...grid, padding), ...working)).filter(Boolean);
     const sides = crops.map((crop) => [crop[2] - crop[0], crop[3] - crop[1]].map((side) => Math.round(side / scale)));
     drawMask(shown, image, mask, ...grid, crops, crops.length > 1 ? crops.map((_, number) => `${number + 1}`)
-        : sides.map((side) => `${side.join("x")} at ${working.join("x")}`));
+        : sides.map((side) => translated("{size} at {working}", {size: side.join("x"), working: working.join("x")})));
+    shown.ariaLabel = aboutMask(mask, byHost ? blurPx : Math.max(...reaches));
     if (fault) return fault;
-    if (!strengths.some(Boolean)) return "Nothing is painted yet.";
-    if (!separate) return TOO_MANY;
-    const share = countPainted(mask) / mask.length;
-    const sentence = "White: repainted in full. Yellow: by half. Red: as far as anything changes, " +
-        `${Math.round(100 * share)} % of the image.${hasGrey(mask) ? "" : NO_GREY}`;
-    return crops.length ? `${sentence} ${aboutCrops(sides, working)}` : sentence;
+    if (!strengths.some(Boolean)) return translated("Nothing is painted yet.");
+    if (!separate) return translated("The mask has too many separate areas to inpaint them one by one: 64 at most.");
+    const sentences = [translated("White: repainted in full. Yellow dashes: by half. Red dots: as far as anything changes, " +
+                                  "{share} % of the image.", {share: Math.round(100 * countPainted(mask) / mask.length)})];
+    if (!hasGrey(mask)) sentences.push(translated("Without a feather, Preservation strength has no effect."));
+    if (crops.length) sentences.push(aboutCrops(sides, working));
+    return sentences.join(" ");
+}
+
+/** The mask in words. The feather's width is in pixels of the image. */
+function aboutMask(mask, feather) {
+    const percent = (isMet) => (100 * mask.filter(isMet).length / mask.length).toFixed(1);
+    return translated("The mask: {full} % of the image is repainted in full, {part} % in part. The feather is {feather} " +
+                      "pixels wide. The strongest place is repainted by {most} %.",
+                      {full: percent((value) => value >= 1 - SEEN), part: percent((value) => value > SEEN && value < 1 - SEEN),
+                       feather: Math.round(feather), most: Math.round(100 * mask.reduce((a, b) => Math.max(a, b), 0))});
+}
+
+/** The curves in words: those of the middle grey, for the others run beside them. */
+function aboutCurves(curves) {
+    const {maskValue, shares} = curves[Math.floor(curves.length / 2)];
+    const percent = (place) => Math.round(100 * (shares.at(place) ?? 0));
+    return translated("Of a place at {grey} % in the mask, the first of {steps} steps repaints {first} %, the middle one " +
+                      "{middle} % and the last one {last} %.",
+                      {grey: 100 * maskValue, steps: shares.length, first: percent(0),
+                       middle: percent(Math.floor(shares.length / 2)), last: percent(-1)});
 }
 
 function aboutCrops(sides, working) {
     const times = sides.map(([side]) => working[0] / side), [most, least] = [Math.max(...times), Math.min(...times)];
-    if (sides.length === 1) {
-        return `Dashed: the crop of ${sides[0].join("x")}, generated at ${most.toFixed(2)} times its size, ` +
-            `${working.join("x")}. The model sees nothing else.`;
-    }
-    return `Dashed: ${sides.length} regions, painted one after the other in this order. Each is generated at ` +
-        `${working.join("x")}, ${least.toFixed(2)} to ${most.toFixed(2)} times its size. The model sees one at a time.`;
+    const shown = {working: working.join("x"), most: most.toFixed(2), least: least.toFixed(2)};
+    return sides.length === 1
+        ? translated("Dashed: the crop of {size}, generated at {most} times its size, {working}. The model sees nothing else.",
+                     {...shown, size: sides[0].join("x")})
+        : translated("Dashed: {count} regions, painted one after the other in this order. Each is generated at {working}, " +
+                     "{least} to {most} times its size. The model sees one at a time.", {...shown, count: sides.length});
 }
 
 /** Whether anything is repainted in part. */
@@ -86,7 +108,7 @@ function listProblems(list, problems, find) {
     list.replaceChildren(...problems.map(({sentence, fix}) => {
         const item = document.createElement("li"), button = document.createElement("button");
         button.type = "button";
-        button.textContent = fix;
+        button.textContent = translated(fix);
         button.addEventListener("click", () => applyFix(fix, find));
         item.append(`${sentence} `, button);
         return item;

@@ -3,6 +3,7 @@ import {editedStrengths, hasSource, toolSteps} from "./maskTools.mjs";
 import {shapeFault, strengthsOf} from "./painted.mjs";
 import {sampled, scaled, sizeOf, valuesOf} from "./pixels.mjs";
 import {grown, readSketch} from "./sketch.mjs";
+import {translated} from "./translation.mjs";
 
 const LONGEST_SIDE = 384;  // of the grid on which the mask is computed: enough for its outlines, and quick
 const BRUSHED = 128;  // of 255: the WebUI counts higher values as paint
@@ -47,7 +48,7 @@ export function readScene(controls, find, kept) {
     if (!scene.strengths?.some(Boolean) && hasFile) Object.assign(scene, readFile(kept.mask, scene));
     const inverted = (scene.strengths || fromImage) && controls.inverted;
     scene.strengths ??= new Float32Array(scene.grid[0] * scene.grid[1]);
-    if (!steps) scene.fault = "Mask tools has a step that cannot be read.";
+    if (!steps) scene.fault = translated("Mask tools has a step that cannot be read.");
     else if (steps.length) {
         scene.strengths = editedStrengths(scene.strengths, steps, sampled(image, scene.grid), scene.grid, scene.maskScale);
     }
@@ -58,7 +59,7 @@ export function readScene(controls, find, kept) {
 /** The strengths in the accordion's mask image, or the sentence on why there are none. */
 function readFile(mask, {size, scale, grid}) {
     if (mask === undefined) return {};  // not decoded yet
-    if (mask === null) return {fault: "This browser cannot show the mask image."};
+    if (mask === null) return {fault: translated("This browser cannot show the mask image.")};
     const fault = shapeFault(mask, size);
     return fault ? {fault} : {strengths: readMask(mask, grid), maskScale: scale};
 }

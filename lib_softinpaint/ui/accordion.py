@@ -126,7 +126,7 @@ def in_group(group: str) -> list[Field]:
 
 def advanced_fields() -> list[dict[str, Any]]:
     """What the page needs to know to tell which fields of the closed section differ from their defaults."""
-    return [{"label": field.label.partition(",")[0], "id": field.elem_id, "default": field.default,
+    return [{"label": field.label, "id": field.elem_id, "default": field.default,
              "isText": field.check is not None}
             for group in ADVANCED for field in in_group(group)]
 

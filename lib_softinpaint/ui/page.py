@@ -15,7 +15,7 @@ from PIL import Image
 from lib_softinpaint.bundled import bundled
 from lib_softinpaint.settings.presets import PresetFile
 from lib_softinpaint.settings.request import Request
-from lib_softinpaint.ui import detours, page_files, scripts
+from lib_softinpaint.ui import detours, languages, page_files, scripts
 from lib_softinpaint.ui.page_events import connect
 from lib_softinpaint.ui.page_host import PageHost
 from lib_softinpaint.ui.page_layout import BROWSER, lay_out
@@ -32,7 +32,8 @@ class PortTaken(OSError):
 
 
 def serve(host: PageHost, own_presets: PresetFile, start: Request, image: Image.Image, mask: Image.Image | None,
-          output: Path, model: str, port: int | None, open_browser: bool, started: Callable[[str], None]) -> None:
+          output: Path, model: str, language: str | None, port: int | None, open_browser: bool,
+          started: Callable[[str], None]) -> None:
     """Shows the page until it is interrupted. Raises PortTaken if the port is taken, OSError if it cannot be used.
 
     Parameters
@@ -41,13 +42,16 @@ def serve(host: PageHost, own_presets: PresetFile, start: Request, image: Image.
         Initial contents of the page.
     output
         Folder for the results.
+    language
+        One of `languages.CODES`; None for the browser's.
     started
         Called with the page's address once it is up.
     """
     theme = Default(primary_hue="indigo", neutral_hue="slate", radius_size="lg", font=FONTS, font_mono=("monospace",)).set(
         block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300",  # Gradio's own greys are hard to read
+        button_primary_background_fill="*primary_600", button_primary_background_fill_dark="*primary_600",
         body_text_color_subdued="*neutral_500", body_text_color_subdued_dark="*neutral_400")
-    look = {"theme": theme, "head": scripts.inlined(),
+    look = {"theme": theme, "head": languages.script(language) + scripts.inlined(),
             "css": "\n".join(path.read_text(encoding="utf8") for path in STYLES)}
     of_launch = look.keys() & inspect.signature(gr.Blocks.launch).parameters.keys()  # since Gradio 6
     with gr.Blocks(title="Soft inpainting", analytics_enabled=False,

@@ -78,10 +78,10 @@ def connect(chooser: Chooser, settings: Mapping[str, Any], request: Mapping[str,
         if preset is None:
             return ["", gr.update(), *(gr.update() for _ in fields)]
         values = preset.all_settings()
-        also_set = [f"{REQUEST_FIELDS[key].label} {_shown(value)}" for key, value in preset.request.items()
-                    if key in request]
-        label = f"Also set {', '.join(also_set)}" if also_set else NOTHING_BESIDES
-        button = gr.update(value=label, interactive=bool(also_set))
+        values_besides = ", ".join(f"{REQUEST_FIELDS[key].label} {_shown(value)}" for key, value in preset.request.items()
+                                   if key in request)
+        label = f"Also set {values_besides}" if values_besides else NOTHING_BESIDES
+        button = gr.update(value=label, interactive=bool(values_besides))
         about = f"{preset.about} {preset.prompt}".strip()
         return [about, button, *(gr.update(value=getattr(values, key)) for key in fields)]
 

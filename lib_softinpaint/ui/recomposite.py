@@ -26,8 +26,8 @@ from lib_softinpaint.ui.events import QUIETLY, javascript
 PREVIEW_QUALITY = 90
 """JPEG quality. Writing a PNG takes longer than compositing."""
 
-INTRODUCTION = ("Select an image in the gallery and click _Use selected image_. Then change the feather, edge "
-                "awareness, or under _Advanced_ the mask grow and everything under _Composite_. The preview updates at once, "
+INTRODUCTION = ("Select an image in the gallery and click Use selected image. Then change the feather, edge "
+                "awareness, or under Advanced the mask grow and everything under Composite. The preview updates at once, "
                 "without sampling.")
 TICKET = "`${performance.timeOrigin} ${performance.now()}`"
 """JavaScript for a ticket: which page sent the request, and when. A page's requests may reach the server in any order."""
@@ -40,8 +40,8 @@ EXPORTED = "softinpaint"
 FOLDERS = 4
 """Exports whose temporary files are kept. Gradio copies them before it offers them."""
 
-EXPORTED_HELP = ("Click a file to download it. Krita and GIMP open the layers (.ora). _change_ is the new content with its "
-                 "opacity; the masks have 16 bits.")
+EXPORTED_HELP = ("Click a file to download it. Krita and GIMP open the layers (.ora). The layer change is the new content "
+                 "with its opacity; the masks have 16 bits.")
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from lib_softinpaint.images.steps import Chain, Step, Steps
 from lib_softinpaint.ui import compared, ui_config
 from lib_softinpaint.ui.events import QUIETLY, javascript
 
-INTRODUCTION = ("Select an image in the gallery. _Accept_ makes it the next image to inpaint; prompt, size and all other "
-                "fields stay. Accepted images are kept on disk, so _Undo_ also works after a reload or restart.")
+INTRODUCTION = ("Select an image in the gallery. Accept makes it the next image to inpaint; prompt, size and all other "
+                "fields stay. Accepted images are kept on disk, so Undo also works after a reload or restart.")
 CLEARED, KEPT = "cleared", "kept"
 SLIDER, DIFFERENCE = "Slider", "Difference"
 

@@ -31,8 +31,8 @@ LIMITS: dict[tuple[str, ...], str] = {
     ("sd_samplers_common", "setup_img2img_steps"): "Steps that change nothing are not skipped."}
 """What does not work without each optional name. A key is a module and the path of attributes in it."""
 
-BLACK_AND_WHITE = ("This WebUI makes every mask on the page black and white, even an uploaded one. For greys, use _Mask "
-                   "image_ under _Advanced_.")
+BLACK_AND_WHITE = ("This WebUI makes every mask on the page black and white, even an uploaded one. For greys, use Mask "
+                   "image under Advanced.")
 
 HOOKS = ("process", "process_batch", "on_mask_blend", "post_sample", "postprocess_maskoverlay",
          "postprocess_image_after_composite", "postprocess")

@@ -20,8 +20,8 @@ def add_options() -> None:
         **place).info("takes effect when the page is reloaded; if none is chosen, the sliders start with the values in "
                       "ui-config.json"))
     keep_size = shared.OptionHTML(
-        "To keep width and height when an image is sent to another tab, switch off the WebUI's own setting <i>Send size when "
-        "sending prompt or image to another interface</i>. The accordion has a checkbox that does this.")
+        "To keep width and height when an image is sent to another tab, switch off the WebUI's own setting Send size when "
+        "sending prompt or image to another interface. The accordion has a checkbox that does this.")
     keep_size.section, keep_size.category_id = place.values()
     shared.opts.add_option("softinpaint_keep_size", keep_size)
     shared.opts.add_option(KEEP_ALPHA, shared.OptionInfo(

@@ -1,6 +1,7 @@
 // The candidates: results of the step on the canvas, best blend score first, and what can be done with one.
 import {CANDIDATES, dataUrlOf, element, findCandidates} from "./elements.mjs";
 import {discard, shownCandidates, step} from "./steps.mjs";
+import {translated, translatedText} from "../../../javascript/softInpainting/translation.mjs";
 
 /** The name of the candidate that the user has chosen, or "": then the first one counts as selected. */
 let selected = "";
@@ -16,7 +17,7 @@ export function selectedCandidate() {
 /** A file of the server. Rejects with a sentence if it is gone. */
 export async function fileAt(address, what) {
     const answer = await fetch(address, {cache: "no-cache"});  // the file may have been deleted since it was shown
-    if (!answer.ok) throw new Error(`${what} is no longer in the output folder.`);
+    if (!answer.ok) throw new Error(translated("{file} is no longer in the output folder.", {file: what}));
     return answer.blob();
 }
 
@@ -24,7 +25,8 @@ export async function resultOf({name}) {
     return dataUrlOf(await fileAt(resultAddress(name), name));
 }
 
-export const titleOf = ({seed, score}) => (score === null ? `seed ${seed}` : `${Math.round(score)}, seed ${seed}`);
+export const titleOf = ({seed, score}) =>
+    [...score === null ? [] : [Math.round(score)], translated("seed {seed}", {seed})].join(", ");
 
 export function select(name) {
     selected = name;
@@ -57,19 +59,22 @@ export function drawCandidates() {
     findCandidates(".actions").hidden = findCandidates(".infotext").hidden = !shown.length;
     const bring = findCandidates("[data-action=bring-back]");
     bring.hidden = !discarded;
-    bring.textContent = `Bring back ${discarded} discarded`;
+    bring.textContent = translated("Bring back {count} discarded", {count: discarded});
     findCandidates(".infotext pre").textContent = selectedCandidate()?.infotext ?? "";
 }
 
 function card(candidate) {
-    const {name, score, seed, mark = ""} = candidate;
+    const {name, score, seed} = candidate, mark = translatedText(candidate.mark ?? "");
     const button = element("button", {type: "button", className: "card", title: name},
-        element("img", {src: resultAddress(name), alt: `${name} is no longer in the output folder`, loading: "lazy"}),
+        element("img", {src: resultAddress(name), loading: "lazy",
+            alt: translated("{file} is no longer in the output folder.", {file: name})}),
         element("span", {className: "caption"},
-            element("b", {}, score === null ? "" : `${Math.round(score)}`), `seed ${seed}`));
+            element("b", {}, score === null ? "" : `${Math.round(score)}`), translated("seed {seed}", {seed})));
     if (mark) button.append(element("span", {className: "mark"}, mark));
     button.dataset.name = name;
-    button.ariaLabel = `Candidate: ${score === null ? "" : "blend score "}${titleOf(candidate)}${mark && `, ${mark}`}`;
+    const title = titleOf(candidate);
+    button.ariaLabel = [score === null ? translated("Candidate: {title}", {title})
+        : translated("Candidate: blend score {title}", {title}), ...mark ? [mark] : []].join(", ");
     button.ariaPressed = String(candidate === selectedCandidate());
     return button;
 }

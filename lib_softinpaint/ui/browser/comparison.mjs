@@ -2,6 +2,7 @@
 import {resultAddress, titleOf} from "./candidates.mjs";
 import {decodedImage, element, find, findCandidates} from "./elements.mjs";
 import {shownCandidates, step} from "./steps.mjs";
+import {translated} from "../../../javascript/softInpainting/translation.mjs";
 
 const ORIGINAL = "", STEP_SHARE = 0.02;
 
@@ -12,7 +13,8 @@ let drawing = 0;
 const dialog = () => findCandidates("dialog.comparison");
 const within = (selector) => dialog().querySelector(selector);
 const addressOf = (name) => (name === ORIGINAL ? step().image : resultAddress(name));
-const labelOf = (name) => (name === ORIGINAL ? "Input" : titleOf(shownCandidates().find((each) => each.name === name)));
+const labelOf = (name) => (name === ORIGINAL ? translated("Input")
+    : titleOf(shownCandidates().find((each) => each.name === name)));
 
 /** Opens the comparison of the step's input image with a candidate. */
 export function compare({name}) {
@@ -107,5 +109,6 @@ export async function drawDifference(left = addressOf(compared.left), right = ad
         changed += most > 0;
     }
     pen.putImageData(after, 0, 0);
-    within(".reading").textContent = `${(400 * changed / after.data.length).toFixed(1)} % of the pixels differ.`;
+    within(".reading").textContent = translated("{share} % of the pixels differ.",
+        {share: (400 * changed / after.data.length).toFixed(1)});
 }

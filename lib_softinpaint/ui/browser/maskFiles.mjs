@@ -2,12 +2,14 @@
 import {dataUrlOf, decodedImage, find} from "./elements.mjs";
 import {shapeFault, strengthsOf} from "../../../javascript/softInpainting/painted.mjs";
 import {sampled, sizeOf} from "../../../javascript/softInpainting/pixels.mjs";
+import {translated} from "../../../javascript/softInpainting/translation.mjs";
 
 /** White paint with the strengths of a mask file in its alpha channel. Rejects with a sentence if it does not fit. */
 export async function paintOf(blob) {
     const size = sizeOf(find("img"));
     const mask = await decodedImage(await dataUrlOf(blob)).catch(() => {
-        throw new Error(`This browser cannot show ${blob.name || "the mask"} as an image.`);
+        throw new Error(translated("This browser cannot show {file} as an image.",
+            {file: blob.name || translated("the mask")}));
     });
     const fault = shapeFault(mask, size);
     if (fault) throw new Error(fault);

@@ -3,15 +3,17 @@ import {discardSelected, drawCandidates, fileAt, maskAddress, resultAddress, res
     selectedCandidate, titleOf} from "./candidates.mjs";
 import {chooseSide, compare, drawDifference, isComparing, showView, slideBy, slideTo, swapSides} from "./comparison.mjs";
 import {CANDIDATES, ROOT, dataUrlOf, decodedImage, download, find, findCandidates, showStatus} from "./elements.mjs";
+import {watchKeyboard} from "./keyboardBrush.mjs";
 import {maskFile, paintOf} from "./maskFiles.mjs";
 import {watchPointers} from "./pointers.mjs";
 import {actionOf, shortcutRows} from "./shortcuts.mjs";
 import {addCandidates, addStep, discard, goTo, keepMask, keepStep, openSession, PROMPTS, resume, session, step,
     stepBack, stepForward} from "./steps.mjs";
 import {drawSteps} from "./strip.mjs";
-import {clearMask, putMask, redo, redoable, resetMask, undo, undoable} from "./strokes.mjs";
+import {clearMask, describeMask, putMask, redo, redoable, resetMask, undo, undoable} from "./strokes.mjs";
 import {changeBrush, chooseTool, setStrength, showNumbers} from "./tools.mjs";
 import {fit, openView, watchStage, zoom} from "./view.mjs";
+import {translated} from "../../../javascript/softInpainting/translation.mjs";
 
 const RESULTS = "#softinpaint_results", THEME = "softinpaint-theme";
 const BUILT = ["#softinpaint_shortcuts", CANDIDATES, RESULTS, ...PROMPTS];
@@ -25,9 +27,10 @@ let opened = false;
 async function openImage(blob) {
     const image = await dataUrlOf(blob);
     await decodedImage(image).catch(() => {
-        throw new Error(`This browser cannot show ${blob.name || "that file"} as an image.`);
+        throw new Error(translated("This browser cannot show {file} as an image.",
+            {file: blob.name || translated("that file")}));
     });
-    addStep({image, name: blob.name || "Pasted image"});
+    addStep({image, name: blob.name || translated("Pasted image")});
 }
 
 async function loadMask(blob) {
@@ -46,6 +49,7 @@ async function showImage(image) {
     openView();
     showNumbers();
     drawUndo();
+    describeMask();
 }
 
 /** Prepares the page once its first image is there and Gradio has built the rest. */
@@ -57,6 +61,7 @@ async function begin(image) {
     chooseTool("brush");
     watchStage();
     watchPointers();
+    watchKeyboard();
     new MutationObserver(readResults).observe(document.querySelector(RESULTS),
         {childList: true, subtree: true, attributes: true});
     await openSession(root.dataset.start, image.src, find("canvas").dataset.mask);
@@ -81,9 +86,10 @@ async function accept() {
     const candidate = selectedCandidate(), kept = findCandidates(".keep-mask").checked;
     if (!candidate) return;
     const mask = kept ? find("canvas").toDataURL() : "";
-    addStep({image: await resultOf(candidate), mask, name: `Accepted ${titleOf(candidate)}`});
-    showStatus(`Step ${session.at + 1}: the accepted candidate is now the input. ` +
-               `${kept ? "The mask was kept." : "Paint the next change."}`);
+    addStep({image: await resultOf(candidate), mask, 
+        name: translated("Accepted {title}", {title: titleOf(candidate)})});
+    showStatus([translated("Step {number}: the accepted candidate is now the input.", {number: session.at + 1}),
+        kept ? translated("The mask was kept.") : translated("Paint the next change.")].join(" "));
 }
 
 const onSelected = (act) => () => {
@@ -104,7 +110,8 @@ const ACTIONS = {
     "previous": () => selectBeside(-1), "next": () => selectBeside(1),
     "accept": accept, "compare": onSelected(compare), "discard": discardSelected,
     "bring-back": () => step().candidates.forEach((candidate) => discard(candidate, false)),
-    "use-mask": onSelected(async ({name}) => loadMask(await fileAt(maskAddress(name), `The mask of ${name}`))),
+    "use-mask": onSelected(async ({name}) => loadMask(await fileAt(maskAddress(name),
+        translated("The mask of {name}", {name})))),
     "save-its-mask": onSelected(({name}) => download(maskAddress(name), name.replace(".png", "-mask.png"))),
     "save-image": onSelected(({name}) => download(resultAddress(name), name)),
     "step-back": stepBack, "step-forward": stepForward, "resume": resume,
@@ -177,6 +184,7 @@ document.addEventListener("load", ({target}) => inPage(target, `${ROOT} .stage i
 document.addEventListener("softinpaint-edited", () => {
     keepMask();
     drawUndo();
+    describeMask();
 });
 document.addEventListener("softinpaint-step", () => {
     find(".stage img").src = step().image;

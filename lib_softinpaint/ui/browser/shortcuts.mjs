@@ -1,5 +1,6 @@
 // Keyboard shortcuts, and the list of them on the page.
 import {element} from "./elements.mjs";
+import {translated} from "../../../javascript/softInpainting/translation.mjs";
 
 const TEXT = "textarea, select, input:not([type=checkbox], [type=radio], [type=button])";
 const ARROWED = "input, [role=slider], [role=listbox], [role=tab]";
@@ -32,6 +33,16 @@ const SHORTCUTS = [
 ];
 const ALSO_IN_TEXT = ["generate"];
 
+/** Keys that keyboardBrush.mjs reads while the canvas has the focus, and what they do. */
+const ON_CANVAS = [
+    [["Tab"], "Go to the canvas, where the next keys paint"],
+    [["←", "→", "↑", "↓"], "Move the brush; with Shift by one pixel"],
+    [["Space"], "Paint while it is held; with Shift erase"],
+    [["Enter"], "Begin or end a stroke, which the arrow keys draw"],
+    [["Escape"], "Drop the stroke"],
+    [["+", "-"], "Wider or narrower brush"],
+];
+
 /** The keys that an event stands for, as in SHORTCUTS. */
 function keysOf({key, ctrlKey, metaKey, altKey, shiftKey}) {
     if (altKey) return "";
@@ -49,11 +60,11 @@ export function actionOf(event) {
 
 /** Rows of a table of all shortcuts. */
 export function shortcutRows() {
-    return SHORTCUTS.map(([keys, , description]) => {
-        const shown = keys.length > 2 ? [keys[0], keys.at(-1)] : keys;
+    return [...SHORTCUTS.map(([keys, , description]) => [keys, description]), ...ON_CANVAS].map(([keys, description]) => {
+        const shown = keys.length > 4 ? [keys[0], keys.at(-1)] : keys;
         const cell = element("td", {});
-        shown.forEach((each, place) => cell.append(...place ? [keys.length > 2 ? " to " : " or "] : [],
-            element("kbd", {}, each.replace("Arrow", ""))));
-        return element("tr", {}, cell, element("td", {}, description));
+        shown.forEach((each, place) => cell.append(...place ? [keys.length > 4 ? " – " : " "] : [],
+            element("kbd", {}, each.replace("ArrowLeft", "←").replace("ArrowRight", "→"))));
+        return element("tr", {}, cell, element("td", {}, translated(description)));
     });
 }

@@ -1,6 +1,7 @@
 // The session: a chain of input images, each with its mask and its candidates. It is kept in the browser over a reload.
 import {announce, find, showStatus} from "./elements.mjs";
 import {forgetSession, keep, keptKeys, keptValue} from "./storage.mjs";
+import {translated} from "../../../javascript/softInpainting/translation.mjs";
 
 const MOST_SESSIONS = 8;  // in the browser: each holds its input images
 const SESSION = "session";  // the key of a session's own record
@@ -23,7 +24,7 @@ export async function openSession(start, image, mask) {
     session.id = window.crypto.randomUUID?.() ?? `${Date.now()} ${Math.random()}`;
     window.sessionStorage.setItem(SESSION, session.id);
     Object.assign(session, {start, steps: [], previous: await lastSession()});
-    addStep({image, mask, name: "Start", from: null});
+    addStep({image, mask, name: translated("Start"), from: null});
 }
 
 /** Goes on with a copy of the last session of another tab, which may still be open. */
@@ -73,7 +74,7 @@ export async function keepStep(number = session.at) {
             prompts: PROMPTS.map((selector) => document.querySelector(selector)?.value),
         });
     } catch (fault) {
-        showStatus(`This browser does not keep the steps over a reload: ${fault.message}`);
+        showStatus(translated("This browser does not keep the steps over a reload: {fault}", {fault: fault.message}));
     }
 }
 

@@ -1,6 +1,7 @@
 // The strip of steps below the canvas.
 import {element, find} from "./elements.mjs";
 import {following, session, step} from "./steps.mjs";
+import {translated} from "../../../javascript/softInpainting/translation.mjs";
 
 /** Draws one button for each step, and enables what is possible. */
 export function drawSteps() {
@@ -10,8 +11,10 @@ export function drawSteps() {
             element("img", {src: image, alt: ""}), `${number + 1}`);
         button.dataset.step = number;
         if (number === session.at) button.ariaCurrent = "step";
-        button.ariaLabel = `Step ${number + 1}: ${name}`;
-        if (from !== null && from !== number - 1) button.append(element("small", {}, `from ${from + 1}`));
+        button.ariaLabel = translated("Step {number}: {name}", {number: number + 1, name});
+        if (from !== null && from !== number - 1) {
+            button.append(element("small", {}, translated("from {step}", {step: from + 1})));
+        }
         return element("li", {}, button);
     }));
     const current = find("[aria-current=step]"), strip = find(".steps ol");

@@ -1,7 +1,10 @@
 // The painted mask: edits with undo and redo. The mask's alpha channel is the strength.
 import {announce, find} from "./elements.mjs";
+import {translated} from "../../../javascript/softInpainting/translation.mjs";
 
 const PAINT = "#ffffff";  // a fully painted mask has no shape in its alpha channel, so its lightness is read
+
+const DOT_PX = 0.01;  // a line of no length would not be drawn
 
 /** Edits since the image was opened: strokes, masks, and clearing. Those that were undone are in `undone`, last first. */
 const done = [], undone = [];
@@ -15,6 +18,7 @@ function drawStroke(pen, {points, width, strength, filled}) {
     pen.strokeStyle = pen.fillStyle = PAINT;
     pen.beginPath();
     pen.moveTo(...points[0]);
+    pen.lineTo(points[0][0] + DOT_PX, points[0][1]);
     for (const point of points) pen.lineTo(...point);
     for (const [operation, alpha] of [["destination-out", 1], ["source-over", strength]]) {
         pen.globalCompositeOperation = operation;
@@ -121,6 +125,16 @@ export function clearMask() {
 export function putMask(image) {
     add(image);
     edited();
+}
+
+/** Says in words how much is painted. */
+export function describeMask() {
+    const canvas = find("canvas"), {width, height} = canvas;
+    const {data} = canvas.getContext("2d").getImageData(0, 0, width, height);
+    let painted = 0;
+    for (let at = 3; at < data.length; at += 4) painted += data[at] > 0;
+    canvas.ariaLabel = translated("The mask: {share} % of the image is painted.",
+        {share: (100 * painted / (width * height)).toFixed(1)});
 }
 
 /** Starts over on an image of this size, with a mask or null. What was painted before cannot be undone. */

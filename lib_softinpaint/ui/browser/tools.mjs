@@ -49,9 +49,13 @@ export function showNumbers() {
 }
 
 /** Moves the cursor to the pointer. */
-export function showCursor(event) {
-    const ring = find(".ring"), box = find(".stage").getBoundingClientRect();
+export function showCursor({clientX, clientY}) {
+    const box = find(".stage").getBoundingClientRect();
+    placeCursor(clientX - box.left, clientY - box.top);
+}
+
+/** Moves the cursor to a place of the stage. */
+export function placeCursor(left, top) {
     showNumbers();
-    ring.style.left = `${event.clientX - box.left}px`;
-    ring.style.top = `${event.clientY - box.top}px`;
+    Object.assign(find(".ring").style, {left: `${left}px`, top: `${top}px`});
 }

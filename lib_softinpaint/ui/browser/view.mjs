@@ -20,6 +20,7 @@ function apply() {
     view.top = within(view.top, height * view.scale, stage.clientHeight);
     sheet.style.width = `${width}px`;
     sheet.style.height = `${height}px`;
+    sheet.style.setProperty("--scale", view.scale);
     sheet.style.transform = `translate(${view.left}px, ${view.top}px) scale(${view.scale})`;
     sheet.classList.toggle("pixelated", view.scale >= PIXELATED_SCALE);
     find(".zoom").textContent = `${Math.round(100 * view.scale)} %`;
@@ -66,5 +67,8 @@ export function pointOf(event) {
     const canvas = find("canvas"), box = canvas.getBoundingClientRect();
     return [(event.clientX - box.left) * canvas.width / box.width, (event.clientY - box.top) * canvas.height / box.height];
 }
+
+/** Where a point of the image is in the stage. Both in pixels. */
+export const inStage = ([x, y]) => [view.left + x * view.scale, view.top + y * view.scale];
 
 export const scaleOfView = () => view.scale;
