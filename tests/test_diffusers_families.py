@@ -385,7 +385,8 @@ def test_every_family_is_tested():
     assert OUTSIDE.any()
     assert len(tiny_flow_models.FAMILIES) == len(FAMILIES)
     assert {family_named(name).label for each in FAMILIES for name in each.names} == {each.label for each in FAMILIES}
-    assert all(hasattr(diffusers, name) for each in FAMILIES if hasattr(diffusers, each.parent) for name in each.names)
+    if all(hasattr(diffusers, each.parent) for each in FAMILIES):  # older versions lack some
+        assert all(hasattr(diffusers, name) for each in FAMILIES for name in each.names)
 
 
 def test_a_diffusers_without_the_family_is_named():
@@ -440,8 +441,7 @@ def test_a_scheduler_of_stable_diffusion_is_refused(pipelines):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("saved") / "tiny-flux"
-    torch.manual_seed(0)
-    tiny_flow_models.flux(tmp_path_factory.mktemp("tokens")).save_pretrained(made)
+    tiny_flow_models.made("Flux.1", tmp_path_factory.mktemp("tokens")).save_pretrained(made)
     return made
 
 

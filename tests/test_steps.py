@@ -116,8 +116,8 @@ def test_colour_profiles_and_transparency_are_kept(tmp_path):
     assert (stored.mode, stored.getpixel((0, 0)), stored.info["icc_profile"]) == ("RGBA", (10, 20, 30, 40), b"profile")
 
 
-@pytest.mark.parametrize(("greys", "mode"), [([0, 1, 77 / 255], "L"), ([0, 1, 0.3333], "I;16")])
-def test_a_painted_mask_comes_back_as_it_was(tmp_path, greys, mode):
+@pytest.mark.parametrize(("greys", "modes"), [([0, 1, 77 / 255], ["L"]), ([0, 1, 0.3333], ["I;16", "I"])])  # "I": old Pillow
+def test_a_painted_mask_comes_back_as_it_was(tmp_path, greys, modes):
     painted = np.zeros((12, 20), np.float32)
     painted[2:5, 3:9], painted[8:, 3:9] = greys[1], greys[2]
     masks = PaintedMasks(tmp_path / "masks")
@@ -125,7 +125,7 @@ def test_a_painted_mask_comes_back_as_it_was(tmp_path, greys, mode):
     assert masks.put(painted.copy()) == name
     assert masks.put(painted.T) != name
     with Image.open(masks.path_of(name)) as stored:
-        assert stored.mode == mode
+        assert stored.mode in modes
         np.testing.assert_allclose(strengths(stored), painted, atol=1e-5)
 
 
