@@ -14,7 +14,7 @@ pytestmark = pytest.mark.every_host
 
 ACCORDION = ".input-accordion:has(#softinpaint_feather_source)"  # the built-in has the same id
 CHINESE = language(ROOT / "localizations" / "zh_CN.json")
-GRADIOS_OWN = ()
+GRADIOS_OWN = (("nested-interactive", r"label-wrap.*input-accordion-open"),)  # the WebUI's checkbox in Gradio 4's button
 """Findings in Gradio's own markup, which we cannot change: the rule, and a pattern of the element's HTML."""
 
 
