@@ -91,7 +91,7 @@ def lay_out(host: PageHost, own_presets: PresetFile, start: Request, image: Imag
             with gr.Row():
                 generate = gr.Button("Generate", scale=2, min_width=90, variant="primary", elem_id="img2img_generate")
                 stop = gr.Button("Stop", min_width=90, elem_id="img2img_interrupt", interactive=False)
-                paste = gr.Button("Read infotext", min_width=90, elem_id="paste")
+                paste = gr.Button("Read infotext", min_width=130, elem_id="paste")
             status = gr.Markdown("", elem_id="softinpaint_status")
             live = gr.HTML(elem_id="softinpaint_live")
             gr.HTML(_html("candidates"))
