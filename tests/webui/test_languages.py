@@ -38,6 +38,13 @@ def opened(browser, running, folder):
     return page
 
 
+def open_every_section(page):
+    open_advanced(page)
+    for section in ("own_presets", "candidates", "recomposite", "staging"):
+        page.locator(f"#softinpaint_{section} .label-wrap").first.click()
+    page.wait_for_timeout(500)
+
+
 def wait_for_text(page, selector, text):
     page.wait_for_function("([selector, text]) => document.querySelector(selector).innerText.includes(text)",
                            arg=[selector, text])
@@ -86,10 +93,7 @@ def test_a_localized_accordion_works_and_sends_the_same_request(webui, localized
 
 def test_every_label_is_translated(localized, browser, tmp_path):
     page = opened(browser, localized, tmp_path)
-    open_advanced(page)
-    for section in ("own_presets", "candidates", "recomposite", "staging"):
-        page.locator(f"#softinpaint_{section} .label-wrap").first.click()
-    page.wait_for_timeout(500)
+    open_every_section(page)
     page.screenshot(path=localized.data / "chinese.png", full_page=True)
     left = page.evaluate("""([accordion, texts]) => {
         const walk = document.createTreeWalker(document.querySelector(accordion), NodeFilter.SHOW_TEXT), found = [];
@@ -105,10 +109,7 @@ def test_every_label_is_translated(localized, browser, tmp_path):
 
 def test_axe_finds_nothing_serious_and_focus_can_be_seen(webui, browser, tmp_path):
     page = opened(browser, webui, tmp_path)
-    open_advanced(page)
-    for section in ("own_presets", "candidates", "recomposite", "staging"):
-        page.locator(f"#softinpaint_{section} .label-wrap").first.click()
-    page.wait_for_timeout(500)
+    open_every_section(page)
     assert serious_findings(page, [ACCORDION], GRADIOS_OWN) == []
     assert without_visible_focus(page, ACCORDION) == []
     page.close()

@@ -86,7 +86,7 @@ async function accept() {
     const candidate = selectedCandidate(), kept = findCandidates(".keep-mask").checked;
     if (!candidate) return;
     const mask = kept ? find("canvas").toDataURL() : "";
-    addStep({image: await resultOf(candidate), mask, 
+    addStep({image: await resultOf(candidate), mask,
         name: translated("Accepted {title}", {title: titleOf(candidate)})});
     showStatus([translated("Step {number}: the accepted candidate is now the input.", {number: session.at + 1}),
         kept ? translated("The mask was kept.") : translated("Paint the next change.")].join(" "));
