@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFilter
+from scipy.ndimage import gaussian_filter
 from scipy.stats import beta
 
 from lib_softinpaint.errors import BadInput
 from lib_softinpaint.geometry import Size
-from lib_softinpaint.images.painted import strengths
+from lib_softinpaint.images.painted import MASK_IMAGE, check_shape, strengths
 from lib_softinpaint.method import schedule, surroundings
 from lib_softinpaint.method.mask import Canvas, cell_side, feather_reach, repaint_mask, shrink
 from lib_softinpaint.method.mask_tools import edited
@@ -74,6 +75,13 @@ TOOLS = [("block", "fill holes"), ("block", "drop specks 4"), ("block", "smooth 
          ("empty", "transparency, grow 10 %"), ("empty", "luminance 50-70"), ("empty", "colour #dc503c 20, invert"),
          ("empty", "luminance 40-52"), ("empty", "colour #868686 4"), ("block", "colour #dc503c 20"),
          *(("empty", f"colour #{colour} 25") for colour in ("3060c0", "20a040", "c8b428", "b040a0", "141e28"))]
+BLURRED = [(7, 1, 1.0, 4), (1, 6, 1.5, 6), (5, 3, 2.0, 8), (4, 9, 0.7, 1), (2, 2, 3.0, 7), (6, 5, 1.0, 0)]
+"""Width, height, deviation and radius of Gaussian blurs."""
+SAME_SHAPES = [((512, 512), (1024, 1024)), ((640, 481), (640, 480)), ((640, 470), (640, 480)), ((640, 490), (640, 480)),
+               ((480, 640), (640, 480)), ((100, 100), (102, 100)), ((100, 102), (100, 100))]
+"""Sizes of a mask image and its image; the last two differ by about as much as is allowed."""
+BEYOND = 300.0, 14.7, 14.6, 5.0, 1.0, 0.1, 0.03, 0.0292, 0.029, 0.001, 1e-7, 0.0
+"""Noise-to-signal ratios, some of them outside those of training."""
 UNREADABLE = "smoth 4", "grow", "luminance 90", "fill holes, transparency", "colour red 5"
 
 WORKING = 48, 64
@@ -187,6 +195,54 @@ def mask_images():
             "layer": layer, "stray": stray, "red": red, "red, jpeg": coded(red, "JPEG", quality=85)}
 
 
+LIMITS = 0, 1, 2, 7, 8, 9, 31, 32, 63, 64, 65, 127, 128, 223, 224, 249, 250, 255
+"""Levels at which a rule for reading masks begins or ends, and their neighbours."""
+SEEDS = (139, 144, 507, 627, 709, 986, 1058, 1557, 2001, 2608, 2632, 2721, 2736, 2823, 3015, 3293, 3938, 3993, 4739, 4871,
+         5407, 5416, 5460, 5729, 5874)
+"""Random mask images. Of the first 6000, in all of which JavaScript reads what Python reads, these notice every change of the
+JavaScript that any of them notices."""
+
+
+def random_mask_image(seed):
+    """Shapes or stripes at these levels, some of them blurred, noisy, compressed, coloured or in an alpha channel."""
+    random = np.random.default_rng(seed)
+
+    def level():
+        return int(random.choice(LIMITS))
+
+    def drawn():
+        if random.random() < 0.3:
+            return np.tile(random.choice([0, level(), level(), 255], width), (height, 1)).astype(np.uint8)
+        image = Image.new("L", (width, height), level() if random.random() < 0.3 else 0)
+        pen = ImageDraw.Draw(image)
+        for _ in range(random.integers(1, 4)):
+            left, top = random.integers(-4, width - 2), random.integers(-4, height - 2)
+            shape = pen.ellipse if random.random() < 0.5 else pen.rectangle
+            shape((left, top, left + random.integers(1, 20), top + random.integers(1, 20)), fill=level())
+        return np.asarray(image.filter(ImageFilter.GaussianBlur(random.uniform(0.3, 3))) if random.random() < 0.3 else image)
+
+    def noisy(levels):
+        if random.random() < 0.5:
+            noise = random.integers(-1, 2, levels.shape) * random.choice([1, 4, 9, 20, 40])
+            levels = (levels + noise).clip(0, 255).astype(np.uint8)
+        image = Image.fromarray(levels)
+        return coded(image, "JPEG", quality=int(random.integers(30, 95))) if random.random() < 0.3 else image
+
+    width, height = random.choice([5, 13, 20, 40, 67, 100]), random.choice([1, 4, 9, 20, 33])
+    kind = random.choice(["grey", "coloured", "layer", "stray"])
+    if kind == "grey":
+        return noisy(drawn())
+    bands = [drawn() if random.random() < 0.5 else np.full((height, width), level(), np.uint8) for _ in range(3)]
+    if kind == "coloured":
+        return Image.fromarray(np.stack(bands, -1))
+    alpha = drawn()
+    if kind == "stray":
+        alpha = np.full((height, width), random.choice([8, 9, 255, 255]), np.uint8)
+        alpha[random.random((height, width)) < random.choice([0.0005, 0.002, 0.5])] = level()
+        bands[1:] = bands[:1] * 2 if random.random() < 0.7 else bands[1:]
+    return Image.fromarray(np.stack([*bands, alpha], -1))
+
+
 def ratios(sampler, name, steps, strength):
     """Noise-to-signal ratios of the steps in AUTOMATIC1111 1.10.1, noisiest first."""
     encoded = int(min(strength, 0.999) * steps)
@@ -247,25 +303,17 @@ def recorded():
         run = ratios(sampler, name, steps, strength)
         request = {"sampler": sampler, "schedule": name, "steps": steps, "strength": strength}
         runs.append({"run": request, "log_ratios": whole(np.log(run))})
-        if sampler not in WITH_CURVES:
-            continue
-        times = schedule.training_time(torch.tensor(run))
-        for changes in SHARES:
-            chosen = Settings(enabled=True, **changes)
-            values = torch.tensor([0.25, 0.5, 0.75]).view(1, 1, 1, 3)
-            shares = []
-            for ratio, time in zip(torch.tensor(run).float(), times):
-                blended = schedule.repaint_share(
-                    values.log(), schedule.ratio_from_sigma(ratio[None]), chosen.schedule_bias, chosen.preservation_strength)
-                nested = schedule.unlocked_share(values, (time / times[0])[None])
-                shares.append(torch.lerp(blended, nested, chosen.threshold_mix).flatten().tolist())
-            curves.append({"run": request, "settings": changes, "shares": [whole(row) for row in np.transpose(shares)]})
+        if sampler in WITH_CURVES:
+            curves += [{"run": request, "settings": changes, "shares": repaint_shares(run, changes)} for changes in SHARES]
+    curves += [{"run": {"ratios": BEYOND[first:]}, "settings": changes, "shares": repaint_shares(BEYOND[first:], changes)}
+               for changes in SHARES for first in (0, 5, 10)]
     advised = [{"request": {**dict(zip(("strength", "content", "paddingPx", "image", "working", "steps"), asked)),
                             "settings": {"preservation_strength": asked[-1]}},
                 "sentences": advice(*asked[:3], *(Size(height, width) for width, height in asked[3:5]), *asked[5:])}
                for asked in REQUESTS]
     read = [{"image": name, "size": image.size, "pixels": in_bytes(np.asarray(image.convert("RGBA"))),
-             "levels": in_bytes(np.rint(255 * strengths(image)).astype(np.uint8))} for name, image in mask_images().items()]
+             "levels": in_bytes(np.rint(255 * strengths(image)).astype(np.uint8))}
+            for name, image in (*mask_images().items(), *((f"random {seed}", random_mask_image(seed)) for seed in SEEDS))]
     shapes = {**PAINTED, "ring": ring(), "empty": np.zeros((HEIGHT, WIDTH))}
     tools = [{"tools": text, "painted": whole(shapes[name].ravel()),
               "mask": whole(edited(shapes[name], Settings(enabled=True, mask_tools=text), layer()).ravel())}
@@ -277,7 +325,35 @@ def recorded():
             "layer": layer().ravel().tolist(), "width": WIDTH, "height": HEIGHT, "whole": WHOLE,
             "defaults": dataclasses.asdict(Settings()),
             "painted": {name: whole(paint.ravel()) for name, paint in PAINTED.items()}, "masks": masks, "runs": runs,
-            "curves": curves}
+            "shapes": [shape_fault(*sizes) for sizes in SAME_SHAPES], "curves": curves,
+            "blurs": [blurred(*each) for each in BLURRED]}
+
+
+def repaint_shares(ratios, changes):
+    """How much of pixels with three mask values is repainted at each ratio, as integers."""
+    chosen, values = Settings(enabled=True, **changes), torch.tensor([0.25, 0.5, 0.75]).view(1, 1, 1, 3)
+    levels = torch.tensor(ratios)
+    times, shares = schedule.training_time(levels), []
+    for ratio, time in zip(levels.float(), times):
+        blended = schedule.repaint_share(
+            values.log(), schedule.ratio_from_sigma(ratio[None]), chosen.schedule_bias, chosen.preservation_strength)
+        nested = schedule.unlocked_share(values, (time / times[0])[None])
+        shares.append(torch.lerp(blended, nested, chosen.threshold_mix).flatten().tolist())
+    return [whole(row) for row in np.transpose(shares)]
+
+
+def shape_fault(mask, image):
+    try:
+        check_shape(Size(*mask[::-1]), Size(*image[::-1]), MASK_IMAGE)
+    except BadInput as fault:
+        return mask, image, str(fault)
+    return mask, image, ""
+
+
+def blurred(width, height, deviation, radius):
+    drawn = np.random.default_rng(0).random((height, width)) * (np.arange(height)[:, None] != 3)
+    return {"size": (width, height), "deviation": deviation, "radius": radius, "drawn": whole(drawn.ravel()),
+            "blurred": whole(gaussian_filter(drawn, deviation, mode="mirror", radius=radius).ravel())}
 
 
 def in_bytes(values):
@@ -296,12 +372,14 @@ def test_the_recording_matches_python():
     for one in stored["read"]:
         image = Image.frombytes("RGBA", one["size"], base64.b64decode(one["pixels"]))
         assert in_bytes(np.rint(255 * strengths(image)).astype(np.uint8)) == one["levels"]
-    for name, key in (("masks", "mask"), ("tools", "mask"), ("runs", "log_ratios"), ("curves", "shares")):
+    for name, key in (("masks", "mask"), ("tools", "mask"), ("runs", "log_ratios"), ("curves", "shares"),
+                      ("blurs", "blurred")):
         assert len(stored[name]) == len(fresh[name])
         for one, other in zip(stored[name], fresh[name]):
             np.testing.assert_allclose(one.pop(key), other.pop(key), atol=2)
             assert one == other
-    assert stored["regions"] == fresh["regions"]
+    for name in ("regions", "shapes"):
+        assert stored[name] == fresh[name]
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no node on the PATH")

@@ -135,7 +135,7 @@ class Settings:
     coherence_rounds: Annotated[float, Field(
         "Coherence rounds",
         "Lets the model look at the surroundings again before each noisy step, so that what it paints continues them. Two "
-        "take about 1.6 times as long as none, five 2.5 times. Needs a CFG scale above 1.", Range(0, 5, 1),
+        "take about 1.6 times as long as none. Needs a CFG scale above 1.", Range(0, 5, 1),
         elem_id="softinpaint_coherence_rounds", group="Coherence", builtin=0.0, earlier=0.0)] = 0.0
     agreement: Annotated[float, Field(
         "Agreement with the surroundings",

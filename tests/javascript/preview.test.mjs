@@ -7,9 +7,10 @@ import {test} from "node:test";
 import {advice} from "../../javascript/softInpainting/advice.mjs";
 import {cropRegion} from "../../javascript/softInpainting/crop.mjs";
 import {distanceTransform} from "../../javascript/softInpainting/distance.mjs";
+import {gaussianBlur} from "../../javascript/softInpainting/gaussian.mjs";
 import {cellSide, countPainted, featherReach, paddingLeft, repaintMask} from "../../javascript/softInpainting/mask.mjs";
 import {editedStrengths, hasSource, toolSteps} from "../../javascript/softInpainting/maskTools.mjs";
-import {strengthsOf} from "../../javascript/softInpainting/painted.mjs";
+import {shapeFault, strengthsOf} from "../../javascript/softInpainting/painted.mjs";
 import {ratios} from "../../javascript/softInpainting/samplers.mjs";
 import {regions} from "../../javascript/softInpainting/regions.mjs";
 import {repaintShares} from "../../javascript/softInpainting/schedule.mjs";
@@ -39,6 +40,10 @@ for (const {image, size, pixels, levels} of recorded.read) {
         const read = Array.from(strengths, (strength) => Math.round(255 * strength));
         assert.deepEqual(read, Array.from(Buffer.from(levels, "base64")));
     });
+}
+
+for (const [[width, height], image, sentence] of recorded.shapes) {
+    test(`shape: ${width}x${height} for ${image.join("x")}`, () => assert.equal(shapeFault({width, height}, image), sentence));
 }
 
 for (const {tools, painted: strengths, mask} of recorded.tools) {
@@ -84,9 +89,19 @@ for (const {run, log_ratios: logs} of runs) {
 
 for (const {run, settings: changes, shares} of curves) {
     test(`curves: ${Object.values(run)}, ${JSON.stringify(changes)}`, () => {
+        const levels = run.ratios ?? ratios(run), settings = {...defaults, ...changes};
         [0.25, 0.5, 0.75].forEach((value, place) => {
-            assert.ok(farthest(repaintShares(value, ratios(run), {...defaults, ...changes}), shares[place]) <= LEAST_STEP);
+            assert.ok(farthest(repaintShares(value, levels, settings), shares[place]) <= LEAST_STEP);
         });
+        assert.ok(repaintShares(0, levels, settings).every((share) => share === 0));
+        assert.ok(repaintShares(1, levels, settings).every((share) => share === 1));
+    });
+}
+
+for (const {size, deviation, radius, drawn, blurred} of recorded.blurs) {
+    test(`blur: ${size}, ${deviation}, ${radius}`, () => {
+        const values = drawn.map((value) => value / whole);
+        assert.ok(farthest(Array.from(gaussianBlur(values, ...size, deviation, radius)), blurred) <= 2 / whole);
     });
 }
 

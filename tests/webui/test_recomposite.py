@@ -15,6 +15,7 @@ from tests.webui import host
 from tests.webui.host import decoded, drawn_disc, drawn_image, encoded
 from tests.webui.test_requests import soft_keys
 from tests.webui.test_runs import outside_of
+from tests.webui.test_speed import slowness
 
 pytestmark = [pytest.mark.every_host, pytest.mark.usefixtures("clean_log")]
 
@@ -127,12 +128,13 @@ def test_a_recomposite_is_fast(webui):
     """At 1024 pixels, with the round trip. Goal 100 ms, measured 60."""
     image, mask = drawn_image(1024, 1024), drawn_disc(1024, 1024, 150)
     _, _, (identity,) = made(webui, image=image, mask=mask, width=1024, height=1024, steps=1, mask_blur=16)
-    taken = []
+    taken, slow = [], []
     for threshold in (1, 2, 3, 4, 5):
         start = time.perf_counter()
         webui.post(ROUTE, {"id": identity, "format": "jpeg", "settings": {"difference_threshold": threshold}})
         taken.append(time.perf_counter() - start)
-    assert min(taken) < 0.3  # several times the measurement, because machines differ
+        slow.append(slowness())
+    assert min(taken) < 0.3 * min(slow)  # several times the measurement, because hosts differ
 
 
 def test_a_saved_recomposite_has_its_infotext_and_pixels(webui):
