@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import importlib
 import itertools
+import json
 import multiprocessing
 import os
 import random
@@ -20,10 +21,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -53,7 +57,7 @@ NONE_RAN = "none in particular"
 """The failing test where the tests could not be started, or did not end in time."""
 QUICK = "not krita and not gimp"
 """Tests that start other programs take longer than all others."""
-STRYKER = "@stryker-mutator/core@9"
+STRYKER, REPORT = "@stryker-mutator/core@9", "outputs/mutations.json"
 ARITHMETIC = {"Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow"}
 
 
@@ -246,8 +250,22 @@ def is_noticed(folder: str, change: Mutation) -> bool:
     return False
 
 
-def stryker(files: tuple[str, ...], sample: int | None, seed: int) -> int:
-    """Exit code of Stryker, which fails if tests notice fewer than 90 % of its changes."""
+def python(files: tuple[str, ...], sample: int | None, seed: int) -> Iterator[tuple[Mutation, bool]]:
+    """Changes of the library, and whether its tests notice each. Those that make no difference are not tried."""
+    changes = chosen(files, sample, seed)
+    for name in PRELOADED:
+        importlib.import_module(name)
+    for plugin in entry_points(group="pytest11"):
+        plugin.load()
+    importlib.import_module("torch").set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        copy_of_the_repository(folder)
+        for change in changes:
+            yield change, change.reason is None and is_noticed(folder, change)
+
+
+def stryker(files: tuple[str, ...], sample: int | None, seed: int) -> Iterator[tuple[Mutation, bool]]:
+    """Changes of the JavaScript, and whether the tests noticed each."""
     npx = shutil.which("npx")
     if npx is None:
         raise click.ClickException("--javascript needs npx, which comes with Node.js.")
@@ -255,8 +273,19 @@ def stryker(files: tuple[str, ...], sample: int | None, seed: int) -> int:
              if line.strip(" {}()[],;") and not line.lstrip().startswith(("//", "/*", "*", "import"))]
     if sample is not None:
         lines = sorted(random.Random(seed).sample(lines, min(sample, len(lines))))
-    return subprocess.run([npx, "--yes", "-p", STRYKER, "stryker", "run", "tests/javascript/stryker.config.json",
-                           "--mutate", ",".join(f"{name}:{number}-{number}" for name, number in lines)], cwd=ROOT).returncode
+    subprocess.run([npx, "--yes", "-p", STRYKER, "stryker", "run", "tests/javascript/stryker.config.json",
+                    "--mutate", ",".join(f"{name}:{number}-{number}" for name, number in lines)], cwd=ROOT, check=True)
+    for path, file in json.loads((ROOT / REPORT).read_text(encoding="utf8"))["files"].items():
+        for mutant in file["mutants"]:
+            yield javascript_mutation(path, file["source"], mutant), mutant["status"] not in ("Survived", "NoCoverage")
+
+
+def javascript_mutation(path: str, source: str, mutant: dict[str, Any]) -> Mutation:
+    lines, (start, end) = source.splitlines(), (mutant["location"][key] for key in ("start", "end"))
+    first, last = start["line"] - 1, end["line"] - 1
+    after = lines[first][:start["column"] - 1] + mutant["replacement"] + lines[last][end["column"] - 1:]
+    code = "\n".join([*lines[:first], after, *lines[last + 1:]])
+    return Mutation(path, start["line"], " ".join(" ".join(lines[first:last + 1]).split()), " ".join(after.split()), code)
 
 
 @click.command()
@@ -266,32 +295,18 @@ def stryker(files: tuple[str, ...], sample: int | None, seed: int) -> int:
 @click.option("--javascript", is_flag=True, help="Change the preview's JavaScript. The places are then lines.")
 def main(files: tuple[str, ...], sample: int | None, seed: int, javascript: bool) -> None:
     """Changes FILES, or the whole library, in one place at a time, and lists the changes that no test notices."""
-    if javascript:
-        sys.exit(stryker(files or TWINS, sample, seed))
-    if not hasattr(os, "fork"):
+    if not javascript and not hasattr(os, "fork"):
         raise click.ClickException("mutate needs a system that can fork a process, such as Linux or macOS.")
-    changes = chosen(files_of(files), sample, seed)
-    for name in PRELOADED:
-        importlib.import_module(name)
-    for plugin in entry_points(group="pytest11"):
-        plugin.load()
-    importlib.import_module("torch").set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        copy_of_the_repository(folder)
-        noticed, unnamed, start = 0, 0, time.monotonic()
-        for number, change in enumerate(changes, 1):
-            if change.reason:
-                verdict = f"makes no difference: {change.reason}"
-            elif is_noticed(folder, change):
-                verdict, noticed = "noticed", noticed + 1
-            else:
-                verdict, unnamed = "SURVIVED", unnamed + 1
-            click.echo(f"[{number}/{len(changes)}, {time.monotonic() - start:.0f} s] {verdict}: {change}")
-    counted = noticed + unnamed
-    click.echo(f"{noticed} of {counted} changes noticed"
-               + (f" ({noticed / counted:.0%})" if counted else "")
-               + f", {len(changes) - counted} make no difference")
-    sys.exit(1 if unnamed else 0)
+    counts, start = Counter(), time.monotonic()
+    for change, noticed in (stryker(files or TWINS, sample, seed) if javascript else python(files_of(files), sample, seed)):
+        counts["noticed" if noticed else "without effect" if change.reason else "survived"] += 1
+        verdict = "noticed" if noticed else f"makes no difference: {change.reason}" if change.reason else "SURVIVED"
+        click.echo(f"[{counts.total()}, {time.monotonic() - start:.0f} s] {verdict}: {change}")
+    counted = counts["noticed"] + counts["survived"]
+    click.echo(f"{counts['noticed']} of {counted} changes noticed"
+               + (f" ({counts['noticed'] / counted:.0%})" if counted else "")
+               + f", {counts['without effect']} make no difference")
+    sys.exit(1 if counts["survived"] else 0)
 
 
 if __name__ == "__main__":

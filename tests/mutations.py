@@ -71,6 +71,56 @@ _SHAPE = "if abs(mask.width * image.height / (mask.height * image.width) - 1) > 
 _ROWS = "rows, columns = (slice(max(min(start // block_px, blocks - 1) - 1, 0), (stop - 1) // block_px + 2)"
 _MAP = "image = Image.fromarray(values if values.ndim == 3 else values.astype(np.float32))"
 
+_BEYOND = "Typed arrays ignore what is written beyond their end."
+_TIMESTEP = "const unlocked = Number(maskValue >= trainingTime(capped) / start - TIME_EPSILON);"
+_STRETCH = "if (Math.abs(working[0] * image[1] / (working[1] * image[0]) - 1) > LARGEST_STRETCH) {"
+_DIFFERS = "const differs = Math.abs(mask.width * height / (mask.height * width) - 1) > SAME_SHAPE;"
+_BEFORE = "const before = x > 0 && column === left + x ? levels[row * width + column - 1] : level;"
+_PADDED = "for (let place = 0; place < padded.length; place++) padded[place] = mask[start + places[place]];"
+_SUMMED = "for (let index = 0; index < shares.length; index++) value += shares[index] * padded[place + index];"
+_LINES = "for (let start = 0; start < squared.length; start += width) {"
+_DOWN = "for (let y = 0, place = x, last = -1; y < height; y++, place += width) {"
+_UP = "for (let y = height - 1, place = y * width + x, last = FAR; y >= 0; y--, place -= width) {"
+
+JAVASCRIPT_WITHOUT_EFFECT: dict[tuple[str, str, str, str], str] = {
+    ("advice", _STRETCH, " > ", " >= "): "No quotient less 1 equals 0.02 in floating point.",
+    ("painted", _DIFFERS, " > ", " >= "): "No quotient less 1 equals 0.02 in floating point.",
+    ("crop", "if ((right - left) / (bottom - top) > wanted) {", " > ", " >= "): "Neither side needs more.",
+    ("crop", "if (high >= limit) {", ">=", ">"): "It moves by 0.",
+    ("crop", "if (low < 0) {", "<", "<="): "It moves by 0.",
+    ("distance", _LINES, " < ", " <= "): _BEYOND, ("distance", _DOWN, " < height", " <= height"): _BEYOND,
+    ("distance", _UP, "height - 1", "height + 1"): "Nothing is set beyond the height.",
+    ("distance", "if (line[x] >= FAR) continue;", "line[x] >= FAR", "false"): "A parabola as high as FAR is never the lowest.",
+    ("distance", "if (line[x] >= FAR) continue;", ">=", ">"): "A parabola as high as FAR is never the lowest.",
+    ("distance", "if (last < 0) return;", "last < 0", "false"): "Every distance stays FAR.",
+    ("distance", "if (crossing > border[last]) break;", ">", ">="):
+        "A parabola that is lowest at one point only is not needed.",
+    ("gaussian", "const sum = weights.reduce((total, weight) => total + weight, 0);", "total + weight", "total - weight"):
+        "Both passes turn the sign.",
+    ("gaussian", _SUMMED, "+=", "-="): "Both passes turn the sign.",
+    ("gaussian", _PADDED, " < ", " <= "): _BEYOND,
+    ("gaussian", "if (!padded.some(Boolean)) continue;", "!padded.some(Boolean)", "false"): _QUICKER,
+    ("gaussian", "if (count === 1) return 0;", "count === 1", "false"): "A typed array stores NaN as 0.",
+    ("painted", "levels = levels.map((level) => 255 * level);", "255 * level", "255 / level"):
+        "A typed array stores infinity as 0.",
+    ("painted", "const greys = within(NOISE_LEVEL + 1, WHITE_LEVEL);", "+", "-"):
+        "Without greys, a noisy mask is read alike with and without its noise.",
+    ("painted", "for (let place = 0, at = 0; place < count; place++, at += 4) {", "<", "<="):
+        "Beyond the end, nothing counts.",
+    ("painted", "transparent += alpha <= NOISE_LEVEL;", "<=", ">"): "Only whether it is some of the pixels matters.",
+    ("painted", "for (let y = 0; y < CODED_PX * down; y++) {", "<", "<="): _BEYOND,
+    ("painted", "for (let y = top; y < bottom; y++) {", "<", "<="): "Levels beyond the box become 0.",
+    ("painted", "for (let x = left; x < right; x++) {", "<", "<="): "Levels beyond the box become 0.",
+    ("painted", _BEFORE, "column === left + x", "true"): "The step at the border counts already, in the same block.",
+    ("painted", "return step >= HARD_STEP && grey < GREY_SHARE_NEAR_EDGES;", "grey <", "grey <="):
+        "No sum of 576ths equals 0.3.",
+    ("schedule", _TIMESTEP, ">=", ">"): "No time is less than a mask value by exactly the tolerance.",
+    ("schedule", "const above = LOG_RATIOS.findIndex((other) => other >= log);", ">=", ">"):
+        "At a level, both intervals beside it give its step.",
+    ("schedule", "if (above < 0) return TRAINING_STEPS - 1;", "<", "<="): "The first level has returned before.",
+}
+"""The same of the JavaScript: module, line, part before and part after."""
+
 WITHOUT_EFFECT: dict[tuple[str, str, str], str] = {
     (_MASK, _UNIFORM, _UNIFORM.replace("==", "<")): _QUICKER,
     (_MASK, "strongest = mask.max()", "strongest = mask.min()"): _QUICKER,
@@ -127,6 +177,8 @@ WITHOUT_EFFECT: dict[tuple[str, str, str], str] = {
     ("lib_softinpaint/method/regions.py", _PLACES, _PLACES.replace("- place[1]", "- place[ 0]")):
         "The order of regions depends on no width.",
     ("lib_softinpaint/images/steps.py", "MOST_STEPS = 200", "MOST_STEPS = 201"): "A choice, which no result depends on.",
+    **{(f"javascript/softInpainting/{module}.mjs", line, line.replace(before, after)): reason
+       for (module, line, before, after), reason in JAVASCRIPT_WITHOUT_EFFECT.items()},
 }
 """Changes that no test can notice, with the reason: path, line before and line after."""
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFilter
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.stats import beta
 
 from lib_softinpaint.errors import BadInput
@@ -77,6 +77,8 @@ TOOLS = [("block", "fill holes"), ("block", "drop specks 4"), ("block", "smooth 
          *(("empty", f"colour #{colour} 25") for colour in ("3060c0", "20a040", "c8b428", "b040a0", "141e28"))]
 BLURRED = [(7, 1, 1.0, 4), (1, 6, 1.5, 6), (5, 3, 2.0, 8), (4, 9, 0.7, 1), (2, 2, 3.0, 7), (6, 5, 1.0, 0)]
 """Width, height, deviation and radius of Gaussian blurs."""
+SPARSE = [(7, 6, 0.1), (9, 5, 0.2), (6, 9, 0.3), (1, 8, 0.4), (8, 1, 0.4), (12, 11, 0.03), (12, 11, 0.5), (5, 4, 1.0)]
+"""Width, height and share of the pixels that are set."""
 SAME_SHAPES = [((512, 512), (1024, 1024)), ((640, 481), (640, 480)), ((640, 470), (640, 480)), ((640, 490), (640, 480)),
                ((480, 640), (640, 480)), ((100, 100), (102, 100)), ((100, 102), (100, 100))]
 """Sizes of a mask image and its image; the last two differ by about as much as is allowed."""
@@ -305,8 +307,9 @@ def recorded():
         runs.append({"run": request, "log_ratios": whole(np.log(run))})
         if sampler in WITH_CURVES:
             curves += [{"run": request, "settings": changes, "shares": repaint_shares(run, changes)} for changes in SHARES]
-    curves += [{"run": {"ratios": BEYOND[first:]}, "settings": changes, "shares": repaint_shares(BEYOND[first:], changes)}
-               for changes in SHARES for first in (0, 5, 10)]
+    steps = at([999, 749, 499, 249], schedule._log_ratios().double().numpy()).tolist()  # at these three mask values
+    curves += [{"run": {"ratios": levels}, "settings": changes, "shares": repaint_shares(levels, changes)}
+               for changes in SHARES for levels in (BEYOND, BEYOND[5:], BEYOND[10:], steps)]
     advised = [{"request": {**dict(zip(("strength", "content", "paddingPx", "image", "working", "steps"), asked)),
                             "settings": {"preservation_strength": asked[-1]}},
                 "sentences": advice(*asked[:3], *(Size(height, width) for width, height in asked[3:5]), *asked[5:])}
@@ -326,7 +329,9 @@ def recorded():
             "defaults": dataclasses.asdict(Settings()),
             "painted": {name: whole(paint.ravel()) for name, paint in PAINTED.items()}, "masks": masks, "runs": runs,
             "shapes": [shape_fault(*sizes) for sizes in SAME_SHAPES], "curves": curves,
-            "blurs": [blurred(*each) for each in BLURRED]}
+            "times": [[ratio, *whole(schedule.training_time(torch.tensor([ratio])))]
+                      for ratio in (*BEYOND, *np.geomspace(0.03, 14, 40).round(4))],
+            "blurs": [blurred(*each) for each in BLURRED], "distances": [nearest(*each) for each in SPARSE]}
 
 
 def repaint_shares(ratios, changes):
@@ -340,6 +345,15 @@ def repaint_shares(ratios, changes):
         nested = schedule.unlocked_share(values, (time / times[0])[None])
         shares.append(torch.lerp(blended, nested, chosen.threshold_mix).flatten().tolist())
     return [whole(row) for row in np.transpose(shares)]
+
+
+def nearest(width, height, share):
+    inside = np.random.default_rng(1).random((height, width)) < share
+    inside[0, 0] = True
+    distances, (rows, columns) = distance_transform_edt(~inside, return_indices=True)
+    return {"size": (width, height), "inside": inside.ravel().astype(int).tolist(),
+            "squared": np.rint(distances ** 2).ravel().astype(int).tolist(),
+            "nearest": (rows * width + columns).ravel().tolist()}
 
 
 def shape_fault(mask, image):
@@ -378,7 +392,7 @@ def test_the_recording_matches_python():
         for one, other in zip(stored[name], fresh[name]):
             np.testing.assert_allclose(one.pop(key), other.pop(key), atol=2)
             assert one == other
-    for name in ("regions", "shapes"):
+    for name in ("regions", "shapes", "times", "distances"):
         assert stored[name] == fresh[name]
 
 

@@ -3,7 +3,7 @@
 const FAR = 1e20;  // squared pixels: the distance if nothing is set
 
 /** Squared distance from each pixel to the nearest one that is set, Float64Array, and the place of that one, Int32Array.
- *  If several are equally near, the uppermost wins, then the leftmost. Felzenszwalb and Huttenlocher, 2012. */
+ *  Of several that are equally near, the leftmost wins, then the uppermost. Felzenszwalb and Huttenlocher, 2012. */
 export function distanceTransform(inside, width, height) {
     const squared = new Float64Array(width * height), nearest = new Int32Array(width * height);
     for (let x = 0; x < width; x++) measureColumn(inside, x, width, height, squared, nearest);

@@ -36,7 +36,7 @@ export function ratios({sampler, schedule, steps, strength}) {
 /** Timesteps in even strides. The first has this number, and the last, 1, is not run. */
 function strided(steps, encoded) {
     const stride = Math.floor(TRAINING_STEPS / steps);
-    return counted(encoded - 1, (step) => Math.min(TRAINING_STEPS - 1, 1 + stride * (encoded - 1 - step)));
+    return counted(encoded - 1, (step) => 1 + stride * (encoded - 1 - step));
 }
 
 /** Timesteps from the same first one, evenly divided down to 0. */

@@ -17,7 +17,7 @@ export const LOG_RATIOS = (() => {
 })();
 
 /** Time of training at which Stable Diffusion has this noise-to-signal ratio: 1 is pure noise. As training_time. */
-function trainingTime(ratio) {
+export function trainingTime(ratio) {
     const log = Math.log(Math.max(ratio, SMALLEST_RATIO));
     return log < LOG_RATIOS[0] ? 0 : (stepAt(ratio) + 1) / TRAINING_STEPS;
 }

@@ -13,7 +13,7 @@ import {editedStrengths, hasSource, toolSteps} from "../../javascript/softInpain
 import {shapeFault, strengthsOf} from "../../javascript/softInpainting/painted.mjs";
 import {ratios} from "../../javascript/softInpainting/samplers.mjs";
 import {regions} from "../../javascript/softInpainting/regions.mjs";
-import {repaintShares} from "../../javascript/softInpainting/schedule.mjs";
+import {repaintShares, trainingTime} from "../../javascript/softInpainting/schedule.mjs";
 
 const LEAST_STEP = 1 / 255;
 const recorded = JSON.parse(readFileSync(new URL("recorded.json", import.meta.url)));
@@ -98,6 +98,10 @@ for (const {run, settings: changes, shares} of curves) {
     });
 }
 
+test("times of training", () => {
+    for (const [ratio, time] of recorded.times) assert.ok(Math.abs(trainingTime(ratio) - time / whole) <= 1 / whole);
+});
+
 for (const {size, deviation, radius, drawn, blurred} of recorded.blurs) {
     test(`blur: ${size}, ${deviation}, ${radius}`, () => {
         const values = drawn.map((value) => value / whole);
@@ -108,6 +112,14 @@ for (const {size, deviation, radius, drawn, blurred} of recorded.blurs) {
 for (const {request, sentences} of adviceCases) {
     test(`advice: ${JSON.stringify(request)}`, () => {
         assert.deepEqual(advice(request).map(({sentence}) => sentence), sentences);
+    });
+}
+
+for (const {size, inside, squared, nearest} of recorded.distances) {
+    test(`distances: ${size}, ${inside.filter(Boolean).length} pixels`, () => {
+        const found = distanceTransform(inside, ...size);
+        assert.deepEqual(Array.from(found.squared), squared);
+        assert.deepEqual(Array.from(found.nearest), nearest);
     });
 }
 
@@ -178,6 +190,7 @@ test("Forge Classic names the schedule type after the sampler", () => {
     const named = (sampler, schedule) => ratios({...request, sampler, schedule});
     assert.deepEqual(named("DPM++ 2M Karras", ""), named("DPM++ 2M", "Karras"));
     assert.deepEqual(named("Euler SGMUniform", ""), named("Euler", "SGM Uniform"));
+    assert.deepEqual(named("DPM2 Karras", ""), named("DPM2", "Karras"));
     assert.deepEqual(named("DPM++ 2M", ""), named("DPM++ 2M", "Uniform"));
     assert.notDeepEqual(named("DPM++ 2M", ""), named("DPM++ 2M", "Automatic"));
 });
