@@ -42,8 +42,10 @@ for (const {image, size, pixels, levels} of recorded.read) {
     });
 }
 
-for (const [[width, height], image, sentence] of recorded.shapes) {
-    test(`shape: ${width}x${height} for ${image.join("x")}`, () => assert.equal(shapeFault({width, height}, image), sentence));
+for (const [[across, down], image, sentence] of recorded.shapes) {
+    test(`shape: ${across}x${down} for ${image.join("x")}`, () => {
+        assert.equal(shapeFault({width: across, height: down}, image), sentence);
+    });
 }
 
 for (const {tools, painted: strengths, mask} of recorded.tools) {
