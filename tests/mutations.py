@@ -84,6 +84,10 @@ _UP = "for (let y = height - 1, place = y * width + x, last = FAR; y >= 0; y--, 
 
 JAVASCRIPT_WITHOUT_EFFECT: dict[tuple[str, str, str, str], str] = {
     ("advice", _STRETCH, " > ", " >= "): "No quotient less 1 equals 0.02 in floating point.",
+    ("mask", "for (let next = 0; next < places.length; next++) {", "<", "<="): "Beyond the end, nothing is painted.",
+    ("maskTools", "if (!deviation) return mask;", "!deviation", "false"): "No share that is NaN is above a half.",
+    ("scheduleTypes", "for (let halving = 0; halving < BETA_HALVINGS; halving++) {", "<", "<="):
+        "The last digit is reached before.",
     ("painted", _DIFFERS, " > ", " >= "): "No quotient less 1 equals 0.02 in floating point.",
     ("crop", "if ((right - left) / (bottom - top) > wanted) {", " > ", " >= "): "Neither side needs more.",
     ("crop", "if (high >= limit) {", ">=", ">"): "It moves by 0.",

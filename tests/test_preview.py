@@ -21,7 +21,7 @@ from lib_softinpaint.errors import BadInput
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.images.painted import MASK_IMAGE, check_shape, strengths
 from lib_softinpaint.method import schedule, surroundings
-from lib_softinpaint.method.mask import Canvas, cell_side, feather_reach, repaint_mask, shrink
+from lib_softinpaint.method.mask import Canvas, cell_side, feather_reach, padding_left, repaint_mask, shrink
 from lib_softinpaint.method.mask_tools import edited
 from lib_softinpaint.method.regions import regions
 from lib_softinpaint.settings.advice import advice
@@ -39,7 +39,8 @@ SHAPES = [
     {"feather_source": "Mask blur"}, {"feather_source": "Mask blur", "grow_px": 3.0},
     {"feather_source": "own", "feather_width": 9.0},
     {"feather_source": "own", "feather_width": 60.0, "feather_unit": "% of the mask"},
-    {"feather_source": "own", "feather_width": 0.0}, {"feather_source": "host"}, {"feather_source": "host", "grow_px": 2.0}]
+    {"feather_source": "own", "feather_width": 0.0}, {"grow_px": -6.0}, {"feather_source": "host"},
+    {"feather_source": "host", "grow_px": 2.0}]
 GREY_SHAPES = [{"feather_source": "Mask blur"}, {"feather_source": "Mask blur", "grow_px": 2.0}, {"grow_px": -2.0},
                {"feather_source": "own", "feather_width": 60.0, "feather_unit": "% of the mask"},
                {"feather_source": "host", "grow_px": 2.0}]
@@ -73,7 +74,9 @@ REQUESTS = [(0.75, "original", None, [512, 512], [512, 512], 20, 0.5),
 TOOLS = [("block", "fill holes"), ("block", "drop specks 4"), ("block", "smooth 2"), ("block", "grow 20 %"),
          ("block", "grow -10 %"), ("rim", "invert"), ("ring", "fill holes, smooth 1.5, grow 5 %"), ("rim", "drop specks 2"),
          ("empty", "transparency, grow 10 %"), ("empty", "luminance 50-70"), ("empty", "colour #dc503c 20, invert"),
-         ("empty", "luminance 40-52"), ("empty", "colour #868686 4"), ("block", "colour #dc503c 20"),
+         ("specks", "drop specks 2"), ("specks", "fill holes"), ("comb", "fill holes"), ("comb", "invert, fill holes"),
+         ("empty", "luminance 2-6"), ("empty", "colour #0a0a0e 4"), ("empty", "luminance 40-52"),
+         ("empty", "colour #868686 4"), ("block", "colour #dc503c 20"),
          *(("empty", f"colour #{colour} 25") for colour in ("3060c0", "20a040", "c8b428", "b040a0", "141e28"))]
 BLURRED = [(7, 1, 1.0, 4), (1, 6, 1.5, 6), (5, 3, 2.0, 8), (4, 9, 0.7, 1), (2, 2, 3.0, 7), (6, 5, 1.0, 0)]
 """Width, height, deviation and radius of Gaussian blurs."""
@@ -130,6 +133,24 @@ def stairs():
     return mask
 
 
+def specks():
+    """Pixels here and there, in two strengths, also at the borders."""
+    dice = np.random.default_rng(2).random((HEIGHT, WIDTH))
+    return (dice < 0.25) * np.where(dice < 0.15, 0.5, 1.0)
+
+
+def comb():
+    """Paint with a winding gap that is open at the side, and one that is not."""
+    mask = np.zeros((HEIGHT, WIDTH))
+    mask[3:25, 4:32] = 0.7
+    for number, row in enumerate(range(6, 22, 4)):
+        mask[row:row + 2, 7:29] = 0
+        mask[row:row + 6, slice(7, 9) if number % 2 else slice(27, 29)] = 0
+    mask[6:8, 4:8] = 0
+    mask[12:14, 15:20] = 0.7
+    return mask
+
+
 def rim():
     """A disc painted with a smooth brush."""
     row, column = np.mgrid[:HEIGHT, :WIDTH]
@@ -153,16 +174,17 @@ def dots():
 
 
 def layer():
-    """The image with a thing in it, half of it transparent, and all colours below; (HEIGHT, WIDTH, 4) uint8."""
+    """The image with a thing in it, half transparent, dark greys above and all colours below; (HEIGHT, WIDTH, 4) uint8."""
     alpha = np.full((HEIGHT, WIDTH, 1), 255, np.uint8)
     alpha[4:12, 20:24] = 64
     colours = neighbour()
     rows, columns = np.mgrid[:HEIGHT - 16, :WIDTH]
+    colours[0] = np.arange(WIDTH)[:, None]
     colours[16:] = np.stack([22 * rows, 7 * columns, 255 - 3 * columns - 12 * rows], -1).clip(0, 255)
     return np.concatenate([colours, alpha], -1)
 
 
-PAINTED = {paint.__name__: paint() for paint in (block, greys, ramp, stairs, rim)}
+PAINTED = {paint.__name__: paint() for paint in (block, greys, ramp, stairs, rim, specks)}
 
 
 def coded(image, kind, **options):
@@ -317,10 +339,11 @@ def recorded():
     read = [{"image": name, "size": image.size, "pixels": in_bytes(np.asarray(image.convert("RGBA"))),
              "levels": in_bytes(np.rint(255 * strengths(image)).astype(np.uint8))}
             for name, image in (*mask_images().items(), *((f"random {seed}", random_mask_image(seed)) for seed in SEEDS))]
-    shapes = {**PAINTED, "ring": ring(), "empty": np.zeros((HEIGHT, WIDTH))}
+    shapes = {**PAINTED, "ring": ring(), "comb": comb(), "empty": np.zeros((HEIGHT, WIDTH))}
     tools = [{"tools": text, "painted": whole(shapes[name].ravel()),
               "mask": whole(edited(shapes[name], Settings(enabled=True, mask_tools=text), layer()).ravel())}
              for name, text in TOOLS]
+    paddings = [padding_around(*(random_box(seed + part) for part in (0, 100)), seed % 5 * 4) for seed in range(24)]
     separate = dots()
     areas = sum(number * (area > 0) for number, area in enumerate(regions(separate), start=1))
     return {"regions": {"size": separate.shape[::-1], "painted": whole(separate.ravel()), "numbers": areas.ravel().tolist()},
@@ -329,6 +352,7 @@ def recorded():
             "defaults": dataclasses.asdict(Settings()),
             "painted": {name: whole(paint.ravel()) for name, paint in PAINTED.items()}, "masks": masks, "runs": runs,
             "shapes": [shape_fault(*sizes) for sizes in SAME_SHAPES], "curves": curves,
+            "paddings": paddings,
             "times": [[ratio, *whole(schedule.training_time(torch.tensor([ratio])))]
                       for ratio in (*BEYOND, *np.geomspace(0.03, 14, 40).round(4))],
             "blurs": [blurred(*each) for each in BLURRED], "distances": [nearest(*each) for each in SPARSE]}
@@ -354,6 +378,20 @@ def nearest(width, height, share):
     return {"size": (width, height), "inside": inside.ravel().astype(int).tolist(),
             "squared": np.rint(distances ** 2).ravel().astype(int).tolist(),
             "nearest": (rows * width + columns).ravel().tolist()}
+
+
+def random_box(seed):
+    """Left, top, right and bottom in a mask of WIDTH and HEIGHT, often at its borders."""
+    dice = np.random.default_rng(seed)
+    left, top = dice.choice([0, 0, 6, 15]), dice.choice([0, 0, 5, 9])
+    return [int(left), int(top), int(dice.choice([18, 30, WIDTH])), int(dice.choice([12, 20, HEIGHT]))]
+
+
+def padding_around(inner, outer, padding):
+    painted, mask = np.zeros((2, HEIGHT, WIDTH))
+    for (left, top, right, bottom), values in ((inner, painted), (outer, mask)):
+        values[top:bottom, left:right] = 1
+    return {"inner": inner, "outer": outer, "padding": padding, "left": padding_left(painted, mask, padding)}
 
 
 def shape_fault(mask, image):
@@ -392,7 +430,7 @@ def test_the_recording_matches_python():
         for one, other in zip(stored[name], fresh[name]):
             np.testing.assert_allclose(one.pop(key), other.pop(key), atol=2)
             assert one == other
-    for name in ("regions", "shapes", "times", "distances"):
+    for name in ("regions", "shapes", "times", "distances", "paddings"):
         assert stored[name] == fresh[name]
 
 

@@ -103,7 +103,7 @@ function withoutSpecks(mask, width, height, sidePx, scale) {
 
 function smoothed(mask, width, height, radiusPx, scale) {
     const deviation = radiusPx * scale;
-    if (!deviation || !mask.some(Boolean)) return mask;
+    if (!deviation) return mask;
     const share = gaussianBlur(mask.map((strength) => Number(strength > 0)), width, height, deviation,
         Math.floor(4 * deviation + 0.5));
     return share.some((value) => value > 0.5) ? ofShape(mask, width, height, (place) => share[place] > 0.5) : mask;

@@ -169,6 +169,17 @@ test("a mask at a tenth of the size looks like the whole", () => {
     }
 });
 
+for (const {inner, outer, padding, left} of recorded.paddings) {
+    test(`padding ${padding} around ${inner} in ${outer}`, () => {
+        const [paint, mask] = [inner, outer].map(([from, top, to, bottom]) => {
+            const values = new Float32Array(width * height);
+            for (let y = top; y < bottom; y++) values.fill(1, width * y + from, width * y + to);
+            return values;
+        });
+        assert.equal(paddingLeft(paint, mask, width, height, padding), left);
+    });
+}
+
 test("a crop has its padding around the paint on every side", () => {
     const [paint, mask] = [new Float32Array(1e4), new Float32Array(1e4)];
     const fill = (values, left, top, right, bottom) => {
