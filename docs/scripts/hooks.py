@@ -11,6 +11,9 @@ from mkdocs.structure.pages import Page
 
 from docs.scripts.pages import LINK, ROOT
 
+NESTED = re.compile(r"^ {2,3}(?=- )", re.MULTILINE)
+"""Indentation of a list within a list on GitHub. Python-Markdown wants four spaces."""
+
 PAGES = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md",
          "SECURITY.md": "security.md", "CODE_OF_CONDUCT.md": "code-of-conduct.md", "demo/model/README.md": "bundled-model.md"}
 """Pages of the site that lie outside docs/, by their path in the repository."""
@@ -30,7 +33,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def fitted(markdown: str, path: str, uri: str) -> str:
-    """Markdown from `path` in the repository for the page `uri` of the site."""
+    """Markdown from `path` in the repository for the page `uri` of the site, which MkDocs shows as GitHub does."""
     def target_of(link: re.Match) -> str:
         mark, text, target = link.groups()
         file, hash_sign, anchor = target.partition("#")
@@ -41,4 +44,4 @@ def fitted(markdown: str, path: str, uri: str) -> str:
         if there is None:
             return text
         return f"{mark}[{text}]({posixpath.relpath(there, posixpath.dirname(uri) or '.')}{hash_sign}{anchor})"
-    return LINK.sub(target_of, markdown)
+    return NESTED.sub("    ", LINK.sub(target_of, markdown))
