@@ -2,7 +2,7 @@
 import {discardSelected, drawCandidates, fileAt, maskAddress, resultAddress, resultOf, select, selectBeside,
     selectedCandidate, titleOf} from "./candidates.mjs";
 import {chooseSide, compare, drawDifference, isComparing, showView, slideBy, slideTo, swapSides} from "./comparison.mjs";
-import {CANDIDATES, ROOT, dataUrlOf, decodedImage, download, find, findCandidates, showStatus} from "./elements.mjs";
+import {CANDIDATES, ROOT, decodedImage, download, find, findCandidates, imageOf, showStatus} from "./elements.mjs";
 import {watchKeyboard} from "./keyboardBrush.mjs";
 import {maskFile, paintOf} from "./maskFiles.mjs";
 import {watchPointers} from "./pointers.mjs";
@@ -25,12 +25,8 @@ let opened = false;
 
 /** Opens an image as a new step. If this browser cannot show it, everything stays. */
 async function openImage(blob) {
-    const image = await dataUrlOf(blob);
-    await decodedImage(image).catch(() => {
-        throw new Error(translated("This browser cannot show {file} as an image.",
-            {file: blob.name || translated("that file")}));
-    });
-    addStep({image, name: blob.name || translated("Pasted image")});
+    const {src} = await imageOf(blob, translated("that file"));
+    addStep({image: src, name: blob.name || translated("Pasted image")});
 }
 
 async function loadMask(blob) {
