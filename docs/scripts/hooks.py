@@ -9,7 +9,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from docs.scripts.pages import LINK, ROOT
+from docs.scripts.pages import HEADING, LINK, ROOT
 
 NESTED = re.compile(r"^ {2,3}(?=- )", re.MULTILINE)
 """Indentation of a list within a list on GitHub. Python-Markdown wants four spaces."""
@@ -26,7 +26,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files, **_: Any) -> str:
-    """The page with links as the site needs them. A link to a file that the site lacks becomes plain text."""
+    """The page with links as the site needs them, named by the page's title if they are named by its file.
+
+    A link to a file that the site lacks becomes plain text.
+    """
     sources = {uri: path for path, uri in PAGES.items()}
     uri = page.file.src_uri
     return fitted(markdown, sources.get(uri, f"docs/{uri}"), uri)
@@ -43,5 +46,7 @@ def fitted(markdown: str, path: str, uri: str) -> str:
         there = PAGES.get(file) or (file.removeprefix("docs/") if file.startswith("docs/") else None)
         if there is None:
             return text
+        if text.endswith(".md"):
+            text = HEADING.findall((ROOT / file).read_text(encoding="utf8"))[0]
         return f"{mark}[{text}]({posixpath.relpath(there, posixpath.dirname(uri) or '.')}{hash_sign}{anchor})"
     return NESTED.sub("    ", LINK.sub(target_of, markdown))
