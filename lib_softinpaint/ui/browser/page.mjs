@@ -144,8 +144,8 @@ document.addEventListener("click", (event) => {
     else if (viewOf) showView(viewOf);
     else if (side) chooseSide(side, name);
     else select(name);
+    if (event.detail === 2 && button.matches(".card")) ACTIONS.compare();  // no dblclick: selecting replaces the clicked card
 });
-document.addEventListener("dblclick", ({target}) => inPage(target, `${CANDIDATES} .card`) && ACTIONS.compare());
 document.addEventListener("keydown", (event) => {
     if (isComparing()) {
         const steps = {ArrowLeft: -1, ArrowRight: 1}[event.key];
