@@ -71,6 +71,13 @@ function readResults() {
     addCandidates(JSON.parse(results), state !== "running", state === "added" ? session.at : session.running);
 }
 
+/** Opens the list of shortcuts at its top: the browser scrolls to the focused button at its end. */
+function showShortcuts() {
+    const list = document.querySelector("#softinpaint_shortcuts");
+    list.showModal();
+    list.scrollTop = 0;
+}
+
 function drawUndo() {
     find("[data-action=undo]").disabled = !undoable();
     find("[data-action=redo]").disabled = !redoable();
@@ -112,7 +119,7 @@ const ACTIONS = {
     "save-image": onSelected(({name}) => download(resultAddress(name), name)),
     "step-back": stepBack, "step-forward": stepForward, "resume": resume,
     "swap": swapSides, "close": ({target}) => target.closest("dialog").close(),
-    "shortcuts": () => document.querySelector("#softinpaint_shortcuts").showModal(),
+    "shortcuts": showShortcuts,
     "theme": () => window.localStorage.setItem(THEME, document.body.classList.toggle("dark") ? "dark" : "light"),
 };
 for (const tool of ["brush", "eraser", "lasso", "move"]) ACTIONS[tool] = () => chooseTool(tool);
