@@ -46,6 +46,8 @@ def test_the_site_builds_without_a_warning(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "The image with its masked area repainted softly" in (tmp_path / "api" / "index.html").read_text(encoding="utf8")
     assert (tmp_path / "index.html").read_text(encoding="utf8").count("settings/") > 1
+    assert ">Hosts</a> lists what has been run" in (tmp_path / "index.html").read_text(encoding="utf8")
+    assert "are subtracted:<ul>" in (tmp_path / "method" / "index.html").read_text(encoding="utf8"), "a list within a list"
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -245,3 +247,4 @@ def test_the_accordion_shows_the_settings_page_without_its_images():
     assert "](images/strip-grain.webp)" in PAGES["docs/settings.md"]
     for group in {field.group for field in FIELDS.values()} - {""}:
         assert documented(group) and "![" not in documented(group)
+    assert f"**{FIELDS['preservation_strength'].label}**. " in documented("Basics")

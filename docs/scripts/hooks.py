@@ -9,7 +9,10 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from docs.scripts.pages import LINK, ROOT
+from docs.scripts.pages import HEADING, LINK, ROOT
+
+NESTED = re.compile(r"^ {2,3}(?=- )", re.MULTILINE)
+"""Indentation of a list within a list on GitHub. Python-Markdown wants four spaces."""
 
 PAGES = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md",
          "SECURITY.md": "security.md", "CODE_OF_CONDUCT.md": "code-of-conduct.md", "demo/model/README.md": "bundled-model.md"}
@@ -23,14 +26,17 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files, **_: Any) -> str:
-    """The page with links as the site needs them. A link to a file that the site lacks becomes plain text."""
+    """The page with links as the site needs them, named by the page's title if they are named by its file.
+
+    A link to a file that the site lacks becomes plain text.
+    """
     sources = {uri: path for path, uri in PAGES.items()}
     uri = page.file.src_uri
     return fitted(markdown, sources.get(uri, f"docs/{uri}"), uri)
 
 
 def fitted(markdown: str, path: str, uri: str) -> str:
-    """Markdown from `path` in the repository for the page `uri` of the site."""
+    """Markdown from `path` in the repository for the page `uri` of the site, which MkDocs shows as GitHub does."""
     def target_of(link: re.Match) -> str:
         mark, text, target = link.groups()
         file, hash_sign, anchor = target.partition("#")
@@ -40,5 +46,7 @@ def fitted(markdown: str, path: str, uri: str) -> str:
         there = PAGES.get(file) or (file.removeprefix("docs/") if file.startswith("docs/") else None)
         if there is None:
             return text
+        if text.endswith(".md"):
+            text = HEADING.findall((ROOT / file).read_text(encoding="utf8"))[0]
         return f"{mark}[{text}]({posixpath.relpath(there, posixpath.dirname(uri) or '.')}{hash_sign}{anchor})"
-    return LINK.sub(target_of, markdown)
+    return NESTED.sub("    ", LINK.sub(target_of, markdown))

@@ -144,9 +144,12 @@ def _group(group: str) -> dict[str, Any]:
 
 
 def documented(group: str) -> str:
-    """The section of docs/settings.md about one group, as Markdown, without its images."""
+    """The section of docs/settings.md about one group, as Markdown, without its images.
+
+    No full stop is in bold, so that a setting's name is its label and is translated.
+    """
     section = DOCUMENTATION.read_text(encoding="utf8").partition(f"\n## {group}\n")[2].partition("\n## ")[0]
-    return IMAGE.sub("", section).strip()
+    return IMAGE.sub("", section).replace(".**", "**.").strip()
 
 
 def _tool_buttons(text: Any) -> None:

@@ -51,6 +51,7 @@ def test_a_language_fits_a_narrow_window(translated, tmp_path_factory, request):
     page.keyboard.press("?")
     assert texts["Lasso: fill what you draw around"] in page.locator("#softinpaint_shortcuts").inner_text()
     assert page.locator("#softinpaint_shortcuts").evaluate("dialog => dialog.scrollWidth <= dialog.clientWidth + 1")
+    assert page.locator("#softinpaint_shortcuts").evaluate("dialog => dialog.scrollTop === 0 && dialog.clientHeight > 0")
 
 
 @pytest.mark.parametrize("translated", ["zh-CN"], indirect=True)

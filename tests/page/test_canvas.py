@@ -1,5 +1,6 @@
 """The canvas: cursor, tools, keyboard, zoom, and masks as files."""
 import base64
+import io
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from tests.browser import pixels_of, steady_box
 from tests.page.actions import CANVAS, IMAGE, MASK, wait_for_status
 
 STAGE = "#softinpaint_paint .stage"
+DIFFERENT = 20
+"""Levels of 255. An outline at 0.6 differs by more from any image."""
 
 
 @pytest.fixture
@@ -64,6 +67,28 @@ def test_the_cursor_has_the_brushs_size(blank, share):
     assert ring["width"] == ring["height"] == pytest.approx(thickness, abs=3)
     assert ring["x"] + ring["width"] / 2 == pytest.approx(box["x"] + 0.7 * box["width"], abs=1)
     assert blank.locator("#softinpaint_paint .brush-px").inner_text() == f"{512 * share / 100:.0f} px"
+
+
+@pytest.mark.parametrize("zooms", [0, 6])
+def test_the_paint_has_an_outline_on_every_side(blank, zooms):
+    for _ in range(zooms):
+        blank.keyboard.press("+")
+    set_slider(blank, "brush", 4)
+    drag(blank, (0.45, 0.5), (0.5, 0.45), (0.55, 0.5), (0.5, 0.55), (0.45, 0.5))
+    blank.mouse.move(0, 0)
+    shown, bare = shown_stage(blank), shown_stage(blank, "opacity: 0.6; filter: brightness(0.5) sepia(1)")
+    row, column = np.flatnonzero(bare.any(axis=1)), np.flatnonzero(bare.any(axis=0))
+    assert shown[row[0] - 1].any() and shown[row[-1] + 1].any()
+    assert shown[:, column[0] - 1].any() and shown[:, column[-1] + 1].any()
+    assert not shown[:row[0] - 3].any() and not shown[row[-1] + 4:].any(), "as thin at every zoom"
+
+
+def shown_stage(page, style=""):
+    """Where the stage differs from its image, (H, W) bool, with the mask as it is or in another style."""
+    def screenshot(css):
+        page.locator(CANVAS).evaluate("(canvas, css) => { canvas.style.cssText = css; }", css)
+        return np.asarray(Image.open(io.BytesIO(page.locator(STAGE).screenshot())).convert("RGB")).astype(int)
+    return np.abs(screenshot(style) - screenshot("visibility: hidden")).max(axis=2) > DIFFERENT
 
 
 def test_the_keyboard_chooses_tools_and_undoes(blank):

@@ -39,6 +39,7 @@ from tests.page.actions import (
     scores_best_first,
     shown_infotext,
     stop,
+    wait_for_status,
 )
 from tests.page.serving import PYTHON, START
 
@@ -251,9 +252,10 @@ def test_missing_input_is_reported(page, tmp_path):
     page.click("#softinpaint_paint [data-action=clear]")
     page.click("#img2img_generate")
     page.wait_for_function("document.querySelector('#softinpaint_status').innerText.startsWith('Nothing is painted')")
-    (tmp_path / "none.png").write_text("none")
-    page.set_input_files("#softinpaint_paint .image-file", tmp_path / "none.png")
-    page.wait_for_function("document.querySelector('#softinpaint_paint .status').innerText.includes('none.png')")
+    for kind in ("mask", "image"):
+        (tmp_path / f"{kind}.png").write_text("none")
+        page.set_input_files(f"#softinpaint_paint .{kind}-file", tmp_path / f"{kind}.png")
+        wait_for_status(page, f"This browser cannot show {kind}.png as an image.")
     assert page.evaluate("document.querySelector('#softinpaint_paint img').naturalWidth") == 512  # the image is unchanged
     Image.new("RGB", (320, 200), "teal").save(tmp_path / "teal.png")
     page.set_input_files("#softinpaint_paint .image-file", tmp_path / "teal.png")

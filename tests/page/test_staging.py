@@ -198,6 +198,10 @@ def test_candidates_are_discarded_and_brought_back(page):
 def test_candidates_are_compared(served, page, theme):
     page.evaluate("dark => document.body.classList.toggle('dark', dark)", theme == "dark")
     generate(page, 2)
+    for card in (1, 0):
+        page.locator(CARDS).nth(card).dblclick()
+        page.locator(DIALOG).wait_for()
+        page.keyboard.press("Escape")
     page.keyboard.press("c")
     page.wait_for_function("[...document.querySelectorAll('.comparison img')].every((image) => image.complete && image.width)")
     frame = page.locator(f"{DIALOG} .frame")

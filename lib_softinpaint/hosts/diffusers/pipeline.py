@@ -256,66 +256,71 @@ class SoftInpainting(_ImageToImagePipeline):
         r"""
         Inpaints the masked area of an image softly. Pixels outside the mask and its feather stay unchanged.
 
-        Args:
-            prompt (`str` or `list[str]`, *optional*):
-                What to paint. With a list, `num_images_per_prompt` images are made for each prompt.
-            image (`PIL.Image.Image`, `np.ndarray` or `torch.Tensor`):
-                A PIL image of any mode, an array `(H, W, 3 or 4)` of uint8, uint16 or float in `[0, 1]`, or a tensor
-                `(3 or 4, H, W)` of float in `[0, 1]`. Also a list of them, one per prompt and all the same size. With
-                `output_type="pil"` a transparent image gives a transparent result.
-            mask_image (`PIL.Image.Image`, `np.ndarray` or `torch.Tensor`):
-                Same aspect ratio as `image`. White is repainted, grey partly. A PIL image of any mode, read as described in
-                [`~lib_softinpaint.images.painted`], or `(H, W)` bool, uint8, uint16 or float in `[0, 1]`. Also a list of
-                them, one per prompt. May be left out if `settings.mask_tools` makes a mask from the image.
-            height (`int`, *optional*, defaults to the image's, rounded down to whole latent pixels or patches):
-                Height at which the model works. The result always has the size of `image`.
-            width (`int`, *optional*, defaults as `height`):
-                Width at which the model works.
-            padding_mask_crop (`int`, *optional*):
-                Padding around the painted area, in pixels. Only that crop is inpainted, at `height` and `width`. `None`
-                inpaints the whole image.
-            strength (`float`, *optional*, defaults to 0.75):
-                Denoising strength, above 0 and at most 1.
-            num_inference_steps (`int`, *optional*, defaults to 20):
-                Steps of the whole schedule. `strength` sets how many of them are run.
-            guidance_scale (`float`, *optional*, defaults to 7.0 for Stable Diffusion 1, 2 and XL):
-                Scale of classifier-free guidance, which is used above 1. Other families have other defaults, and some
-                another kind of guidance; the docstring of the family's pipeline says which.
-            num_images_per_prompt (`int`, *optional*, defaults to 1):
-                Images per prompt.
-            masked_content (`str`, *optional*, defaults to `"original"`):
-                Content of the masked area before noise is added: "fill", "original", "latent noise" or "latent nothing".
-            mask_blur (`float`, *optional*, defaults to 4):
-                In pixels. The feather around the painted area reaches at least 2.4 times as far.
-            settings ([`~lib_softinpaint.Settings`], *optional*):
-                Soft inpainting's settings. With `enabled=False` the mask is hard: each latent pixel is repainted or kept.
-            keep (`bool`, *optional*, defaults to `False`):
-                Whether to return, in the output's `kept`, the data of each image's composite
-                ([`~lib_softinpaint.generation.kept.KeptImage`]). It can be re-composited with other settings or saved as a
-                job file.
-            generator (`torch.Generator` or a list of them, *optional*):
-                Makes the result deterministic.
-            output_type (`str`, *optional*, defaults to `"pil"`):
-                "pil", "np" (float in `[0, 1]`), "pt" or "latent".
-            return_dict (`bool`, *optional*, defaults to `True`):
-                Whether to return a `SoftInpaintPipelineOutput` or a tuple of the images, `nsfw_content_detected` and, with
-                `keep`, `kept`.
-            kwargs:
-                Any other argument of the model's image-to-image pipeline: `negative_prompt`, `callback_on_step_end`
-                (which gets the running pipeline, a shallow copy of this one), `cross_attention_kwargs`, `clip_skip`, `eta`,
-                prompt embeddings, IP-Adapter images.
+        Parameters
+        ----------
+        prompt : str or list[str], optional
+            What to paint. With a list, `num_images_per_prompt` images are made for each prompt.
+        image : PIL.Image.Image | np.ndarray | torch.Tensor
+            A PIL image of any mode, an array `(H, W, 3 or 4)` of uint8, uint16 or float in `[0, 1]`, or a tensor
+            `(3 or 4, H, W)` of float in `[0, 1]`. Also a list of them, one per prompt and all the same size. With
+            `output_type="pil"` a transparent image gives a transparent result.
+        mask_image : PIL.Image.Image | np.ndarray | torch.Tensor
+            Same aspect ratio as `image`. White is repainted, grey partly. A PIL image of any mode, read as described in
+            `lib_softinpaint.images.painted`, or `(H, W)` bool, uint8, uint16 or float in `[0, 1]`. Also a list of
+            them, one per prompt. May be left out if `settings.mask_tools` makes a mask from the image.
+        height : int, optional
+            Height at which the model works. Default: the image's, rounded down to whole latent pixels or patches. The
+            result always has the size of `image`.
+        width : int, optional
+            Width at which the model works. Default: as for `height`.
+        padding_mask_crop : int, optional
+            Padding around the painted area, in pixels. Only that crop is inpainted, at `height` and `width`. `None`
+            inpaints the whole image.
+        strength : float, default 0.75
+            Denoising strength, above 0 and at most 1.
+        num_inference_steps : int, default 20
+            Steps of the whole schedule. `strength` sets how many of them are run.
+        guidance_scale : float, optional
+            Scale of classifier-free guidance, which is used above 1. Default: 7.0 for Stable Diffusion 1, 2 and XL. Other
+            families have other defaults, and some another kind of guidance; the docstring of the family's pipeline says
+            which.
+        num_images_per_prompt : int, default 1
+            Images per prompt.
+        masked_content : str, default "original"
+            Content of the masked area before noise is added: "fill", "original", "latent noise" or "latent nothing".
+        mask_blur : float, default 4
+            In pixels. The feather around the painted area reaches at least 2.4 times as far.
+        settings : Settings, optional
+            Soft inpainting's settings. With `enabled=False` the mask is hard: each latent pixel is repainted or kept.
+        keep : bool, default False
+            Whether to return, in the output's `kept`, a `KeptImage` for each image. It can be re-composited with other
+            settings or saved as a job file.
+        generator : torch.Generator or a list of them, optional
+            Makes the result deterministic.
+        output_type : str, default "pil"
+            "pil", "np" (float in `[0, 1]`), "pt" or "latent".
+        return_dict : bool, default True
+            Whether to return a `SoftInpaintPipelineOutput` or a tuple of the images, `nsfw_content_detected` and, with
+            `keep`, `kept`.
+        kwargs
+            Any other argument of the model's image-to-image pipeline: `negative_prompt`, `callback_on_step_end`
+            (which gets the running pipeline, a shallow copy of this one), `cross_attention_kwargs`, `clip_skip`, `eta`,
+            prompt embeddings, IP-Adapter images.
 
         Returns
         -------
-            `SoftInpaintPipelineOutput` with the images in `images`. If the model has a safety checker,
-            `nsfw_content_detected` shows which images it flagged. Those are black, and their `kept` is None. `notes` has a
-            sentence for each fault that did not stop the run.
+        SoftInpaintPipelineOutput or tuple
+            The images are in `images`. If the model has a safety checker, `nsfw_content_detected` shows which images it
+            flagged. Those are black, and their `kept` is None. `notes` has a sentence for each fault that did not stop
+            the run.
 
         Raises
         ------
-            TypeError: if an argument is unknown.
-            ValueError: if the image or the mask is missing or unreadable, their sizes do not match, the mask is empty, any
-                other value is invalid, or the scheduler's noise level is not known.
+        TypeError
+            If an argument is unknown.
+        ValueError
+            If the image or the mask is missing or unreadable, their sizes do not match, the mask is empty, any other value
+            is invalid, or the scheduler's noise level is not known.
         """
         settings = Settings(enabled=True) if settings is None else settings
         guidance_scale = self.default_guidance if guidance_scale is None else guidance_scale

@@ -1,4 +1,5 @@
 // The page's elements, and reading images: what several modules need.
+import {translated} from "../../../javascript/softInpainting/translation.mjs";
 
 export const ROOT = "#softinpaint_paint";
 export const CANDIDATES = "#softinpaint_candidates";
@@ -29,6 +30,14 @@ export function dataUrlOf(blob) {
         reader.addEventListener("load", () => resolve(reader.result));
         reader.addEventListener("error", () => reject(reader.error));
         reader.readAsDataURL(blob);
+    });
+}
+
+/** An image file as a decoded image, whose `src` is its data URL. `unnamed` stands for a file without a name, as one that is
+ *  pasted. Rejects with a sentence if this browser cannot decode it. */
+export async function imageOf(blob, unnamed) {
+    return decodedImage(await dataUrlOf(blob)).catch(() => {
+        throw new Error(translated("This browser cannot show {file} as an image.", {file: blob.name || unnamed}));
     });
 }
 

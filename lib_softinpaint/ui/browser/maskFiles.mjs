@@ -1,5 +1,5 @@
 // Masks as files: white on black.
-import {dataUrlOf, decodedImage, find} from "./elements.mjs";
+import {find, imageOf} from "./elements.mjs";
 import {shapeFault, strengthsOf} from "../../../javascript/softInpainting/painted.mjs";
 import {sampled, sizeOf} from "../../../javascript/softInpainting/pixels.mjs";
 import {translated} from "../../../javascript/softInpainting/translation.mjs";
@@ -7,11 +7,7 @@ import {translated} from "../../../javascript/softInpainting/translation.mjs";
 /** White paint with the strengths of a mask file in its alpha channel. Rejects with a sentence if it does not fit. */
 export async function paintOf(blob) {
     const size = sizeOf(find("img"));
-    const mask = await decodedImage(await dataUrlOf(blob)).catch(() => {
-        throw new Error(translated("This browser cannot show {file} as an image.",
-            {file: blob.name || translated("the mask")}));
-    });
-    const fault = shapeFault(mask, size);
+    const mask = await imageOf(blob, translated("the mask")), fault = shapeFault(mask, size);
     if (fault) throw new Error(fault);
     const strengths = strengthsOf(sampled(mask, size), ...size), paint = new OffscreenCanvas(...size);
     const pen = paint.getContext("2d"), image = pen.createImageData(...size);

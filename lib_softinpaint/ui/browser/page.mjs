@@ -2,7 +2,7 @@
 import {discardSelected, drawCandidates, fileAt, maskAddress, resultAddress, resultOf, select, selectBeside,
     selectedCandidate, titleOf} from "./candidates.mjs";
 import {chooseSide, compare, drawDifference, isComparing, showView, slideBy, slideTo, swapSides} from "./comparison.mjs";
-import {CANDIDATES, ROOT, dataUrlOf, decodedImage, download, find, findCandidates, showStatus} from "./elements.mjs";
+import {CANDIDATES, ROOT, decodedImage, download, find, findCandidates, imageOf, showStatus} from "./elements.mjs";
 import {watchKeyboard} from "./keyboardBrush.mjs";
 import {maskFile, paintOf} from "./maskFiles.mjs";
 import {watchPointers} from "./pointers.mjs";
@@ -25,12 +25,8 @@ let opened = false;
 
 /** Opens an image as a new step. If this browser cannot show it, everything stays. */
 async function openImage(blob) {
-    const image = await dataUrlOf(blob);
-    await decodedImage(image).catch(() => {
-        throw new Error(translated("This browser cannot show {file} as an image.",
-            {file: blob.name || translated("that file")}));
-    });
-    addStep({image, name: blob.name || translated("Pasted image")});
+    const {src} = await imageOf(blob, translated("that file"));
+    addStep({image: src, name: blob.name || translated("Pasted image")});
 }
 
 async function loadMask(blob) {
@@ -75,6 +71,13 @@ function readResults() {
     addCandidates(JSON.parse(results), state !== "running", state === "added" ? session.at : session.running);
 }
 
+/** Opens the list of shortcuts at its top: the browser scrolls to the focused button at its end. */
+function showShortcuts() {
+    const list = document.querySelector("#softinpaint_shortcuts");
+    list.showModal();
+    list.scrollTop = 0;
+}
+
 function drawUndo() {
     find("[data-action=undo]").disabled = !undoable();
     find("[data-action=redo]").disabled = !redoable();
@@ -116,7 +119,7 @@ const ACTIONS = {
     "save-image": onSelected(({name}) => download(resultAddress(name), name)),
     "step-back": stepBack, "step-forward": stepForward, "resume": resume,
     "swap": swapSides, "close": ({target}) => target.closest("dialog").close(),
-    "shortcuts": () => document.querySelector("#softinpaint_shortcuts").showModal(),
+    "shortcuts": showShortcuts,
     "theme": () => window.localStorage.setItem(THEME, document.body.classList.toggle("dark") ? "dark" : "light"),
 };
 for (const tool of ["brush", "eraser", "lasso", "move"]) ACTIONS[tool] = () => chooseTool(tool);
@@ -148,8 +151,8 @@ document.addEventListener("click", (event) => {
     else if (viewOf) showView(viewOf);
     else if (side) chooseSide(side, name);
     else select(name);
+    if (event.detail === 2 && button.matches(".card")) ACTIONS.compare();  // no dblclick: selecting replaces the clicked card
 });
-document.addEventListener("dblclick", ({target}) => inPage(target, `${CANDIDATES} .card`) && ACTIONS.compare());
 document.addEventListener("keydown", (event) => {
     if (isComparing()) {
         const steps = {ArrowLeft: -1, ArrowRight: 1}[event.key];

@@ -18,10 +18,10 @@ function apply() {
     const within = (start, side, room) => (side <= room ? (room - side) / 2 : clamp(start, room - side, 0));
     view.left = within(view.left, width * view.scale, stage.clientWidth);
     view.top = within(view.top, height * view.scale, stage.clientHeight);
-    sheet.style.width = `${width}px`;
-    sheet.style.height = `${height}px`;
-    sheet.style.setProperty("--scale", view.scale);
-    sheet.style.transform = `translate(${view.left}px, ${view.top}px) scale(${view.scale})`;
+    // Sized and not transformed: browsers round the outline's offsets in pixels before a transform enlarges them.
+    sheet.style.width = `${width * view.scale}px`;
+    sheet.style.height = `${height * view.scale}px`;
+    sheet.style.translate = `${view.left}px ${view.top}px`;
     sheet.classList.toggle("pixelated", view.scale >= PIXELATED_SCALE);
     find(".zoom").textContent = `${Math.round(100 * view.scale)} %`;
 }
