@@ -84,6 +84,7 @@ _UP = "for (let y = height - 1, place = y * width + x, last = FAR; y >= 0; y--, 
 
 JAVASCRIPT_WITHOUT_EFFECT: dict[tuple[str, str, str, str], str] = {
     ("advice", _STRETCH, " > ", " >= "): "No quotient less 1 equals 0.02 in floating point.",
+    ("mask", "for (let place = 0; place < feathered.length; place++) {", "<", "<="): _BEYOND,
     ("mask", "for (let next = 0; next < places.length; next++) {", "<", "<="): "Beyond the end, nothing is painted.",
     ("maskTools", "if (!deviation) return mask;", "!deviation", "false"): "No share that is NaN is above a half.",
     ("scheduleTypes", "for (let halving = 0; halving < BETA_HALVINGS; halving++) {", "<", "<="):

@@ -74,9 +74,9 @@ REQUESTS = [(0.75, "original", None, [512, 512], [512, 512], 20, 0.5),
 TOOLS = [("block", "fill holes"), ("block", "drop specks 4"), ("block", "smooth 2"), ("block", "grow 20 %"),
          ("block", "grow -10 %"), ("rim", "invert"), ("ring", "fill holes, smooth 1.5, grow 5 %"), ("rim", "drop specks 2"),
          ("empty", "transparency, grow 10 %"), ("empty", "luminance 50-70"), ("empty", "colour #dc503c 20, invert"),
-         ("specks", "drop specks 2"), ("specks", "fill holes"), ("comb", "fill holes"), ("comb", "invert, fill holes"),
-         ("empty", "luminance 2-6"), ("empty", "colour #0a0a0e 4"), ("empty", "luminance 40-52"),
-         ("empty", "colour #868686 4"), ("block", "colour #dc503c 20"),
+         ("specks", "drop specks 2"), ("specks", "fill holes"), ("specks", "smooth 4"), ("comb", "fill holes"),
+         ("comb", "invert, fill holes"), ("empty", "luminance 2-6"), ("empty", "colour #0a0a0e 4"),
+         ("empty", "luminance 40-52"), ("empty", "colour #868686 4"), ("block", "colour #dc503c 20"),
          *(("empty", f"colour #{colour} 25") for colour in ("3060c0", "20a040", "c8b428", "b040a0", "141e28"))]
 BLURRED = [(7, 1, 1.0, 4), (1, 6, 1.5, 6), (5, 3, 2.0, 8), (4, 9, 0.7, 1), (2, 2, 3.0, 7), (6, 5, 1.0, 0)]
 """Width, height, deviation and radius of Gaussian blurs."""
