@@ -5,6 +5,7 @@ import threading
 import time
 from copy import copy
 
+import torch
 from modules import paths, processing, script_callbacks, script_loading, scripts, sd_samplers_common, shared
 from PIL import Image, ImageChops
 
@@ -370,6 +371,19 @@ def count_encodes():
         Witness.encodes += len(images)
         return encode(images, *args, **kwargs)
     sd_samplers_common.images_tensor_to_samples = counted
+
+
+def seed_encoding():
+    """Seeds the noise that the encoder draws. All hosts but reForge draw it before they set the seed."""
+    init = processing.StableDiffusionProcessingImg2Img.init
+
+    def seeded(*args, **kwargs):
+        torch.manual_seed(0)
+        return init(*args, **kwargs)
+    processing.StableDiffusionProcessingImg2Img.init = seeded
+
+
+seed_encoding()
 
 
 def add_routes(demo, app):
