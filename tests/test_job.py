@@ -111,6 +111,15 @@ def test_the_outside_is_never_shown_and_the_core_in_full(box):
         assert shown[32, 32] > 0.99
 
 
+@pytest.mark.parametrize(("batch", "frames"), [(2, None), (2, 3), (1, 4)])
+def test_each_frame_of_a_video_has_its_videos_original(batch, frames):
+    job = make_job(batch=batch, frames=frames)
+    job.originals = [original + number for number, original in enumerate(job.originals)]
+    sampled = job.measure(job.reference + 5, Size(SIZE, SIZE), SEEDS)
+    assert [(image.original[0, 0, 0] - sampled[0].original[0, 0, 0], image.seed) for image in sampled] == [
+        (number, SEEDS[number]) for number in range(batch) for _ in range(frames or 1)]
+
+
 def test_nothing_is_shown_where_nothing_changed():
     job = make_job(least_opacity=0)
     assert job.measure(job.reference, Size(SIZE, SIZE), SEEDS)[0].opacity_px(job.settings).max() == 0

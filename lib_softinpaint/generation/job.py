@@ -213,10 +213,10 @@ class SoftInpaintJob:
     def _sampled(self, repaint: np.ndarray, distances: Iterable[np.ndarray | None], decoded_size: Size,
                  seeds: Sequence[int], noise_floors: Sequence[float | None]) -> list[SampledImage]:
         tapers: dict[int, dict[float, np.ndarray]] = {id(mask): {} for mask in self.repaint_px}
-        last = len(self.originals) - 1  # the frames of a video share one original
+        frames = max(1, len(repaint) // len(self.originals))  # those of a video share one original
         images = []
         for number, (repaint_latent, distance) in enumerate(zip(repaint, distances)):
-            place = min(number, last)
+            place = min(number // frames, len(self.originals) - 1)
             mask = self.repaint_px[place]
             images.append(SampledImage(self.originals[place], mask, repaint_latent, distance, decoded_size, self.box,
                                        seeds[place], noise_floors[number], tapers=tapers[id(mask)],
