@@ -42,15 +42,15 @@ def expected():
 @DEVICES
 @pytest.mark.parametrize("precision", [FLOAT32, BFLOAT16, pytest.param(FLOAT16, marks=NEEDS_GPU)])  # slow on a CPU
 def test_each_precision_keeps_the_outside_and_repaints_the_core(device, precision, expected):
-    """In half precision, PyTorch's versions draw different noise."""
+    """PyTorch 2.1 draws other noise in half precision, so its images are not compared."""
     pipeline = scene_pipeline(device, precision)
     assert pipeline.unet.dtype == getattr(torch, precision)
     made = inpainted(pipeline)
     assert (made[AWAY] == ORIGINAL[AWAY]).all()
     change, wanted = (np.abs(image - ORIGINAL)[PAINTED].mean() for image in (made, expected))
     assert change > 0.7 * wanted > 5
-    if precision == FLOAT32:
-        assert np.abs(made - expected)[PAINTED].mean() < 0.02 * wanted
+    if precision == FLOAT32 or not torch.__version__.startswith("2.1."):
+        assert np.abs(made - expected)[PAINTED].mean() < (0.02 if precision == FLOAT32 else 0.3) * wanted
 
 
 @DEVICES
