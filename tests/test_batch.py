@@ -1,5 +1,6 @@
 """The command batch on this machine: pairing, prompts, the manifest, lost workers and a killed run."""
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from lib_softinpaint.batch import dispatch, manifest
-from lib_softinpaint.batch.seats import in_thread
+from lib_softinpaint.batch.seats import ProcessSeat, in_thread
 from lib_softinpaint.batch.task import Failed, Made, Outcome, Task
 from lib_softinpaint.batch.worker import LocalSetup, Worker, local_worker
 from lib_softinpaint.cli import captions, masks
@@ -87,11 +89,11 @@ def test_a_killed_worker_costs_a_retry_and_a_killed_run_goes_on(tmp_path):
     words = ("images", "--mask", "mask.png", *WORDS, "--workers", "2", "-o", "made")
 
     first = started(tmp_path, *words)
-    wait_for(lambda: len(lines(made)) >= 2 or first.poll() is not None)
+    wait_for(lambda: len({entry["worker"] for entry in lines(made)}) == 2 or first.poll() is not None)  # both have begun
     workers = [child for child in psutil.Process(first.pid).children() if "spawn_main" in " ".join(child.cmdline())]
     assert len(workers) == 2
     workers[0].kill()
-    wait_for(lambda: len(lines(made)) >= 7 or first.poll() is not None)
+    wait_for(lambda: len(lines(made)) >= 7 and any(entry["tries"] == 2 for entry in lines(made)) or first.poll() is not None)
     children = psutil.Process(first.pid).children(recursive=True)
     first.send_signal(signal.SIGKILL)
     first.wait()
@@ -411,6 +413,20 @@ def test_a_seat_with_spares_starts_again_and_a_deadly_image_fails_after_its_retr
     assert found["1"].tries == 3
     assert all(isinstance(found[name].result, Made) for name in "023")
     assert seat.started == 4 and seat.stopped == 1
+
+
+def test_a_process_that_dies_between_two_tasks_counts_as_lost():
+    task, = tasks(1)
+    seat = ProcessSeat(LocalSetup(Request()), 0)
+    others = multiprocessing.active_children()
+    try:
+        assert seat.start().result() == ""
+        process, = set(multiprocessing.active_children()).difference(others)
+        process.kill()
+        for _ in range(2):  # the first may still reach the pool
+            assert isinstance(seat.submit(task).exception(), BrokenProcessPool)
+    finally:
+        seat.stop()
 
 
 def test_a_seat_that_does_not_answer_is_left_out():

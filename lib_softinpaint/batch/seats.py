@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
 from typing import Any, Protocol
 
@@ -72,7 +73,12 @@ class ProcessSeat:
 
     def submit(self, task: Task) -> Future[Made | Failed]:
         assert self._pool is not None, "a seat is started before it gets tasks"
-        return self._pool.submit(_run, task)
+        try:
+            return self._pool.submit(_run, task)
+        except BrokenProcessPool as fault:  # the process died between two tasks
+            lost: Future[Made | Failed] = Future()
+            lost.set_exception(fault)
+            return lost
 
     def stop(self) -> None:
         if self._pool is None:
