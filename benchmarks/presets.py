@@ -7,7 +7,7 @@ The presets are meant for images of 512 pixels, so that size is painted, in scen
 """
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from functools import cache
 
@@ -102,9 +102,10 @@ def _judged(task: Task) -> Task:
     return replace(task, scene=replace(task.scene, things=things))
 
 
-def kept_images(request: Request, task: Task, pipeline: SoftInpaintPipeline) -> Iterator[KeptImage]:
-    """Images painted for a task, one for each of SEEDS."""
-    for seed in SEEDS:
+def kept_images(request: Request, task: Task, pipeline: SoftInpaintPipeline,
+                seeds: Sequence[int] = SEEDS) -> Iterator[KeptImage]:
+    """Images painted for a task, one for each seed."""
+    for seed in seeds:
         kept: list[KeptImage] = []
         models.inpaint(pipeline, replace(request, prompt=task.prompt, seed=seed), Image.fromarray(task.image),
                        grey_image(task.painted.astype(np.float32)), keep=kept.append)

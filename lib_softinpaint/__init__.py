@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from lib_softinpaint.hosts.diffusers.models import soft_inpaint
     from lib_softinpaint.settings.settings import Settings
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 __all__ = ["Settings", "soft_inpaint"]
 
 _HOMES = {"Settings": "lib_softinpaint.settings.settings", "soft_inpaint": "lib_softinpaint.hosts.diffusers.models"}

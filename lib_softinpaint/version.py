@@ -15,7 +15,7 @@ DESCRIBE = "git", "--no-optional-locks", "describe", "--always", "--exclude=*", 
 
 @functools.cache
 def version() -> str:
-    """Such as "0.1.0+3542c76", with ".changed" if files differ from the commit; the plain version without a checkout.
+    """Such as "1.0.0+3542c76", with ".changed" if files differ from the commit; the plain version without a checkout.
 
     Asks git on the first call, which takes some milliseconds.
     """

@@ -25,6 +25,8 @@ OF_THE_REPOSITORY = ("demo/infotext.txt", "demo/mask.png", "demo/model", "demo/i
 BUNDLED = "lib_softinpaint/bundled/"
 BROUGHT_ALONG = {"fastapi": "gradio", "safetensors": "diffusers", "tqdm": "diffusers"}
 """Packages that the library imports, and the requirement that cannot do without them."""
+MOST_BYTES, LARGEST_FILE_BYTES = 60 * 10 ** 6, 10 * 10 ** 6
+"""Of a checkout, and of one file in it."""
 PIP = ("-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input")
 
 
@@ -97,6 +99,15 @@ def test_the_source_distribution_builds_the_same_wheel(wheel, tmp_path):
     run(sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", tmp_path, folder=source)
     rebuilt, = tmp_path.glob("*.whl")
     assert digests_of(rebuilt) == digests_of(wheel)
+
+
+def test_the_checkout_is_small():
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    sizes = {name: (ROOT / name).stat().st_size for name in listed.split("\0") if name and (ROOT / name).exists()}
+    assert 10 ** 6 < sum(sizes.values()) < MOST_BYTES
+    assert max(sizes.values()) < LARGEST_FILE_BYTES
 
 
 def test_the_metadata(distribution):

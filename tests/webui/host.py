@@ -25,8 +25,7 @@ from tests.webui.family import NEO, Host
 ROOT = Path(__file__).parents[2]
 WORK = Path(__file__).parent / "work"  # no dot: Gradio shows no files from hidden folders
 COMPANION = Path(__file__).parent / "companion"
-EXTENSION_FILES = ("docs", "scripts", "lib_softinpaint", "install.py", "metadata.ini", "style.css", "javascript",
-                   "localizations")
+EXTENSION_FILES = ("docs", "scripts", "lib_softinpaint", "metadata.ini", "style.css", "javascript", "localizations")
 START_SECONDS = 300
 
 

@@ -11,11 +11,11 @@ import pytest
 from PIL import Image, ImageDraw
 
 from lib_softinpaint.settings import infotext
+from tests.tolerances import slowness
 from tests.webui import host
 from tests.webui.host import decoded, drawn_disc, drawn_image, encoded
 from tests.webui.test_requests import soft_keys
 from tests.webui.test_runs import outside_of
-from tests.webui.test_speed import slowness
 
 pytestmark = [pytest.mark.every_host, pytest.mark.usefixtures("clean_log")]
 

@@ -2,12 +2,9 @@
 
     SOFTINPAINT_WEBUI=CHECKOUT python -m pytest tests/webui/test_speed.py -s      also prints the times
 """
-import timeit
-
-import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
 
+from tests.tolerances import slowness
 from tests.webui.host import drawn_disc, drawn_image
 
 pytestmark = [pytest.mark.every_host, pytest.mark.usefixtures("clean_log")]
@@ -20,14 +17,6 @@ GOALS_S = {512: 0.1, 1024: 0.15}
 OFF_S = 0.005
 TOLERATED = 1.5
 """Up to this many times the goal is accepted, because hosts differ."""
-BLUR_S = 0.045
-"""Seconds that the blur of `slowness` takes on the machine for which the goals were set."""
-
-
-def slowness():
-    """How many times as long as there a computation of this kind takes here and now, at least 1."""
-    image = np.zeros((1024, 1024), np.float32)
-    return max(1, timeit.timeit(lambda: gaussian_filter(image, 8), number=1) / BLUR_S)
 
 
 def taken(webui, soft, size):
