@@ -12,12 +12,12 @@ from benchmarks.peers import FEW_STEPS
 from benchmarks.tables import markdown_table
 from benchmarks.tasks import TUNING_SCENES, Task, make_task
 from lib_softinpaint.generation.score import blend_score
-from lib_softinpaint.settings import presets as bundled_presets
 from lib_softinpaint.settings.request import Request
 from lib_softinpaint.settings.settings import FIELDS, Settings
 
 TASKS = "replace", "over an edge"
 SEEDS = 1, 2
+REQUEST = {"steps": 4, "cfg_scale": 1.0, "denoising_strength": 1.0}
 FORMS = {"as it is": lambda: presets.pipeline_of(FEW_STEPS), "as a flow model": lambda: flow_scene.pipeline(FEW_STEPS)}
 
 VALUES: dict[str, tuple[float, ...]] = {
@@ -31,7 +31,7 @@ HEADER = ("setting", "value", "blend score", "gain (standard error)", "found", "
 def figures(pipeline: Any, task: Task, settings: Settings) -> np.ndarray:
     """Blend score, whether the thing asked for is found, jump, half-eaten and ghost: a row for each of SEEDS."""
     rows = []
-    for image in presets.kept_images(Request(settings=settings, **presets.FEW_STEPS_REQUEST), task, pipeline, SEEDS):
+    for image in presets.kept_images(Request(settings=settings, **REQUEST), task, pipeline, SEEDS):
         scores, found = image.scores(settings), quality.found(image.composited(settings), task)
         rows.append((blend_score(scores, 1.0, found), found, scores.jump, scores.half_eaten, scores.ghost))
     return np.array(rows)
@@ -40,7 +40,7 @@ def figures(pipeline: Any, task: Task, settings: Settings) -> np.ndarray:
 def rows(pipeline: Any, scenes: Sequence[str]) -> Iterator[list[str]]:
     """A row for each value, the defaults first. Gains are over the defaults with the same scenes and seeds."""
     changes = [("defaults", {}), *((FIELDS[name].label, {name: value}) for name, values in VALUES.items() for value in values),
-               ("preset Few steps", bundled_presets.bundled()["Few steps"].settings)]
+               ("Schedule bias 1.5, Preservation strength 0.1", {"schedule_bias": 1.5, "preservation_strength": 0.1})]
     defaults = None
     for label, changed in changes:
         settings = Settings(**{"enabled": True, **changed})

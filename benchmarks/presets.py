@@ -17,7 +17,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from benchmarks import quality, tasks, truth
 from benchmarks.options import OUTPUT, Options
-from benchmarks.peers import FEW_STEPS, PLAIN, variant
+from benchmarks.peers import PLAIN, variant
 from benchmarks.tables import markdown_table
 from benchmarks.tasks import MARGIN, TUNING_SCENES, Task, largest_thing, make_task
 from lib_softinpaint.generation.kept import KeptImage
@@ -46,15 +46,12 @@ EXTEND, EMPTY_SHARE = "extend", 0.3
 TASKS = {
     "Squiggle": "thin stroke", "Merge an element": "over an edge", "Replace a subject": "replace",
     "Fix a detail (only masked)": RETOUCH, "New background": "background", "Recolour": "recolour",
-    "Outpaint edge": "large area", "Light touch": RETOUCH, "Few steps": "replace"}
+    "Outpaint edge": "large area", "Light touch": RETOUCH}
 """Task by preset. Not listed: "Built-in defaults", which is for no task, "Continue what is there", which is "rounds 2" in
 `coherence`, and those that only have one in ANSWERED."""
 
 ANSWERED = {"Remove an object": REMOVE, "Fix a detail (only masked)": RESTORE, "Outpaint edge": EXTEND}
 """Task with one right answer, by preset."""
-
-FEW_STEPS_REQUEST = {"steps": 4, "cfg_scale": 1.0, "denoising_strength": 1.0}
-"""What the preset "Few steps" is used with."""
 
 FORMATS = {"blend score": "{:.1f}", "found": "{:.0%}", "CIEDE2000": "{:.1f}", "jump": "{:.2f}", "half-eaten": "{:.1%}",
            "effect": "{:.1f}"}
@@ -116,9 +113,8 @@ def requests(preset: Preset) -> dict[str, Request]:
     """The preset, the default settings with the preset's request, and what a fresh WebUI is set to."""
     known = {field.name for field in fields(Request)}
     its_own = {name: value for name, value in preset.request.items() if name in known}
-    fresh = FEW_STEPS_REQUEST if preset.name == "Few steps" else {}
-    return {"preset": Request(settings=Settings(**{**preset.settings, "enabled": True}), **{**fresh, **its_own}),
-            "defaults, its request": Request(**{**fresh, **its_own}), "defaults": Request(**fresh)}
+    return {"preset": Request(settings=Settings(**{**preset.settings, "enabled": True}), **its_own),
+            "defaults, its request": Request(**its_own), "defaults": Request()}
 
 
 def measured(request: Request, task: Task, image: KeptImage) -> dict[str, float]:
@@ -143,13 +139,13 @@ def tables(options: Options) -> Iterator[str]:
 
 
 def _row(preset: Preset, task_name: str, names: tuple[str, ...], keys: list[str]) -> list[str]:
-    model, wanted = FEW_STEPS if preset.name == "Few steps" else PLAIN, requests(preset)
+    wanted = requests(preset)
     figures: dict[str, list[dict[str, float]]] = {kind: [] for kind in wanted}
     strips = []
     for task in (task_of(scene, task_name) for scene in names):
         tiles = {"painted": task.marked}
         for kind, request in wanted.items():
-            for image in kept_images(request, task, pipeline_of(model)):
+            for image in kept_images(request, task, pipeline_of(PLAIN)):
                 figures[kind].append(measured(request, task, image))
                 tiles[kind] = image.composited(request.settings)
         if task.answer is not None:

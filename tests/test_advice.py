@@ -4,7 +4,7 @@ from lib_softinpaint.geometry import Size
 from lib_softinpaint.settings.advice import advice
 
 QUIET = {"denoising_strength": 0.75, "masked_content": "original", "padding_px": None, "image": Size(512, 512),
-         "working": Size(512, 512), "steps": 20, "preservation_strength": 0.5}
+         "working": Size(512, 512)}
 
 
 def test_an_ordinary_request_gets_no_advice():
@@ -12,15 +12,11 @@ def test_an_ordinary_request_gets_no_advice():
     assert advice(**{**QUIET, "denoising_strength": 1.0, "masked_content": "latent noise"}) == []
     assert advice(**{**QUIET, "padding_px": 32, "working": Size(768, 512), "denoising_strength": 1.0}) == []
     assert advice(**{**QUIET, "image": Size(512, 515)}) == []
-    assert advice(**{**QUIET, "steps": 4, "preservation_strength": 0.1}) == []
-    assert advice(**{**QUIET, "steps": 1}) == []
 
 
 def test_at_each_limit_there_is_none_and_just_beyond_it_one():
     def count(**changes):
         return len(advice(**{**QUIET, **changes}))
-    assert [count(steps=steps) for steps in (1, 2, 9, 10)] == [0, 1, 1, 0]
-    assert [count(steps=4, preservation_strength=strength) for strength in (0.1, 0.11)] == [0, 1]
     assert [count(denoising_strength=strength) for strength in (0.09, 0.1)] == [1, 0]
     assert [count(masked_content="latent nothing", denoising_strength=strength) for strength in (0.69, 0.7)] == [1, 0]
     assert [count(padding_px=padding, denoising_strength=0.9) for padding in (15, 16)] == [1, 0]
@@ -35,7 +31,6 @@ def test_at_each_limit_there_is_none_and_just_beyond_it_one():
     ({"working": Size(768, 512)}, "Width and height (512x768) will stretch the image (512x512)."),
     ({"padding_px": 0, "denoising_strength": 0.9},
      "With padding 0, the model sees too little around the mask. At denoising strength 0.9, new content may "
-     "not fit in."),
-    ({"steps": 8}, "With 8 steps, the original may show through in the feather. The preset \"Few steps\" prevents this.")])
+     "not fit in.")])
 def test_each_likely_problem_gets_one_sentence(changes, sentence):
     assert advice(**{**QUIET, **changes}) == [sentence]

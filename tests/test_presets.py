@@ -54,7 +54,7 @@ def test_the_built_in_preset_equals_the_builtins_defaults():
 def test_each_bundled_preset_has_its_own_sentence():
     sentences = [preset.about for preset in bundled().values()]
     assert all(sentence.endswith(".") and len(sentence) < 110 for sentence in sentences)
-    assert len(set(sentences)) == len(sentences) == 12
+    assert len(set(sentences)) == len(sentences) == 11
 
 
 def test_task_buttons_say_what_the_prompt_should_hold():

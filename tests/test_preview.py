@@ -61,14 +61,14 @@ SHARES = [{}, {"schedule_bias": 0.2, "preservation_strength": 0.05}, {"threshold
           {"preservation_strength": 0.0}, {"preservation_strength": 8.0}]
 
 
-REQUESTS = [(0.75, "original", None, [512, 512], [512, 512], 20, 0.5),
-            (0.05, "latent noise", None, [512, 512], [512, 512], 20, 0.5),
-            (0.5, "latent nothing", None, [512, 768], [512, 512], 9, 0.1), (0.9, "fill", 4, [512, 768], [512, 512], 10, 0.5),
-            (0.9, "fill", 32, [512, 768], [512, 512], 9, 0.5), (0.7, "latent noise", 0, [512, 512], [512, 512], 4, 0.2),
-            (1.0, "original", None, [640, 512], [648, 512], 20, 0.5), (0.1, "original", 15, [512, 512], [512, 512], 9, 0.1),
-            (0.7, "latent noise", None, [500, 500], [509, 500], 10, 0.5), (0.8, "fill", 15, [512, 512], [512, 512], 1, 0.5),
-            (0.81, "fill", 15, [512, 512], [640, 512], 2, 0.11), (0.81, "original", 16, [512, 512], [512, 512], 20, 0.5),
-            (0.69, "latent nothing", None, [500, 500], [489, 500], 20, 0.5)]
+REQUESTS = [(0.75, "original", None, [512, 512], [512, 512]),
+            (0.05, "latent noise", None, [512, 512], [512, 512]),
+            (0.5, "latent nothing", None, [512, 768], [512, 512]), (0.9, "fill", 4, [512, 768], [512, 512]),
+            (0.9, "fill", 32, [512, 768], [512, 512]), (0.7, "latent noise", 0, [512, 512], [512, 512]),
+            (1.0, "original", None, [640, 512], [648, 512]), (0.1, "original", 15, [512, 512], [512, 512]),
+            (0.7, "latent noise", None, [500, 500], [509, 500]), (0.8, "fill", 15, [512, 512], [512, 512]),
+            (0.81, "fill", 15, [512, 512], [640, 512]), (0.81, "original", 16, [512, 512], [512, 512]),
+            (0.69, "latent nothing", None, [500, 500], [489, 500])]
 
 
 TOOLS = [("block", "fill holes"), ("block", "drop specks 4"), ("block", "smooth 2"), ("block", "grow 20 %"),
@@ -329,13 +329,11 @@ def recorded():
         runs.append({"run": request, "log_ratios": whole(np.log(run))})
         if sampler in WITH_CURVES:
             curves += [{"run": request, "settings": changes, "shares": repaint_shares(run, changes)} for changes in SHARES]
-    steps = at([999, 749, 499, 249], schedule._log_ratios().double().numpy()).tolist()  # at these three mask values
+    steps = at([999, 749, 499, 249], schedule._log_ratios().double().numpy()).round(6).tolist()  # processors differ beyond
     curves += [{"run": {"ratios": levels}, "settings": changes, "shares": repaint_shares(levels, changes)}
                for changes in SHARES for levels in (BEYOND, BEYOND[5:], BEYOND[10:], steps)]
-    advised = [{"request": {**dict(zip(("strength", "content", "paddingPx", "image", "working", "steps"), asked)),
-                            "settings": {"preservation_strength": asked[-1]}},
-                "sentences": advice(*asked[:3], *(Size(height, width) for width, height in asked[3:5]), *asked[5:])}
-               for asked in REQUESTS]
+    advised = [{"request": dict(zip(("strength", "content", "paddingPx", "image", "working"), asked)),
+                "sentences": advice(*asked[:3], *(Size(height, width) for width, height in asked[3:]))} for asked in REQUESTS]
     read = [{"image": name, "size": image.size, "pixels": in_bytes(np.asarray(image.convert("RGBA"))),
              "levels": in_bytes(np.rint(255 * strengths(image)).astype(np.uint8))}
             for name, image in (*mask_images().items(), *((f"random {seed}", random_mask_image(seed)) for seed in SEEDS))]

@@ -2,8 +2,6 @@ import pytest
 import torch
 
 from lib_softinpaint.method import schedule
-from lib_softinpaint.settings.presets import bundled
-from lib_softinpaint.settings.settings import Settings
 
 
 def sd1_alphas_cumprod():
@@ -82,23 +80,8 @@ def test_a_pixel_is_unlocked_when_the_time_left_has_fallen_to_its_mask_value():
     assert schedule.unlocked_share(mask, torch.tensor([1.0, 0.0])).shape == (2, 1, 1, 4)
 
 
-FLOW_4 = torch.tensor([1.0, 0.9, 0.75, 0.5])
-"""Noise levels of a flow model in 4 steps, with a shift of 3."""
 SGM_UNIFORM_4 = (1 / sd1_alphas_cumprod()[[999, 749, 499, 249]] - 1).sqrt()
 """Noise levels of Stable Diffusion in 4 steps, with the schedule type SGM Uniform."""
-
-
-@pytest.mark.parametrize("ratios", [schedule.ratio_from_flow(FLOW_4), schedule.ratio_from_sigma(SGM_UNIFORM_4)])
-def test_the_preset_for_few_steps_keeps_the_original_early_and_leaves_no_ghost(ratios):
-    """The image is the last step's prediction, so what the last step keeps shows through."""
-    def kept(settings):
-        half = torch.tensor(0.5).log().view(1, 1, 1, 1)
-        return 1 - schedule.repaint_share(half, ratios, settings.schedule_bias, settings.preservation_strength).flatten()
-    usual, few = kept(Settings()), kept(Settings(**bundled()["Few steps"].settings))
-    assert usual[-1] > 0.2
-    assert few[-1] < 0.1
-    assert few[0] > 0.95
-    assert (few.diff() < 0).all()
 
 
 def test_in_few_steps_greys_unlock_one_after_the_other():

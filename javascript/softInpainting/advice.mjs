@@ -3,16 +3,11 @@
 import {translated} from "./translation.mjs";
 
 const LEAST_STRENGTH = 0.1, LEAST_STRENGTH_OF_NOISE = 0.7, LEAST_CONTEXT_PX = 16, HIGH_STRENGTH = 0.8;
-const LARGEST_STRETCH = 0.02, FEW_STEPS = 9;
-export const FEW_STEP_SETTINGS = {scheduleBias: 1.5, preservationStrength: 0.1};  // of the preset "Few steps"
+const LARGEST_STRETCH = 0.02;
 
 /** A sentence on each problem, and its fix. None for most requests. */
-export function advice({strength, content, paddingPx, image, working, steps, settings}) {
+export function advice({strength, content, paddingPx, image, working}) {
     const found = [];
-    if (steps > 1 && steps <= FEW_STEPS && settings.preservation_strength > FEW_STEP_SETTINGS.preservationStrength) {
-        found.push({sentence: translated("With {steps} steps, the original may show through in the feather. " +
-                                         "The preset \"Few steps\" prevents this.", {steps}), fix: "Use few-step settings"});
-    }
     if (strength < LEAST_STRENGTH) {
         found.push({sentence: translated("Denoising strength {strength} changes almost nothing; " +
                                          "new content needs 0.4 or more.", {strength}),

@@ -1,6 +1,6 @@
 // The accordion's live preview: what a mask and a schedule will do, before anything is generated.
 // lib_softinpaint/ui/accordion.py builds the elements that are filled in here.
-import {FEW_STEP_SETTINGS, advice} from "./advice.mjs";
+import {advice} from "./advice.mjs";
 import {readControls, setNumber} from "./controls.mjs";
 import {cropRegion} from "./crop.mjs";
 import {drawCurves, drawMask} from "./drawing.mjs";
@@ -117,10 +117,6 @@ function listProblems(list, problems, find) {
 
 function applyFix(fix, find) {
     if (fix === "Set size from image") find("#img2img_detect_image_size_btn").click();
-    if (fix === "Use few-step settings") {
-        setNumber(find("#mask_blend_power input[type=number]"), FEW_STEP_SETTINGS.scheduleBias);
-        setNumber(find("#mask_blend_scale input[type=number]"), FEW_STEP_SETTINGS.preservationStrength);
-    }
     if (fix === "Raise denoising") setNumber(find("#img2img_denoising_strength input[type=number]"), 0.75);
     if (fix === "Set padding to 32") setNumber(find("#img2img_inpaint_full_res_padding input[type=number]"), 32);
 }

@@ -141,8 +141,7 @@ def _request_of(job: Job, request: Request, may_fit: bool, model: str | None) ->
     soft = numbered.settings
     is_own = soft.enabled and soft.own_masked_content != HOSTS
     for sentence in advice(numbered.denoising_strength, soft.own_masked_content if is_own else numbered.masked_content,
-                           padding, size, working_size(numbered, size), numbered.steps,
-                           soft.preservation_strength if soft.enabled else 0):
+                           padding, size, working_size(numbered, size)):
         print_note(sentence)
     text = infotext.dump(to_infotext(numbered, Model=model or SCENES)) + " " * LETTERS_MORE
     colours = colours_of(image)

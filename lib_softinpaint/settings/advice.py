@@ -15,16 +15,11 @@ LEAST_CONTEXT_PX, HIGH_STRENGTH = 16, 0.8
 LARGEST_STRETCH = 0.02
 """Relative change of the aspect ratio below which the eye does not notice."""
 
-FEW_STEPS, FEW_STEPS_PRESERVATION = 9, 0.1
-"""Up to this many steps, the last step starts at a high noise level. A higher preservation strength then leaves a ghost of the
-original in grey areas."""
-
 EMPTY = "The mask is empty, so nothing will be inpainted."
 EMPTY_OF_ALL = "The mask is empty, so the WebUI will repaint the whole image."
 
 
-def advice(denoising_strength: float, masked_content: str, padding_px: int | None, image: Size, working: Size, steps: int,
-           preservation_strength: float) -> list[str]:
+def advice(denoising_strength: float, masked_content: str, padding_px: int | None, image: Size, working: Size) -> list[str]:
     """Sentences about a request; most requests get none.
 
     Parameters
@@ -37,9 +32,6 @@ def advice(denoising_strength: float, masked_content: str, padding_px: int | Non
         Size of the image, and the size to which it is stretched for the model.
     """
     sentences = []
-    if 1 < steps <= FEW_STEPS and preservation_strength > FEW_STEPS_PRESERVATION:
-        sentences.append(f"With {steps} steps, the original may show through in the feather. The preset \"Few "
-                         "steps\" prevents this.")
     if denoising_strength < LEAST_STRENGTH:
         sentences.append(f"Denoising strength {denoising_strength:g} changes almost nothing; new content needs 0.4 or more.")
     elif masked_content.startswith("latent") and denoising_strength < LEAST_STRENGTH_OF_NOISE:

@@ -92,7 +92,7 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     padding = p.inpaint_full_res_padding if p.inpaint_full_res else None
     stretches = p.resize_mode in (JUST_RESIZE, JUST_RESIZE_LATENT)
     for sentence in advice(p.denoising_strength, content_of(p, settings), padding, image_size,
-                           Size(p.height, p.width) if stretches else image_size, p.steps, settings.preservation_strength):
+                           Size(p.height, p.width) if stretches else image_size):
         p.comment(sentence)
     run.canvas = canvas_of(p, painted)
     candidates.start(p, settings)
