@@ -67,7 +67,8 @@ NOISE = np.random.default_rng(0).integers(0, 9, (SIDE, SIDE))
 LIKE_THE_CLEAN_ONE = {
     "noise": over(CLEAN, NOISE), "black 1": over(CLEAN, 1), "black 2": over(CLEAN, 2),
     "jpeg 95": coded(CLEAN, "JPEG", quality=95), "jpeg 75": coded(CLEAN, "JPEG", quality=75),
-    "jpeg 30": coded(CLEAN, "JPEG", quality=30), "jpeg in colour": coded(CLEAN.convert("RGB"), "JPEG", quality=75),
+    "jpeg 40": coded(CLEAN, "JPEG", quality=40), "jpeg 30": coded(CLEAN, "JPEG", quality=30),
+    "jpeg in colour": coded(CLEAN.convert("RGB"), "JPEG", quality=75),
     "webp": coded(CLEAN.convert("RGB"), "WEBP", quality=75), "noise, then jpeg": coded(over(CLEAN, NOISE), "JPEG", quality=75),
     "white 254": disc(white=254), "white 252": disc(white=252), "white 250": disc(white=250),
     "0 and 1": Image.fromarray(INSIDE.astype(np.uint8)), "bits": CLEAN.convert("1"),

@@ -3,7 +3,7 @@
 import {translated} from "./translation.mjs";
 
 const NOISE_LEVEL = 8, WHITE_LEVEL = 250, FAINT_LEVEL = 63, GREY_LEVELS = [31, 224], COLOUR_LEVEL = 64, HARD_STEP = 80;
-const NOTABLE_SHARE = 0.01, OSCILLATING_SHARE = 0.06, GREY_SHARE = 0.15, GREY_SHARE_NEAR_EDGES = 0.3, BLACK_SHARE = 0.25;
+const NOTABLE_SHARE = 0.01, OSCILLATING_SHARE = 0.07, GREY_SHARE = 0.15, GREY_SHARE_NEAR_EDGES = 0.3, BLACK_SHARE = 0.25;
 const STRAY_SHARE = 0.001, CODED_PX = 8, SAME_SHAPE = 0.02;
 
 /** Strengths of a mask's pixels, RGBA. As strengths, except that a canvas tells neither the colour under full transparency
@@ -50,16 +50,20 @@ function levelsOf(pixels) {
 /** Whether the faint levels go up and down, as lossy compression makes them. As _oscillates. */
 function oscillates(levels, width, height) {
     const [left, top, right, bottom] = codedBox(levels, width, height, NOISE_LEVEL);
-    let faint = 0, peaks = 0;
+    let varying = 0, peaks = 0;
     for (let y = top; y < bottom; y++) {
-        for (let x = left + 1; x < right - 1; x++) {
+        for (let x = left; x < right; x++) {
             const at = y * width + x, level = levels[at];
             if (level === 0 || level > FAINT_LEVEL) continue;
-            faint++;
-            peaks += level > levels[at - 1] && level > levels[at + 1];
+            for (const [step, inside] of [[1, x > left && x < right - 1], [width, y > top && y < bottom - 1]]) {
+                if (!inside) continue;
+                const before = levels[at - step], after = levels[at + step];
+                varying += level !== before || level !== after;
+                peaks += level > before && level > after;
+            }
         }
     }
-    return peaks > OSCILLATING_SHARE * faint;
+    return peaks > OSCILLATING_SHARE * varying;
 }
 
 /** Levels without noise. Near a hard edge there are no greys, elsewhere no faint or nearly white ones. As _without_noise. */
