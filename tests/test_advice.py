@@ -28,7 +28,7 @@ def test_at_each_limit_there_is_none_and_just_beyond_it_one():
     ({"denoising_strength": 0.05}, "Denoising strength 0.05 changes almost nothing; new content needs 0.4 or more."),
     ({"masked_content": "latent noise", "denoising_strength": 0.5},
      "Masked content latent noise needs denoising strength 0.7 or more. At 0.5 the fill will show through."),
-    ({"working": Size(768, 512)}, "Width and height (512x768) will stretch the image (512x512)."),
+    ({"working": Size(768, 512)}, "Width and height (512x768) stretch the image (512x512)."),
     ({"padding_px": 0, "denoising_strength": 0.9},
      "With padding 0, the model sees too little around the mask. At denoising strength 0.9, new content may "
      "not fit in.")])

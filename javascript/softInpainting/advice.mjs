@@ -20,7 +20,7 @@ export function advice({strength, content, paddingPx, image, working}) {
     }
     if (paddingPx === null) {
         if (Math.abs(working[0] * image[1] / (working[1] * image[0]) - 1) > LARGEST_STRETCH) {
-            found.push({sentence: translated("Width and height ({working}) will stretch the image ({image}).",
+            found.push({sentence: translated("Width and height ({working}) stretch the image ({image}).",
                                              {working: working.join("x"), image: image.join("x")}),
                         fix: "Set size from image"});
         }

@@ -244,9 +244,14 @@ def _carries_a_shape(alpha: Image.Image, solid: Image.Image) -> bool:
     return not whitened and not stray
 
 
+def has_same_shape(mask: Size, image: Size) -> bool:
+    """Whether the mask has the image's aspect ratio."""
+    return abs(mask.width * image.height / (mask.height * image.width) - 1) <= SAME_SHAPE
+
+
 def check_shape(mask: Size, image: Size, name: str) -> None:
     """Raises BadInput if the mask's aspect ratio is not the image's. `name` names the mask in the message."""
-    if abs(mask.width * image.height / (mask.height * image.width) - 1) > SAME_SHAPE:
+    if not has_same_shape(mask, image):
         raise BadInput(f"{name} must have the aspect ratio of its image, {image}, got {mask}.")
 
 

@@ -15,6 +15,7 @@ LEAST_CONTEXT_PX, HIGH_STRENGTH = 16, 0.8
 LARGEST_STRETCH = 0.02
 """Relative change of the aspect ratio below which the eye does not notice."""
 
+NO_MASK = "There is no mask, so the WebUI repaints the whole image, without soft inpainting."
 EMPTY = "The mask is empty, so nothing will be inpainted."
 EMPTY_OF_ALL = "The mask is empty, so the WebUI will repaint the whole image."
 
@@ -40,7 +41,7 @@ def advice(denoising_strength: float, masked_content: str, padding_px: int | Non
     if padding_px is None:
         stretch = working.width * image.height / (working.height * image.width)
         if abs(stretch - 1) > LARGEST_STRETCH:
-            sentences.append(f"Width and height ({working}) will stretch the image ({image}).")
+            sentences.append(f"Width and height ({working}) stretch the image ({image}).")
     elif padding_px < LEAST_CONTEXT_PX and denoising_strength > HIGH_STRENGTH:
         sentences.append(f"With padding {padding_px}, the model sees too little around the mask. At denoising strength "
                          f"{denoising_strength:g}, new content may not fit in.")

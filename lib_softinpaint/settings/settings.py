@@ -3,6 +3,7 @@
 Annotations are evaluated on import: `fields_of` reads them, and parsing strings would be slower.
 """
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -222,8 +223,10 @@ def read_args(args: Sequence[Any]) -> tuple[Settings, list[str]]:
         given = {"enabled": True, **{name: value for name, value in args[0].items() if value is not None}}
         unknown = sorted(str(name) for name in given.keys() - {field.name for field in fields})
         if unknown:
-            raise ValueError(f"Unknown soft inpainting setting {', '.join(map(repr, unknown))}; the settings are "
-                             f"{', '.join(field.name for field in fields)}.")
+            alike = difflib.get_close_matches(unknown[0].lower().replace(" ", "_"), FIELDS, 1)
+            raise ValueError(f"Unknown soft inpainting setting {', '.join(map(repr, unknown))}; "
+                             + (f"did you mean {alike[0]}? The" if alike else "the")
+                             + f" settings are {', '.join(FIELDS)}.")
     else:
         given = {field.name: value for field, value in zip(fields, args) if value is not None}
     notes: list[str] = []

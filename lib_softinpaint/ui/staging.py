@@ -35,7 +35,7 @@ class Selected:
     Parameters
     ----------
     number
-        Its number in the gallery, from 1.
+        Its number in the gallery, from 1. A grid or contact sheet does not count.
     image
     infotext
     mask

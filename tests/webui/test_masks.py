@@ -129,7 +129,7 @@ def test_grey_paint_repaints_by_its_strength_at_any_threshold_mix(webui, sampler
 @pytest.mark.parametrize(("fields", "sentence"), [
     ({"denoising_strength": 0.05}, "Denoising strength 0.05 changes almost nothing"),
     ({"inpainting_fill": 2, "denoising_strength": 0.5}, "Masked content latent noise needs denoising strength 0.7"),
-    ({"width": 384}, "Width and height (384x256) will stretch the image (256x256)."),
+    ({"width": 384}, "Width and height (384x256) stretch the image (256x256)."),
     ({"inpaint_full_res": True, "inpaint_full_res_padding": 0, "denoising_strength": 0.9}, "With padding 0, ")])
 def test_likely_problems_are_shown_below_the_image(webui, fields, sentence):
     result = webui.inpaint(IMAGE, MASK, [True], steps=2, **fields)
@@ -143,8 +143,15 @@ def test_likely_problems_are_shown_below_the_image(webui, fields, sentence):
 def test_an_empty_mask_is_reported(webui, only_masked, sentence):
     if only_masked and webui.host.name == CLASSIC:
         pytest.skip("Forge Classic itself fails on an empty mask")
-    webui.inpaint(IMAGE, Image.new("L", IMAGE.size), [True], steps=2, inpaint_full_res=only_masked)
+    result = webui.inpaint(IMAGE, Image.new("L", IMAGE.size), [True], steps=2, inpaint_full_res=only_masked)
     assert sentence in webui.get("/companion/witness")["comments"]
+    assert sentence in result.infotexts[0]
+
+
+def test_a_missing_mask_is_reported(webui):
+    sentence = "There is no mask, so the WebUI repaints the whole image, without soft inpainting."
+    assert sentence in webui.inpaint(IMAGE, None, [True], steps=2).infotexts[0]
+    assert "Soft inpainting" not in webui.inpaint(IMAGE, None, [False], steps=2).infotexts[0]
 
 
 GREY = Image.fromarray(np.asarray(MASK) // 2)
@@ -189,7 +196,8 @@ def test_a_mask_of_another_size_is_placed_like_the_hosts_own(webui, only_masked,
     assert not change[distance_transform_edt(np.asarray(placed) == 0) > reach].any()
     assert change[core].mean() > max(20, 0.9 * as_placed[core].mean())
     assert (by_host[core] > 0).mean() > 0.9
-    assert "The mask ({}x{}) was resized to fit the image (256x256).".format(*size) in result.infotexts[0]
+    how = "stretched" if mode == 0 and size[0] != size[1] else "resized"
+    assert f"The mask ({size[0]}x{size[1]}) was {how} to fit the image (256x256)." in result.infotexts[0]
 
 
 def test_the_mask_image_can_be_inverted(webui):

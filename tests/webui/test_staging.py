@@ -233,3 +233,18 @@ def test_candidates_are_compared_and_discarded(webui, page, faults):
     assert mask.exists()
     assert nameless_controls(page, "#softinpaint_staging") == []
     assert not faults
+
+
+def test_a_contact_sheet_does_not_count(webui, page, faults):
+    paint(page)
+    set_number(page, "img2img_batch_size", 2)
+    page.locator("#softinpaint_contact_sheet input").check()
+    generate(webui, page)
+    page.wait_for_function("document.querySelectorAll('#img2img_gallery .thumbnail-item.thumbnail-small').length === 3")
+    for place, button, told in ((0, "load_mask", "Select a single image, not the grid or contact sheet."),
+                                (1, "load_mask", "The mask of image 1 is now Mask image."),
+                                (2, "accept", "Accepted image 2 as step")):
+        page.locator("#img2img_gallery .thumbnail-small").nth(place).click()
+        page.wait_for_timeout(500)
+        press(page, button, told)
+    assert not faults

@@ -20,8 +20,8 @@ def find_shown(gallery: Any, index: int) -> str:
         raise LookupError("The gallery is empty: generate an image first.")
     identity = identity_of(gallery_image(gallery[max(0, index)]))
     if identity is None:
-        raise LookupError("This image cannot be re-composited: it was not soft-inpainted, or newer results have replaced "
-                          "it. The memory limit is in Settings > Soft inpainting.")
+        raise LookupError("This image cannot be re-composited: it was not soft-inpainted, is a grid or contact sheet, or "
+                          "newer results have replaced it. The memory limit is in Settings > Soft inpainting.")
     return identity
 
 
@@ -44,7 +44,8 @@ def kept_image(identity: Any) -> KeptImage:
         history.shrink(history_mb())  # re-rendering may have added to it
         return image
     except (KeyError, TypeError) as missing:  # a list or an object has no hash
-        raise LookupError(f"id must be the id of a kept image, got {identity!r}.") from missing
+        raise LookupError(f"id must be the id of a kept image, got {identity!r}. It may have been dropped: the memory "
+                          "limit is in Settings > Soft inpainting.") from missing
 
 
 def save_image(result: Image.Image, infotext: str) -> str:

@@ -31,9 +31,9 @@ from lib_softinpaint.hosts.webui.sampling import on_mask_blend
 from lib_softinpaint.hosts.webui.skipped_steps import leave_out_locked_steps
 from lib_softinpaint.hosts.webui.staging import keep_painted
 from lib_softinpaint.images.encoded import as_bytes
-from lib_softinpaint.images.painted import LEAST_VALUE
+from lib_softinpaint.images.painted import LEAST_VALUE, has_same_shape
 from lib_softinpaint.method.mask import Canvas, resized
-from lib_softinpaint.settings.advice import EMPTY, EMPTY_OF_ALL, advice
+from lib_softinpaint.settings.advice import EMPTY, EMPTY_OF_ALL, NO_MASK, advice
 from lib_softinpaint.settings.mask_tools import source_of
 from lib_softinpaint.settings.settings import HARD, read_args, to_infotext
 
@@ -58,8 +58,10 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     except ValueError as invalid:
         tell_user(p, f"Soft inpainting was skipped: {invalid}")
         return
-    has_mask = getattr(p, "image_mask", None) is not None or settings.mask_image or source_of(settings.mask_tools)
-    if not settings.enabled or not has_mask:
+    if not settings.enabled:
+        return
+    if getattr(p, "image_mask", None) is None and not settings.mask_image and not source_of(settings.mask_tools):
+        tell_user(p, NO_MASK)
         return
     for note in notes:
         tell_user(p, note)
@@ -76,7 +78,7 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
         # The host crops at the mask's own size but composites with the resized mask, which leaves black patches.
         painted = resized(painted, image_size, MASK_RESIZES[p.resize_mode])
     if painted.max() < LEAST_VALUE:
-        p.comment(EMPTY_OF_ALL if p.inpaint_full_res or p.image_mask is None else EMPTY)
+        tell_user(p, EMPTY_OF_ALL if p.inpaint_full_res or p.image_mask is None else EMPTY)
         return
     if one_by_one and region is None:
         try:
@@ -103,7 +105,8 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     for note in mask_notes:
         tell_user(p, note)
     if resizes:
-        tell_user(p, f"The mask ({mask_size}) was resized to fit the image ({image_size}).")
+        how = "stretched" if stretches and not has_same_shape(mask_size, image_size) else "resized"
+        tell_user(p, f"The mask ({mask_size}) was {how} to fit the image ({image_size}).")
     if mask_image_is_used:
         p.extra_generation_params[MASK_IMAGE_KEY] = hashlib.sha256(as_bytes(settings.mask_image)).hexdigest()[:HASH_DIGITS]
     shape_masks(p, run)

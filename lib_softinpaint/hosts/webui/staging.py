@@ -52,7 +52,8 @@ def selected(gallery: Any, generation_info: str, index: int) -> Selected:
     if not gallery:
         raise LookupError("The gallery is empty: generate an image first.")
     place, info = max(0, index), json.loads(generation_info or "{}")
-    if place < info.get("index_of_first_image", 0):
+    first = info.get("index_of_first_image", 0)
+    if place < first:
         raise LookupError("Select a single image, not the grid or contact sheet.")
     if place >= len(gallery):
         raise LookupError(f"The gallery has {len(gallery)} images, got number {place + 1}.")
@@ -65,7 +66,7 @@ def selected(gallery: Any, generation_info: str, index: int) -> Selected:
         kept = kept_image(identity)
         pixels = kept.sampled.original if kept.source is None else kept.source
         original = with_colours(Image.fromarray(pixels), kept.colours)
-    return Selected(place + 1, without_idle_alpha(image), text, infotext.parse(text).get(PAINTED_KEY, ""), original)
+    return Selected(place - first + 1, without_idle_alpha(image), text, infotext.parse(text).get(PAINTED_KEY, ""), original)
 
 
 def without(gallery: Any, generation_info: str, index: int) -> tuple[Any, str]:
