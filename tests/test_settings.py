@@ -120,7 +120,7 @@ def test_a_number_out_of_range_is_clamped_and_noted():
     (["maybe"], "Soft inpainting must be true or false, got 'maybe'."),
     ([True] + [None] * 6 + ["thick"], "Feather source must be one of Automatic, Mask blur, own, host, got 'thick'."),
     ([{"mask_tools": "smoth 4"}], "Mask tools must be steps such as 'fill holes', .*, got 'smoth 4'"),
-    ([{"schedule_bais": 1}], ".*setting 'schedule_bais'; did you mean schedule_bias. The settings are enabled, schedule_bias, "),
+    ([{"schedule_bais": 1}], ".*'schedule_bais'; did you mean schedule_bias. The settings are enabled, schedule_bias, "),
     ([{"Preservation strength": 1}], ".*setting 'Preservation strength'; did you mean preservation_strength. "),
     ([{"zzz": 1}], "Unknown soft inpainting setting 'zzz'; the settings are enabled, schedule_bias, ")])
 def test_an_invalid_setting_raises_one_sentence(args, sentence):

@@ -67,8 +67,9 @@ function outline(mask, place, width) {
     return crosses(0.5 / 255) ? patterned(RIM, DOT) : null;
 }
 
-/** Draws one curve for each mask value: the shares that are repainted, by step. */
-export function drawCurves(canvas, curves) {
+/** Draws one curve for each mask value: the shares that are repainted, by step. `wanted` is the number of steps that the
+ *  user asked for: at a lower denoising strength, fewer are run. */
+export function drawCurves(canvas, curves, wanted) {
     const density = window.devicePixelRatio || 1;
     canvas.width = CURVE_WIDTH * density;
     canvas.height = CURVE_HEIGHT * density;
@@ -83,7 +84,9 @@ export function drawCurves(canvas, curves) {
     pen.globalAlpha = 1;
     pen.fillText(translated("repainted"), 2, 12);
     pen.textAlign = "right";
-    pen.fillText(translated("{steps} steps", {steps: curves[0].shares.length}), CURVE_WIDTH - 2, CURVE_HEIGHT - 4);
+    const steps = curves[0].shares.length;
+    pen.fillText(steps < wanted ? translated("{steps} of {count} steps", {steps, count: wanted}) : translated("{steps} steps", {steps}),
+                 CURVE_WIDTH - 2, CURVE_HEIGHT - 4);
     pen.textAlign = "left";
     pen.lineWidth = CURVE_LINE_PX;
     curves.forEach(({maskValue, shares}, number) => {

@@ -22,7 +22,7 @@ export function drawPreview(preview, find, kept, redraw) {
     const stepRatios = ratios(controls);
     const curves = CURVE_VALUES.map((maskValue) =>
         ({maskValue, shares: repaintShares(maskValue, stepRatios, controls.settings)}));
-    drawCurves(preview.querySelector(".curves"), curves);
+    drawCurves(preview.querySelector(".curves"), curves, controls.steps);
     preview.querySelector(".curves").ariaLabel = aboutCurves(curves);
     const scene = readScene(controls, find, kept);
     const shown = preview.querySelector(".mask");

@@ -26,9 +26,9 @@ from lib_softinpaint.ui.events import QUIETLY, javascript
 PREVIEW_QUALITY = 90
 """JPEG quality. Writing a PNG takes longer than compositing."""
 
-INTRODUCTION = ("Select an image in the gallery and click Use selected image. Then change the feather, edge "
-                "awareness, or under Advanced the mask grow and everything under Composite. The preview updates at once, "
-                "without sampling.")
+INTRODUCTION = ("Select an image in the gallery and click Use selected image. Then move Feather source and Edge awareness "
+                "above, or Mask grow and the Composite sliders under Advanced. The preview updates at once, without "
+                "sampling. The next image that you generate uses these sliders too.")
 TICKET = "`${performance.timeOrigin} ${performance.now()}`"
 """JavaScript for a ticket: which page sent the request, and when. A page's requests may reach the server in any order."""
 

@@ -133,7 +133,7 @@ def build() -> Panel:
         with gr.Row():
             compare, hold = button("Compare", "compare"), button("Hold for comparison", "hold")
         view = gr.Radio([SLIDER, DIFFERENCE], value=SLIDER, label="View", elem_id="softinpaint_staging_view",
-                        info="With the held image, or with the original if none is held. Hold it again to let it go.")
+                        info="With the held image, or with the original if none is held.")
         compared = gr.HTML(elem_id="softinpaint_staging_compared")
         gr.Markdown("### Painted mask")
         with gr.Row():
