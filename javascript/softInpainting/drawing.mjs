@@ -85,8 +85,9 @@ export function drawCurves(canvas, curves, wanted) {
     pen.fillText(translated("repainted"), 2, 12);
     pen.textAlign = "right";
     const steps = curves[0].shares.length;
-    pen.fillText(steps < wanted ? translated("{steps} of {count} steps", {steps, count: wanted}) : translated("{steps} steps", {steps}),
-                 CURVE_WIDTH - 2, CURVE_HEIGHT - 4);
+    const run = steps < wanted ? translated("{steps} of {count} steps", {steps, count: wanted})
+        : translated("{steps} steps", {steps});
+    pen.fillText(run, CURVE_WIDTH - 2, CURVE_HEIGHT - 4);
     pen.textAlign = "left";
     pen.lineWidth = CURVE_LINE_PX;
     curves.forEach(({maskValue, shares}, number) => {
