@@ -10,7 +10,7 @@ import {actionOf, shortcutRows} from "./shortcuts.mjs";
 import {addCandidates, addStep, discard, goTo, keepMask, keepStep, openSession, PROMPTS, resume, session, step,
     stepBack, stepForward} from "./steps.mjs";
 import {drawSteps} from "./strip.mjs";
-import {clearMask, describeMask, putMask, redo, redoable, resetMask, undo, undoable} from "./strokes.mjs";
+import {clearMask, describeMask, editsFrom, putMask, redo, redoable, showEdits, undo, undoable} from "./strokes.mjs";
 import {changeBrush, chooseTool, setStrength, showNumbers} from "./tools.mjs";
 import {fit, openView, watchStage, zoom} from "./view.mjs";
 import {translated} from "../../../javascript/softInpainting/translation.mjs";
@@ -18,6 +18,9 @@ import {translated} from "../../../javascript/softInpainting/translation.mjs";
 const RESULTS = "#softinpaint_results", THEME = "softinpaint-theme";
 const BUILT = ["#softinpaint_shortcuts", CANDIDATES, RESULTS, ...PROMPTS];
 const ZOOM = 1.25;
+
+/** The mask's edits by step, so that each can be undone after going back. A reload keeps only the masks. */
+const editsOf = new WeakMap();
 
 let opened = false;
 
@@ -39,9 +42,10 @@ async function showImage(image) {
         opened = true;
         await begin(image);
     }
-    const shown = step(), paint = shown.mask && await decodedImage(shown.mask);
+    const shown = step(), edits = editsOf.get(shown) ?? editsFrom(shown.mask ? await decodedImage(shown.mask) : null);
     if (shown !== step()) return;
-    resetMask([image.naturalWidth, image.naturalHeight], paint);
+    editsOf.set(shown, edits);
+    showEdits([image.naturalWidth, image.naturalHeight], edits);
     openView();
     showNumbers();
     drawUndo();
