@@ -32,8 +32,8 @@ async function openImage(blob) {
     addStep({image: src, name: blob.name || translated("Pasted image")});
 }
 
-async function loadMask(blob) {
-    putMask(await paintOf(blob));
+async function loadMask(blob, name = blob.name) {
+    putMask(await paintOf(blob, name));
 }
 
 /** Fits the canvas to the step's image, which has just been loaded. */
@@ -118,7 +118,7 @@ const ACTIONS = {
     "accept": accept, "compare": onSelected(compare), "discard": discardSelected,
     "bring-back": () => step().candidates.forEach((candidate) => discard(candidate, false)),
     "use-mask": onSelected(async ({name}) => loadMask(await fileAt(maskAddress(name),
-        translated("The mask of {name}", {name})))),
+        translated("The mask of {name}", {name})), `masks/${name}`)),
     "save-its-mask": onSelected(({name}) => download(maskAddress(name), name.replace(".png", "-mask.png"))),
     "save-image": onSelected(({name}) => download(resultAddress(name), name)),
     "step-back": stepBack, "step-forward": stepForward, "resume": resume,
