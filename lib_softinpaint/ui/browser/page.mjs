@@ -148,6 +148,7 @@ document.addEventListener("click", (event) => {
         session.running = session.at;
         keepStep();
     }
+    if (button || inPage(target, "#img2img_generate, #paste")) showStatus("");
     if (!button) return;
     const {action, step: number, name, viewOf, side} = button.dataset;
     if (action) attempt(ACTIONS[action], event);
@@ -189,6 +190,7 @@ document.addEventListener("change", ({target}) => {
 });
 document.addEventListener("load", ({target}) => inPage(target, `${ROOT} .stage img`) && showImage(target), {capture: true});
 document.addEventListener("softinpaint-edited", () => {
+    showStatus("");
     keepMask();
     drawUndo();
     describeMask();
