@@ -452,6 +452,13 @@ def test_every_control_has_a_name(page):
     assert nameless_controls(page, "body") == []
 
 
+def test_the_page_uses_the_windows_width(page):
+    page.set_viewport_size({"width": 1200, "height": 900})
+    left, right = (page.locator(selector).bounding_box() for selector in ("#softinpaint_paint", "#softinpaint_candidates"))
+    assert left["x"] < 50 and right["x"] + right["width"] > 1150
+    assert page.locator("#softinpaint_paint .tools").bounding_box()["height"] < 80, "two rows"
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_page_fits_a_narrow_window(served, browser, theme):
     narrow = browser.new_page(viewport={"width": 420, "height": 900})
