@@ -123,9 +123,9 @@ function codedBox(levels, width, height, above) {
     return [start(left), start(top), Math.min(width, right + CODED_PX), Math.min(height, bottom + CODED_PX)];
 }
 
-/** The sentence on a mask image whose shape is not that of its image, else "". As check_shape. */
-export function shapeFault(mask, [width, height]) {
+/** The sentence on a mask whose shape is not that of its image, else "". `name` names the mask. As check_shape. */
+export function shapeFault(mask, [width, height], name) {
     const differs = Math.abs(mask.width * height / (mask.height * width) - 1) > SAME_SHAPE;
-    return differs ? translated("Mask image must have the aspect ratio of its image, {image}, got {mask}.",
-                                {image: `${width}x${height}`, mask: `${mask.width}x${mask.height}`}) : "";
+    return differs ? translated("{name} must have the aspect ratio of its image, {image}, got {mask}.",
+                                {name, image: `${width}x${height}`, mask: `${mask.width}x${mask.height}`}) : "";
 }

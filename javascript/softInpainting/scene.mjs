@@ -60,7 +60,7 @@ export function readScene(controls, find, kept) {
 function readFile(mask, {size, scale, grid}) {
     if (mask === undefined) return {};  // not decoded yet
     if (mask === null) return {fault: translated("This browser cannot show the mask image.")};
-    const fault = shapeFault(mask, size);
+    const fault = shapeFault(mask, size, translated("Mask image"));
     return fault ? {fault} : {strengths: readMask(mask, grid), maskScale: scale};
 }
 

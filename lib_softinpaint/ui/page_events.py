@@ -156,14 +156,16 @@ def _painted(image: str, mask: str, request: Request, notes: list[str]) -> tuple
 
 
 def _pasted(text: str, image: str) -> tuple[Request, list[str]]:
-    """Request from the text if it is infotext, otherwise from the image's infotext."""
+    """Request from the text if it is infotext, otherwise from the image's infotext; and notes, first on which it was."""
+    in_prompt = "Steps: " in text
     try:
-        found = text if "Steps: " in text else infotext_files.read(io.BytesIO(as_bytes(image)))
+        found = text if in_prompt else infotext_files.read(io.BytesIO(as_bytes(image)))
     except OSError as fault:
         raise ValueError(f"The image cannot be read: {fault}.") from fault
     if not found:
         raise ValueError("There is no infotext in the prompt or in the image.")
-    return from_infotext(infotext.parse(found))
+    taken, notes = from_infotext(infotext.parse(found))
+    return taken, ["Read from the prompt." if in_prompt else "Read from the open image.", *notes]
 
 
 def _live(share: float, preview: Image.Image | None) -> str:

@@ -44,7 +44,7 @@ for (const {image, size, pixels, levels} of recorded.read) {
 
 for (const [[across, down], image, sentence] of recorded.shapes) {
     test(`shape: ${across}x${down} for ${image.join("x")}`, () => {
-        assert.equal(shapeFault({width: across, height: down}, image), sentence);
+        assert.equal(shapeFault({width: across, height: down}, image, "Mask image"), sentence);
     });
 }
 

@@ -192,7 +192,10 @@ def test_an_image_is_dropped_and_a_mask_loaded(page, tmp_path):
                            ".data.some((value) => value)")
     assert np.abs(painted(page) - mask).max() <= 8
     page.set_input_files("#softinpaint_paint .mask-file", photo)
-    wait_for_status(page, "must have the aspect ratio of its image, 512x512, got 600x400")
+    wait_for_status(page, "photo.png must have the aspect ratio of its image, 512x512, got 600x400.")
+    assert np.abs(painted(page) - mask).max() <= 8
+    page.set_input_files("#softinpaint_paint .mask-file", tmp_path / "empty.png")
+    wait_for_status(page, "empty.png has nothing to repaint.")
     assert np.abs(painted(page) - mask).max() <= 8
     grey = np.linspace(0, 255, 512 * 512).reshape(512, 512).astype(np.uint8)
     Image.fromarray(grey).save(tmp_path / "grey.png")

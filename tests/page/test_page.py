@@ -236,6 +236,7 @@ def test_pasted_infotext_sets_the_page(served, page):
     assert not page.locator("#softinpaint_grain").is_visible()
     wait_for_changed(page, "Changed under Advanced: Grain 0.5.")
     assert page.locator("#img2img_prompt textarea").input_value() == "a red house"
+    assert page.locator("#softinpaint_status").inner_text() == "Read from the prompt."
     assert number_in(page, "img2img_steps") == STEPS
 
 
@@ -243,9 +244,11 @@ def test_a_result_is_inpainted_again(served, page):
     generate(page, 1)
     page.click("[data-action=accept]")
     page.wait_for_function("document.querySelector('#softinpaint_preview .status').innerText === 'Nothing is painted yet.'")
-    page.locator("#img2img_prompt textarea").fill("")
-    page.click("#paste")
-    page.wait_for_function("document.querySelector('#img2img_prompt textarea').value === 'a red house'")
+    for words in ("", "not infotext"):
+        page.locator("#img2img_prompt textarea").fill(words)
+        page.click("#paste")
+        page.wait_for_function("document.querySelector('#img2img_prompt textarea').value === 'a red house'")
+    assert page.locator("#softinpaint_status").inner_text() == "Read from the open image."
 
 
 def test_missing_input_is_reported(page, tmp_path):
@@ -265,6 +268,17 @@ def test_missing_input_is_reported(page, tmp_path):
     page.click("#img2img_generate")
     page.wait_for_function("document.querySelector('#softinpaint_status').innerText.startsWith('model must be')",
                            timeout=GENERATION_MS)
+
+
+@pytest.mark.parametrize("act", [
+    lambda page: page.click("#img2img_generate"), lambda page: page.click("#paste"), lambda page: squiggle(page, CANVAS),
+    lambda page: page.click("#softinpaint_paint .steps li button")], ids=["generate", "read infotext", "paint", "step"])
+def test_an_action_clears_the_message_before_it(page, tmp_path, act):
+    (tmp_path / "README.md").write_text("none")
+    page.set_input_files("#softinpaint_paint .image-file", tmp_path / "README.md")
+    wait_for_status(page, "This browser cannot show README.md as an image.")
+    act(page)
+    page.wait_for_function("document.querySelector('#softinpaint_paint .status').innerText === ''")
 
 
 def test_unchanged_candidates_are_marked_and_come_last(page, tmp_path):
@@ -436,6 +450,13 @@ def test_every_control_has_a_name(page):
     for selector in ("#softinpaint_recomposite", "#softinpaint_own_presets"):
         page.locator(f"{selector} button").first.click()
     assert nameless_controls(page, "body") == []
+
+
+def test_the_page_uses_the_windows_width(page):
+    page.set_viewport_size({"width": 1200, "height": 900})
+    left, right = (page.locator(selector).bounding_box() for selector in ("#softinpaint_paint", "#softinpaint_candidates"))
+    assert left["x"] < 50 and right["x"] + right["width"] > 1150
+    assert page.locator("#softinpaint_paint .tools").bounding_box()["height"] < 80, "two rows"
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

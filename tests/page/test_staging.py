@@ -179,6 +179,37 @@ def test_going_back_loses_nothing(page):
     assert (painted(page) == mask).all()
 
 
+def test_each_step_keeps_its_strokes_for_undo(page):
+    page.keyboard.press("Delete")
+    drawn = [painted(page)]
+    for top in (0.3, 0.6):
+        drag(page, (0.3, top), (0.6, top))
+        drawn.append(painted(page))
+    page.keyboard.press("Control+z")
+    generate(page, 1)
+    accept(page, keep_mask=True)
+    assert page.locator("[data-action=undo]").is_disabled(), "a kept mask is where this step begins"
+    drag(page, (0.3, 0.9), (0.6, 0.9))
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    assert (painted(page) == drawn[1]).all()
+    page.keyboard.press("u")
+    page.wait_for_timeout(300)
+    page.keyboard.press("Control+Shift+z")
+    assert (painted(page) == drawn[2]).all()
+    for mask in (drawn[1], drawn[0]):
+        page.keyboard.press("Control+z")
+        assert (painted(page) == mask).all()
+    page.keyboard.press("Control+z")  # the mask from the start, which Delete cleared
+    start = painted(page)
+    assert start.any() and page.locator("[data-action=undo]").is_disabled()
+    page.reload()
+    page.wait_for_selector(f"{STEP_BUTTONS} >> nth=1")
+    page.wait_for_timeout(500)
+    page.keyboard.press("Control+z")
+    assert (painted(page) == start).all()
+
+
 def test_candidates_are_discarded_and_brought_back(page):
     generate(page, 3)
     before = captions(page)

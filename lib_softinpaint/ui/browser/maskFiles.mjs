@@ -4,12 +4,13 @@ import {shapeFault, strengthsOf} from "../../../javascript/softInpainting/painte
 import {sampled, sizeOf} from "../../../javascript/softInpainting/pixels.mjs";
 import {translated} from "../../../javascript/softInpainting/translation.mjs";
 
-/** White paint with the strengths of a mask file in its alpha channel. Rejects with a sentence if it does not fit. */
-export async function paintOf(blob) {
-    const size = sizeOf(find("img"));
-    const mask = await imageOf(blob, translated("the mask")), fault = shapeFault(mask, size);
+/** White paint with the strengths of a mask file in its alpha channel. Rejects with a sentence that names the file if it does
+ *  not fit or is black. */
+export async function paintOf(blob, name) {
+    const size = sizeOf(find("img")), mask = await imageOf(blob, name), fault = shapeFault(mask, size, name);
     if (fault) throw new Error(fault);
     const strengths = strengthsOf(sampled(mask, size), ...size), paint = new OffscreenCanvas(...size);
+    if (!strengths.some(Boolean)) throw new Error(translated("{file} has nothing to repaint.", {file: name}));
     const pen = paint.getContext("2d"), image = pen.createImageData(...size);
     image.data.fill(255);
     strengths.forEach((strength, place) => {

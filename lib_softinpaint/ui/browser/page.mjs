@@ -10,7 +10,7 @@ import {actionOf, shortcutRows} from "./shortcuts.mjs";
 import {addCandidates, addStep, discard, goTo, keepMask, keepStep, openSession, PROMPTS, resume, session, step,
     stepBack, stepForward} from "./steps.mjs";
 import {drawSteps} from "./strip.mjs";
-import {clearMask, describeMask, putMask, redo, redoable, resetMask, undo, undoable} from "./strokes.mjs";
+import {clearMask, describeMask, editsFrom, putMask, redo, redoable, showEdits, undo, undoable} from "./strokes.mjs";
 import {changeBrush, chooseTool, setStrength, showNumbers} from "./tools.mjs";
 import {fit, openView, watchStage, zoom} from "./view.mjs";
 import {translated} from "../../../javascript/softInpainting/translation.mjs";
@@ -18,6 +18,9 @@ import {translated} from "../../../javascript/softInpainting/translation.mjs";
 const RESULTS = "#softinpaint_results", THEME = "softinpaint-theme";
 const BUILT = ["#softinpaint_shortcuts", CANDIDATES, RESULTS, ...PROMPTS];
 const ZOOM = 1.25;
+
+/** The mask's edits by step, so that each can be undone after going back. A reload keeps only the masks. */
+const editsOf = new WeakMap();
 
 let opened = false;
 
@@ -29,8 +32,8 @@ async function openImage(blob) {
     addStep({image: src, name: blob.name || translated("Pasted image")});
 }
 
-async function loadMask(blob) {
-    putMask(await paintOf(blob));
+async function loadMask(blob, name = blob.name) {
+    putMask(await paintOf(blob, name));
 }
 
 /** Fits the canvas to the step's image, which has just been loaded. */
@@ -39,9 +42,10 @@ async function showImage(image) {
         opened = true;
         await begin(image);
     }
-    const shown = step(), paint = shown.mask && await decodedImage(shown.mask);
+    const shown = step(), edits = editsOf.get(shown) ?? editsFrom(shown.mask ? await decodedImage(shown.mask) : null);
     if (shown !== step()) return;
-    resetMask([image.naturalWidth, image.naturalHeight], paint);
+    editsOf.set(shown, edits);
+    showEdits([image.naturalWidth, image.naturalHeight], edits);
     openView();
     showNumbers();
     drawUndo();
@@ -114,7 +118,7 @@ const ACTIONS = {
     "accept": accept, "compare": onSelected(compare), "discard": discardSelected,
     "bring-back": () => step().candidates.forEach((candidate) => discard(candidate, false)),
     "use-mask": onSelected(async ({name}) => loadMask(await fileAt(maskAddress(name),
-        translated("The mask of {name}", {name})))),
+        translated("The mask of {name}", {name})), `masks/${name}`)),
     "save-its-mask": onSelected(({name}) => download(maskAddress(name), name.replace(".png", "-mask.png"))),
     "save-image": onSelected(({name}) => download(resultAddress(name), name)),
     "step-back": stepBack, "step-forward": stepForward, "resume": resume,
@@ -144,6 +148,7 @@ document.addEventListener("click", (event) => {
         session.running = session.at;
         keepStep();
     }
+    if (button || inPage(target, "#img2img_generate, #paste")) showStatus("");
     if (!button) return;
     const {action, step: number, name, viewOf, side} = button.dataset;
     if (action) attempt(ACTIONS[action], event);
@@ -185,6 +190,7 @@ document.addEventListener("change", ({target}) => {
 });
 document.addEventListener("load", ({target}) => inPage(target, `${ROOT} .stage img`) && showImage(target), {capture: true});
 document.addEventListener("softinpaint-edited", () => {
+    showStatus("");
     keepMask();
     drawUndo();
     describeMask();

@@ -6,8 +6,9 @@ const PAINT = "#ffffff";  // a fully painted mask has no shape in its alpha chan
 
 const DOT_PX = 0.01;  // a line of no length would not be drawn
 
-/** Edits since the image was opened: strokes, masks, and clearing. Those that were undone are in `undone`, last first. */
-const done = [], undone = [];
+/** Edits of the mask on the canvas: strokes, masks, and clearing. `first` is the mask before them, an image or null. Those that
+ *  were undone are in `undone`, last first. */
+let edits = editsFrom(null);
 const CLEARED = {};
 let painting = null, before = null, requested = false;
 
@@ -38,7 +39,9 @@ function drawImage(pen, image) {
 function redraw() {
     const canvas = find("canvas"), pen = canvas.getContext("2d");
     pen.clearRect(0, 0, canvas.width, canvas.height);
-    for (const edit of done.slice(done.lastIndexOf(CLEARED) + 1)) {
+    const {first, done} = edits, cleared = done.lastIndexOf(CLEARED);
+    if (first && cleared < 0) drawImage(pen, first);
+    for (const edit of done.slice(cleared + 1)) {
         if (edit.points) drawStroke(pen, edit);
         else drawImage(pen, edit);
     }
@@ -46,8 +49,8 @@ function redraw() {
 }
 
 function add(edit) {
-    done.push(edit);
-    undone.length = 0;
+    edits.done.push(edit);
+    edits.undone.length = 0;
 }
 
 function edited() {
@@ -102,19 +105,19 @@ function drawPainting() {
 // --- Whole edits ----------------------------------------------------------------------------------------------------
 
 export function undo() {
-    if (!done.length) return;
-    undone.push(done.pop());
+    if (!undoable()) return;
+    edits.undone.push(edits.done.pop());
     edited();
 }
 
 export function redo() {
-    if (!undone.length) return;
-    done.push(undone.pop());
+    if (!redoable()) return;
+    edits.done.push(edits.undone.pop());
     edited();
 }
 
-export const undoable = () => done.length > 0;
-export const redoable = () => undone.length > 0;
+export const undoable = () => edits.done.length > 0;
+export const redoable = () => edits.undone.length > 0;
 
 export function clearMask() {
     add(CLEARED);
@@ -137,13 +140,17 @@ export function describeMask() {
         {share: (100 * painted / (width * height)).toFixed(1)});
 }
 
-/** Starts over on an image of this size, with a mask or null. What was painted before cannot be undone. */
-export function resetMask([width, height], mask) {
+/** Edits that begin with a mask, an image or null. It cannot be undone. */
+export function editsFrom(first) {
+    return {first, done: [], undone: []};
+}
+
+/** Shows these edits on an image of this size. */
+export function showEdits([width, height], shown) {
     const canvas = find("canvas");
     canvas.width = width;
     canvas.height = height;
     painting = before = null;
-    done.length = undone.length = 0;
-    if (mask) done.push(mask);
+    edits = shown;
     redraw();
 }
