@@ -2,7 +2,7 @@
 
     python3 softinpaint.py demo             inpaints the bundled image, hard and soft, and shows both side by side
     python3 softinpaint.py inpaint --help   inpaints your images
-    python3 softinpaint.py batch FOLDER     inpaints a folder on one or many workers, and goes on after a stop
+    python3 softinpaint.py batch FOLDER     inpaints a folder on one or many workers; can be resumed
     python3 softinpaint.py mask IMAGE       writes a mask without inpainting: edited, or made from the image
     python3 softinpaint.py page             opens a page in the browser for painting and inpainting
     python3 softinpaint.py recomposite JOB  re-composites a kept job with other settings, without a model

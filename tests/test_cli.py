@@ -141,6 +141,14 @@ def test_every_image_in_a_folder_is_used_and_other_files_are_named(tmp_path, mon
         "softinpaint: images also contains files that are not images; skipped: inner, notes.txt.\n"
 
 
+def test_the_mask_may_be_an_option(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["inpaint", str(IMAGE), "--steps", "1", "--seed", "1"]
+    assert cli.main([*words, str(MASK), "-o", "made.png"]) == 0
+    assert cli.main([*words, "--mask", str(MASK), "-o", "by-option.png"]) == 0
+    assert Path("made.png").read_bytes() == Path("by-option.png").read_bytes()
+
+
 def test_a_folder_with_hidden_files_is_inpainted(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("images").mkdir()
@@ -506,7 +514,8 @@ def test_every_setting_is_an_option_of_the_same_name():
     ("inpaint image.png mask.png --mask-tools grown", "Mask tools must be steps such as 'fill holes',"),
     ("mask image.png -o made.png", "--mask is needed, or a --mask-tools that begins with transparency, luminance or colour"),
     ("mask image.png --mask mask.png -o made.jpg", "--output must be a folder or end in .png, got made.jpg"),
-    ("mask image.png --mask mask.png -o mask.png", "mask.png already exists; use --force to overwrite it"),
+    ("mask image.png --mask mask.png -o empty.png", "empty.png already exists; use --force to overwrite it"),
+    ("mask image.png --mask mask.png -o mask.png --force", "a result must not overwrite an input image or mask, got mask.png"),
     ("inpaint image.png folder/image.png mask.png -o made", "each result needs its own name, but 2 of them would be named"),
     ("inpaint speck.png speck.png", "images must be at least 8 pixels wide and high; speck.png is 7x9"),
     ("inpaint image.png mask.png --width 4 --height 4", "Width and height must be 8 pixels or more, got 4x4"),
@@ -529,7 +538,14 @@ def test_every_setting_is_an_option_of_the_same_name():
     ("inpaint image.png mask.png --sampler Restart", "Sampler must be one of Euler, Euler a"),
     ("inpaint image.png mask.png --schedule-type Karras --sampler DDIM", "Schedule type must be Automatic with"),
     ("inpaint image.png mask.png --like mask.png", "--like needs an image with infotext; mask.png has none"),
-    ("inpaint image.png mask.png -o image.png", "image.png already exists; use --force to overwrite it"),
+    ("inpaint image.png mask.png -o image.png", "a result must not overwrite an input image or mask, got image.png"),
+    ("inpaint image.png mask.png -o mask.png --force", "a result must not overwrite an input image or mask, got mask.png"),
+    ("inpaint image.png mask.png -o . --force", "a result must not overwrite an input image or mask, got image.png"),
+    ("inpaint image.png mask.png -o small.png", "small.png already exists; use --force to overwrite it"),
+    ("inpaint image.png --mask mask.png -o mask.png", "a result must not overwrite an input image or mask, got mask.png"),
+    ("inpaint --mask mask.png", "IMAGE and MASK are both needed, got neither"),
+    ("inpaint image.png --mask mask.png --mask-tools transparency", "--mask cannot be combined with a --mask-tools that "
+                                                                    "begins with transparency, luminance or colour"),
     ("inpaint image.png mask.png -o made.gif", "--output must be a folder or end in .png, .webp, .jpg, .jpeg, got made.gif"),
     ("inpaint image.png image.png mask.png -o made.png", "--output must be a folder if there is more than one result"),
     ("inpaint folder mask.png", "the folder folder has no images"),

@@ -36,12 +36,13 @@ def mask(paths: tuple[Path, ...], mask: Path | None, mask_tools: str, output: Pa
     jobs = plan_jobs(images_in(paths), output, 1)
     if any(job.target.suffix.lower() != ".png" for job in jobs):
         raise click.UsageError(f"--output must be a folder or end in .png, got {output}")
-    check_targets([job.target for job in jobs], force)
+    mask_of = None if mask is None else by_name(mask)
+    masks = {job.image: None if mask_of is None else mask_of(job.image) for job in jobs}
+    check_targets([job.target for job in jobs], force, [*masks, *filter(None, masks.values())])
     make_folders(job.target for job in jobs)
     request = Request(settings=settings)
-    mask_of = None if mask is None else by_name(mask)
     for job in jobs:
-        file, notes = None if mask_of is None else mask_of(job.image), []
+        file, notes = masks[job.image], []
         given = None if file is None else read_mask(file)
         painted = painted_in(given, file, read_image(job.image, notes), job.image, request, notes)
         for note in notes:
