@@ -190,6 +190,14 @@ def test_hard_inpainting_has_a_score_too(worker, tmp_path):
     assert 0 < made.score < 100
 
 
+def test_a_scaled_mask_is_noted_once(worker, tmp_path):
+    write_images(tmp_path, 1)
+    with Image.open(tmp_path / "mask.png") as mask:
+        mask.resize((128, 128), Image.Resampling.NEAREST).save(tmp_path / "large.png")
+    made = worker.run(Task(tmp_path / "images/0.png", tmp_path / "large.png", tmp_path / "made.png", Request(steps=2, seed=5)))
+    assert made.notes == (f"the mask {tmp_path}/large.png is 128x128 and was scaled to the image's 64x64.",)
+
+
 def test_only_unexpected_errors_are_tried_again(tmp_path):
     write_images(tmp_path, 1)
     task = Task(tmp_path / "images/0.png", tmp_path / "mask.png", tmp_path / "made.png", Request(seed=1))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from lib_softinpaint.cli.command import OUTPUTS, Command, print_note
+from lib_softinpaint.cli.command import MASK_TOOLS_HELP, OUTPUTS, Command, print_note
 from lib_softinpaint.cli.files import make_folders, writing
 from lib_softinpaint.cli.jobs import check_targets, images_in, plan_jobs
 from lib_softinpaint.cli.masks import by_name
@@ -13,14 +13,14 @@ from lib_softinpaint.images.files import painted_in, read_image, read_mask
 from lib_softinpaint.images.painted import grey_image
 from lib_softinpaint.settings.mask_tools import SOURCES, source_of
 from lib_softinpaint.settings.request import Request
-from lib_softinpaint.settings.settings import FIELDS, Settings
+from lib_softinpaint.settings.settings import Settings
 
 
 @click.command(cls=Command)
 @click.argument("paths", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
 @click.option("--mask", type=click.Path(path_type=Path), metavar="PATH",
               help="The mask to edit: one for all images, or a folder with a mask named like each image.")
-@click.option("--mask-tools", default="", help=FIELDS["mask_tools"].help)
+@click.option("--mask-tools", default="", help=MASK_TOOLS_HELP)
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=OUTPUTS / "masks",
               help="Output file for one mask (.png), or folder.")
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
