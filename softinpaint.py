@@ -2,7 +2,7 @@
 
     python3 softinpaint.py demo             inpaints the bundled image, hard and soft, and shows both side by side
     python3 softinpaint.py inpaint --help   inpaints your images
-    python3 softinpaint.py batch FOLDER     inpaints a folder on one or many workers, and goes on after a stop
+    python3 softinpaint.py batch FOLDER     inpaints a folder on one or many workers; can be resumed
     python3 softinpaint.py mask IMAGE       writes a mask without inpainting: edited, or made from the image
     python3 softinpaint.py page             opens a page in the browser for painting and inpainting
     python3 softinpaint.py recomposite JOB  re-composites a kept job with other settings, without a model
@@ -12,6 +12,7 @@
     python3 softinpaint.py bench            runs the benchmarks of speed and image quality
     python3 softinpaint.py docs             builds the documentation site in outputs/site; docs serve shows it
 """
+import difflib
 import hashlib
 import os
 import shutil
@@ -50,9 +51,13 @@ def main(arguments):
         return complain("Python 3.10 or later is needed; this is {}.{}.".format(*sys.version_info))
     verbs = dict.fromkeys(("demo", "inpaint", "batch", "mask", "page", "recomposite"), command)
     verbs.update(checkpoint=checkpoint, test=test, bench=bench, mutate=mutate, docs=docs)
-    if not arguments or arguments[0] not in verbs:
+    if arguments[:1] in ([], ["-h"], ["--help"]):
         print(__doc__.strip())
-        return 0 if arguments[:1] in ([], ["-h"], ["--help"]) else 2
+        return 0
+    if arguments[0] not in verbs:
+        nearest = difflib.get_close_matches(arguments[0], verbs, 1)
+        return complain(f"No such command '{arguments[0]}'. " + (
+            f"Did you mean '{nearest[0]}'?" if nearest else f"The commands are {', '.join(verbs)}."))
     try:
         options = {word.partition("=")[0] for word in arguments}
         prepare(REQUIREMENTS, *BESIDES.get(arguments[0], []),
@@ -72,8 +77,9 @@ def command(arguments):
 
 
 def checkpoint(arguments):
-    start = (f"import sys; sys.path[0] = {str(ROOT)!r}; from training.sd1_checkpoint import main; "
-             f"main(prog_name={Path(__file__).name + ' checkpoint'!r})")
+    start = (f"import sys; sys.path[0] = {str(ROOT)!r}; from lib_softinpaint.cli.main import main, quieten_libraries; "
+             "quieten_libraries(); from training.sd1_checkpoint import main as checkpoint; "
+             f"sys.exit(main(program={Path(__file__).name + ' checkpoint'!r}, command=checkpoint))")
     return become(start, arguments[1:])
 
 

@@ -190,6 +190,14 @@ def test_hard_inpainting_has_a_score_too(worker, tmp_path):
     assert 0 < made.score < 100
 
 
+def test_a_scaled_mask_is_noted_once(worker, tmp_path):
+    write_images(tmp_path, 1)
+    with Image.open(tmp_path / "mask.png") as mask:
+        mask.resize((128, 128), Image.Resampling.NEAREST).save(tmp_path / "large.png")
+    made = worker.run(Task(tmp_path / "images/0.png", tmp_path / "large.png", tmp_path / "made.png", Request(steps=2, seed=5)))
+    assert made.notes == (f"the mask {tmp_path}/large.png is 128x128 and was scaled to the image's 64x64.",)
+
+
 def test_only_unexpected_errors_are_tried_again(tmp_path):
     write_images(tmp_path, 1)
     task = Task(tmp_path / "images/0.png", tmp_path / "mask.png", tmp_path / "made.png", Request(seed=1))
@@ -224,7 +232,7 @@ def test_masks_by_suffix(tmp_path):
     ("prompts.jsonl", '{"file_name": "a.png", "text": "a tree, tall", "seed": 7, "edge_awareness": 0.5}\n\n')])
 def test_a_table_gives_an_image_any_setting(tmp_path, name, text):
     (tmp_path / name).write_text(text)
-    values_of = captions.from_table(tmp_path / name)
+    values_of = captions.from_table(tmp_path / name, [Path("images/a.png"), Path("images/b.png")])
     assert values_of(Path("images/a.png")) == {"prompt": "a tree, tall", "seed": 7, "edge_awareness": 0.5}
     assert values_of(Path("images/b.png")) == {}
 
@@ -235,12 +243,12 @@ def test_a_table_gives_an_image_any_setting(tmp_path, name, text):
 def test_a_wrong_table_is_reported_at_once(tmp_path, text, sentence):
     (tmp_path / "prompts.csv").write_text(text)
     with pytest.raises(cli.click.UsageError, match=sentence):
-        captions.from_table(tmp_path / "prompts.csv")
+        captions.from_table(tmp_path / "prompts.csv", [Path("a.png")])
 
 
 def test_a_wrong_value_costs_its_own_image_only(tmp_path):
     (tmp_path / "prompts.csv").write_text("file_name,steps\na.png,many\nb.png,4\n")
-    values_of = captions.from_table(tmp_path / "prompts.csv")
+    values_of = captions.from_table(tmp_path / "prompts.csv", [Path("a.png"), Path("b.png")])
     with pytest.raises(BadInput, match="row 1 of .*prompts.csv cannot be used: Steps must be"):
         values_of(Path("a.png"))
     assert values_of(Path("b.png")) == {"steps": 4}
@@ -248,8 +256,42 @@ def test_a_wrong_value_costs_its_own_image_only(tmp_path):
 
 def test_captions_lie_beside_the_images(tmp_path):
     (tmp_path / "a.txt").write_text("\ufeffa tree,\n tall\n", encoding="utf8")
-    assert captions.from_captions(".txt")(tmp_path / "a.png") == {"prompt": "a tree, tall"}
-    assert captions.from_captions(".txt")(tmp_path / "b.png") == {}
+    values_of = captions.from_captions(".txt", [tmp_path / "a.png", tmp_path / "b.png"])
+    assert values_of(tmp_path / "a.png") == {"prompt": "a tree, tall"}
+    assert values_of(tmp_path / "b.png") == {}
+
+
+@pytest.mark.parametrize("prompt", ["", "a tree"])
+def test_images_without_a_caption_are_named_unless_there_is_a_prompt(tmp_path, capsys, prompt):
+    (tmp_path / "a.txt").write_text("a tree")
+    captions.from_captions(".txt", [tmp_path / f"{name}.png" for name in "abcdefgh"], prompt)
+    assert capsys.readouterr().err == ("" if prompt else
+        "softinpaint: images with no caption file ending in .txt get an empty prompt (7): b.png, c.png, d.png, e.png, f.png "
+        "and 2 more\n")
+
+
+def test_rows_and_images_that_do_not_match_are_named(tmp_path, capsys):
+    table = tmp_path / "prompts.csv"
+    table.write_text("file_name,prompt\na.png,a tree\nx.png,a moon\ny.png,a lake\n")
+    captions.from_table(table, [Path("a.png"), Path("b.png")])
+    assert capsys.readouterr().err.splitlines() == [
+        f"softinpaint: {table} has rows that name no image (2): x.png, y.png",
+        f"softinpaint: images with no row in {table} get an empty prompt (1): b.png"]
+    captions.from_table(table, [Path("a.png"), Path("b.png")], "a house")
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", ["--captions .caption", "--prompts images/prompts.csv"])
+def test_files_that_are_read_for_images_are_not_listed_as_skipped(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path, 1)
+    for name in ("0.caption", "other.caption", "manifest.jsonl"):
+        Path("images", name).write_text("a tree")
+    Path("images/prompts.csv").write_text("file_name,prompt\n0.png,a tree\n")
+    assert cli.main(["batch", "images", "--mask", "mask.png", *words.split(), "--steps", "1", "-o", "made"]) == 0
+    skipped = "other.caption, prompts.csv" if "captions" in words else "0.caption, other.caption"
+    assert capsys.readouterr().err.startswith(
+        f"softinpaint: images also contains files that are not images; skipped: {skipped}.\n")
 
 
 @pytest.mark.parametrize(("words", "sentence"), [
@@ -260,6 +302,12 @@ def test_captions_lie_beside_the_images(tmp_path):
     ("images --mask none.png", "'none.png' does not exist"),
     ("images --mask mask.png --webui http://127.0.0.1:9 --workers 2", "--webui cannot be combined with"),
     ("images --mask mask.png --prompts a.csv --captions .txt", "--prompts and --captions cannot be combined"),
+    ("images --mask mask.png --prompts a.csv", "a.csv does not exist"),
+    ("images --mask mask.png --prompts rows.csv", "rows.csv must have a row with the file_name of an image, such as 0.png, "
+                                                  "got x.png"),
+    ("images --mask mask.png --captions .caption", "none of 1 images has one, such as images/0.caption"),
+    ("images --mask mask.png --captions caption", "--captions must be a suffix such as .txt, got 'caption'"),
+    ("images --mask-suffix 0", "--mask-suffix must leave images to inpaint, but all names end in 0"),
     ("images --mask mask.png --prompts a.txt", "--prompts must be a .csv or .jsonl file, got a.txt"),
     ("images --mask mask.png --ray 127.0.0.1:9", "--ray must be the address of a running Ray cluster, got 127.0.0.1:9"),
     ("images --mask mask.png --webui http://127.0.0.1:9", "no worker is left: the WebUI at http://127.0.0.1:9: no WebUI "
@@ -274,9 +322,30 @@ def test_bad_input_is_reported_before_an_image_is_made(tmp_path, monkeypatch, ca
     write_images(tmp_path, 1)
     for folder in ("twice", "used"):
         shutil.copytree("images", folder)
-    assert cli.main(["batch", *words.split(), *(() if "used" in words else ("-o", "made"))]) == cli.BAD_INPUT
+    Path("rows.csv").write_text("file_name,prompt\nx.png,a tree\n")
+    before = sorted(tmp_path.rglob("*"))
+    assert cli.main(["batch", *words.split(), *(() if "used" in words else ("-o", "made/inner"))]) == cli.BAD_INPUT
     assert sentence in capsys.readouterr().err
-    assert lines(tmp_path / "made") == []
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("output", ["-o images", "-o ./images/.", "-o masks", "-o link", "-o made --export masks"])
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_results_never_go_into_a_folder_of_images_or_masks(tmp_path, monkeypatch, capsys, output, force):
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path, 1)
+    Path("masks").mkdir()
+    shutil.move("mask.png", "masks/0.png")
+    try:
+        Path("link").symlink_to("images")
+    except OSError:
+        pytest.skip("no links here")
+    before = sorted(tmp_path.rglob("*"))
+    assert cli.main(["batch", "images", "--mask", "masks", *output.split(), *force]) == cli.BAD_INPUT
+    option, folder = output.replace("-o made ", "").replace("-o", "--output").split()
+    assert capsys.readouterr().err == (
+        f"softinpaint: {option} must be a folder without input images or masks, got {Path(folder)}\n")
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 # The manifest
@@ -351,6 +420,19 @@ def test_changed_settings_do_not_overwrite_results_unasked(tmp_path, monkeypatch
     assert cli.main([*words, "--prompt", "a house"]) == cli.BAD_INPUT
     assert "1 results in made were made with other settings, prompts or files; use --force" in capsys.readouterr().err
     assert len(lines(Path("made"))) == 2
+
+
+def test_a_file_that_no_run_recorded_is_not_replaced_silently(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path, 2)
+    words = ["--mask", "mask.png", "--steps", "1", "-o", "made"]
+    assert cli.main(["batch", "images/0.png", *words]) == 0
+    capsys.readouterr()
+    shutil.copy("images/0.png", "made/1.png")
+    assert cli.main(["batch", "images", *words]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "softinpaint: made contains files that the manifest does not list as done; they are replaced: 1.png",
+        "softinpaint: 1 of 2 images are done already"]
 
 
 # Handing out tasks

@@ -24,6 +24,7 @@ from lib_softinpaint.images.files import read_image, read_mask
 from lib_softinpaint.images.painted import strengths
 from lib_softinpaint.images.sheet import GAP_PX, LABEL_PX
 from lib_softinpaint.settings import infotext
+from lib_softinpaint.settings.mask_tools import EXAMPLES
 from lib_softinpaint.settings.request import FIELDS
 from lib_softinpaint.settings.settings import saved_fields
 from tests.test_image_files import SRGB
@@ -139,6 +140,14 @@ def test_every_image_in_a_folder_is_used_and_other_files_are_named(tmp_path, mon
         "bmp.bmp", "gif.png", "jpg.png", "png.png", "tiff.png", "webp.png"]
     assert capsys.readouterr().err == \
         "softinpaint: images also contains files that are not images; skipped: inner, notes.txt.\n"
+
+
+def test_the_mask_may_be_an_option(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["inpaint", str(IMAGE), "--steps", "1", "--seed", "1"]
+    assert cli.main([*words, str(MASK), "-o", "made.png"]) == 0
+    assert cli.main([*words, "--mask", str(MASK), "-o", "by-option.png"]) == 0
+    assert Path("made.png").read_bytes() == Path("by-option.png").read_bytes()
 
 
 def test_a_folder_with_hidden_files_is_inpainted(tmp_path, monkeypatch, capsys):
@@ -437,12 +446,48 @@ def test_every_command_in_the_entry_points_help_exists(tmp_path):
     verbs = re.findall(r"python3 softinpaint.py (\w+)", run(tmp_path).stdout)
     assert set(verbs) == {
         "demo", "inpaint", "batch", "mask", "page", "recomposite", "checkpoint", "test", "mutate", "bench", "docs"}
-    done = run(tmp_path, "checkpoint", "models")
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "models" / "softinpaint-scenes.yaml").exists()
-    assert run(tmp_path, "checkpoint", "models").returncode == cli.BAD_INPUT
     for verb in ("demo", "inpaint", "bench"):
         assert "--help" in run(tmp_path, verb, "--help").stdout
+
+
+@pytest.mark.parametrize(("word", "sentence"), [
+    ("inpaints", "No such command 'inpaints'. Did you mean 'inpaint'?"),
+    ("--model", "No such command '--model'. The commands are demo, inpaint, batch, mask, page, recomposite, checkpoint, ")])
+def test_an_unknown_command_gets_one_sentence(entry, capsys, word, sentence):
+    module, _ = entry
+    assert module.main([word]) == cli.BAD_INPUT
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.startswith(f"softinpaint: {sentence}") and printed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [cli.inpaint, cli.batch, cli.mask])
+def test_the_help_of_mask_tools_has_each_step(command):
+    text = next(option.help for option in command.params if option.name == "mask_tools")
+    assert all(f'"{example}" ' in text for example in EXAMPLES.values()) and "button" not in text
+
+
+def test_the_checkpoint_is_written_into_an_existing_folder_only(tmp_path):
+    done = run(tmp_path, "checkpoint", "models")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        cli.BAD_INPUT, "", "softinpaint: FOLDER must be an existing folder, got models\n")
+    assert not (tmp_path / "models").exists()
+    (tmp_path / "models").mkdir()
+    done = run(tmp_path, "checkpoint", "models")
+    assert (done.returncode, done.stderr) == (0, "")
+    names = [f"models/softinpaint-scenes{end}" for end in (".safetensors", ".yaml", "")]
+    assert done.stdout.splitlines() == names
+    assert all((tmp_path / name).exists() for name in names)
+    assert run(tmp_path, "checkpoint", "models").returncode == cli.BAD_INPUT
+
+
+def test_a_scaled_mask_is_noted_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Image.open(MASK).resize((512, 512)).save("mask.png")
+    words = ["--steps=1", "--regions-one-by-one"]
+    for count in range(2):
+        assert cli.main(["inpaint", str(IMAGE), "mask.png", "-o", f"{count}.png", *words[:1 + count]]) == 0
+        assert [line for line in capsys.readouterr().err.splitlines() if "scaled" in line] == [
+            f"softinpaint: {IMAGE}: the mask mask.png is 512x512 and was scaled to the image's 256x256."]
 
 
 def test_a_mask_painted_on_a_transparent_layer(tmp_path):
@@ -506,7 +551,8 @@ def test_every_setting_is_an_option_of_the_same_name():
     ("inpaint image.png mask.png --mask-tools grown", "Mask tools must be steps such as 'fill holes',"),
     ("mask image.png -o made.png", "--mask is needed, or a --mask-tools that begins with transparency, luminance or colour"),
     ("mask image.png --mask mask.png -o made.jpg", "--output must be a folder or end in .png, got made.jpg"),
-    ("mask image.png --mask mask.png -o mask.png", "mask.png already exists; use --force to overwrite it"),
+    ("mask image.png --mask mask.png -o empty.png", "empty.png already exists; use --force to overwrite it"),
+    ("mask image.png --mask mask.png -o mask.png --force", "a result must not overwrite an input image or mask, got mask.png"),
     ("inpaint image.png folder/image.png mask.png -o made", "each result needs its own name, but 2 of them would be named"),
     ("inpaint speck.png speck.png", "images must be at least 8 pixels wide and high; speck.png is 7x9"),
     ("inpaint image.png mask.png --width 4 --height 4", "Width and height must be 8 pixels or more, got 4x4"),
@@ -516,7 +562,7 @@ def test_every_setting_is_an_option_of_the_same_name():
     ("inpaint image.png mask.png --lora a --webui http://127.0.0.1:9", "--lora cannot be combined with --webui"),
     ("inpaint floats.tiff mask.png", "floats.tiff cannot be read as an image: the image's values must be numbers"),
     ("inpaint image.png mask.png -o text.png/made.png --force", "cannot write to the folder text.png"),
-    ("inpaint image.png mask.png --device nonsense", "device must be available to PyTorch, got 'nonsense'"),
+    ("inpaint image.png mask.png --device nonsense", "device must be available to PyTorch, which has "),
     ("inpaint nothing.png mask.png", "nothing.png does not exist"),
     ("inpaint image.png nothing.png", "nothing.png does not exist"),
     ("inpaint image.png text.png", "text.png cannot be read as an image: cannot identify image file"),
@@ -529,7 +575,14 @@ def test_every_setting_is_an_option_of_the_same_name():
     ("inpaint image.png mask.png --sampler Restart", "Sampler must be one of Euler, Euler a"),
     ("inpaint image.png mask.png --schedule-type Karras --sampler DDIM", "Schedule type must be Automatic with"),
     ("inpaint image.png mask.png --like mask.png", "--like needs an image with infotext; mask.png has none"),
-    ("inpaint image.png mask.png -o image.png", "image.png already exists; use --force to overwrite it"),
+    ("inpaint image.png mask.png -o image.png", "a result must not overwrite an input image or mask, got image.png"),
+    ("inpaint image.png mask.png -o mask.png --force", "a result must not overwrite an input image or mask, got mask.png"),
+    ("inpaint image.png mask.png -o . --force", "a result must not overwrite an input image or mask, got image.png"),
+    ("inpaint image.png mask.png -o small.png", "small.png already exists; use --force to overwrite it"),
+    ("inpaint image.png --mask mask.png -o mask.png", "a result must not overwrite an input image or mask, got mask.png"),
+    ("inpaint --mask mask.png", "IMAGE and MASK are both needed, got neither"),
+    ("inpaint image.png --mask mask.png --mask-tools transparency", "--mask cannot be combined with a --mask-tools that "
+                                                                    "begins with transparency, luminance or colour"),
     ("inpaint image.png mask.png -o made.gif", "--output must be a folder or end in .png, .webp, .jpg, .jpeg, got made.gif"),
     ("inpaint image.png image.png mask.png -o made.png", "--output must be a folder if there is more than one result"),
     ("inpaint folder mask.png", "the folder folder has no images"),

@@ -128,7 +128,7 @@ def test_each_command_line_is_valid(command, checkout, monkeypatch):
         cli.commands.commands[verb].make_context(verb, words, obj={})
     elif verb == "checkpoint":
         from training.sd1_checkpoint import main
-        main.make_context(verb, words)
+        main.make_context(verb, words, obj={})
     elif verb == "bench" and words[:1] != ["masks"]:
         from benchmarks.__main__ import main
         parse_by_argparse(monkeypatch, main, words)

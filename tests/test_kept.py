@@ -40,6 +40,10 @@ def kept(run=RUN, text=INFOTEXT, **fields):
     return KeptImage(run, sampled, decoded, over, text, **fields)
 
 
+def test_a_kept_image_prints_as_a_few_words():
+    assert repr(kept()) == "<KeptImage 64x64, seed 3>"
+
+
 def changed(image, **changes):
     result = image.composited(image.settings_with(changes))
     return (result != image.sampled.original).any(axis=-1)

@@ -3,7 +3,7 @@ import pytest
 
 from lib_softinpaint.errors import BadInput
 from lib_softinpaint.method import mask_tools
-from lib_softinpaint.settings.mask_tools import EXAMPLES, SOURCES, Step, source_of, steps_of
+from lib_softinpaint.settings.mask_tools import EXAMPLES, MEANINGS, RULES, SOURCES, Step, source_of, steps_of
 from lib_softinpaint.settings.settings import Settings
 
 
@@ -35,11 +35,25 @@ def test_steps_are_read_in_their_order_and_in_any_spelling():
     assert source_of("grow 5 %") is None
 
 
-@pytest.mark.parametrize("text", ["fill", "grow", "grow 101 %", "smooth -1", "drop specks 1e9", "luminance 90-10",
-                                  "colour red 5", "colour #12345 5", "invert 3"])
-def test_a_step_that_cannot_be_read_gets_one_sentence(text):
+@pytest.mark.parametrize("text", ["fill", "smoth 4", "grown 5"])
+def test_an_unknown_step_gets_one_sentence_with_all_steps(text):
     with pytest.raises(BadInput, match=rf"^Mask tools must be steps such as .*, got '{text}'$"):
         steps_of(f"fill holes, {text}")
+
+
+@pytest.mark.parametrize(("text", "rule"), [
+    ("grow", "grow takes a percentage from -100 to 100, such as 'grow 10 %'"), ("grow 101 %", "grow takes a percentage"),
+    ("smooth -1", "smooth takes a number of pixels up to 512, such as 'smooth 4'"), ("drop specks 1e9", "drop specks takes a"),
+    ("luminance", "luminance takes a range of lightness between 0 and 100, darker first, such as 'luminance 70-100'"),
+    ("luminance 90-10", "luminance takes a range"), ("color red 5", "colour takes a colour in hexadecimal and a distance"),
+    ("colour #12345 5", "colour takes a colour in hexadecimal"), ("invert 3", "invert takes no value, such as 'invert'")])
+def test_a_step_that_cannot_be_read_gets_its_rule(text, rule):
+    with pytest.raises(BadInput, match=rf"^Mask tools: {rule}.*, got '{text}'$"):
+        steps_of(f"fill holes, {text}")
+
+
+def test_every_step_has_an_example_a_rule_and_a_meaning():
+    assert list(EXAMPLES) == list(RULES) == list(MEANINGS)
 
 
 def test_steps_reach_up_to_their_largest_values():

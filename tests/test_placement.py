@@ -107,7 +107,7 @@ def test_the_best_available_device_is_chosen(monkeypatch, cuda, xpu, mps, chosen
     (("cpu", "models"), f"offload must be one of {', '.join(OFFLOADS)}, got 'models'"),
     (("cpu", WHOLE, "fp16"), f"precision must be one of {', '.join(PRECISIONS)}, got 'fp16'"),
     (("cpu", BY_MODEL), "offload 'model' needs a GPU, got the device 'cpu'"),
-    (("nonsense", BY_MODEL), "device must be available to PyTorch, got 'nonsense'")])
+    (("nonsense", BY_MODEL), f"device must be available to PyTorch, which has {', '.join(models.devices())}, got 'nonsense'")])
 def test_what_cannot_be_is_rejected_with_a_sentence(arguments, sentence):
     with pytest.raises(ValueError, match=f"^{sentence}$"):
         models.load(str(models.SCENE_MODEL), *arguments)

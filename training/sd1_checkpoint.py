@@ -11,13 +11,18 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers.utils import logging
 from safetensors.torch import save_file
+
+from lib_softinpaint.cli.command import Command
+from lib_softinpaint.cli.main import main as run
 
 MODEL = Path(__file__).parents[1] / "demo" / "model"
 VARIANTS = MODEL.parent / "variants"
@@ -37,7 +42,8 @@ VAE_ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "t
 
 
 def export(model: Path, folder: Path) -> Path:
-    """Writes the model's checkpoint into the folder and returns its path."""
+    """Writes the model's checkpoint into the folder and returns its path. The .yaml and the folder beside it are needed."""
+    logging.disable_progress_bar()
     pipeline = StableDiffusionPipeline.from_pretrained(model, local_files_only=True)
     folder.mkdir(parents=True, exist_ok=True)
     text = folder / NAME
@@ -204,18 +210,22 @@ model:
 """
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--force", is_flag=True, help="Overwrite an existing checkpoint.")
 def main(folder: Path, force: bool) -> None:
     """Write the bundled scene model as a checkpoint into FOLDER, the WebUI's models/Stable-diffusion."""
+    if not folder.exists():
+        raise click.UsageError(f"FOLDER must be an existing folder, got {folder}")
     if (folder / f"{NAME}.safetensors").exists() and not force:
         raise click.UsageError(f"--force is needed to overwrite {NAME}.safetensors in {folder}")
     try:
-        click.echo(export(MODEL, folder))
+        path = export(MODEL, folder)
+        for written in (path, path.with_suffix(".yaml"), path.with_suffix("")):
+            click.echo(written)
     except OSError as fault:
         raise click.UsageError(f"{folder} must be a writable folder: {fault}") from fault
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(program="sd1_checkpoint", command=main))

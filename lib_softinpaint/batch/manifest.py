@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
@@ -24,15 +24,13 @@ KEY_BYTES = 8
 
 
 class Manifest:
-    """The manifest in a folder of results, open for appending. Use `opened`."""
+    """The manifest in a folder of results, for appending. Use `opened`. The first line creates the file."""
 
     def __init__(self, folder: Path):
         self.path = folder / NAME
         self.is_new = not self.path.exists()
         self._keys = dict(_done(self.path))
-        self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-        if _is_torn(self.path):
-            os.write(self._file, b"\n")
+        self._file: int | None = None
 
     def key_of(self, target: Path) -> str | None:
         """The key of the task that made this result, or None if there is none."""
@@ -63,18 +61,27 @@ class Manifest:
             entry["notes"] = result.notes
         if isinstance(result, Failed) and result.traceback:
             entry["traceback"] = result.traceback
-        os.write(self._file, (json.dumps(entry, ensure_ascii=False) + "\n").encode())
-        os.fsync(self._file)
+        file = self._opened()
+        os.write(file, (json.dumps(entry, ensure_ascii=False) + "\n").encode())
+        os.fsync(file)
 
     def close(self) -> None:
-        os.close(self._file)
+        if self._file is not None:
+            os.close(self._file)
+
+    def _opened(self) -> int:
+        if self._file is None:
+            self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            if _is_torn(self.path):
+                os.write(self._file, b"\n")
+        return self._file
 
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Manifest]:
     """The manifest of a folder, for this process alone. Removes what a killed run left unfinished.
 
-    Raises BadInput if another run uses the folder.
+    If the block adds no line to a new manifest, nothing of it is left. Raises BadInput if another run uses the folder.
     """
     lock = FileLock(folder / f".{NAME}.lock")
     try:
@@ -89,6 +96,9 @@ def opened(folder: Path) -> Iterator[Manifest]:
             yield manifest
         finally:
             manifest.close()
+            if not manifest.path.exists():
+                with suppress(OSError):  # Windows removes it when it is released
+                    os.unlink(lock.lock_file)
     finally:
         lock.release()
 

@@ -1,4 +1,4 @@
-"""The command batch: inpaints a folder on one or many workers, and goes on where a stopped run left off."""
+"""The command batch: inpaints a folder on one or many workers, and resumes a stopped run."""
 from __future__ import annotations
 
 import os
@@ -19,8 +19,8 @@ from lib_softinpaint.batch.worker import LocalSetup
 from lib_softinpaint.cli import captions
 from lib_softinpaint.cli.command import OUTPUTS, Command, print_note
 from lib_softinpaint.cli.exported import Export, export_options
-from lib_softinpaint.cli.files import make_folders
-from lib_softinpaint.cli.jobs import Job, check_targets, demand_distinct, images_in, plan_jobs
+from lib_softinpaint.cli.files import folder_for
+from lib_softinpaint.cli.jobs import Job, check_targets, demand_distinct, demand_other_folder, images_in, listed, plan_jobs
 from lib_softinpaint.cli.masks import MaskOf, by_name, by_suffix
 from lib_softinpaint.cli.progress import Progress
 from lib_softinpaint.cli.requested import Requested, request_options, requested, with_values
@@ -44,9 +44,10 @@ MOST_FAILURES_PRINTED = 20
 @click.option("--prompts", type=click.Path(path_type=Path), metavar="FILE",
               help="A .csv or .jsonl file with a row for each image: file_name, prompt, and any other option, with _ for -.")
 @click.option("--captions", "caption_suffix", is_flag=False, flag_value=".txt", metavar="[SUFFIX]",
-              help="Read each image's prompt from a text file named like it. Without one, --prompt counts. [suffix: .txt]")
+              help="Read each image's prompt from a text file named like it. Images without one use --prompt. [suffix: .txt]")
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=OUTPUTS / "batch",
-              help="Folder for the results and their manifest. Start again with the same folder to go on.")
+              help="Folder for the results and their manifest. It belongs to the batch, so keep other files out of it. To "
+                   "resume, run the command again with the same folder.")
 @click.option("--force", is_flag=True, help="Overwrite results that were made with other settings or by other programs.")
 @click.option("--best-of", type=click.IntRange(1), default=1, metavar="N",
               help="Generate N results for each image, each with the next seed, and keep the one with the best blend score.")
@@ -77,8 +78,9 @@ def batch(context: click.Context, paths: tuple[Path, ...], mask: Path | None, ma
           **values: Value) -> None:
     """Inpaint all images in FOLDER on one or many workers.
 
-    The file manifest.jsonl in the output folder says what became of each image. A failed image stops nothing. If the run is
-    stopped or killed, start it again: it goes on, and tries failed images again. Without --seed, each image gets its own.
+    The file manifest.jsonl in the output folder says what became of each image. If an image fails, the others still run. If
+    the run is stopped or killed, run the command again: it resumes and retries failed images. Without --seed, each image
+    gets its own.
     """
     if webuis and (ray_address is not None or workers is not None):
         raise click.UsageError("--webui cannot be combined with --ray or --workers; each WebUI is one worker")
@@ -93,17 +95,23 @@ def batch(context: click.Context, paths: tuple[Path, ...], mask: Path | None, ma
     if (mask is not None) + (mask_suffix is not None) + mask_from_alpha + from_image != 1:
         raise click.UsageError("exactly one of --mask, --mask-suffix and --mask-from-alpha is needed, or instead a "
                                f"--mask-tools that begins with {', '.join(SOURCES[:-1])} or {SOURCES[-1]}")
-    images = images_in(paths)
+    images = images_in(paths, captions.used(prompts, caption_suffix))
     if mask_suffix is not None:
         if not mask_suffix:
             raise click.UsageError("--mask-suffix must not be empty")
         images = [image for image in images if not image.stem.endswith(mask_suffix)]
+        if not images:
+            raise click.UsageError(f"--mask-suffix must leave images to inpaint, but all names end in {mask_suffix}")
     mask_of = by_name(mask) if mask else None if mask_suffix is None else by_suffix(mask_suffix)
-    planner = _Planner(wanted, mask_of, _values_of(prompts, caption_suffix), best_of, model, export)
+    sources = {image.parent for image in images}.union([mask if mask.is_dir() else mask.parent] if mask else [])
+    for option, folder in (("--output", output), ("--export", export_folder)):
+        if folder is not None:
+            demand_other_folder(folder, sources, option)
+    values_of = captions.values_of(images, prompts, caption_suffix, wanted.request.prompt)
+    planner = _Planner(wanted, mask_of, values_of, best_of, model, export)
     jobs = plan_jobs(images, output, 1)
     demand_distinct([job.target for job in jobs])
-    make_folders([output / manifests.NAME])
-    with manifests.opened(output) as manifest:
+    with folder_for(output / manifests.NAME), manifests.opened(output) as manifest:
         if manifest.is_new:
             check_targets([job.target for job in jobs], force)
         left = _left(jobs, planner, manifest, output, force)
@@ -160,18 +168,26 @@ class _Planner:
 
 
 def _left(jobs: Sequence[Job], planner: _Planner, manifest: Manifest, output: Path, force: bool) -> list[Job]:
-    """The jobs without a result. Raises UsageError if results of other settings would be overwritten."""
-    left, changed = [], 0
+    """The jobs without a result. A note names the files that are replaced but were not recorded as results.
+
+    Raises UsageError if results of other settings would be overwritten.
+    """
+    left, unknown, changed = [], [], 0
     for job in jobs:
         known = manifest.key_of(job.target)
-        if known is not None and job.target.exists():
-            if known == planner.planned(job).key:
+        if job.target.exists():
+            if known is None:
+                unknown.append(job.target.name)
+            elif known == planner.planned(job).key:
                 continue
-            changed += 1
+            else:
+                changed += 1
         left.append(job)
     if changed and not force:
         raise click.UsageError(f"{changed} results in {output} were made with other settings, prompts or files; use --force "
                                "to make them again, or another --output")
+    if unknown and not force:
+        print_note(f"{output} contains files that the manifest does not list as done; they are replaced: {listed(unknown)}")
     return left
 
 
@@ -223,9 +239,3 @@ def _seats(setup: LocalSetup, webuis: Sequence[str], ray_address: str | None, wo
         # Without this, each process would take all cores. One process alone gives the bytes of the command inpaint.
         share = None if count == 1 or THREADS_VARIABLE in os.environ else max(1, (os.cpu_count() or 1) // count)
         yield [ProcessSeat(replace(setup, threads=share), number) for number in range(count)]
-
-
-def _values_of(prompts: Path | None, caption_suffix: str | None) -> captions.ValuesOf:
-    if prompts is not None:
-        return captions.from_table(prompts)
-    return captions.none if caption_suffix is None else captions.from_captions(caption_suffix)

@@ -8,8 +8,15 @@ from typing import Any
 import click
 
 from lib_softinpaint.settings.fields import Field, Value
+from lib_softinpaint.settings.mask_tools import EXAMPLES, MEANINGS, SOURCES
 
 OUTPUTS = Path("outputs")
+
+MASK_TOOLS_HELP = ("Steps that edit the mask, from left to right, separated by commas. " + " ".join(
+    f'"{example}" {MEANINGS[tool]}.' for tool, example in EXAMPLES.items()) + f" {', '.join(SOURCES[:-1])} and {SOURCES[-1]} "
+    "make a mask from the image if nothing is painted, and must come first.")
+HELP = {"mask_tools": MASK_TOOLS_HELP}
+"""Help of options by field, where the field's own help speaks of the accordion."""
 
 
 def print_note(sentence: str) -> None:
@@ -42,8 +49,9 @@ def options_of(fields: Sequence[Field],
 
 def _option(field: Field, default: Value | None) -> Callable:
     name = field.name.replace("_", "-")
+    text = HELP.get(field.name, field.help)
     if isinstance(field.default, bool):
-        return click.option(f"--{name}/--no-{name}", default=default, help=field.help)
+        return click.option(f"--{name}/--no-{name}", default=default, help=text)
     if field.choices:
         option_type: Any = click.Choice(field.choices, case_sensitive=False)
     elif field.range:
@@ -51,4 +59,4 @@ def _option(field: Field, default: Value | None) -> Callable:
         option_type = click.IntRange(int(low), int(high)) if isinstance(field.default, int) else click.FloatRange(low, high)
     else:
         option_type = str
-    return click.option(f"--{name}", type=option_type, default=default, help=field.help)
+    return click.option(f"--{name}", type=option_type, default=default, help=text)

@@ -27,8 +27,8 @@ class Export:
     folder: Path | None
     photoshop: bool
 
-    def check(self, targets: Iterable[Path], force: bool) -> None:
-        """Raises UsageError or ImportError if the files of these results could not be written."""
+    def check(self, targets: Iterable[Path], force: bool, inputs: Iterable[Path] = ()) -> None:
+        """Raises UsageError or ImportError if the files of these results could not be written, as `check_targets` does."""
         if self.folder is None:
             if self.photoshop:
                 raise click.UsageError("--photoshop needs --export FOLDER")
@@ -36,7 +36,7 @@ class Export:
         if self.photoshop:
             photoshop.demand_installed()
         files = [file for target in targets for file in export.targets(self.folder, target.stem, self.photoshop)]
-        check_targets(files, force)
+        check_targets(files, force, inputs)
         make_folders(files)
 
     def save(self, kept: KeptImage, settings: Settings, target: Path) -> None:

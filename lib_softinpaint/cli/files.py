@@ -38,6 +38,19 @@ def make_folders(targets: Iterable[Path]) -> None:
 
 
 @contextmanager
+def folder_for(target: Path) -> Iterator[None]:
+    """Makes the folder of a target as `make_folders` does. Removes what it made if that is empty after the block."""
+    made = [folder for folder in target.parents if not folder.exists()]
+    make_folders([target])
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # the first that is not empty
+            for folder in made:
+                folder.rmdir()
+
+
+@contextmanager
 def writing(target: Path) -> Iterator[None]:
     """Turns an OSError of the block, which writes this file, into a sentence."""
     try:

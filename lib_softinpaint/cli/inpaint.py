@@ -29,7 +29,7 @@ from lib_softinpaint.images.files import painted_in, read_image, read_mask, save
 from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.advice import advice
 from lib_softinpaint.settings.fields import Value
-from lib_softinpaint.settings.mask_tools import source_of
+from lib_softinpaint.settings.mask_tools import SOURCES, source_of
 from lib_softinpaint.settings.request import (
     LARGEST_SEED,
     ONLY_MASKED,
@@ -46,7 +46,9 @@ LETTERS_MORE = 500  # characters reserved in the infotext for later additions: L
 
 
 @click.command(cls=Command)
-@click.argument("paths", nargs=-1, metavar="IMAGE... MASK", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, metavar="IMAGE... [MASK]", type=click.Path(path_type=Path))
+@click.option("--mask", type=click.Path(path_type=Path), metavar="PATH",
+              help="MASK as an option, as for the commands mask and batch. Then all arguments are images.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=OUTPUTS,
               help="Output file for one result (.png, .webp or .jpg), or folder for PNGs. JPEG changes pixels outside the "
                    "mask.")
@@ -63,10 +65,10 @@ LETTERS_MORE = 500  # characters reserved in the infotext for later additions: L
                                              "user:password@ before the host if it was started with --api-auth.")
 @request_options
 @click.pass_context
-def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force: bool, count: int, best_first: bool,
-            keep_best: int | None, sheet: bool, like: Path | None, model: str | None, keep: bool, loras: tuple[str, ...],
-            lora_dir: Path, placement: Placement, webui: str | None, export_folder: Path | None, photoshop: bool,
-            **values: Value) -> None:
+def inpaint(context: click.Context, paths: Sequence[Path], mask: Path | None, output: Path, force: bool, count: int,
+            best_first: bool, keep_best: int | None, sheet: bool, like: Path | None, model: str | None, keep: bool,
+            loras: tuple[str, ...], lora_dir: Path, placement: Placement, webui: str | None, export_folder: Path | None,
+            photoshop: bool, **values: Value) -> None:
     """Inpaint IMAGE where MASK is white. Several images or folders of images also work.
 
     MASK is one file for all images, or a folder with a mask named like each image. Grey is partly repainted. Leave MASK out
@@ -75,7 +77,10 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
     wanted = requested(context, like, model, loras, lora_dir, webui is not None, values)
     request = with_seed(wanted.with_loras(wanted.request))
     from_image = source_of(request.settings.mask_tools) is not None
-    if len(paths) < 2 - from_image:
+    if mask is not None and from_image:
+        raise click.UsageError("--mask cannot be combined with a --mask-tools that begins with "
+                               f"{', '.join(SOURCES[:-1])} or {SOURCES[-1]}")
+    if len(paths) < 2 - (from_image or mask is not None):
         raise click.UsageError(f"IMAGE and MASK are both needed, got {' '.join(map(str, paths)) or 'neither'}")
     export = Export(export_folder, photoshop)
     for option in [*(["--keep"] if keep else []), *(["--export"] if export_folder is not None else [])]:
@@ -85,13 +90,17 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
     compares = best_first or keep_best is not None or sheet
     if compares and count == 1:
         raise click.UsageError("--best-first, --keep-best and --sheet need --count 2 or more, got 1")
-    jobs = plan_jobs(images_in(paths if from_image else paths[:-1]), output, count)
-    mask_of = (lambda image: None) if from_image else by_name(paths[-1])
+    if mask is None and not from_image:
+        *paths, mask = paths
+    jobs = plan_jobs(images_in(paths), output, count)
+    mask_of = (lambda image: None) if mask is None else by_name(mask)
     masks = {job.image: mask_of(job.image) for job in jobs}
     saved = jobs if keep_best is None else [job for job in jobs if job.number < keep_best]
     sheets = [sheet_of(job) for job in jobs if sheet and job.number == 0]
-    check_targets([*(target for job in saved for target in (job.target, *([job.kept] if keep else []))), *sheets], force)
-    export.check([job.target for job in saved], force)
+    inputs = [*masks, *filter(None, masks.values())]
+    check_targets([*(target for job in saved for target in (job.target, *([job.kept] if keep else []))), *sheets], force,
+                  inputs)
+    export.check([job.target for job in saved], force, inputs)
     notes = {image: _checked(image, mask, request) for image, mask in masks.items()}
     requests = [_request_of(job, request, wanted.may_fit, model) for job in jobs]
     make_folders(job.target for job in jobs)
@@ -104,14 +113,14 @@ def inpaint(context: click.Context, paths: tuple[Path, ...], output: Path, force
             try:
                 for job, numbered in group:
                     original, file = read_image(job.image), masks[job.image]
-                    mask = file and read_mask(file)
+                    given = file and read_mask(file)
                     kept: list[KeptImage] = []
                     with _saving_regions(job, original) as on_region:
-                        result, text = make(numbered, original, mask,
+                        result, text = make(numbered, original, given,
                                             kept.append if keep or compares or export_folder is not None else None,
                                             lambda note, job=job: None if note in notes[job.image]
                                             else print_note(f"{job.target}: {note}"), on_region)
-                    results.add(Result(job, numbered, original, mask, result, text, kept[0] if kept else None))
+                    results.add(Result(job, numbered, original, given, result, text, kept[0] if kept else None))
             finally:  # what was made is saved, whatever comes after it
                 results.save()
 

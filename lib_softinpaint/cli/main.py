@@ -22,15 +22,15 @@ EXTRAS = {"accelerate": "diffusers", "diffusers": "diffusers", "transformers": "
 """The extra of our distribution that installs each package."""
 
 
-def main(arguments: list[str] | None = None, program: str = "softinpaint") -> int:
-    """Runs one command. Its help texts call the program `program`.
+def main(arguments: list[str] | None = None, program: str = "softinpaint", command: click.Command | None = None) -> int:
+    """Runs one of our commands, or the given one. Its help texts call the program `program`.
 
     Returns 0 on success. Prints one sentence and returns 2 for bad input. Prints a traceback and returns 1 for a bug.
     """
     quieten_libraries()
     options = {"traceback": False}
     try:
-        return commands.main(arguments, prog_name=program, standalone_mode=False, obj=options) or 0
+        return (command or commands).main(arguments, prog_name=program, standalone_mode=False, obj=options) or 0
     except click.exceptions.NoArgsIsHelpError as fault:
         click.echo(fault.ctx.get_help())
         return BAD_INPUT
@@ -64,5 +64,5 @@ def commands() -> None:
     """Soft inpainting without a WebUI, or in a running one."""
 
 
-for command in (demo, inpaint, batch, mask, recomposite, page):
-    commands.add_command(command)
+for each in (demo, inpaint, batch, mask, recomposite, page):
+    commands.add_command(each)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from lib_softinpaint.cli.command import OUTPUTS, Command, print_note
+from lib_softinpaint.cli.command import MASK_TOOLS_HELP, OUTPUTS, Command, print_note
 from lib_softinpaint.cli.files import make_folders, writing
 from lib_softinpaint.cli.jobs import check_targets, images_in, plan_jobs
 from lib_softinpaint.cli.masks import by_name
@@ -13,14 +13,14 @@ from lib_softinpaint.images.files import painted_in, read_image, read_mask
 from lib_softinpaint.images.painted import grey_image
 from lib_softinpaint.settings.mask_tools import SOURCES, source_of
 from lib_softinpaint.settings.request import Request
-from lib_softinpaint.settings.settings import FIELDS, Settings
+from lib_softinpaint.settings.settings import Settings
 
 
 @click.command(cls=Command)
 @click.argument("paths", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
 @click.option("--mask", type=click.Path(path_type=Path), metavar="PATH",
               help="The mask to edit: one for all images, or a folder with a mask named like each image.")
-@click.option("--mask-tools", default="", help=FIELDS["mask_tools"].help)
+@click.option("--mask-tools", default="", help=MASK_TOOLS_HELP)
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=OUTPUTS / "masks",
               help="Output file for one mask (.png), or folder.")
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
@@ -36,12 +36,13 @@ def mask(paths: tuple[Path, ...], mask: Path | None, mask_tools: str, output: Pa
     jobs = plan_jobs(images_in(paths), output, 1)
     if any(job.target.suffix.lower() != ".png" for job in jobs):
         raise click.UsageError(f"--output must be a folder or end in .png, got {output}")
-    check_targets([job.target for job in jobs], force)
+    mask_of = None if mask is None else by_name(mask)
+    masks = {job.image: None if mask_of is None else mask_of(job.image) for job in jobs}
+    check_targets([job.target for job in jobs], force, [*masks, *filter(None, masks.values())])
     make_folders(job.target for job in jobs)
     request = Request(settings=settings)
-    mask_of = None if mask is None else by_name(mask)
     for job in jobs:
-        file, notes = None if mask_of is None else mask_of(job.image), []
+        file, notes = masks[job.image], []
         given = None if file is None else read_mask(file)
         painted = painted_in(given, file, read_image(job.image, notes), job.image, request, notes)
         for note in notes:

@@ -61,6 +61,10 @@ class KeptImage:
     reshaped: dict[tuple, SampledImage] = field(default_factory=dict, repr=False)
     """The last image under another mask, by that mask's settings."""
 
+    def __repr__(self) -> str:
+        """Without the arrays, so that a printed output of the pipeline stays readable."""
+        return f"<KeptImage {Size.of(self.sampled.original)}, seed {self.sampled.seed}>"
+
     @property
     def regions(self) -> list[KeptImage]:
         """The images whose new pixels lie over one another in the result, first to last."""

@@ -14,6 +14,7 @@ from lib_softinpaint.errors import judging_input
 from lib_softinpaint.generation.kept import KeptImage
 from lib_softinpaint.geometry import Size
 from lib_softinpaint.hosts.placement import USUAL, Placement
+from lib_softinpaint.images.painted import MASK_ARGUMENT, scaled_note
 from lib_softinpaint.settings.prompt import demand_supported
 from lib_softinpaint.settings.request import Request
 
@@ -40,6 +41,7 @@ def local_maker(request: Request, model: str | None, placement: Placement = USUA
                 on_note: Callable[[str], None] = unheard, on_loading: Callable[[str], None] = unheard) -> Maker:
     """Generates with a local model. Imports diffusers only after the input is checked, because the import takes seconds.
 
+    It does not note that a mask was scaled, because `images.files.painted_in` has noted that with the mask's file.
     Raises BadInput if the model cannot be loaded or cannot run the request.
     """
     demand_supported(request.prompt, request.negative_prompt)
@@ -62,13 +64,15 @@ def local_maker(request: Request, model: str | None, placement: Placement = USUA
              on_note: Callable[[str], None] | None = None,
              on_region: Callable[[Image.Image, str], None] = unheard) -> tuple[Image.Image, str]:
         measured: dict[str, str] = {}
+        told = mask and scaled_note(Size.of(mask), Size.of(image), MASK_ARGUMENT)
 
         def text() -> str:
             return models.infotext_of(as_run(pipeline, request), Size.of(image), model, loras, measured, pipeline.step_px)
 
         def finished(result: Image.Image, done: int, count: int) -> None:
             on_region(result, text())
-        result = models.inpaint(pipeline, request, image, mask, advance, keep, loras, on_note=on_note,
+        result = models.inpaint(pipeline, request, image, mask, advance, keep, loras,
+                                on_note=on_note and (lambda note: None if note == told else on_note(note)),
                                 on_measured=measured.update, on_region=finished)
         return result, text()
     return make

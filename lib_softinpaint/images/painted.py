@@ -65,6 +65,8 @@ COLOUR_LEVEL, BLACK_SHARE = 64, 0.25
 """Smallest channel difference of a coloured pixel, and smallest share of black pixels that counts as a black background."""
 
 MASK_IMAGE = "Mask image"
+MASK_ARGUMENT = "mask_image"
+"""Names of a mask in messages: of the setting, and of the pipeline's argument."""
 
 SAME_SHAPE = 0.02
 """Relative difference allowed between the aspect ratios of mask and image: sizes are often rounded."""
@@ -264,8 +266,12 @@ def fitted(mask: np.ndarray, size: Size, name: str, notes: MutableSequence[str] 
         return mask
     check_shape(Size.of(mask), size, name)
     if notes is not None:
-        notes.append(f"{name} is {Size.of(mask)} and was scaled to the image's {size}.")
+        notes.append(scaled_note(Size.of(mask), size, name))
     return resized(mask, size)
+
+
+def scaled_note(mask: Size, image: Size, name: str) -> str:
+    return f"{name} is {mask} and was scaled to the image's {image}."
 
 
 def grey_image(mask: np.ndarray, bits: int = 8) -> Image.Image:

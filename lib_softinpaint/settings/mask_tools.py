@@ -25,6 +25,20 @@ _LARGEST = {DROP_SPECKS: LARGEST_PX, SMOOTH: LARGEST_PX, GROW: LARGEST_PERCENT, 
             COLOUR: LARGEST_LIGHTNESS}
 
 
+_UP_TO_PX = f"a number of pixels up to {LARGEST_PX}"
+RULES = {FILL_HOLES: "no value", DROP_SPECKS: _UP_TO_PX, SMOOTH: _UP_TO_PX,
+         GROW: f"a percentage from -{LARGEST_PERCENT} to {LARGEST_PERCENT}", INVERT: "no value", TRANSPARENCY: "no value",
+         LUMINANCE: f"a range of lightness between 0 and {LARGEST_LIGHTNESS}, darker first",
+         COLOUR: f"a colour in hexadecimal and a distance up to {LARGEST_LIGHTNESS}"}
+"""What follows the name of each step."""
+
+MEANINGS = {
+    FILL_HOLES: "paints what is enclosed by paint", DROP_SPECKS: "drops areas smaller than a square of this side",
+    SMOOTH: "removes notches and spikes of about this size", GROW: "grows by a share of the painted size; below 0 it shrinks",
+    INVERT: "repaints what was not painted", TRANSPARENCY: "masks what is transparent",
+    LUMINANCE: "masks what has this lightness", COLOUR: "masks what is at most this far from the colour"}
+
+
 @dataclass(frozen=True)
 class Step:
     """One mask tool.
@@ -65,5 +79,8 @@ def _step(part: str) -> Step:
             if any(abs(value) > _LARGEST[tool] for value in values) or tool == LUMINANCE and values[0] > values[1]:
                 break
             return Step(tool, values, colour)
+    for tool in RULES:
+        if re.match(rf"{tool.replace('colour', 'colou?r')}\b", part):
+            raise BadInput(f"Mask tools: {tool} takes {RULES[tool]}, such as {EXAMPLES[tool]!r}, got {part!r}")
     raise BadInput(f"Mask tools must be steps such as {', '.join(map(repr, EXAMPLES.values()))}, with at most {LARGEST_PX} "
                    f"pixels, {LARGEST_PERCENT} % and a lightness or distance of {LARGEST_LIGHTNESS}, got {part!r}")

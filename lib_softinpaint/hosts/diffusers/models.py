@@ -30,7 +30,7 @@ from lib_softinpaint.hosts.diffusers.pipeline import DTYPE, SoftInpaintPipeline,
 from lib_softinpaint.hosts.diffusers.prompts import LORA_PLACES, prepared
 from lib_softinpaint.hosts.placement import AUTOMATIC as AUTOMATIC_PRECISION
 from lib_softinpaint.hosts.placement import BY_MODEL, OFFLOADS, PRECISIONS, WHOLE
-from lib_softinpaint.images.painted import fitted, strengths
+from lib_softinpaint.images.painted import MASK_ARGUMENT, fitted, strengths
 from lib_softinpaint.images.read import as_original
 from lib_softinpaint.method.mask_tools import edited
 from lib_softinpaint.method.regions import regions
@@ -99,13 +99,16 @@ def soft_inpaint(image: Image.Image, mask: Image.Image, prompt: str = "", *, mod
     return inpaint(pipeline, request, image, mask, on_note=functools.partial(warnings.warn, stacklevel=3))
 
 
+def devices() -> list[str]:
+    """PyTorch's names of the devices of this machine: NVIDIA or AMD GPU, Intel GPU, Apple GPU, CPU."""
+    available = {"cuda": torch.cuda.is_available(), "xpu": hasattr(torch, "xpu") and torch.xpu.is_available(),  # since 2.3
+                 "mps": torch.backends.mps.is_available(), "cpu": True}
+    return [name for name, is_available in available.items() if is_available]
+
+
 def chosen_device() -> str:
     """An NVIDIA or AMD GPU if there is one, else an Intel or Apple GPU, else the CPU."""
-    if torch.cuda.is_available():
-        return "cuda"
-    if hasattr(torch, "xpu") and torch.xpu.is_available():  # since PyTorch 2.3
-        return "xpu"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    return devices()[0]
 
 
 @lru_cache(maxsize=1)
@@ -165,7 +168,7 @@ def load(model: str, device: str | None = None, offload: str = WHOLE,
     try:
         return placed(pipeline, device, offload)
     except (RuntimeError, AssertionError) as fault:
-        raise ValueError(f"device must be available to PyTorch, got {device!r}") from fault
+        raise ValueError(f"device must be available to PyTorch, which has {', '.join(devices())}, got {device!r}") from fault
 
 
 def placed(pipeline: DiffusionPipeline, device: str, offload: str) -> DiffusionPipeline:
@@ -290,7 +293,7 @@ def _inpainted_by_region(pipeline: DiffusionPipeline, request: Request, image: I
     notes: list[str] = []
     result = source_image(image, notes)
     size = Size.of(result)
-    painted = np.zeros(size, np.float32) if mask is None else fitted(strengths(mask, notes), size, "mask_image", notes)
+    painted = np.zeros(size, np.float32) if mask is None else fitted(strengths(mask, notes), size, MASK_ARGUMENT, notes)
     painted = edited(painted, request.settings, np.asarray(result))
     parts = regions(1 - painted if request.mask_mode == INPAINT_NOT_MASKED else painted) or [painted]
     prompts = of_regions(request.prompt, len(parts), notes)

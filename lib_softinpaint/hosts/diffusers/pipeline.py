@@ -56,7 +56,7 @@ from lib_softinpaint.hosts.diffusers.latents import Latents
 from lib_softinpaint.hosts.diffusers.scheduler import BlendingScheduler, own_copy
 from lib_softinpaint.hosts.diffusers.vae import decoded, encoded
 from lib_softinpaint.hosts.diffusers.views import View, placed_in_original, views_of
-from lib_softinpaint.images.painted import fitted
+from lib_softinpaint.images.painted import MASK_ARGUMENT, fitted
 from lib_softinpaint.method.composite import composite, over_white, with_alpha
 from lib_softinpaint.method.content import with_extra_noise
 from lib_softinpaint.method.fill import fill_from_outside
@@ -339,7 +339,7 @@ class SoftInpainting(_ImageToImagePipeline):
         if mask_image is None and settings.enabled and source_of(settings.mask_tools):
             paintings = [np.zeros(Size.of(sources[0]), np.float32)]
         else:
-            paintings = [fitted(mask_strengths(each, report.notes), Size.of(sources[0]), "mask_image", report.notes)
+            paintings = [fitted(mask_strengths(each, report.notes), Size.of(sources[0]), MASK_ARGUMENT, report.notes)
                          for each in masks]
         if settings.mask_tools:
             paintings = [edited(paintings[number % len(paintings)], settings, np.asarray(sources[number % len(sources)]))
