@@ -6,8 +6,8 @@ const PAINT = "#ffffff";  // a fully painted mask has no shape in its alpha chan
 
 const DOT_PX = 0.01;  // a line of no length would not be drawn
 
-/** Edits of the mask on the canvas: strokes, masks, and clearing. `first` is the mask before them, an image or null. Those that
- *  were undone are in `undone`, last first. */
+/** Edits of the mask on the canvas: strokes, masks, and clearing. `first` is the mask before them, an image or null. Those
+ *  that were undone are in `undone`, last first. */
 let edits = editsFrom(null);
 const CLEARED = {};
 let painting = null, before = null, requested = false;
