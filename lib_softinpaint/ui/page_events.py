@@ -23,10 +23,11 @@ from lib_softinpaint.settings import infotext
 from lib_softinpaint.settings.fields import read
 from lib_softinpaint.settings.presets import REQUEST_FIELDS, PresetFile
 from lib_softinpaint.settings.request import FIELDS, INPAINT_NOT_MASKED, Request, from_infotext, with_seed
-from lib_softinpaint.settings.settings import composite_fields, read_args
+from lib_softinpaint.settings.settings import composite_fields, read_args, saved_fields
 from lib_softinpaint.ui import presets, recomposite
 from lib_softinpaint.ui.elements import REQUEST
 from lib_softinpaint.ui.events import QUIETLY, javascript, redraw_on_change
+from lib_softinpaint.ui.kept_fields import keep_over_reload
 from lib_softinpaint.ui.page_host import Finished, PageHost
 from lib_softinpaint.ui.page_layout import CANVAS, Page, results_html
 from lib_softinpaint.ui.painting import Line, streamed
@@ -122,6 +123,8 @@ def connect(page: Page, host: PageHost, own_presets: PresetFile) -> None:
     of_presets = {name: page.request[name] for name in REQUEST if name in page.request}
     presets.connect(page.accordion.chooser, settings, of_presets, own_presets)
     redraw_on_change([*settings.values(), *page.request.values()])
+    saved = {field.name for field in saved_fields()}
+    keep_over_reload([*page.request.values(), page.model, *(each for name, each in settings.items() if name in saved)])
 
 
 def _compared(images: Iterable[Finished]) -> dict[str, Candidate]:

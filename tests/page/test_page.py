@@ -225,6 +225,7 @@ def test_pasted_infotext_sets_the_page(served, page):
     generate(page, 1)
     text = shown_infotext(page)
     assert infotext.parse(text)["Soft inpainting feather source"] == "own"
+    page.evaluate("sessionStorage.clear()")
     page.reload()
     page.wait_for_selector(CANVAS)
     page.wait_for_timeout(1000)
@@ -422,6 +423,27 @@ def test_after_an_error_of_the_model_the_button_is_enabled(page):
     page.click("#img2img_generate")
     page.wait_for_function("document.querySelector('#softinpaint_status').innerText.startsWith('height and width must be')")
     page.wait_for_function("!document.querySelector('#img2img_generate').disabled")
+
+
+def test_fields_and_brush_survive_a_reload(page):
+    set_number(page, "img2img_denoising_strength", 0.9)
+    choose(page, "softinpaint_feather_source", "own")
+    open_advanced(page)
+    set_number(page, "softinpaint_grain", 0.5)
+    page.locator("#img2img_sampling input").first.click()
+    page.locator("#img2img_sampling li", has_text="LMS").first.click()
+    page.locator("#softinpaint_header h1").click()
+    for key in ("]", "]", "5"):
+        page.keyboard.press(key)
+    page.wait_for_timeout(300)
+    page.reload()
+    page.wait_for_function("document.querySelector('#softinpaint_paint .brush-px')?.innerText === '59 px'")
+    page.wait_for_function("document.querySelector('#img2img_denoising_strength input[type=number]').value === '0.9'")
+    assert page.locator("#softinpaint_paint .strength-percent").inner_text() == "50 %"
+    assert number_in(page, "img2img_steps") == STEPS
+    assert page.locator("#softinpaint_feather_source input:checked").input_value() == "own"
+    assert page.locator("#img2img_sampling input").first.input_value() == "LMS"
+    wait_for_changed(page, "Changed under Advanced: Grain 0.5.")
 
 
 def test_own_presets_survive_a_reload(page):

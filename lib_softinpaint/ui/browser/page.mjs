@@ -7,7 +7,7 @@ import {watchKeyboard} from "./keyboardBrush.mjs";
 import {maskFile, paintOf} from "./maskFiles.mjs";
 import {watchPointers} from "./pointers.mjs";
 import {actionOf, shortcutRows} from "./shortcuts.mjs";
-import {addCandidates, addStep, discard, goTo, keepMask, keepStep, openSession, PROMPTS, resume, session, step,
+import {addCandidates, addStep, discard, FIELDS, goTo, keepMask, keepStep, openSession, resume, session, step,
     stepBack, stepForward} from "./steps.mjs";
 import {drawSteps} from "./strip.mjs";
 import {clearMask, describeMask, editsFrom, putMask, redo, redoable, showEdits, undo, undoable} from "./strokes.mjs";
@@ -16,7 +16,7 @@ import {fit, openView, watchStage, zoom} from "./view.mjs";
 import {translated} from "../../../javascript/softInpainting/translation.mjs";
 
 const RESULTS = "#softinpaint_results", THEME = "softinpaint-theme";
-const BUILT = ["#softinpaint_shortcuts", CANDIDATES, RESULTS, ...PROMPTS];
+const BUILT = ["#softinpaint_shortcuts", CANDIDATES, RESULTS, ...FIELDS];
 const ZOOM = 1.25;
 
 /** The mask's edits by step, so that each can be undone after going back. A reload keeps only the masks. */
@@ -183,7 +183,7 @@ document.addEventListener("input", ({target}) => {
     if (inPage(target, ".comparison .factor")) drawDifference();
 });
 document.addEventListener("change", ({target}) => {
-    if (PROMPTS.some((selector) => target.matches(selector))) keepStep();
+    if (FIELDS.some((selector) => target.matches(selector))) keepStep();
     if (!inPage(target, `${ROOT} input[type=file]`) || !target.files.length) return;
     attempt(target.matches(".mask-file") ? loadMask : openImage, target.files[0]);
     target.value = "";  // the same file can be opened again

@@ -1,11 +1,13 @@
 // The session: a chain of input images, each with its mask and its candidates. It is kept in the browser over a reload.
-import {announce, find, showStatus} from "./elements.mjs";
+import {announce, find, ROOT, showStatus} from "./elements.mjs";
 import {forgetSession, keep, keptKeys, keptValue} from "./storage.mjs";
 import {translated} from "../../../javascript/softInpainting/translation.mjs";
 
 const MOST_SESSIONS = 8;  // in the browser: each holds its input images
 const SESSION = "session";  // the key of a session's own record
-export const PROMPTS = ["#img2img_prompt textarea", "#img2img_neg_prompt textarea"];
+
+/** Fields that are kept with the session. ui/kept_fields.py keeps the others. */
+export const FIELDS = ["#img2img_prompt textarea", "#img2img_neg_prompt textarea", `${ROOT} .brush`, `${ROOT} .strength`];
 
 /** Steps are never removed: going back and accepting another candidate adds a step whose `from` is the earlier one.
  *
@@ -40,11 +42,11 @@ async function restore(id) {
     const steps = await Promise.all(Array.from({length: known.count}, (_, number) => keptValue([id, number])));
     if (!steps.length || steps.includes(undefined)) return false;
     Object.assign(session, {id, start: known.start, steps, previous: "", running: known.at});
-    PROMPTS.forEach((selector, number) => {
-        const box = document.querySelector(selector);
-        if (!box || known.prompts[number] === undefined) return;
-        box.value = known.prompts[number];
-        box.dispatchEvent(new Event("input", {bubbles: true}));
+    FIELDS.forEach((selector, number) => {
+        const field = document.querySelector(selector), value = known.fields?.[number];
+        if (!field || value === undefined) return;
+        field.value = value;
+        field.dispatchEvent(new Event("input", {bubbles: true}));
     });
     goTo(known.at);
     return true;
@@ -71,7 +73,7 @@ export async function keepStep(number = session.at) {
         await keep([id, SESSION], {
             start, at, count: steps.length, changed: Date.now(),
             worthwhile: steps.length > 1 || steps[0].candidates.length > 0,
-            prompts: PROMPTS.map((selector) => document.querySelector(selector)?.value),
+            fields: FIELDS.map((selector) => document.querySelector(selector)?.value),
         });
     } catch (fault) {
         showStatus(translated("This browser does not keep the steps over a reload: {fault}", {fault: fault.message}));

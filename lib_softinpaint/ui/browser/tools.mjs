@@ -27,14 +27,17 @@ export function chosenStroke({shiftKey}) {
 }
 
 export function changeBrush(wider) {
-    const slider = find(".brush");
-    slider.value = Number(slider.value) * (wider ? WIDER : 1 / WIDER);
-    showNumbers();
+    setSlider(find(".brush"), Number(find(".brush").value) * (wider ? WIDER : 1 / WIDER));
 }
 
 export function setStrength(percent) {
-    find(".strength").value = percent;
-    showNumbers();
+    setSlider(find(".strength"), percent);
+}
+
+/** As by the pointer: the events show the value and keep it. */
+function setSlider(slider, value) {
+    slider.value = value;
+    for (const event of ["input", "change"]) slider.dispatchEvent(new Event(event, {bubbles: true}));
 }
 
 /** Writes the sliders' values beside them, and sizes the cursor. */
