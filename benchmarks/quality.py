@@ -116,7 +116,8 @@ def plans(full: bool, scenes: Sequence[str] = tuple(REPORTED_SCENES), seeds: tup
     wide = [Plan(f"At Mask blur {WIDE_BLUR_PX}", fresh_runs(scenes[::4], seeds, sides[-1], WIDE_BLUR_PX),
                  (HARD, BUILTIN, OURS, OURS_PLAIN), ("task",))] if full else []
     return [Plan("As a fresh user finds it", fresh_runs(scenes, seeds, sides[-1]), AS_FOUND, ("task",)), *wide,
-            Plan("Each at its best documented use", best_runs(scenes, seeds), AT_THEIR_BEST, ("task", "area")),
+            Plan("Each at its best documented use", best_runs(scenes if full else scenes[:1], seeds), AT_THEIR_BEST,
+                 ("task", "area")),
             Plan("Samplers and steps", sampler_runs([*((sampler, STEPS) for sampler in OTHER_SAMPLERS), *steps], scenes[::6],
                                                     seeds, SAMPLER_TASKS if full else SAMPLER_TASKS[:1]),
                  SAMPLER_METHODS, ("sampler", "steps")),
