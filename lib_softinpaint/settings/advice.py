@@ -15,7 +15,6 @@ LEAST_CONTEXT_PX, HIGH_STRENGTH = 16, 0.8
 LARGEST_STRETCH = 0.02
 """Relative change of the aspect ratio below which the eye does not notice."""
 
-NO_MASK = "There is no mask, so the WebUI repaints the whole image, without soft inpainting."
 EMPTY = "The mask is empty, so nothing will be inpainted."
 EMPTY_OF_ALL = "The mask is empty, so the WebUI will repaint the whole image."
 

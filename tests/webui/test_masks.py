@@ -148,12 +148,6 @@ def test_an_empty_mask_is_reported(webui, only_masked, sentence):
     assert sentence in result.infotexts[0]
 
 
-def test_a_missing_mask_is_reported(webui):
-    sentence = "There is no mask, so the WebUI repaints the whole image, without soft inpainting."
-    assert sentence in webui.inpaint(IMAGE, None, [True], steps=2).infotexts[0]
-    assert "Soft inpainting" not in webui.inpaint(IMAGE, None, [False], steps=2).infotexts[0]
-
-
 GREY = Image.fromarray(np.asarray(MASK) // 2)
 
 

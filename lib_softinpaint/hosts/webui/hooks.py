@@ -33,7 +33,7 @@ from lib_softinpaint.hosts.webui.staging import keep_painted
 from lib_softinpaint.images.encoded import as_bytes
 from lib_softinpaint.images.painted import LEAST_VALUE, has_same_shape
 from lib_softinpaint.method.mask import Canvas, resized
-from lib_softinpaint.settings.advice import EMPTY, EMPTY_OF_ALL, NO_MASK, advice
+from lib_softinpaint.settings.advice import EMPTY, EMPTY_OF_ALL, advice
 from lib_softinpaint.settings.mask_tools import source_of
 from lib_softinpaint.settings.settings import HARD, read_args, to_infotext
 
@@ -58,10 +58,8 @@ def process(p: Any, args: tuple[Any, ...]) -> None:
     except ValueError as invalid:
         tell_user(p, f"Soft inpainting was skipped: {invalid}")
         return
-    if not settings.enabled:
-        return
-    if getattr(p, "image_mask", None) is None and not settings.mask_image and not source_of(settings.mask_tools):
-        tell_user(p, NO_MASK)
+    has_mask = getattr(p, "image_mask", None) is not None or settings.mask_image or source_of(settings.mask_tools)
+    if not settings.enabled or not has_mask:
         return
     for note in notes:
         tell_user(p, note)
