@@ -18,6 +18,7 @@ from lib_softinpaint.settings.settings import FIELDS, Settings
 TASKS = "replace", "over an edge"
 SEEDS = 1, 2
 REQUEST = {"steps": 4, "cfg_scale": 1.0, "denoising_strength": 1.0}
+"""What a few-step model is used with."""
 FORMS = {"as it is": lambda: presets.pipeline_of(FEW_STEPS), "as a flow model": lambda: flow_scene.pipeline(FEW_STEPS)}
 
 VALUES: dict[str, tuple[float, ...]] = {
@@ -39,13 +40,14 @@ def figures(pipeline: Any, task: Task, settings: Settings) -> np.ndarray:
 
 def rows(pipeline: Any, scenes: Sequence[str]) -> Iterator[list[str]]:
     """A row for each value, the defaults first. Gains are over the defaults with the same scenes and seeds."""
+    tasks = [[make_task(scene, name, presets.SIDE) for name in TASKS] for scene in scenes]
     changes = [("defaults", {}), *((FIELDS[name].label, {name: value}) for name, values in VALUES.items() for value in values),
                ("Schedule bias 1.5, Preservation strength 0.1", {"schedule_bias": 1.5, "preservation_strength": 0.1})]
     defaults = None
     for label, changed in changes:
         settings = Settings(**{"enabled": True, **changed})
-        by_scene = np.array([np.nanmean([figures(pipeline, make_task(scene, name, presets.SIDE), settings)
-                                         for name in TASKS], axis=(0, 1)) for scene in scenes])
+        by_scene = np.array([np.nanmean([figures(pipeline, task, settings) for task in of_scene], axis=(0, 1))
+                             for of_scene in tasks])
         defaults = by_scene if defaults is None else defaults
         mean, gains = np.nanmean(by_scene, axis=0), by_scene[:, 0] - defaults[:, 0]
         gain = f"{gains.mean():+.1f} ({gains.std(ddof=1) / np.sqrt(len(gains)):.1f})" if changed else ""
